@@ -1,0 +1,33 @@
+"""Soft Silhouette Loss and everything that trains with it; knows nothing of Ray, MLflow or studies.
+
+Names are loaded when first used, so that reading configs, results and metric names never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from silhouette.config import TrialConfig
+    from silhouette.loss import SoftSilhouetteLoss, soft_silhouette
+    from silhouette.training import Training
+
+__all__ = ["SoftSilhouetteLoss", "Training", "TrialConfig", "soft_silhouette"]
+
+_HOMES = {
+    "SoftSilhouetteLoss": "silhouette.loss",
+    "Training": "silhouette.training",
+    "TrialConfig": "silhouette.config",
+    "soft_silhouette": "silhouette.loss",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'silhouette' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

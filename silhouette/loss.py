@@ -1,0 +1,277 @@
+"""Soft Silhouette Loss (Todescato and Carbonera 2026, arXiv 2604.08573): `soft_silhouette` and its module.
+
+With a(i) the mean distance of sample i to the others of its class and d(i, c) its mean distance to class c::
+
+    b(i) = -τ_s · log Σ_{c ≠ y_i} exp(-d(i, c) / τ_s)           soft minimum over the other classes in the batch
+    m(i) =  τ_m · log(exp(a(i) / τ_m) + exp(b(i) / τ_m))        soft maximum of a and b
+    s(i) = (b(i) - a(i)) / m(i)                                 the soft silhouette, at most 1
+    L    = -mean_i s(i)
+
+As τ_s, τ_m → 0 the score s is the classical silhouette (Rousseeuw 1987, `sklearn.metrics.silhouette_samples`).
+How the distances to classes are computed, and at what cost, is in `silhouette.distances`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from silhouette.distances import CLASS_DISTANCES, unit
+
+SOFTMINS = ("sum", "mean")
+REDUCTIONS = ("mean", "macro", "none")
+
+_BLOCKED = -1e30  # log-weight of a class that does not compete; finite, so that no gradient becomes NaN
+_LOWEST = 1e6  # scores below -1e6 (possible where m(i) vanishes, see `_ratio`) are held there
+
+
+def soft_silhouette(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    tau_s: float = 0.1,
+    tau_m: float = 0.1,
+    distance: str = "euclidean",
+    normalize: bool = True,
+    softmin: str = "sum",
+    num_classes: int | None = None,
+    validate: bool = True,
+) -> Tensor:
+    """Soft silhouette of every sample of a batch; higher is better, differentiable.
+
+    A sample alone in its class scores 0 (as in Rousseeuw 1987), and so does every sample of a batch with a
+    single class; their gradients are 0. Scores never exceed 1. They may fall below -1 when a temperature is large
+    against the distances, since b(i) is then negative.
+
+    Args:
+        embeddings: (B, D), any floating dtype. Half precision is computed in float32.
+        labels: (B,), any integer dtype, any values.
+        tau_s: Temperature of the soft minimum over classes, in units of the distance.
+        tau_m: Temperature of the soft maximum of a and b, in units of the distance.
+        distance: `euclidean` (O(B²D) time), `sqeuclidean` or `cosine` (both exact in O(BKD) time and
+            O(B(D + K)) memory for K classes).
+        normalize: Scale every embedding to length 1 first; `cosine` always does.
+        softmin: `sum` as in the paper, where b(i) falls by about τ_s·log(K - 1) as the batch holds more
+            classes; `mean` takes that constant out.
+        num_classes: If given, labels must lie in [0, num_classes); nothing then depends on the data's
+            values, so that `torch.compile` makes one graph and a GPU need not wait.
+        validate: Check values (finite embeddings, labels in range), which makes a GPU wait once.
+
+    Returns:
+        (B,) scores, float32 or the dtype of `embeddings` if that is wider.
+
+    Raises:
+        ValueError: If a shape, dtype, option or value is wrong; the message names rule and value.
+
+    >>> z = torch.tensor([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0], [1.0, 0.1]])
+    >>> soft_silhouette(z, torch.tensor([7, 7, -1, -1]), tau_s=1e-3, tau_m=1e-3).round(decimals=3)
+    tensor([0.9280, 0.9240, 0.9280, 0.9240])
+    """
+    _check_options(tau_s, tau_m, distance, softmin)
+    _check_batch(embeddings, labels)
+    if validate and not torch.compiler.is_compiling():
+        _check_values(embeddings, labels, num_classes)
+    z = embeddings.float() if embeddings.dtype in (torch.float16, torch.bfloat16) else embeddings
+    y, classes = _class_indices(labels, num_classes)
+    with torch.autocast(z.device.type, enabled=False):
+        z = unit(z) if normalize or distance == "cosine" else z
+        counts = z.new_zeros(classes).index_add(0, y, z.new_ones(len(y)))
+        own, others = CLASS_DISTANCES[distance](z, y, counts)
+        nearest = _soft_minimum(others, y, counts, tau_s)
+        if softmin == "mean":
+            nearest = nearest + tau_s * torch.log(((counts > 0).sum() - 1).clamp_min(1).to(z.dtype))
+        return _scores(own, nearest, _defined(y, counts), tau_m)
+
+
+class SoftSilhouetteLoss(nn.Module):
+    """Minus the soft silhouette of a batch, lower is better: `loss(embeddings, labels)`.
+
+    Args:
+        tau_s: See `soft_silhouette`, as for the next four.
+        tau_m: Temperature of the soft maximum.
+        distance: `euclidean`, `sqeuclidean` or `cosine`.
+        normalize: Scale embeddings to length 1 first.
+        softmin: `sum` (paper) or `mean`.
+        reduction: `mean` over samples (paper); `macro`, the mean over classes of their means, so that large
+            classes do not dominate; `none` for the (B,) values.
+        num_classes: Fixed number of classes, for `torch.compile` and to spare a GPU the waiting.
+        gather: Compute over the batches of all processes of `torch.distributed`, with gradient
+            (see `silhouette.gather`); `reduction="none"` then returns the values of all of them.
+        validate: Check the values of embeddings and labels at every call.
+
+    Raises:
+        ValueError: If an option is unknown or a temperature not above 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        tau_s: float = 0.1,
+        tau_m: float = 0.1,
+        distance: str = "euclidean",
+        normalize: bool = True,
+        softmin: str = "sum",
+        reduction: str = "mean",
+        num_classes: int | None = None,
+        gather: bool = False,
+        validate: bool = True,
+    ) -> None:
+        super().__init__()
+        _check_options(tau_s, tau_m, distance, softmin)
+        _check_choice("reduction", reduction, REDUCTIONS)
+        self.tau_s, self.tau_m, self.distance, self.softmin = tau_s, tau_m, distance, softmin
+        self.normalize, self.reduction, self.num_classes = normalize, reduction, num_classes
+        self.gather, self.validate = gather, validate
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Loss of a batch: a scalar, or (B,) with `reduction="none"`.
+
+        Args:
+            embeddings: (B, D).
+            labels: (B,) integers.
+        """
+        if self.gather:
+            from silhouette.gather import gather_batch  # needs torch.distributed, which not every build has
+
+            embeddings, labels = gather_batch(embeddings, labels)
+        scores = soft_silhouette(
+            embeddings,
+            labels,
+            tau_s=self.tau_s,
+            tau_m=self.tau_m,
+            distance=self.distance,
+            normalize=self.normalize,
+            softmin=self.softmin,
+            num_classes=self.num_classes,
+            validate=self.validate,
+        )
+        if self.reduction == "none":
+            return -scores
+        return -(scores * self._weights(scores, labels)).sum()
+
+    def _weights(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """(B,) weights that sum to 1."""
+        if self.reduction == "mean":
+            return torch.full_like(scores, 1 / max(len(scores), 1))
+        y, classes = _class_indices(labels, self.num_classes)
+        counts = scores.new_zeros(classes).index_add(0, y, torch.ones_like(scores))
+        return 1 / (counts[y] * (counts > 0).sum())
+
+    def extra_repr(self) -> str:
+        """Options, as `print` shows them."""
+        return (
+            f"tau_s={self.tau_s:g}, tau_m={self.tau_m:g}, distance={self.distance!r}, "
+            f"softmin={self.softmin!r}, reduction={self.reduction!r}"
+        )
+
+
+def _class_indices(labels: Tensor, num_classes: int | None) -> tuple[Tensor, int]:
+    """Labels as indices in [0, K), and K."""
+    if num_classes is not None:
+        return labels.long(), num_classes
+    values, indices = torch.unique(labels.long(), return_inverse=True)
+    return indices, len(values)
+
+
+def _defined(y: Tensor, counts: Tensor) -> Tensor:
+    """(B,) whether the silhouette is defined: two of the own class and two classes."""
+    return (counts[y] > 1) & ((counts > 0).sum() > 1)
+
+
+def _scores(a: Tensor, b: Tensor, defined: Tensor, tau_m: float) -> Tensor:
+    a, b = torch.where(defined, a, 0), torch.where(defined, b, 0)
+    return torch.where(defined, _ratio(a, b, tau_m), 0)
+
+
+def _ratio(a: Tensor, b: Tensor, tau_m: float) -> Tensor:
+    """(b - a) / m(a, b), held at -1e6 where m vanishes against b - a (a = 0 and b far below 0)."""
+    gap = b - a
+    largest = tau_m * torch.logaddexp(a / tau_m, b / tau_m)
+    usable = largest > gap.abs() / _LOWEST
+    return torch.where(usable, gap / torch.where(usable, largest, 1), -_LOWEST * (gap < 0))
+
+
+def _soft_minimum(others: Tensor, y: Tensor, counts: Tensor, tau: float) -> Tensor:
+    """(B,) soft minimum over the classes (K, B) that are present and not the sample's own."""
+    absent = counts == 0
+    if torch.compiler.is_compiling():
+        return -tau * _log_weights(others, y, absent, tau).logsumexp(0)
+    return _SoftMinimum.apply(others, y, absent, tau)  # type: ignore[no-any-return]
+
+
+def _log_weights(others: Tensor, y: Tensor, absent: Tensor, tau: float) -> Tensor:
+    """(K, B) exponents -d / τ, blocked for absent classes and the own class."""
+    own = torch.arange(len(absent), device=y.device)[:, None] == y
+    return torch.where(own | absent[:, None], _BLOCKED, others / -tau)
+
+
+class _SoftMinimum(torch.autograd.Function):
+    """As `_log_weights(...).logsumexp(0)`, holding one (K, B) array where autograd would hold four."""
+
+    @staticmethod
+    def forward(ctx: Any, others: Tensor, y: Tensor, absent: Tensor, tau: float) -> Tensor:
+        weights, total = _SoftMinimum._weigh(others, y, absent, tau)
+        ctx.save_for_backward(others, y, absent, total)
+        ctx.tau = tau
+        del weights
+        return -tau * total
+
+    @staticmethod
+    def _weigh(others: Tensor, y: Tensor, absent: Tensor, tau: float) -> tuple[Tensor, Tensor]:
+        weights = others / -tau
+        weights.masked_fill_(absent[:, None], _BLOCKED).scatter_(0, y[None], _BLOCKED)
+        return weights, weights.logsumexp(0)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        (grad,) = grads
+        others, y, absent, total = ctx.saved_tensors
+        if torch.is_grad_enabled():  # second derivatives: through operations that autograd knows
+            weights = _log_weights(others, y, absent, ctx.tau).softmax(0)
+            return weights * grad, None, None, None
+        weights = others / -ctx.tau
+        weights.masked_fill_(absent[:, None], _BLOCKED).scatter_(0, y[None], _BLOCKED)
+        return weights.sub_(total).exp_().mul_(grad), None, None, None
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}: one of {', '.join(allowed)}, got {value!r}")
+
+
+def _check_options(tau_s: float, tau_m: float, distance: str, softmin: str) -> None:
+    for name, tau in (("tau_s", tau_s), ("tau_m", tau_m)):
+        if not (tau > 0 and math.isfinite(tau)):
+            raise ValueError(f"{name}: must be a finite number above 0, got {tau!r}")
+    _check_choice("distance", distance, tuple(CLASS_DISTANCES))
+    _check_choice("softmin", softmin, SOFTMINS)
+
+
+def _check_batch(embeddings: Tensor, labels: Tensor) -> None:
+    """Shapes and dtypes, which cost nothing to look at."""
+    if embeddings.dim() != 2 or not embeddings.dtype.is_floating_point:
+        raise ValueError(
+            f"embeddings: must be (B, D) of a floating dtype, got {tuple(embeddings.shape)} of {embeddings.dtype}"
+        )
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(f"labels: must be ({len(embeddings)},) as embeddings are, got {tuple(labels.shape)}")
+    if labels.dtype.is_floating_point or labels.dtype.is_complex:
+        raise ValueError(f"labels: must be of an integer dtype, got {labels.dtype}")
+
+
+def _check_values(embeddings: Tensor, labels: Tensor, num_classes: int | None) -> None:
+    """Values, in one wait for the device."""
+    finite = embeddings.isfinite().all()
+    inside = torch.ones_like(finite)
+    if num_classes is not None and len(labels):
+        inside = (labels.min() >= 0) & (labels.max() < num_classes)
+    if bool(finite & inside):
+        return
+    if not bool(finite):
+        bad = int((~embeddings.isfinite()).sum())
+        raise ValueError(f"embeddings: must be finite, got {bad} values of nan or inf")
+    low, high = int(labels.min()), int(labels.max())
+    raise ValueError(f"labels: must lie in [0, {num_classes}), got values from {low} to {high}")

@@ -1,0 +1,40 @@
+"""The state of a process that decides bits: generators, deterministic kernels, precision, threads."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import numpy as np
+import torch
+
+
+def reset(seed: int, threads: int) -> None:
+    """Put everything global that training depends on into a known state.
+
+    Args:
+        seed: For Python's, NumPy's and torch's global generators.
+        threads: Threads that a torch operation may use; the order of sums depends on it.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries may draw from the global generator
+    torch.manual_seed(seed)
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in any order
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # costs time
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.set_float32_matmul_precision("highest")
+    torch.set_default_dtype(torch.float32)
+
+
+def default_threads() -> int:
+    """OMP_NUM_THREADS, else the CPUs that this process may use."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+
+
+def default_device() -> str:
+    """`cuda` where there is one, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,273 @@
+"""The results contract: one Parquet record per finished trial, written whole or not at all.
+
+Everything downstream (planning, status, analysis, the MLflow view) reads these records and nothing else.
+A results store is a folder or any `pyarrow.fs` URI (`s3://…`, `gs://…`)::
+
+    <results>/<study>/study.json                 the expanded study as run
+    <results>/<study>/trials/<trial_id>.parquet  one record, written by the worker that ran the trial
+    <results>/<study>/records.parquet            the same rows, compacted; readers take the union
+
+The per-trial files are the truth and stay; `records.parquet` is a copy that makes reading fast, so a damaged
+one costs nothing. Standard library and pyarrow only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs as pafs
+
+from silhouette.errors import InputError
+
+SCHEMA_VERSION = 1
+FINISHED = ("complete", "stopped", "diverged")
+"""Statuses of trials that are never run again; a `failed` one is retried by the next run."""
+STATUSES = (*FINISHED, "failed")
+
+_CURVE = pa.struct(
+    [
+        ("epoch", pa.int32()),
+        ("lr", pa.float64()),
+        ("train_loss", pa.float64()),
+        ("train_sup_loss", pa.float64()),
+        ("train_sil_loss", pa.float64()),
+        ("val_loss", pa.float64()),
+        ("val_top1", pa.float64()),
+        ("val_macro_top1", pa.float64()),
+        ("classes_per_batch", pa.float64()),
+        ("singleton_share", pa.float64()),
+        ("single_class_batches", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+SCHEMA = pa.schema(
+    [
+        ("schema_version", pa.int32()),
+        ("trial_id", pa.string()),
+        ("study", pa.string()),
+        ("phase", pa.string()),
+        ("arm", pa.string()),
+        ("settings", pa.string()),
+        ("config", pa.string()),
+        ("seed", pa.int64()),
+        ("status", pa.string()),
+        ("epochs_planned", pa.int32()),
+        ("epochs_reached", pa.int32()),
+        ("val_top1", pa.float64()),
+        ("val_macro_top1", pa.float64()),
+        ("val_loss", pa.float64()),
+        ("test_top1", pa.float64()),
+        ("test_macro_top1", pa.float64()),
+        ("test_loss", pa.float64()),
+        ("test_silhouette", pa.float64()),
+        ("class_train", pa.list_(pa.int64())),
+        ("class_correct", pa.list_(pa.int64())),
+        ("class_total", pa.list_(pa.int64())),
+        ("classes_per_batch", pa.float64()),
+        ("singleton_share", pa.float64()),
+        ("single_class_batches", pa.float64()),
+        ("curve", pa.list_(_CURVE)),
+        ("started_at", pa.string()),
+        ("seconds", pa.float64()),
+        ("device", pa.string()),
+        ("threads", pa.int32()),
+        ("host", pa.string()),
+        ("versions", pa.string()),
+        ("git_commit", pa.string()),
+        ("git_dirty", pa.bool_()),
+        ("error", pa.string()),
+    ]
+)
+"""Fractions in [0, 1] for accuracies, seconds for times; null where a thing was not measured, never 0."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class StoreError(InputError):
+    """A results location that cannot be used; the message is one line for a person."""
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return `name` if it is safe as one path component; raise `StoreError` otherwise."""
+    if not _NAME.fullmatch(name) or name.endswith("."):
+        raise StoreError(f"{kind}: use letters, digits, '_', '-' and '.' only (at most 100), got {name!r}")
+    return name
+
+
+class Store:
+    """The records of one study below one results location.
+
+    Args:
+        results: A local folder or a `pyarrow.fs` URI.
+        study: Name of the study; becomes one folder, so it is checked.
+
+    Raises:
+        StoreError: If the name is unsafe or the URI is not understood.
+    """
+
+    def __init__(self, results: str, study: str) -> None:
+        check_name("study", study)
+        self.study = study
+        try:
+            uri = results if "://" in results else Path(results).absolute().as_posix()
+            self.fs, base = pafs.FileSystem.from_uri(uri)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"--results: not a folder or a pyarrow.fs URI ({error}), got {results!r}") from None
+        self.uri = results if "://" in results else uri
+        self.root = f"{base.rstrip('/')}/{study}"
+        self.local = isinstance(self.fs, pafs.LocalFileSystem)
+
+    def path(self, *parts: str) -> str:
+        """Path of a file below the study's folder, as the store's file system spells it."""
+        return "/".join((self.root, *parts))
+
+    def write_bytes(self, data: bytes, *parts: str) -> None:
+        """Write a file atomically: a reader sees the old one or the new one, never a part."""
+        path = self.path(*parts)
+        if not self.local:  # an object store publishes an object only when its upload is closed
+            with self.fs.open_output_stream(path) as sink:
+                sink.write(data)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+        try:
+            with open(temporary, "wb") as sink:
+                sink.write(data)
+                sink.flush()
+                os.fsync(sink.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def read_bytes(self, *parts: str) -> bytes | None:
+        """Content of a file, or None where there is none."""
+        try:
+            with self.fs.open_input_file(self.path(*parts)) as source:
+                return bytes(source.read())
+        except FileNotFoundError:
+            return None
+
+    def names(self, *parts: str) -> list[str]:
+        """Names of the files in a folder; none where there is no such folder."""
+        selector = pafs.FileSelector(self.path(*parts), allow_not_found=True)
+        return [info.base_name for info in self.fs.get_file_info(selector) if info.is_file]
+
+    def delete(self, *parts: str) -> None:
+        """Delete a file or a whole folder below the study's own; what is not there is no error."""
+        path = self.path(*parts)
+        kind = self.fs.get_file_info(path).type
+        if kind == pafs.FileType.File:
+            self.fs.delete_file(path)
+        elif kind == pafs.FileType.Directory:
+            self.fs.delete_dir(path)
+
+    def write_json(self, value: Any, name: str) -> None:
+        """Write `value` as readable JSON, atomically."""
+        self.write_bytes((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(), name)
+
+    def read_json(self, name: str) -> Any:
+        """Parsed JSON of a file, or None where there is none.
+
+        Raises:
+            StoreError: If the file is damaged.
+        """
+        data = self.read_bytes(name)
+        try:
+            return None if data is None else json.loads(data)
+        except ValueError as error:
+            raise StoreError(f"{self.path(name)}: damaged JSON ({error}); remove it and run again") from None
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write the one record of a finished trial.
+
+        Args:
+            record: Values by column of `SCHEMA`; a missing column is null.
+
+        Raises:
+            KeyError: If a key is no column of `SCHEMA`.
+            ValueError: If the status is unknown.
+        """
+        unknown = set(record) - set(SCHEMA.names)
+        if unknown:
+            raise KeyError(f"not columns of the results contract: {sorted(unknown)}")
+        if record["status"] not in STATUSES:
+            raise ValueError(f"status: one of {STATUSES}, got {record['status']!r}")
+        row = {"schema_version": SCHEMA_VERSION, "study": self.study, **record}
+        table = pa.Table.from_pylist([row], schema=SCHEMA)
+        self.write_bytes(_to_parquet(table), "trials", f"{check_name('trial_id', record['trial_id'])}.parquet")
+
+    def trial_ids(self) -> set[str]:
+        """Ids of all trials that have a file of their own, readable or not."""
+        names = self.names("trials")
+        return {name.removesuffix(".parquet") for name in names if name.endswith(".parquet")}
+
+    def load(self, columns: Iterable[str] | None = None) -> pa.Table:
+        """All records, one row per trial, ordered by arm, seed and id.
+
+        A file that is damaged counts as absent, so its trial runs again. Rows that `records.parquet` holds as
+        failed are read anew, since a later run may have completed them.
+
+        Args:
+            columns: Columns wanted; all of them by default.
+        """
+        names = list(SCHEMA.names if columns is None else columns)
+        needed = list(dict.fromkeys([*names, "trial_id", "status", "arm", "seed"]))
+        compacted = _read(self.read_bytes("records.parquet"), needed)
+        final = pc.is_in(compacted["status"], value_set=pa.array(FINISHED))
+        settled = set(compacted.filter(final)["trial_id"].to_pylist())
+        fresh = self._read_trials(sorted(self.trial_ids() - settled), needed)
+        again = pc.is_in(compacted["trial_id"], value_set=fresh["trial_id"])
+        table = pa.concat_tables([compacted.filter(pc.invert(again)), fresh])
+        order = [("arm", "ascending"), ("seed", "ascending"), ("trial_id", "ascending")]
+        return table.sort_by(order).select(names)
+
+    def compact(self) -> int:
+        """Copy all records into `records.parquet`; returns how many there are.
+
+        Safe against a kill at any instant: the per-trial files are kept and the copy appears whole.
+        """
+        table = self.load()
+        self.write_bytes(_to_parquet(table), "records.parquet")
+        return int(table.num_rows)
+
+    def _read_trials(self, ids: list[str], columns: list[str]) -> pa.Table:
+        with ThreadPoolExecutor(8) as pool:
+            tables = pool.map(lambda i: _read(self.read_bytes("trials", f"{i}.parquet"), columns), ids)
+            return pa.concat_tables([_empty(columns), *tables])
+
+
+def _empty(columns: list[str]) -> pa.Table:
+    return pa.schema([SCHEMA.field(name) for name in columns]).empty_table()
+
+
+def _to_parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def _read(data: bytes | None, columns: list[str]) -> pa.Table:
+    """Rows of a Parquet file in the contract's types; none where the file is absent or damaged."""
+    if data is None:
+        return _empty(columns)
+    try:
+        # not pq.read_table: its thread pool costs more than it gives on files this small, and has aborted under load
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        for name in columns:  # a record of an older schema version lacks columns that came later
+            if name not in table.column_names:
+                table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
+        return table.select(columns).cast(_empty(columns).schema)
+    except (pa.ArrowException, OSError, KeyError):
+        return _empty(columns)

@@ -1,0 +1,15 @@
+import os
+
+import pytest
+import torch
+
+from silhouette import process
+
+os.environ["OMP_NUM_THREADS"] = "1"  # tests share their machine, and bits depend on the thread count
+
+
+@pytest.fixture(autouse=True)
+def known_state():
+    process.reset(0, threads=1)
+    yield
+    torch.use_deterministic_algorithms(False)
