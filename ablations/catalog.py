@@ -1,0 +1,137 @@
+"""Finding a study (shipped by name, or a person's own file) and changing it from the command line."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablations.errors import StudyError
+from ablations.study import Study, make_study
+
+SHIPPED = Path(__file__).parent / "studies"
+
+
+def shipped() -> dict[str, Path]:
+    """Files of the studies that ship, by name; a new file is found without being registered."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.py")) if not path.stem.startswith("_")}
+
+
+def question(path: Path) -> str:
+    """First line of a study's docstring, read without running the file."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
+
+
+def load_study(name: str) -> Study:
+    """The study of that name, or of that `.py` file.
+
+    Raises:
+        StudyError: If there is none, its file fails, or it defines no `STUDY`.
+    """
+    path = Path(name) if name.endswith(".py") else shipped().get(name)
+    if path is None:
+        raise StudyError(f"STUDY: one of {', '.join(shipped())}, or a path to a .py file, got {name!r}")
+    if not path.is_file():
+        raise StudyError(f"STUDY: no such file, got {name!r}")
+    try:
+        found = runpy.run_path(str(path)).get("STUDY")
+    except StudyError:
+        raise
+    except Exception as error:  # a person's own file may fail in any way
+        lines = str(error).strip().splitlines() or [""]
+        raise StudyError(f"{name}: {type(error).__name__} while reading the study: {lines[0]}") from None
+    if not isinstance(found, Study):
+        raise StudyError(f"{name}: needs STUDY = Study(...), got {type(found).__name__}")
+    return make_study({**_given(found), "name": path.stem})
+
+
+def change_study(
+    study: Study, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, Any] | None = None
+) -> Study:
+    """The study with `--set`, `--seeds` and further field values applied; they become part of its plan.
+
+    Args:
+        study: The study as its file defines it.
+        settings: `field=value` strings; a factor takes one or more values separated by commas.
+        seeds: Number of seeds wanted: the first of the study's own, then the integers after them.
+        extra: `TrialConfig` values by field, as `settings`.
+
+    Raises:
+        StudyError: One line for the first fault.
+    """
+    values = _given(study)
+    factors, fixed = dict(study.factors), dict(study.fixed)
+    for field, value in [*map(_split, settings), *(extra or {}).items()]:
+        if field in factors:
+            factors[field] = tuple(value.split(",")) if isinstance(value, str) else (value,)
+        else:
+            fixed[field] = value
+    values |= {"factors": factors, "fixed": fixed}
+    if seeds is not None:
+        values["seeds"] = _first_seeds(study.seeds, seeds)
+    return make_study(values)
+
+
+def _given(study: Study) -> dict[str, Any]:
+    return {name: getattr(study, name) for name in study.model_fields_set}
+
+
+def _split(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    if not (field and equals and value):
+        raise StudyError(f"--set: must be field=value, got {text!r}")
+    return field.strip(), value.strip()
+
+
+def _first_seeds(own: tuple[int, ...], count: int) -> tuple[int, ...]:
+    if not 1 <= count <= 10_000:
+        raise StudyError(f"--seeds: must be from 1 to 10000, got {count}")
+    start = max(own) + 1
+    return (*own, *range(start, start + count))[:count]
+
+
+@dataclass(frozen=True)
+class PlanChange:
+    """How a plan relates to the one that a results folder already holds."""
+
+    keep_stored: bool
+    """The folder's plan holds all of this one: it stays."""
+
+
+def compare_plans(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str) -> PlanChange:
+    """Allow a plan that equals, extends or is part of the stored one.
+
+    Raises:
+        StudyError: If the two contradict each other, naming the first difference.
+    """
+    if stored is None or stored["plan_hash"] == new["plan_hash"]:
+        return PlanChange(keep_stored=stored is not None)
+    advice = f"{where} holds records of another plan; give another --results or undo the change"
+    for key in ("metric", "sesoi", "alpha"):
+        if stored[key] != new[key]:
+            raise StudyError(f"{key}: was {stored[key]!r} and is now {new[key]!r}; {advice}")
+    old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
+    for label in old_arms.keys() & new_arms.keys():
+        _check_same_arm(old_arms[label], new_arms[label], advice)
+    if _within(new, stored, new_arms, old_arms):
+        return PlanChange(keep_stored=True)
+    if _within(stored, new, old_arms, new_arms):
+        return PlanChange(keep_stored=False)
+    raise StudyError(f"plan: neither extends nor is part of the one before (arms or seeds removed); {advice}")
+
+
+def _within(part: Mapping[str, Any], whole: Mapping[str, Any], arms: Any, all_arms: Any) -> bool:
+    return set(part["seeds"]) <= set(whole["seeds"]) and arms.keys() <= all_arms.keys()
+
+
+def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
+    for field in old["config"].keys() | new["config"].keys():
+        before, after = old["config"].get(field), new["config"].get(field)
+        if before != after:
+            raise StudyError(f"{field}: was {before!r} and is now {after!r} in arm {old['arm']!r}; {advice}")
+    if old["baseline"] != new["baseline"]:
+        raise StudyError(f"baseline: arm {old['arm']!r} changed its role; {advice}")

@@ -1,0 +1,151 @@
+"""Expansion of a study into arms and trials, and the faults it refuses."""
+
+import pytest
+
+from ablations.catalog import change_study, compare_plans, load_study, question, shipped
+from ablations.errors import StudyError
+from ablations.study import Study, make_study
+from silhouette.errors import InputError
+
+BASE = {
+    "question": "Does it help?",
+    "factors": {"lambda_sil": (0.0, 0.2), "imbalance": ("none", "long_tail")},
+    "fixed": {"imbalance_factor": 20},
+    "baseline": {"lambda_sil": 0.0},
+    "blocks": ("imbalance",),
+    "seeds": (0, 1, 2),
+}
+
+
+def study(**changes) -> Study:
+    return make_study({**BASE, **changes})
+
+
+def test_arms_are_the_product_with_one_baseline_per_block():
+    arms = study().arms
+    assert [arm.label for arm in arms] == ["λ=0 balanced", "λ=0 long_tail×20", "λ=0.2 balanced", "λ=0.2 long_tail×20"]
+    assert [arm.baseline for arm in arms] == [True, True, False, False]
+    assert [arm.block for arm in arms] == ["balanced", "long_tail×20"] * 2
+    assert arms[3].settings == {"lambda_sil": 0.2, "imbalance": "long_tail", "imbalance_factor": 20.0}
+
+
+def test_trials_interleave_arms_so_that_early_results_are_paired():
+    trials = list(study().trials())
+    assert len({trial.trial_id for trial in trials}) == 12
+    assert [trial.seed for trial in trials] == [0] * 4 + [1] * 4 + [2] * 4
+    assert [trial.arm.label for trial in trials[:4]] == [arm.label for arm in study().arms]
+
+
+def test_settings_that_train_the_same_thing_are_one_arm():
+    factors = {"lambda_sil": (0.0, 0.2), "tau_s": (0.03, 0.1, 0.3)}
+    arms = study(factors=factors, fixed={}, blocks=()).arms
+    assert [arm.label for arm in arms] == ["λ=0", "λ=0.2 τ_s=0.03", "λ=0.2 τ_s=0.1", "λ=0.2 τ_s=0.3"]
+    assert arms[0].settings == {"lambda_sil": 0.0}
+
+
+def test_one_at_a_time_varies_around_the_baseline():
+    factors = {"lambda_sil": (0.1, 0.5), "tau_s": (0.03, 0.1, 0.3)}
+    arms = study(
+        factors=factors, fixed={}, blocks=(), baseline={"lambda_sil": 0.1, "tau_s": 0.1}, design="one_at_a_time"
+    )
+    labels = [arm.label for arm in arms.arms]
+    assert labels == ["λ=0.1 τ_s=0.03", "λ=0.1 τ_s=0.1", "λ=0.1 τ_s=0.3", "λ=0.5 τ_s=0.1"]
+
+
+def test_description_holds_what_the_analysis_needs():
+    described = study().describe()
+    assert described["families"] == [
+        {
+            "family": block,
+            "role": "primary",
+            "correction": "holm",
+            "baseline": f"λ=0 {block}",
+            "treatments": [f"λ=0.2 {block}"],
+        }
+        for block in ("balanced", "long_tail×20")
+    ]
+    assert described["direction"] == "max"
+    assert described["factors"][0]["values"] == [0.0, 0.2]
+
+
+def test_plan_hash_follows_the_plan_and_nothing_else():
+    assert study().describe()["plan_hash"] == study(question="Put otherwise?").describe()["plan_hash"]
+    assert study().describe()["plan_hash"] != study(seeds=(0, 1)).describe()["plan_hash"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"baseline": {"lambda_sil": 0.7}},
+            "baseline: must be exactly one arm of block 'balanced', got none of the arms",
+        ),
+        ({"baseline": {"tau_s": 0.7}}, "baseline: 'tau_s' is no factor; factors are lambda_sil, imbalance"),
+        (
+            {"baseline": {}},
+            "baseline: must be exactly one arm of block 'balanced', got λ=0 balanced and λ=0.2 balanced",
+        ),
+        ({"seeds": ()}, "seeds: at least one, got none"),
+        ({"seeds": (1, 1)}, "seeds: each one once, got 1 twice"),
+        ({"seeds": (-1,)}, "seeds: integers from 0 to 2147483647, got -1"),
+        ({"metric": "val_top1"}, "got 'val_top1'"),
+        ({"metric": "nonsense"}, "got 'nonsense'"),
+        ({"sesoi": 0}, "sesoi: input should be greater than 0, got 0"),
+        ({"alpha": 0.9}, "alpha: input should be less than 0.5, got 0.9"),
+        ({"fixed": {"lambda_sil": 1}}, "fixed: lambda_sil is a factor already"),
+        ({"fixed": {"lamda": 1}}, "lamda: no such setting"),
+        ({"factors": {"lambda_sil": ()}}, "factors: lambda_sil needs at least one value, got none"),
+        ({"factors": {"lambda_sil": (0.0, -1)}}, "lambda_sil: input should be greater than or equal to 0, got -1"),
+        ({"fixed": {}}, "imbalance_factor: must be above 1 with imbalance=long_tail, got 1"),
+        ({"name": "../escape"}, "study: use letters"),
+        ({"blocks": ("width",)}, "blocks: 'width' is no factor"),
+        ({"colour": "red"}, "colour: extra inputs are not permitted, got 'red'"),
+    ],
+)
+def test_a_fault_is_one_clear_line(changes, line):
+    with pytest.raises(InputError) as caught:
+        study(**changes)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_shipped_studies_are_found_and_ask_a_question():
+    assert "demo" in shipped()
+    assert all(question(path).rstrip(".").endswith("?") for path in shipped().values())
+    assert all(load_study(name).arms for name in shipped())
+
+
+def test_demo_has_80_trials_in_8_arms():
+    demo = load_study("demo")
+    assert len(demo.arms) == 8
+    assert len(list(demo.trials())) == 80
+
+
+def test_changes_from_the_command_line_become_part_of_the_plan():
+    changed = change_study(study(), ["lambda_sil=0,0.1,0.5", "epochs=3"], seeds=5)
+    assert [arm.settings["lambda_sil"] for arm in changed.arms[::2]] == [0.0, 0.1, 0.5]
+    assert {arm.config.epochs for arm in changed.arms} == {3}
+    assert changed.seeds == (0, 1, 2, 3, 4)
+    assert changed.describe()["plan_hash"] != study().describe()["plan_hash"]
+
+
+@pytest.mark.parametrize(
+    "text", ["lambda_sil", "=3", "lambda_sil=", "lambda_sil=banana", "nope=1", "epochs=0", "epochs=1.5"]
+)
+def test_a_bad_set_is_one_line_with_the_value(text):
+    with pytest.raises(InputError) as caught:
+        change_study(study(), [text])
+    assert "\n" not in str(caught.value)
+    assert text.partition("=")[2] in str(caught.value)
+
+
+def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
+    small, large = study().describe(), study(seeds=(0, 1, 2, 3)).describe()
+    assert not compare_plans(None, small, "here").keep_stored
+    assert not compare_plans(small, large, "here").keep_stored
+    assert compare_plans(large, small, "here").keep_stored
+    other = study(fixed={"imbalance_factor": 20, "epochs": 9}).describe()
+    with pytest.raises(StudyError, match="epochs: was 30 and is now 9"):
+        compare_plans(small, other, "here")
+    with pytest.raises(StudyError, match="sesoi: was 0.002 and is now 0.5"):
+        compare_plans(small, study(sesoi=0.5).describe(), "here")
