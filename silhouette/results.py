@@ -263,10 +263,12 @@ def _read(data: bytes | None, columns: list[str]) -> pa.Table:
     if data is None:
         return _empty(columns)
     try:
-        # not pq.read_table: its thread pool costs more than it gives on files this small, and has aborted under load
-        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        # Not pq.read_table: its thread pool costs more than it gives on files this small, and has aborted under load.
+        file = pq.ParquetFile(pa.BufferReader(data))
+        present = [name for name in columns if name in file.schema_arrow.names]
+        table = file.read(present, use_threads=False)
         for name in columns:  # a record of an older schema version lacks columns that came later
-            if name not in table.column_names:
+            if name not in present:
                 table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
         return table.select(columns).cast(_empty(columns).schema)
     except (pa.ArrowException, OSError, KeyError):

@@ -1,0 +1,63 @@
+"""Checkpoints of unfinished trials, keyed by trial_id: whoever runs the trial next, wherever, finds them."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+from silhouette.results import Store
+
+KEPT = 2
+"""The newest may be damaged (a full disk, a lost node); the one before it then serves."""
+
+
+class Checkpoints:
+    """The checkpoints of one trial, below `checkpoints/<trial_id>/` of its store.
+
+    Args:
+        store: Where the study keeps its files.
+        trial_id: Whose checkpoints.
+        every: Least number of seconds between two of them.
+    """
+
+    def __init__(self, store: Store, trial_id: str, every: float) -> None:
+        self.store = store
+        self.folder = ("checkpoints", trial_id)
+        self.every = every
+        self._last = time.monotonic()
+
+    def save_if_due(self, epoch: int, state: dict[str, Any]) -> None:
+        """Save at the end of an epoch, unless the last one is younger than `every` seconds."""
+        if time.monotonic() - self._last >= self.every:
+            self.save(epoch, state)
+
+    def save(self, epoch: int, state: dict[str, Any]) -> None:
+        """Write one checkpoint whole, then drop all but the newest two."""
+        import torch
+
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        self.store.write_bytes(buffer.getvalue(), *self.folder, f"{epoch:06d}.pt")
+        for name in self._names()[KEPT:]:
+            self.store.delete(*self.folder, name)
+        self._last = time.monotonic()
+
+    def newest(self) -> dict[str, Any] | None:
+        """State of the newest readable checkpoint; None where there is none."""
+        import torch
+
+        for name in self._names():
+            data = self.store.read_bytes(*self.folder, name)
+            try:
+                return dict(torch.load(io.BytesIO(data or b""), weights_only=True, map_location="cpu"))
+            except Exception:  # torch raises many kinds for damaged bytes; the older one is next
+                continue
+        return None
+
+    def clear(self) -> None:
+        """Delete them all: the trial has its record."""
+        self.store.delete(*self.folder)
+
+    def _names(self) -> list[str]:
+        return sorted((n for n in self.store.names(*self.folder) if n.endswith(".pt")), reverse=True)

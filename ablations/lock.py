@@ -1,0 +1,101 @@
+"""One driver per study and results location, and what others may know of it.
+
+`driver.json` names the driver, says when it was last alive and which trials are running; `ablate status` reads it.
+On a file system the lock itself is the kernel's, which a crash cannot leave behind. An object store has none, so
+there the heartbeat is the lock: one that is older than a minute belongs to a driver that is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import IO, Any
+
+from ablations.errors import StudyError
+from silhouette.results import Store, StoreError
+
+FILE = "driver.json"
+BEAT_SECONDS = 5.0
+STALE_SECONDS = 60.0
+
+
+class DriverLock:
+    """Held by the driver for as long as it runs trials; a context manager.
+
+    Args:
+        store: The study's store.
+        command: The driver's command line.
+        running: Tells the trial_ids that are running now.
+
+    Raises:
+        StudyError: On entering, if another driver holds it; the line names that one.
+    """
+
+    def __init__(self, store: Store, command: str, running: Callable[[], Iterable[str]] = tuple) -> None:
+        self.store, self.running = store, running
+        self.me = {"host": platform.node(), "pid": os.getpid(), "command": command, "started_at": _now()}
+        self._file: IO[str] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> DriverLock:
+        """Take the lock and begin to beat."""
+        holder = living_driver(self.store)
+        if self.store.local:
+            self._lock_file(holder)
+        elif holder is not None:
+            raise _taken(self.store, holder)
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        """Let go of the lock and forget the driver."""
+        self._stop.set()
+        self._thread.join()
+        self.store.delete(FILE)
+        if self._file is not None:
+            self._file.close()
+
+    def _lock_file(self, holder: Mapping[str, Any] | None) -> None:
+        os.makedirs(self.store.root, exist_ok=True)
+        self._file = open(self.store.path(".lock"), "w")  # noqa: SIM115  # held open until the end
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise _taken(self.store, holder) from None
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            try:
+                self._write()
+            except OSError:
+                continue  # a full disk or a store that is away for a moment: the next beat may arrive
+
+    def _write(self) -> None:
+        self.store.write_json({**self.me, "updated_at": _now(), "running": sorted(self.running())}, FILE)
+
+
+def living_driver(store: Store) -> dict[str, Any] | None:
+    """What `driver.json` says of a driver that was alive within the last minute; None if there is none."""
+    try:
+        found = store.read_json(FILE)
+        age = (datetime.now(UTC) - datetime.fromisoformat(found["updated_at"])).total_seconds()
+    except (StoreError, KeyError, TypeError, ValueError):
+        return None
+    return dict(found) if age < STALE_SECONDS else None
+
+
+def _taken(store: Store, holder: Mapping[str, Any] | None) -> StudyError:
+    who = "process {pid} on {host}, since {started_at}".format_map(holder) if holder else "unknown to driver.json"
+    return StudyError(f"--results: another `ablate run` works on {store.root} ({who}); wait for it or end it")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

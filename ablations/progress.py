@@ -1,0 +1,197 @@
+"""What a person sees while a study runs, and what `ablate status` prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ablations.study import Trial
+
+SYMBOLS = {
+    "complete": ("●", "green"),
+    "stopped": ("◐", "cyan"),
+    "running": ("▶", "yellow"),
+    "diverged": ("!", "magenta"),
+    "failed": ("✗", "red"),
+    "missing": ("·", "dim"),
+}
+PLAIN_SECONDS = 10.0
+
+
+class Board:
+    """Arms × seeds: the status of every trial, and how fast they come.
+
+    Args:
+        trials: All trials of the study.
+        status: Status by trial_id; what is not there is missing.
+        values: Metric by trial_id of complete trials.
+        metric: Name of the metric shown.
+    """
+
+    def __init__(
+        self, trials: Sequence[Trial], status: Mapping[str, str], values: Mapping[str, float], metric: str
+    ) -> None:
+        self.trials, self.metric = trials, metric
+        self.status, self.values = dict(status), dict(values)
+        self.ended = 0
+        self.start = time.monotonic()
+
+    def update(self, report: Mapping[str, Any]) -> None:
+        """Take what a trial reports."""
+        trial_id, record = report["trial_id"], report.get("record")
+        self.status[trial_id] = record["status"] if record else "running"
+        if record:
+            self.ended += 1
+            if record["status"] == "complete" and record.get(self.metric) is not None:
+                self.values[trial_id] = record[self.metric]
+
+    def running(self) -> list[str]:
+        """Ids of the trials that are running."""
+        return [trial_id for trial_id, status in list(self.status.items()) if status == "running"]
+
+    def counts(self) -> Counter[str]:
+        """Number of trials by status."""
+        return Counter(self.status.get(trial.trial_id, "missing") for trial in self.trials)
+
+    def pace(self) -> str:
+        """Trials per minute and time left, once there is something to go by."""
+        minutes = (time.monotonic() - self.start) / 60
+        if not self.ended or minutes <= 0:
+            return "starting"
+        counts = self.counts()
+        rate = self.ended / minutes
+        left = counts["missing"] + counts["running"]
+        return f"{rate:.0f} trials/min, {_duration(60 * left / rate)} left"
+
+    def best(self) -> str:
+        """The arm with the best mean so far; the mean says nothing yet about significance."""
+        means = {arm: sum(v) / len(v) for arm, v in self._by_arm().items() if v}
+        if not means:
+            return ""
+        from silhouette.metrics import METRICS
+
+        pick = max if METRICS[self.metric].direction == "max" else min
+        arm = pick(means, key=lambda name: means[name])
+        return f"best so far: {arm} ({self.metric} {means[arm]:.4f}, mean of {len(self._by_arm()[arm])})"
+
+    def _by_arm(self) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = {}
+        for trial in self.trials:
+            if trial.trial_id in self.values:
+                found.setdefault(trial.arm.label, []).append(self.values[trial.trial_id])
+        return found
+
+    def line(self) -> str:
+        """All of it in one line."""
+        counts = self.counts()
+        shown = ", ".join(f"{counts[name]} {name}" for name in SYMBOLS if counts[name])
+        return f"{counts['complete']}/{len(self.trials)} complete ({shown})"
+
+    def table(self) -> Table:
+        """One row per arm, one mark per seed."""
+        table = Table(box=None, pad_edge=False)
+        table.add_column("arm")
+        table.add_column("seeds")
+        table.add_column(f"mean {self.metric}", justify="right")
+        marks: dict[str, Text] = {}
+        for trial in self.trials:
+            symbol, style = SYMBOLS[self.status.get(trial.trial_id, "missing")]
+            marks.setdefault(trial.arm.label, Text()).append(symbol, style=style)
+        values = self._by_arm()
+        for arm, text in marks.items():
+            seen = values.get(arm, [])
+            table.add_row(Text(arm), text, f"{sum(seen) / len(seen):.4f}" if seen else "")
+        return table
+
+
+def legend() -> Text:
+    """What the marks mean."""
+    text = Text()
+    for name, (symbol, style) in SYMBOLS.items():
+        text.append(f"{symbol} ", style=style).append(f"{name}  ")
+    return text
+
+
+class Progress:
+    """Shows a `Board`: live on a terminal, else a plain line from time to time."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.console = Console()
+        self.live = Live(console=self.console, refresh_per_second=4) if self.console.is_terminal else None
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        """Begin to show."""
+        if self.live:
+            self.live.start()
+        self.show()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Show the last state and stop."""
+        self.show(force=True)
+        if self.live:
+            self.live.stop()
+
+    def update(self, report: Mapping[str, Any]) -> None:
+        """Take a trial's report and show it."""
+        self.board.update(report)
+        self.show()
+
+    def show(self, force: bool = False) -> None:
+        """Draw, or print a line if the last one is old enough."""
+        if self.live:
+            status = Text(f"{self.board.line()}; {self.board.pace()}")
+            self.live.update(Group(self.board.table(), status, Text(self.board.best()), legend()))
+        elif force or time.monotonic() - self._last >= PLAIN_SECONDS:
+            self._last = time.monotonic()
+            say("; ".join(part for part in (self.board.line(), self.board.pace(), self.board.best()) if part))
+
+    def note(self, text: str) -> None:
+        """A line of its own, above the live display."""
+        if self.live:
+            self.console.print(Text(text))
+        else:
+            say(text)
+
+
+def say(*lines: str) -> None:
+    """Print plain lines at once."""
+    print(*lines, sep="\n", flush=True)
+
+
+def complain(text: str) -> None:
+    """Print one line to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def failures(trials: Iterable[Trial], status: Mapping[str, str], errors: Mapping[str, str]) -> list[str]:
+    """One line per trial that failed or diverged."""
+    lines = []
+    for trial in trials:
+        state = status.get(trial.trial_id)
+        if state in ("failed", "diverged"):
+            last = (errors.get(trial.trial_id, "").strip().splitlines() or ["no message"])[-1]
+            lines.append(f"  {state}: {trial.arm.label}, seed {trial.seed} ({trial.trial_id}): {last[:160]}")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    """A time as a person says it.
+
+    >>> _duration(42), _duration(600), _duration(9000)
+    ('42 s', '10 min', '2 h 30 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

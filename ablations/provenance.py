@@ -1,0 +1,54 @@
+"""Which code, versions and machine made a record."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("soft-silhouette-ablations", "torch", "torchvision", "ray", "numpy", "scikit-learn", "pyarrow")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Installed versions of what decides a result, Python included."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def code() -> dict[str, Any]:
+    """Commit of the running checkout and whether files differ from it; null outside a git checkout."""
+    root = Path(__file__).parents[1]
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return {"git_commit": None, "git_dirty": None}
+    return {
+        "git_commit": commit,
+        "git_dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Host and versions of this process, as columns of a record."""
+    return {"host": platform.node(), "versions": json.dumps(versions(), sort_keys=True)}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    if not (root / ".git").exists():  # an installed copy below somebody else's checkout is not ours
+        return None
+    try:
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,183 @@
+"""Ray Tune wiring: runs the trials that have no record, shows and mirrors them, and answers for the outcome."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ablations.catalog import compare_plans
+from ablations.errors import StudyError
+from ablations.lock import DriverLock
+from ablations.planner import Plan, make_plan
+from ablations.progress import Board, Progress, complain, failures, say
+from ablations.provenance import code, versions
+from ablations.session import gpus_of_a_trial, ray_session
+from ablations.signals import Interrupted, interruptible
+from ablations.study import Study, Trial
+from ablations.tracking import Mirror, View, tracking_uri
+from silhouette.results import Store
+
+if TYPE_CHECKING:
+    from ablations.listener import Listener
+
+WORKER_DEATHS = 3
+"""How often a trial is taken up again from its checkpoint after its process or node died."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as opposed to what: nothing here but the thread count can change a result.
+
+    Attributes:
+        results: Folder or URI of the results.
+        cpus: CPUs, and so threads, of a trial.
+        gpus: GPUs of a trial; None takes one where the cluster has any.
+        address: Ray cluster to join; None starts one on this machine.
+        mlflow: MLflow tracking URI; None takes the default.
+        command: The command line, for the resume line and the provenance.
+    """
+
+    results: str = "results"
+    cpus: int = 1
+    gpus: float | None = None
+    address: str | None = None
+    mlflow: str | None = None
+    command: str = ""
+
+    def check(self) -> None:
+        """Refuse resources that no machine has.
+
+        Raises:
+            StudyError: If a number is out of range.
+        """
+        if self.cpus < 1:
+            raise StudyError(f"--cpus-per-trial: must be at least 1, got {self.cpus}")
+        if self.gpus is not None and not 0 <= self.gpus <= 64:
+            raise StudyError(f"--gpus-per-trial: must be from 0 to 64, got {self.gpus:g}")
+        if self.address is None and self.cpus > (os.cpu_count() or 1):
+            raise StudyError(f"--cpus-per-trial: this machine has {os.cpu_count()}, got {self.cpus}")
+
+
+def run_study(study: Study, options: Options) -> int:
+    """Run what has no record yet, and compact the records.
+
+    Returns:
+        The exit code: 0 if every wanted trial has a complete record, 1 if some have not, 128 + signal if interrupted.
+
+    Raises:
+        StudyError: If the results folder holds another plan, or another driver works on it.
+    """
+    options.check()
+    store = Store(options.results, study.name)
+    compare_plans(store.read_json("study.json"), study.describe(), store.root)
+    try:
+        with DriverLock(store, options.command) as lock, interruptible(partial(_last_words, store, options)):
+            description = _adopt_plan(study, store, options)
+            plan = make_plan(study, store)
+            _announce(study, store, plan)
+            if plan.to_run:
+                _run_trials(study, store, plan, description, options, lock)
+            store.compact()
+    except Interrupted as interruption:
+        _last_words(store, options, interruption)
+        return interruption.code
+    return _answer(study, make_plan(study, store), options)
+
+
+def _adopt_plan(study: Study, store: Store, options: Options) -> Mapping[str, Any]:
+    """The plan that the folder now follows; written unless it is part of the one that is there."""
+    stored, new = store.read_json("study.json"), study.describe()
+    if compare_plans(stored, new, store.root).keep_stored:
+        return dict(stored)
+    new["provenance"] = {**code(), "versions": versions(), "command": options.command}
+    store.write_json(new, "study.json")
+    return new
+
+
+def _announce(study: Study, store: Store, plan: Plan) -> None:
+    wanted, left = len(plan.wanted), len(plan.to_run)
+    if left:
+        say(f"{study.name}: {wanted} trials wanted, {wanted - left} present, {left} to run")
+    else:
+        say(f"{study.name}: all {wanted} trials are already there, in {store.root}; nothing to run")
+
+
+def _answer(study: Study, plan: Plan, options: Options) -> int:
+    left = plan.incomplete
+    if not left:
+        return 0
+    complain(f"{study.name}: {len(left)} of {len(plan.wanted)} trials have no complete record")
+    for line in failures(left, plan.status, plan.errors):
+        complain(line)
+    complain(f"to try again what failed: {options.command}")
+    return 1
+
+
+def _last_words(store: Store, options: Options, interruption: Interrupted) -> None:
+    store.compact()
+    say(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
+
+
+def _run_trials(
+    study: Study, store: Store, plan: Plan, description: Mapping[str, Any], options: Options, lock: DriverLock
+) -> None:
+    from ablations.listener import Listener
+
+    board = Board(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
+    lock.running = board.running
+    specs = {trial.trial_id: _spec(trial, store, options) for trial in plan.to_run}
+    with ray_session(options.address), Progress(board) as progress:
+        mirror = Mirror(View(tracking_uri(options.results, options.mlflow), store, description), specs, progress.note)
+        mirror.start()
+        try:
+            _tune(specs, options, Listener(store, specs, progress, mirror))
+        finally:
+            if not mirror.close(board.counts()):
+                progress.note(f"the MLflow view is not complete; `ablate sync {study.name}` completes it")
+
+
+def _spec(trial: Trial, store: Store, options: Options) -> dict[str, Any]:
+    """What a worker needs to run a trial and to write its record."""
+    return {
+        "results": store.uri,
+        "study": store.study,
+        "trial_id": trial.trial_id,
+        "arm": trial.arm.label,
+        "settings": trial.arm.settings,
+        "config": trial.arm.config.model_dump(mode="json"),
+        "seed": trial.seed,
+        "phase": trial.phase,
+        "threads": options.cpus,
+        **code(),
+    }
+
+
+def _tune(specs: Mapping[str, Mapping[str, Any]], options: Options, listener: Listener) -> None:
+    """One Tune trial per spec, first come first served, no early stopping."""
+    import logging
+
+    from ray import tune
+
+    from ablations.trainable import TrialTrainable
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    resources = {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
+    with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(TrialTrainable, resources),
+            param_space={"trial": tune.grid_search([json.dumps(spec) for spec in specs.values()])},
+            tune_config=tune.TuneConfig(reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=scratch,  # Tune's own files are scratch: the records are the state
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+                callbacks=[listener],
+            ),
+        )
+        tuner.fit()

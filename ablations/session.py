@@ -1,0 +1,62 @@
+"""A Ray to run on: one of our own on this machine, or a cluster. No telemetry, no chatter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SILENCE = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
+}
+"""Set before Ray is imported. The loggers it switches off would import torch into the driver."""
+OBJECT_STORE_BYTES = 200 << 20
+"""Trials exchange a few kilobytes; Ray's default takes a third of the memory."""
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[None]:
+    """Be connected to Ray inside the context.
+
+    Args:
+        address: Cluster to join (`auto` for the one on this machine); None starts one here and ends it after.
+    """
+    os.environ.update(SILENCE)
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address:
+        options["address"] = address
+    else:
+        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    ray.init(**options)
+    _tighten_token()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def gpus_of_a_trial(wanted: float | None) -> float:
+    """As wanted; by default one where the cluster has any."""
+    import ray
+
+    if wanted is not None:
+        return wanted
+    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+
+
+def _tighten_token() -> None:
+    """Ray writes its authentication token readable for everybody."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.is_file():
+        token.chmod(0o600)
