@@ -78,12 +78,12 @@ def test_plan_hash_follows_the_plan_and_nothing_else():
     [
         (
             {"baseline": {"lambda_sil": 0.7}},
-            "baseline: must be exactly one arm of block 'balanced', got none of the arms",
+            "exactly one arm of block 'balanced', got none of the arms",
         ),
         ({"baseline": {"tau_s": 0.7}}, "baseline: 'tau_s' is no factor; factors are lambda_sil, imbalance"),
         (
             {"baseline": {}},
-            "baseline: must be exactly one arm of block 'balanced', got λ=0 balanced and λ=0.2 balanced",
+            "exactly one arm of block 'balanced', got λ=0 balanced and λ=0.2 balanced",
         ),
         ({"seeds": ()}, "seeds: at least one, got none"),
         ({"seeds": (1, 1)}, "seeds: each one once, got 1 twice"),
@@ -130,13 +130,24 @@ def test_changes_from_the_command_line_become_part_of_the_plan():
 
 
 @pytest.mark.parametrize(
-    "text", ["lambda_sil", "=3", "lambda_sil=", "lambda_sil=banana", "nope=1", "epochs=0", "epochs=1.5"]
+    ("text", "line"),
+    [
+        ("lambda_sil", "--set: must be field=value, got 'lambda_sil'"),
+        ("=3", "--set: must be field=value, got '=3'"),
+        ("lambda_sil=", "--set: must be field=value, got 'lambda_sil='"),
+        ("lambda_sil=banana", "lambda_sil: input should be a valid number, got 'banana'"),
+        ("lambda_sil=0,,1", "lambda_sil: input should be a valid number, got ''"),
+        ("lambda_sil=nan", "lambda_sil: input should be less than or equal to 1000, got 'nan'"),
+        ("nope=1", "nope: no such setting; known are dataset"),
+        ("epochs=0", "epochs: input should be greater than or equal to 1, got '0'"),
+        ("epochs=1.5", "epochs: input should be a valid integer, got '1.5'"),
+    ],
 )
-def test_a_bad_set_is_one_line_with_the_value(text):
+def test_a_bad_set_is_one_line_with_the_value(text, line):
     with pytest.raises(InputError) as caught:
         change_study(study(), [text])
+    assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
-    assert text.partition("=")[2] in str(caught.value)
 
 
 def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
@@ -147,5 +158,5 @@ def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
     other = study(fixed={"imbalance_factor": 20, "epochs": 9}).describe()
     with pytest.raises(StudyError, match="epochs: was 30 and is now 9"):
         compare_plans(small, other, "here")
-    with pytest.raises(StudyError, match="sesoi: was 0.002 and is now 0.5"):
+    with pytest.raises(StudyError, match=r"sesoi: was 0\.002 and is now 0\.5"):
         compare_plans(small, study(sesoi=0.5).describe(), "here")
