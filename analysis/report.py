@@ -1,0 +1,111 @@
+"""`write_report`: a study's records become one result document, and that becomes page, Markdown, LaTeX and figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import numpy as np
+
+from analysis import html, latex, markdown
+from analysis.base import ReportError
+from analysis.document import Data, core, metric_scale
+from analysis.escape import csv_text
+from analysis.evidence import gather
+from analysis.ledger import COLUMNS, Ledger, Record, make_ledger, read_records
+from analysis.model import Figure, Page
+from analysis.plan import Plan, read_plan
+from analysis.provenance import provenance
+from analysis.sections import make_page
+from silhouette.results import SCHEMA, Store
+
+SEED = 260408573
+"""Seed of the one generator behind everything sampled, so that a report rebuilds byte by byte."""
+
+
+def write_report(results: str, study: str) -> str:
+    """Read a study's records and write its report beside them.
+
+    Args:
+        results: Results folder or `pyarrow.fs` URI.
+        study: Name of the study.
+
+    Returns:
+        Location of `index.html`.
+
+    Raises:
+        ReportError: If there is no `study.json` or no complete record; one line.
+        StoreError: If the location cannot be used; one line.
+    """
+    store = Store(results, study)
+    data = analyse(*load(store))
+    for name, content in files(data):
+        store.write_bytes(content, "report", *name.split("/"))
+    return store.path("report", "index.html") if store.local else f"{store.uri}/{study}/report/index.html"
+
+
+def load(store: Store) -> tuple[Plan, list[Record]]:
+    """A study's plan and all its records.
+
+    Raises:
+        ReportError: If there is no plan, or its metric is no column of the records.
+    """
+    plan = read_plan(store)
+    columns = [name for name in dict.fromkeys((*COLUMNS, plan.metric)) if name in SCHEMA.names]
+    if plan.metric not in columns:
+        raise ReportError(f"{plan.study}: metric {plan.metric!r} is no column of the records")
+    return plan, read_records(store.load(columns), [plan.metric])
+
+
+def analyse(plan: Plan, records: list[Record]) -> Data:
+    """The result document of a study: everything computed, nothing drawn.
+
+    Raises:
+        ReportError: If no record is complete.
+    """
+    ledger = make_ledger(plan, records)
+    if not ledger.complete:
+        raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
+    rng = np.random.default_rng(SEED)
+    scale = metric_scale(plan, ledger)
+    data = core(plan, ledger, gather(plan, ledger, rng), scale)
+    data["provenance"] = provenance(plan, ledger)
+    return data
+
+
+def _nothing(ledger: Ledger, records: list[Record]) -> str:
+    if not records:
+        return "no records yet; run the study first"
+    reasons = {e.reason for e in ledger.exclusions}
+    why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
+    return f"no complete record of the confirm phase among {len(records)}{why}"
+
+
+def files(data: Data) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the report's files; `index.html` comes last, when all it names is there."""
+    page = make_page(data)
+    yield "report.json", (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    yield "report.md", markdown.render(page).encode()
+    for section in page.sections:
+        for table in section.tables:
+            yield f"tables/{table.name}.tex", latex.render(table).encode()
+    for figure in _figures(page):
+        yield f"figures/{figure.name}.svg", figure.svg.encode()
+        yield f"figures/{figure.name}.pdf", figure.pdf
+        yield f"figures/{figure.name}.csv", _csv(figure).encode()
+    yield "index.html", html.render(page).encode()
+
+
+def _figures(page: Page) -> Iterator[Figure]:
+    for section in page.sections:
+        yield from section.figures
+
+
+def _csv(figure: Figure) -> str:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(figure.header)
+    writer.writerows([csv_text(v) for v in row] for row in figure.rows)
+    return sink.getvalue()

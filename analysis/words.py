@@ -1,0 +1,149 @@
+"""Numbers and findings as a reader sees them; nothing is computed here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MISSING = "–"
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values of a metric are shown: multiplied by `factor`, with `decimals` places.
+
+    Attributes:
+        factor: 100 for fractions shown as percentages.
+        unit: Unit of a difference, in words.
+        symbol: What follows a value (`%`).
+        decimals: Places after the point.
+        label: The metric's name for people.
+    """
+
+    factor: float
+    unit: str
+    symbol: str
+    decimals: int
+    label: str
+
+    def value(self, x: float | None) -> str:
+        """A value without its unit."""
+        return MISSING if x is None else f"{self.factor * x:.{self.decimals}f}".replace("-", MINUS)
+
+    def signed(self, x: float | None) -> str:
+        """A difference with its sign."""
+        return MISSING if x is None else f"{self.factor * x:+.{self.decimals}f}".replace("-", MINUS)
+
+    def spread(self, x: float | None) -> str:
+        """An SD with at least one significant digit."""
+        return self.value(x)
+
+    def range(self, low: float | None, high: float | None) -> str:
+        """An interval in words: `0.34 to 0.90`."""
+        return MISSING if low is None or high is None else f"{self.signed(low)} to {self.signed(high)}"
+
+    @property
+    def unit_after(self) -> str:
+        """The unit of a difference, with a space before it if there is one."""
+        return f" {self.unit}" if self.unit else ""
+
+
+_NAMES = {
+    "test_top1": "top-1 accuracy on test data",
+    "val_top1": "top-1 accuracy on validation data",
+    "test_macro_top1": "macro top-1 accuracy on test data",
+    "val_macro_top1": "macro top-1 accuracy on validation data",
+    "test_silhouette": "silhouette on test data",
+    "test_loss": "loss on test data",
+    "val_loss": "loss on validation data",
+}
+
+
+def make_scale(metric: str, values: Iterable[float] = ()) -> Scale:
+    """How to show a metric: accuracies of the results contract in percent, everything else as it stands.
+
+    Args:
+        metric: Name of the metric.
+        values: Its values, from whose spread the decimals of an unknown metric are chosen.
+
+    >>> make_scale("test_top1").value(0.9132)
+    '91.32'
+    """
+    label = _NAMES.get(metric, metric)
+    if metric.endswith("top1"):
+        return Scale(100.0, "points", "%", 2, label)
+    spread = _spread(list(values))
+    decimals = 3 if spread is None else min(8, max(0, 2 - math.floor(math.log10(spread))))
+    return Scale(1.0, "", "", decimals, label)
+
+
+def _spread(values: list[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    middle = math.fsum(values) / len(values)
+    var = math.fsum((v - middle) ** 2 for v in values) / (len(values) - 1)
+    return math.sqrt(var) if var > 0 else None
+
+
+def show_p(p: float | None, alpha: float = 0.05) -> str:
+    """A p-value, never as 0.000 and never rounded across alpha.
+
+    >>> [show_p(p) for p in (0.00004, 0.0037, 0.0625, 0.04996, 0.34, 1.0)]
+    ['< 0.001', '0.0037', '0.0625', '0.04996', '0.34', '1.00']
+    """
+    if p is None or math.isnan(p):
+        return MISSING
+    if p < 0.001:
+        return "< 0.001"
+    for digits in range(4 if p < 0.1 else 2, 12):
+        shown = f"{p:.{digits}f}"
+        if (float(shown) <= alpha) == (p <= alpha) and (float(shown) != alpha or p == alpha):
+            return shown
+    return f"{p}"
+
+
+def p_equals(p: float | None, alpha: float = 0.05) -> str:
+    """`p = 0.0037` or `p < 0.001`, in running text."""
+    shown = show_p(p, alpha)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
+def show_number(x: float | None, digits: int = 2) -> str:
+    """A plain number with fixed decimals."""
+    return MISSING if x is None or not math.isfinite(x) else f"{x:.{digits}f}".replace("-", MINUS)
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> count(1, "seed"), count(5, "seed")
+    ('1 seed', '5 seeds')
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def listing(items: Iterable[object], limit: int = 8) -> str:
+    """Items in a row, shortened after `limit`.
+
+    >>> listing([1, 2, 3], limit=2)
+    '1, 2 and 1 more'
+    """
+    texts = [str(item) for item in items]
+    if len(texts) <= limit:
+        return ", ".join(texts)
+    return f"{', '.join(texts[:limit])} and {len(texts) - limit} more"
+
+
+def show_hours(seconds: float | None) -> str:
+    """A duration of computing for people.
+
+    >>> show_hours(90.0), show_hours(7200.0)
+    ('1.5 minutes', '2.0 hours')
+    """
+    if seconds is None:
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"
