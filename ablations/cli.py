@@ -115,7 +115,6 @@ def _status(given: argparse.Namespace) -> int:
 
 def _report(given: argparse.Namespace) -> int:
     from analysis.report import write_report
-
     from silhouette.results import Store
 
     study = Store(given.results, _study_name(given.study)).study

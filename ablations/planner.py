@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ablations.study import Study, Trial
+from ablations.arms import Trial
+from ablations.study import Study
 from silhouette.results import FINISHED, Store
 
 _COLUMNS = ("trial_id", "status", "seconds", "error", "epochs_reached")

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ablations.study import Trial
+from ablations.arms import Trial
 
 SYMBOLS = {
     "complete": ("●", "green"),

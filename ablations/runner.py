@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ablations.arms import Trial
 from ablations.catalog import compare_plans
 from ablations.errors import StudyError
 from ablations.lock import DriverLock
@@ -18,7 +19,7 @@ from ablations.progress import Board, Progress, complain, failures, say
 from ablations.provenance import code, versions
 from ablations.session import gpus_of_a_trial, ray_session
 from ablations.signals import Interrupted, interruptible
-from ablations.study import Study, Trial
+from ablations.study import Study
 from ablations.tracking import Mirror, View, tracking_uri
 from silhouette.results import Store
 

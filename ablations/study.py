@@ -1,115 +1,103 @@
-"""`Study`: one question as data, and its expansion into arms and trials. No Ray in here."""
+"""`Study`: one question as data, validated, and the plan that it expands to. No Ray in here."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ablations.arms import Arm, Expansion, Trial, by_block
 from ablations.errors import StudyError
-from search_spaces import FACTORS, describe
-from silhouette.config import (
-    MAX_SEED,
-    ConfigError,
-    Phase,
-    TrialConfig,
-    first_line,
-    inert_fields,
-    make_config,
-    parse_value,
-    trial_id,
-)
+from search_spaces import FACTORS
+from silhouette.config import MAX_SEED, TrialConfig, first_line, parse_value, trial_id
 from silhouette.metrics import METRICS
 from silhouette.results import check_name
 
 PLAN_VERSION = 1
+Role = Literal["primary", "ablation", "exploratory"]
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One setting of the scientific factors.
+class Family(BaseModel):
+    """Comparisons that are corrected for multiplicity together.
 
     Attributes:
-        label: Unique in the study; the `arm` column of the records.
-        settings: Values of the factors that matter in this arm.
-        config: The whole config of its trials.
-        block: Label of the block whose arms are compared with each other.
-        baseline: Whether the others of the block are compared with this one.
+        family: Its name in the report.
+        role: `primary` and `ablation` families are corrected by Holm, `exploratory` ones by Benjamini-Hochberg.
+        baseline: Label of the arm that the treatments are compared with.
+        treatments: Labels of the arms compared.
     """
 
-    label: str
-    settings: dict[str, Any]
-    config: TrialConfig
-    block: str
-    baseline: bool
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
+    family: str = Field(min_length=1)
+    role: Role = "primary"
+    baseline: str
+    treatments: tuple[str, ...] = Field(min_length=1)
 
-@dataclass(frozen=True)
-class Trial:
-    """One training run that the study wants."""
-
-    trial_id: str
-    arm: Arm
-    seed: int
-    phase: Phase
+    def describe(self) -> dict[str, Any]:
+        """The family as `study.json` holds it."""
+        correction = "bh" if self.role == "exploratory" else "holm"
+        return {**self.model_dump(mode="json"), "correction": correction}
 
 
 class Study(BaseModel):
     """A question, the arms it compares and the seeds.
 
+    The arms are the product of `treatments` and `factors`; at least one of the two is needed.
+
     Attributes:
         name: Name of the study: that of its file.
         question: One sentence that the report answers.
-        factors: Values of each scientific factor by `TrialConfig` field; the arms are their product,
-            or one factor at a time around the baseline.
-        design: `grid` or `one_at_a_time`.
+        treatments: Named settings to compare, where a product of factors does not say it.
+        factors: Values of each scientific factor by `TrialConfig` field.
+        design: `grid` takes every combination of the factors, `one_at_a_time` those that differ from the baseline
+            in one factor at most.
         fixed: Settings shared by all arms, where they differ from the defaults.
-        baseline: Factor values of the arm that the others are compared with.
+        baseline: Factor values, or name of the treatment, of the arm that the others are compared with.
         blocks: Factors within whose values arms are compared (and corrected for multiplicity) apart.
         seeds: Replications; the same ones in every arm, which pairs the arms.
         metric: Column of the records that answers the question, measured on test data.
         sesoi: Smallest effect of interest, in the metric's unit (a fraction for accuracies).
         alpha: Level of the tests, two-sided.
-        role: `primary` families are corrected by Holm, `exploratory` ones by Benjamini-Hochberg.
+        role: Role of the families that follow from the blocks.
+        families: Families of comparisons; by default one per block, all its arms against its baseline.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "study"
     question: str = Field(min_length=1)
-    factors: dict[str, tuple[Any, ...]] = Field(min_length=1)
+    treatments: dict[str, dict[str, Any]] = {}
+    factors: dict[str, tuple[Any, ...]] = {}
     design: Literal["grid", "one_at_a_time"] = "grid"
     fixed: dict[str, Any] = {}
-    baseline: dict[str, Any]
+    baseline: dict[str, Any] | str
     blocks: tuple[str, ...] = ()
     seeds: tuple[int, ...] = tuple(range(10))
     metric: str = "test_top1"
     sesoi: float = Field(0.002, gt=0, lt=1, allow_inf_nan=False)
     alpha: float = Field(0.05, gt=0, lt=0.5)
-    role: Literal["primary", "ablation", "exploratory"] = "primary"
+    role: Role = "primary"
+    families: tuple[Family, ...] = ()
+
+    @field_validator("treatments")
+    @classmethod
+    def _typed_treatments(cls, treatments: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {name: _typed(settings) for name, settings in treatments.items()}
 
     @field_validator("factors")
     @classmethod
     def _typed_factors(cls, factors: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
         return {field: tuple(parse_value(field, value) for value in values) for field, values in factors.items()}
 
-    @field_validator("baseline", "fixed")
+    @field_validator("fixed", "baseline")
     @classmethod
-    def _typed_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        return {field: parse_value(field, value) for field, value in settings.items()}
+    def _typed_settings(cls, settings: dict[str, Any] | str) -> dict[str, Any] | str:
+        return settings if isinstance(settings, str) else _typed(settings)
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -118,20 +106,33 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for check in (self._check_names, self._check_seeds, self._check_metric):
+        for check in (self._check_names, self._check_baseline, self._check_seeds, self._check_metric):
             check()
         return self
 
     def _check_names(self) -> None:
-        for field in self.factors:
-            if not self.factors[field]:
+        if not (self.factors or self.treatments):
+            raise ValueError("factors: a study compares something; give factors or treatments, got neither")
+        for field, values in self.factors.items():
+            if not values:
                 raise ValueError(f"factors: {field} needs at least one value, got none")
-            if field in self.fixed:
-                raise ValueError(f"fixed: {field} is a factor already; it cannot be fixed as well")
-        for where in ("baseline", "blocks"):
-            for field in getattr(self, where):
-                if field not in self.factors:
-                    raise ValueError(f"{where}: {field!r} is no factor; factors are {', '.join(self.factors)}")
+        given = [*self.factors, *{f for settings in self.treatments.values() for f in settings}]
+        for field in given:
+            if field in self.fixed or given.count(field) > 1:
+                raise ValueError(f"{field}: set in more than one of treatments, factors and fixed; give it once")
+        for field in self.blocks:
+            if field not in self.factors:
+                raise ValueError(f"blocks: must be factors ({', '.join(self.factors)}), got {field!r}")
+
+    def _check_baseline(self) -> None:
+        if isinstance(self.baseline, str):
+            if self.baseline not in self.treatments:
+                known = ", ".join(self.treatments) or "none"
+                raise ValueError(f"baseline: must be a treatment ({known}) or factor values, got {self.baseline!r}")
+            return
+        for field in self.baseline:
+            if field not in self.factors:
+                raise ValueError(f"baseline: must set factors ({', '.join(self.factors)}), got {field!r}")
 
     def _check_seeds(self) -> None:
         if not self.seeds:
@@ -150,70 +151,39 @@ class Study(BaseModel):
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
-        """The arms, in the order of the factors; settings that train the same thing are one arm.
+        """The arms.
 
         Raises:
-            StudyError: If a setting is invalid or a block has not exactly one baseline.
+            StudyError: If a setting is invalid, or the arms cannot be compared.
         """
-        arms: dict[TrialConfig, Arm] = {}
-        for settings in self._settings():
-            config = self._config(settings)
-            arms.setdefault(config, self._arm(config))
-        self._check_arms(list(arms.values()))
-        return tuple(arms.values())
-
-    def _settings(self) -> Iterator[dict[str, Any]]:
-        """The combinations of factor values that the design asks for."""
-        for values in itertools.product(*self.factors.values()):
-            settings = dict(zip(self.factors, values, strict=True))
-            moved = [f for f in self.factors if f not in self.blocks and settings[f] != self._centre(f)]
-            if self.design == "grid" or len(moved) <= 1:
-                yield settings
-
-    def _centre(self, field: str) -> Any:
-        """The value around which a one-at-a-time design varies a factor."""
-        return self.baseline.get(field, self.fixed.get(field, TrialConfig.model_fields[field].default))
-
-    def _config(self, settings: Mapping[str, Any]) -> TrialConfig:
-        try:
-            return make_config({**self.fixed, **settings})
-        except ConfigError as error:
-            raise StudyError(str(error)) from None
-
-    def _arm(self, config: TrialConfig) -> Arm:
-        inert = inert_fields(config)
-        fields = tuple(f for f in self.factors if f not in inert)
-        shown = [*fields, *(FACTORS[f].qualifier for f in fields if f in FACTORS)]
-        settings = {f: getattr(config, f) for f in shown if f is not None and f not in inert}
-        blocks = tuple(f for f in self.blocks if f not in inert)
-        return Arm(
-            label=describe(config, fields),
-            settings=settings,
-            config=config,
-            block=describe(config, blocks) if blocks else "all arms",
-            baseline=self._is_baseline(config, inert),
-        )
-
-    def _is_baseline(self, config: TrialConfig, inert: frozenset[str]) -> bool:
-        """Whether an arm has the baseline's factor values, compared as the config reads them."""
-        return all(getattr(config, f) == value for f, value in self.baseline.items() if f not in inert)
-
-    def _check_arms(self, arms: list[Arm]) -> None:
-        labels = [arm.label for arm in arms]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise StudyError(f"factors: two arms would both be called {label!r}; values must differ visibly")
-        for block in dict.fromkeys(arm.block for arm in arms):
-            found = [arm.label for arm in arms if arm.block == block and arm.baseline]
-            if len(found) != 1:
-                got = " and ".join(found) or "none of the arms"
-                raise StudyError(f"baseline: must be exactly one arm of block {block!r}, got {got}")
+        expansion = Expansion(self.treatments, self.factors, self.design, self.fixed, self.baseline, self.blocks)
+        return expansion.arms()
 
     def trials(self) -> Iterator[Trial]:
         """The trials wanted, seed by seed over all arms, so that early results are already paired."""
         for seed in self.seeds:
             for arm in self.arms:
                 yield Trial(trial_id(arm.config, seed, "confirm"), arm, seed, "confirm")
+
+    def all_families(self) -> tuple[Family, ...]:
+        """The families declared, or those that follow from the blocks.
+
+        Raises:
+            StudyError: If a family names an arm that does not exist.
+        """
+        labels = {arm.label for arm in self.arms}
+        for family in self.families:
+            for label in (family.baseline, *family.treatments):
+                if label not in labels:
+                    raise StudyError(f"families: {family.family!r} needs labels of arms, got {label!r}")
+        return self.families or tuple(self._families_of_blocks())
+
+    def _families_of_blocks(self) -> Iterable[Family]:
+        for block, arms in by_block(self.arms).items():
+            treatments = tuple(arm.label for arm in arms if not arm.baseline)
+            if treatments:
+                baseline = next(arm.label for arm in arms if arm.baseline)
+                yield Family(family=block, role=self.role, baseline=baseline, treatments=treatments)
 
     def describe(self) -> dict[str, Any]:
         """The expanded study as `study.json` holds it: what the analysis needs to know, and the plan's hash."""
@@ -225,7 +195,7 @@ class Study(BaseModel):
             "phase": "confirm",
             "seeds": list(self.seeds),
             "arms": [_describe_arm(arm) for arm in self.arms],
-            "families": self._families(),
+            "families": [family.describe() for family in self.all_families()],
         }
         return {
             "schema_version": PLAN_VERSION,
@@ -236,24 +206,6 @@ class Study(BaseModel):
             "factors": [self._describe_factor(field) for field in self.factors],
             "fixed": self.fixed,
         }
-
-    def _families(self) -> list[dict[str, Any]]:
-        """One family of comparisons per block: every arm against the block's baseline."""
-        families = []
-        for block in dict.fromkeys(arm.block for arm in self.arms):
-            arms = [arm for arm in self.arms if arm.block == block]
-            treatments = [arm.label for arm in arms if not arm.baseline]
-            if treatments:
-                families.append(
-                    {
-                        "family": block,
-                        "role": self.role,
-                        "correction": "bh" if self.role == "exploratory" else "holm",
-                        "baseline": next(arm.label for arm in arms if arm.baseline),
-                        "treatments": treatments,
-                    }
-                )
-        return families
 
     def _describe_factor(self, field: str) -> dict[str, Any]:
         factor = FACTORS.get(field)
@@ -277,10 +229,14 @@ def make_study(values: Mapping[str, Any]) -> Study:
     try:
         check_name("study", str(values.get("name", "study")))
         study = Study(**values)
-        _ = study.arms  # expansion is part of validation
+        study.all_families()  # expansion is part of validation
     except ValidationError as error:
         raise StudyError(first_line(error)) from None
     return study
+
+
+def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: parse_value(field, value) for field, value in settings.items()}
 
 
 def _describe_arm(arm: Arm) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""Arms and trials: what a study's settings expand to."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablations.errors import StudyError
+from search_spaces import FACTORS, describe
+from silhouette.config import ConfigError, Phase, TrialConfig, inert_fields, make_config
+
+NO_BLOCK = "all arms"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One setting of the scientific factors.
+
+    Attributes:
+        label: Unique in the study; the `arm` column of the records.
+        settings: Values of the factors that matter in this arm.
+        config: The whole config of its trials.
+        block: Label of the block whose arms are compared with each other.
+        baseline: Whether the others of the block are compared with this one.
+    """
+
+    label: str
+    settings: dict[str, Any]
+    config: TrialConfig
+    block: str
+    baseline: bool
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run that the study wants."""
+
+    trial_id: str
+    arm: Arm
+    seed: int
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """How settings become arms; the fields are those of `Study`."""
+
+    treatments: Mapping[str, Mapping[str, Any]]
+    factors: Mapping[str, Sequence[Any]]
+    design: str
+    fixed: Mapping[str, Any]
+    baseline: Mapping[str, Any] | str
+    blocks: Sequence[str]
+
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms, in the order of treatments and factors; settings that train the same thing are one arm.
+
+        Raises:
+            StudyError: If a setting is invalid, or the arms cannot be compared.
+        """
+        arms: dict[TrialConfig, Arm] = {}
+        for name, settings in self._settings():
+            config = _config({**self.fixed, **settings})
+            arms.setdefault(config, self._arm(name, settings, config))
+        found = tuple(arms.values())
+        _check_labels(found)
+        _check_blocks(found)
+        return found
+
+    def _settings(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Name of the treatment and all settings, for each combination that the design asks for."""
+        treatments = self.treatments or {"": {}}
+        for name, values in itertools.product(treatments, itertools.product(*self.factors.values())):
+            levels = dict(zip(self.factors, values, strict=True))
+            moved = [f for f in self.factors if f not in self.blocks and levels[f] != self._centre(f)]
+            if self.design == "grid" or len(moved) <= 1:
+                yield name, {**treatments[name], **levels}
+
+    def _centre(self, field: str) -> Any:
+        """The value around which a one-at-a-time design varies a factor."""
+        own = {} if isinstance(self.baseline, str) else self.baseline
+        return own.get(field, self.fixed.get(field, TrialConfig.model_fields[field].default))
+
+    def _arm(self, name: str, settings: Mapping[str, Any], config: TrialConfig) -> Arm:
+        inert = inert_fields(config)
+        fields = tuple(f for f in self.factors if f not in inert)
+        shown = [*settings, *(FACTORS[f].qualifier for f in fields if f in FACTORS)]
+        blocks = tuple(f for f in self.blocks if f not in inert)
+        return Arm(
+            label=" ".join(part for part in (name, describe(config, fields)) if part),
+            settings={f: getattr(config, f) for f in shown if f is not None and f not in inert},
+            config=config,
+            block=describe(config, blocks) if blocks else NO_BLOCK,
+            baseline=self._is_baseline(name, config, inert),
+        )
+
+    def _is_baseline(self, name: str, config: TrialConfig, inert: frozenset[str]) -> bool:
+        if isinstance(self.baseline, str):
+            return name == self.baseline
+        return all(getattr(config, f) == value for f, value in self.baseline.items() if f not in inert)
+
+
+def _config(values: Mapping[str, Any]) -> TrialConfig:
+    try:
+        return make_config(values)
+    except ConfigError as error:
+        raise StudyError(str(error)) from None
+
+
+def _check_labels(arms: Sequence[Arm]) -> None:
+    for label, count in Counter(arm.label for arm in arms).items():
+        if count > 1:
+            raise StudyError(f"factors: {count} arms would be called {label!r}; name or vary what tells them apart")
+
+
+def _check_blocks(arms: Sequence[Arm]) -> None:
+    """Each block needs one baseline and one budget: unequal training would answer another question."""
+    for block, members in by_block(arms).items():
+        found = [arm.label for arm in members if arm.baseline]
+        if len(found) != 1:
+            got = " and ".join(found[:3]) or "none of the arms"
+            raise StudyError(f"baseline: must be exactly one arm of block {block!r}, got {got}")
+        budgets = sorted({arm.config.epochs for arm in members})
+        if len(budgets) > 1:
+            raise StudyError(
+                f"epochs: all arms of block {block!r} need the same budget, got {budgets}; make epochs a block"
+            )
+
+
+def by_block(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
+    """The arms of each block, in order."""
+    blocks: dict[str, list[Arm]] = {}
+    for arm in arms:
+        blocks.setdefault(arm.block, []).append(arm)
+    return blocks
