@@ -8,24 +8,21 @@ With a(i) the mean distance of sample i to the others of its class and d(i, c) i
     L    = -mean_i s(i)
 
 As τ_s, τ_m → 0 the score s is the classical silhouette (Rousseeuw 1987, `sklearn.metrics.silhouette_samples`).
-How the distances to classes are computed, and at what cost, is in `silhouette.distances`.
+The formula and its gradient are in `silhouette.scores`, the distances and their cost in `silhouette.distances`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from silhouette.distances import CLASS_DISTANCES, unit
+from silhouette.scores import Options, scores
 
 SOFTMINS = ("sum", "mean")
 REDUCTIONS = ("mean", "macro", "none")
-
-_BLOCKED = -1e30  # log-weight of a class that does not compete; finite, so that no gradient becomes NaN
-_LOWEST = 1e6  # scores below -1e6 (possible where m(i) vanishes, see `_ratio`) are held there
 
 
 def soft_silhouette(
@@ -44,7 +41,7 @@ def soft_silhouette(
 
     A sample alone in its class scores 0 (as in Rousseeuw 1987), and so does every sample of a batch with a
     single class; their gradients are 0. Scores never exceed 1. They may fall below -1 when a temperature is large
-    against the distances, since b(i) is then negative.
+    against the distances, since b(i) is then negative; where m(i) vanishes they are held at -1e6.
 
     Args:
         embeddings: (B, D), any floating dtype. Half precision is computed in float32.
@@ -79,11 +76,7 @@ def soft_silhouette(
     with torch.autocast(z.device.type, enabled=False):
         z = unit(z) if normalize or distance == "cosine" else z
         counts = z.new_zeros(classes).index_add(0, y, z.new_ones(len(y)))
-        own, others = CLASS_DISTANCES[distance](z, y, counts)
-        nearest = _soft_minimum(others, y, counts, tau_s)
-        if softmin == "mean":
-            nearest = nearest + tau_s * torch.log(((counts > 0).sum() - 1).clamp_min(1).to(z.dtype))
-        return _scores(own, nearest, _defined(y, counts), tau_m)
+        return scores(z, y, counts, Options(tau_s, tau_m, distance, softmin))
 
 
 class SoftSilhouetteLoss(nn.Module):
@@ -137,7 +130,7 @@ class SoftSilhouetteLoss(nn.Module):
             from silhouette.gather import gather_batch  # needs torch.distributed, which not every build has
 
             embeddings, labels = gather_batch(embeddings, labels)
-        scores = soft_silhouette(
+        values = soft_silhouette(
             embeddings,
             labels,
             tau_s=self.tau_s,
@@ -149,16 +142,16 @@ class SoftSilhouetteLoss(nn.Module):
             validate=self.validate,
         )
         if self.reduction == "none":
-            return -scores
-        return -(scores * self._weights(scores, labels)).sum()
+            return -values
+        if self.reduction == "macro":
+            values = values * self._macro_weights(values, labels)
+        return values.sum() / -max(len(values), 1)
 
-    def _weights(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """(B,) weights that sum to 1."""
-        if self.reduction == "mean":
-            return torch.full_like(scores, 1 / max(len(scores), 1))
+    def _macro_weights(self, values: Tensor, labels: Tensor) -> Tensor:
+        """(B,) weights with mean 1 that give every class the same say."""
         y, classes = _class_indices(labels, self.num_classes)
-        counts = scores.new_zeros(classes).index_add(0, y, torch.ones_like(scores))
-        return 1 / (counts[y] * (counts > 0).sum())
+        counts = values.new_zeros(classes).index_add(0, y, torch.ones_like(values))
+        return (len(values) / (counts * (counts > 0).sum()))[y]
 
     def extra_repr(self) -> str:
         """Options, as `print` shows them."""
@@ -174,67 +167,6 @@ def _class_indices(labels: Tensor, num_classes: int | None) -> tuple[Tensor, int
         return labels.long(), num_classes
     values, indices = torch.unique(labels.long(), return_inverse=True)
     return indices, len(values)
-
-
-def _defined(y: Tensor, counts: Tensor) -> Tensor:
-    """(B,) whether the silhouette is defined: two of the own class and two classes."""
-    return (counts[y] > 1) & ((counts > 0).sum() > 1)
-
-
-def _scores(a: Tensor, b: Tensor, defined: Tensor, tau_m: float) -> Tensor:
-    a, b = torch.where(defined, a, 0), torch.where(defined, b, 0)
-    return torch.where(defined, _ratio(a, b, tau_m), 0)
-
-
-def _ratio(a: Tensor, b: Tensor, tau_m: float) -> Tensor:
-    """(b - a) / m(a, b), held at -1e6 where m vanishes against b - a (a = 0 and b far below 0)."""
-    gap = b - a
-    largest = tau_m * torch.logaddexp(a / tau_m, b / tau_m)
-    usable = largest > gap.abs() / _LOWEST
-    return torch.where(usable, gap / torch.where(usable, largest, 1), -_LOWEST * (gap < 0))
-
-
-def _soft_minimum(others: Tensor, y: Tensor, counts: Tensor, tau: float) -> Tensor:
-    """(B,) soft minimum over the classes (K, B) that are present and not the sample's own."""
-    absent = counts == 0
-    if torch.compiler.is_compiling():
-        return -tau * _log_weights(others, y, absent, tau).logsumexp(0)
-    return _SoftMinimum.apply(others, y, absent, tau)  # type: ignore[no-any-return]
-
-
-def _log_weights(others: Tensor, y: Tensor, absent: Tensor, tau: float) -> Tensor:
-    """(K, B) exponents -d / τ, blocked for absent classes and the own class."""
-    own = torch.arange(len(absent), device=y.device)[:, None] == y
-    return torch.where(own | absent[:, None], _BLOCKED, others / -tau)
-
-
-class _SoftMinimum(torch.autograd.Function):
-    """As `_log_weights(...).logsumexp(0)`, holding one (K, B) array where autograd would hold four."""
-
-    @staticmethod
-    def forward(ctx: Any, others: Tensor, y: Tensor, absent: Tensor, tau: float) -> Tensor:
-        weights, total = _SoftMinimum._weigh(others, y, absent, tau)
-        ctx.save_for_backward(others, y, absent, total)
-        ctx.tau = tau
-        del weights
-        return -tau * total
-
-    @staticmethod
-    def _weigh(others: Tensor, y: Tensor, absent: Tensor, tau: float) -> tuple[Tensor, Tensor]:
-        weights = others / -tau
-        weights.masked_fill_(absent[:, None], _BLOCKED).scatter_(0, y[None], _BLOCKED)
-        return weights, weights.logsumexp(0)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        (grad,) = grads
-        others, y, absent, total = ctx.saved_tensors
-        if torch.is_grad_enabled():  # second derivatives: through operations that autograd knows
-            weights = _log_weights(others, y, absent, ctx.tau).softmax(0)
-            return weights * grad, None, None, None
-        weights = others / -ctx.tau
-        weights.masked_fill_(absent[:, None], _BLOCKED).scatter_(0, y[None], _BLOCKED)
-        return weights.sub_(total).exp_().mul_(grad), None, None, None
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
