@@ -50,7 +50,7 @@ def load_study(name: str) -> Study:
 
 
 def change_study(
-    study: Study, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, Any] | None = None
+    study: Study, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, str | None] | None = None
 ) -> Study:
     """The study with `--set`, `--seeds` and further field values applied; they become part of its plan.
 
@@ -58,16 +58,20 @@ def change_study(
         study: The study as its file defines it.
         settings: `field=value` strings; a factor takes one or more values separated by commas.
         seeds: Number of seeds wanted: the first of the study's own, then the integers after them.
-        extra: `TrialConfig` values by field, as `settings`.
+        extra: The same by field, from options of their own; None where an option was not given.
 
     Raises:
         StudyError: One line for the first fault.
     """
     values = _given(study)
     factors, fixed = dict(study.factors), dict(study.fixed)
-    for field, value in [*map(_split, settings), *(extra or {}).items()]:
+    treated = {field for settings_ in study.treatments.values() for field in settings_}
+    given = [(field, value) for field, value in (extra or {}).items() if value is not None]
+    for field, value in [*map(_split, settings), *given]:
         if field in factors:
-            factors[field] = tuple(value.split(",")) if isinstance(value, str) else (value,)
+            factors[field] = tuple(value.split(","))
+        elif field in treated:
+            raise StudyError(f"--set: {field} is what the treatments of {study.name} differ in, got {value!r}")
         else:
             fixed[field] = value
     values |= {"factors": factors, "fixed": fixed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from contextlib import suppress
 from typing import Any
 
 from silhouette.results import Store
@@ -28,9 +29,13 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def save_if_due(self, epoch: int, state: dict[str, Any]) -> None:
-        """Save at the end of an epoch, unless the last one is younger than `every` seconds."""
+        """Save at the end of an epoch, unless the last one is younger than `every` seconds.
+
+        A checkpoint that cannot be written is done without: training goes on, and the next one may fit.
+        """
         if time.monotonic() - self._last >= self.every:
-            self.save(epoch, state)
+            with suppress(OSError):
+                self.save(epoch, state)
 
     def save(self, epoch: int, state: dict[str, Any]) -> None:
         """Write one checkpoint whole, then drop all but the newest two."""

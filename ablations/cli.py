@@ -30,11 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"ablate: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:  # `ablate list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 2 if isinstance(error, PermissionError | NotADirectoryError | FileExistsError) else 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _list(given: argparse.Namespace) -> int:
@@ -59,7 +62,6 @@ def _print_spaces() -> None:
 def _plan(given: argparse.Namespace) -> int:
     from ablations.catalog import compare_plans
     from ablations.planner import make_plan
-    from ablations.progress import _duration
     from silhouette.results import Store
 
     study = _study(given)
@@ -69,14 +71,24 @@ def _plan(given: argparse.Namespace) -> int:
     print(f"{study.name}: {study.question}\n")
     for arm in study.arms:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
-    present = len(plan.wanted) - len(plan.to_run)
-    print(f"\n{len(study.arms)} arms × {len(study.seeds)} seeds = {len(plan.wanted)} trials wanted, ", end="")
-    print(f"{present} present, {len(plan.to_run)} to run")
-    slots = max(1, (os.cpu_count() or 1) // given.cpus_per_trial)
-    expected = plan.expected_seconds(slots)
-    known = "unknown: no past records" if expected is None else f"about {_duration(expected)} ({slots} at once)"
-    print(f"expected time: {known}")
+    wanted, left = len(plan.wanted), len(plan.to_run)
+    size = f"{len(study.arms)} arms × {len(study.seeds)} seeds = {wanted} trials wanted"
+    print(f"\n{size}, {wanted - left} present, {left} to run")
+    print(_expectation(given, plan.expected_seconds()))
     return 0
+
+
+def _expectation(given: argparse.Namespace, seconds: float | None) -> str:
+    """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
+    from ablations.planner import slots
+    from ablations.progress import duration
+
+    if seconds is None:
+        return "expected time: unknown, there are no records of similar trials"
+    at_once = slots(given.cpus_per_trial, os.cpu_count() or 1)
+    line = f"expected time: about {duration(seconds / at_once)}, {at_once} at once on this machine"
+    gpus = given.gpus_per_trial or 0.0
+    return line + (f"; {seconds * gpus / 3600:.2g} GPU-hours" if gpus else "")
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -90,6 +102,7 @@ def _run(given: argparse.Namespace) -> int:
         gpus=given.gpus_per_trial,
         address=given.address,
         mlflow=given.mlflow,
+        checkpoint_seconds=given.checkpoint_seconds,
         command=shlex.join(["ablate", *given.given]),
     )
     return run_study(_study(given), options)
@@ -98,6 +111,7 @@ def _run(given: argparse.Namespace) -> int:
 def _status(given: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from ablations.lock import living_driver
     from ablations.planner import make_plan
     from ablations.progress import Board, failures, legend
     from silhouette.results import Store
@@ -105,9 +119,13 @@ def _status(given: argparse.Namespace) -> int:
     study = _study(given)
     store = Store(given.results, study.name)
     plan = make_plan(study, store)
-    board = Board(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
+    driver = living_driver(store) or {}
+    running = dict.fromkeys(driver.get("running", ()), "running")
+    board = Board(plan.wanted, {**running, **plan.status}, plan.values(study.metric, store), study.metric)
     console = Console()
     console.print(board.table(), board.line(), legend())
+    if driver:
+        print(f"running: process {driver['pid']} on {driver['host']} since {driver['started_at']}")
     for line in failures(plan.incomplete, plan.status, plan.errors):
         print(line)
     return 0
@@ -123,25 +141,22 @@ def _report(given: argparse.Namespace) -> int:
 
 
 def _sync(given: argparse.Namespace) -> int:
-    from collections import Counter
-
     from ablations.errors import StudyError
-    from ablations.tracking import View, sync, tracking_uri
+    from ablations.mlflow_view import View, tracking_uri
+    from ablations.tracking import sync
     from silhouette.results import Store
 
     store = Store(given.results, _study_name(given.study))
     description = store.read_json("study.json")
     if description is None:
-        raise StudyError(f"STUDY: no records of it in {given.results}; `ablate run` makes them, got {given.study!r}")
-    records = store.load().to_pylist()
+        raise StudyError(f"STUDY: must have run; {given.results} holds nothing of it, got {given.study!r}")
     view = View(tracking_uri(given.results, given.mlflow), store, description)
-    shown = sync(view, records, Counter(record["status"] for record in records))
-    print(f"{store.study}: {shown} trials shown at {view.uri}")
+    print(f"{store.study}: {sync(view)} trials shown at {view.uri}")
     return 0
 
 
 def _ui(given: argparse.Namespace) -> int:
-    from ablations.tracking import QUIET, tracking_uri
+    from ablations.mlflow_view import QUIET, tracking_uri
 
     uri = tracking_uri(given.results, given.mlflow)
     print(f"MLflow UI of {uri} at http://127.0.0.1:{given.port} (Ctrl-C ends it)", flush=True)
@@ -153,7 +168,8 @@ def _ui(given: argparse.Namespace) -> int:
 def _study(given: argparse.Namespace) -> Study:
     from ablations.catalog import change_study, load_study
 
-    return change_study(load_study(given.study), given.set, given.seeds)
+    extra = {"epochs": given.epochs, "dataset": given.dataset}
+    return change_study(load_study(given.study), given.set, given.seeds, extra)
 
 
 def _study_name(given: str) -> str:
@@ -220,6 +236,8 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         help="fix a setting, or give a factor other values: K=V1,V2",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
+    parser.add_argument("--epochs", metavar="N", help="epochs of every trial; as --set epochs=N")
+    parser.add_argument("--dataset", metavar="D", help="data set; as --set dataset=D")
 
 
 def _trial_options(parser: argparse.ArgumentParser) -> None:
@@ -233,6 +251,9 @@ def _trial_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=30.0, metavar="N", help="least time between checkpoints (30)"
+    )
     parser.add_argument("--address", metavar="A", help="Ray cluster to join (auto: the one on this machine)")
     _mlflow_option(parser)
 

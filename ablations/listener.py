@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
@@ -11,6 +12,7 @@ from ray.tune import Callback
 from ablations.progress import Progress
 from ablations.tracking import Mirror
 from ablations.trainable import failed_record
+from ablations.work import Work
 from silhouette.results import Store
 
 if TYPE_CHECKING:
@@ -22,15 +24,13 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
 
     Args:
         store: Where a record is written for a trial whose workers all died.
-        specs: What the workers were sent, by trial_id.
+        work: What the workers were sent.
         progress: The display.
         mirror: The MLflow mirror.
     """
 
-    def __init__(
-        self, store: Store, specs: Mapping[str, Mapping[str, Any]], progress: Progress, mirror: Mirror
-    ) -> None:
-        self.store, self.specs, self.progress, self.mirror = store, specs, progress, mirror
+    def __init__(self, store: Store, work: Work, progress: Progress, mirror: Mirror) -> None:
+        self.store, self.work, self.progress, self.mirror = store, work, progress, mirror
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore, which we do not use."""
@@ -44,16 +44,28 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when a trial gets its actor."""
-        self._tell({"trial_id": json.loads(trial.config["trial"])["trial_id"], "rows": []})
+        self._tell({"trial_id": self._spec(trial)["trial_id"], "rows": []})
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when Tune gives a trial up: the worker wrote no record, so the driver says what happened."""
-        spec = json.loads(trial.config["trial"])
-        error = f"the worker died {trial.num_failures} times (killed, out of memory, or its node was lost)"
-        record = failed_record(spec, error, epochs_reached=0)
-        self.store.write_record(record)
+        spec = self._spec(trial)
+        record = failed_record(spec, f"no worker could bring it to its end: {_cause(trial)}", epochs_reached=0)
+        with suppress(OSError):  # a full disk, say; the trial then counts as missing, and runs again
+            self.store.write_record(record)
         self._tell({"trial_id": spec["trial_id"], "rows": [], "record": record})
+
+    def _spec(self, trial: TuneTrial) -> dict[str, Any]:
+        return self.work.spec(trial.config["trial"])
 
     def _tell(self, report: Mapping[str, Any]) -> None:
         self.progress.update(report)
         self.mirror.report(report)
+
+
+def _cause(trial: TuneTrial) -> str:
+    """Last line of what Tune knows of a failure; a worker that was killed leaves little."""
+    try:
+        lines = str(trial.get_error()).strip().splitlines()
+    except Exception:  # Tune unpickles the error, which may be of any kind
+        lines = []
+    return lines[-1] if lines else "killed, out of memory, or its node was lost"

@@ -1,10 +1,14 @@
-"""What is left to do: trials wanted minus records present."""
+"""What is left to do: trials wanted minus records present, and how long it will take."""
 
 from __future__ import annotations
 
+import json
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +17,9 @@ from ablations.arms import Trial
 from ablations.study import Study
 from silhouette.results import FINISHED, Store
 
-_COLUMNS = ("trial_id", "status", "seconds", "error", "epochs_reached")
+_COLUMNS = ("trial_id", "status", "arm", "seconds", "epochs_reached", "error")
+_SIMILAR = ("dataset", "encoder", "objective")
+"""Settings that decide most of the time that an epoch takes."""
 
 
 @dataclass(frozen=True)
@@ -23,24 +29,28 @@ class Plan:
     Attributes:
         wanted: All trials of the study, in running order.
         status: Status by trial_id, of those that have a record.
-        seconds: Duration of the finished ones.
         errors: Error text by trial_id, of those that failed or diverged.
+        pace: Seconds per epoch by arm label, from finished trials.
     """
 
     wanted: list[Trial]
-    status: dict[str, str]
-    seconds: list[float]
-    errors: dict[str, str]
+    status: Mapping[str, str]
+    errors: Mapping[str, str]
+    pace: Mapping[str, float]
 
-    @property
+    @cached_property
     def to_run(self) -> list[Trial]:
         """Trials without a finished record; failed ones are tried again."""
         return [trial for trial in self.wanted if self.status.get(trial.trial_id) not in FINISHED]
 
-    @property
+    @cached_property
     def incomplete(self) -> list[Trial]:
         """Trials without a complete record: these make the exit code 1."""
         return [trial for trial in self.wanted if self.status.get(trial.trial_id) != "complete"]
+
+    def counts(self) -> Counter[str]:
+        """Number of wanted trials by status; `missing` without a record."""
+        return Counter(self.status.get(trial.trial_id, "missing") for trial in self.wanted)
 
     def values(self, metric: str, store: Store) -> dict[str, float]:
         """A metric by trial_id, of the complete trials."""
@@ -48,31 +58,58 @@ class Plan:
         complete = table.filter(pc.and_(pc.equal(table["status"], "complete"), pc.is_valid(table[metric])))
         return dict(zip(complete["trial_id"].to_pylist(), complete[metric].to_pylist(), strict=True))
 
-    @property
-    def counts(self) -> Counter[str]:
-        """Number of wanted trials by status; `missing` without a record."""
-        return Counter(self.status.get(trial.trial_id, "missing") for trial in self.wanted)
-
-    def expected_seconds(self, slots: int) -> float | None:
-        """Time for the trials to run on `slots` at once, from past records; None without any."""
-        if not self.seconds:
+    def expected_seconds(self) -> float | None:
+        """Computing time of the trials to run, one after another, from the pace of similar ones; None without any."""
+        if not self.pace:
             return None
-        return statistics.median(self.seconds) * len(self.to_run) / max(1, slots)
+        usual = statistics.median(self.pace.values())
+        return sum(t.arm.config.epochs * self.pace.get(t.arm.label, usual) for t in self.to_run)
 
 
 def make_plan(study: Study, store: Store) -> Plan:
     """Compare what `study` wants with what `store` holds."""
-    table = store.load(_COLUMNS)
     wanted = list(study.trials())
-    rows = {row["trial_id"]: row for row in _wanted_rows(table, wanted).to_pylist()}
+    table = _only(store.load(_COLUMNS), wanted)
+    columns = {name: table[name].to_pylist() for name in _COLUMNS}
     return Plan(
         wanted=wanted,
-        status={i: row["status"] for i, row in rows.items()},
-        seconds=[r["seconds"] for r in rows.values() if r["status"] in FINISHED and r["seconds"] is not None],
-        errors={i: row["error"] for i, row in rows.items() if row["error"]},
+        status=dict(zip(columns["trial_id"], columns["status"], strict=True)),
+        errors={i: error for i, error in zip(columns["trial_id"], columns["error"], strict=True) if error},
+        pace=_pace(zip(columns["arm"], columns["seconds"], columns["epochs_reached"], strict=True))
+        or _pace_of_others(study, store),
     )
 
 
-def _wanted_rows(table: pa.Table, wanted: list[Trial]) -> pa.Table:
+def _only(table: pa.Table, wanted: list[Trial]) -> pa.Table:
     ids = pa.array([trial.trial_id for trial in wanted], pa.string())
     return table.filter(pc.is_in(table["trial_id"], value_set=ids))
+
+
+def _pace(rows: Iterable[tuple[Any, float | None, int | None]]) -> dict[Any, float]:
+    """Median seconds per epoch by the first member of each row."""
+    found = defaultdict(list)
+    for key, seconds, epochs in rows:
+        if seconds and epochs:
+            found[key].append(seconds / epochs)
+    return {key: statistics.median(values) for key, values in found.items()}
+
+
+def _pace_of_others(study: Study, store: Store) -> dict[str, float]:
+    """The pace that other studies in the same results folder had with similar settings, by arm of this one."""
+    rows = []
+    for name in store.siblings():
+        table = Store(store.results, name).load(("config", "seconds", "epochs_reached"))
+        for row in table.to_pylist():
+            rows.append((_kind(json.loads(row["config"])), row["seconds"], row["epochs_reached"]))
+    pace = _pace(rows)
+    kinds = {arm.label: _kind(arm.config.model_dump()) for arm in study.arms}
+    return {label: pace[kind] for label, kind in kinds.items() if kind in pace}
+
+
+def _kind(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (*(config.get(field) for field in _SIMILAR), bool(config.get("lambda_sil")))
+
+
+def slots(cpus_per_trial: int, cpus: int) -> int:
+    """How many trials run at once on a machine with that many CPUs."""
+    return max(1, cpus // max(1, cpus_per_trial))

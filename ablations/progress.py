@@ -69,7 +69,7 @@ class Board:
         counts = self.counts()
         rate = self.ended / minutes
         left = counts["missing"] + counts["running"]
-        return f"{rate:.0f} trials/min, {_duration(60 * left / rate)} left"
+        return f"{rate:.0f} trials/min, {duration(60 * left / rate)} left"
 
     def best(self) -> str:
         """The arm with the best mean so far; the mean says nothing yet about significance."""
@@ -185,10 +185,10 @@ def failures(trials: Iterable[Trial], status: Mapping[str, str], errors: Mapping
     return lines
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time as a person says it.
 
-    >>> _duration(42), _duration(600), _duration(9000)
+    >>> duration(42), duration(600), duration(9000)
     ('42 s', '10 min', '2 h 30 min')
     """
     if seconds < 90:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -10,17 +9,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ablations.arms import Trial
 from ablations.catalog import compare_plans
 from ablations.errors import StudyError
 from ablations.lock import DriverLock
+from ablations.mlflow_view import View, tracking_uri
 from ablations.planner import Plan, make_plan
 from ablations.progress import Board, Progress, complain, failures, say
 from ablations.provenance import code, versions
 from ablations.session import gpus_of_a_trial, ray_session
 from ablations.signals import Interrupted, interruptible
 from ablations.study import Study
-from ablations.tracking import Mirror, View, tracking_uri
+from ablations.tracking import Mirror
+from ablations.work import Work, make_work
 from silhouette.results import Store
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Options:
         gpus: GPUs of a trial; None takes one where the cluster has any.
         address: Ray cluster to join; None starts one on this machine.
         mlflow: MLflow tracking URI; None takes the default.
+        checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
         command: The command line, for the resume line and the provenance.
     """
 
@@ -48,6 +49,7 @@ class Options:
     gpus: float | None = None
     address: str | None = None
     mlflow: str | None = None
+    checkpoint_seconds: float = 30.0
     command: str = ""
 
     def check(self) -> None:
@@ -62,6 +64,8 @@ class Options:
             raise StudyError(f"--gpus-per-trial: must be from 0 to 64, got {self.gpus:g}")
         if self.address is None and self.cpus > (os.cpu_count() or 1):
             raise StudyError(f"--cpus-per-trial: this machine has {os.cpu_count()}, got {self.cpus}")
+        if not 0 <= self.checkpoint_seconds <= 86_400:
+            raise StudyError(f"--checkpoint-seconds: must be from 0 to 86400, got {self.checkpoint_seconds:g}")
 
 
 def run_study(study: Study, options: Options) -> int:
@@ -131,35 +135,31 @@ def _run_trials(
 
     board = Board(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
     lock.running = board.running
-    specs = {trial.trial_id: _spec(trial, store, options) for trial in plan.to_run}
+    work = make_work(plan.to_run, _common(store, options))
+    messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
     with ray_session(options.address), Progress(board) as progress:
-        mirror = Mirror(View(tracking_uri(options.results, options.mlflow), store, description), specs, progress.note)
+        view = View(tracking_uri(options.results, options.mlflow), store, description)
+        mirror = Mirror(view, lambda trial_id: work.spec(messages[trial_id]), progress.note)
         mirror.start()
         try:
-            _tune(specs, options, Listener(store, specs, progress, mirror))
+            _tune(list(messages.values()), work, options, Listener(store, work, progress, mirror))
         finally:
             if not mirror.close(board.counts()):
                 progress.note(f"the MLflow view is not complete; `ablate sync {study.name}` completes it")
 
 
-def _spec(trial: Trial, store: Store, options: Options) -> dict[str, Any]:
-    """What a worker needs to run a trial and to write its record."""
+def _common(store: Store, options: Options) -> dict[str, Any]:
     return {
         "results": store.uri,
         "study": store.study,
-        "trial_id": trial.trial_id,
-        "arm": trial.arm.label,
-        "settings": trial.arm.settings,
-        "config": trial.arm.config.model_dump(mode="json"),
-        "seed": trial.seed,
-        "phase": trial.phase,
         "threads": options.cpus,
+        "checkpoint_seconds": options.checkpoint_seconds,
         **code(),
     }
 
 
-def _tune(specs: Mapping[str, Mapping[str, Any]], options: Options, listener: Listener) -> None:
-    """One Tune trial per spec, first come first served, no early stopping."""
+def _tune(messages: list[str], work: Work, options: Options, listener: Listener) -> None:
+    """One Tune trial per message, first come first served, no early stopping."""
     import logging
 
     from ray import tune
@@ -170,8 +170,8 @@ def _tune(specs: Mapping[str, Mapping[str, Any]], options: Options, listener: Li
     resources = {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(TrialTrainable, resources),
-            param_space={"trial": tune.grid_search([json.dumps(spec) for spec in specs.values()])},
+            tune.with_resources(tune.with_parameters(TrialTrainable, work=work), resources),
+            param_space={"trial": tune.grid_search(messages)},
             tune_config=tune.TuneConfig(reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id),
             run_config=tune.RunConfig(
                 name="trials",

@@ -13,17 +13,17 @@ from ray import tune
 
 from ablations.checkpoints import Checkpoints
 from ablations.provenance import machine
+from ablations.work import Work
 from silhouette.config import make_config
 from silhouette.results import Store
 
 if TYPE_CHECKING:
     from silhouette.training import Training
 
-CHECKPOINT_SECONDS = 30.0
 REPORT_SECONDS = 1.0
 """Short epochs are reported together: each report costs the driver milliseconds, however little it says."""
-
-
+PAUSES = (1.0, 5.0)
+"""Seconds to wait before a record that could not be written (a full disk, a store that is away) is tried again."""
 MAX_ERROR = 4000
 """Characters of a traceback that a record keeps: its end."""
 
@@ -32,14 +32,13 @@ class TrialRun:
     """One trial from its first epoch, or its newest checkpoint, to its record. Knows nothing of Ray.
 
     Args:
-        spec: What the driver sends: `results`, `study`, `trial_id`, `arm`, `settings`, `config`, `seed`, `phase`,
-            `threads`, `git_commit`, `git_dirty`.
+        spec: What `Work.spec` makes of the driver's message.
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = spec
         self.store = Store(spec["results"], spec["study"])
-        self.checkpoints = Checkpoints(self.store, spec["trial_id"], CHECKPOINT_SECONDS)
+        self.checkpoints = Checkpoints(self.store, spec["trial_id"], spec["checkpoint_seconds"])
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.earlier_seconds = 0.0
         self._start = time.perf_counter()
@@ -60,9 +59,13 @@ class TrialRun:
         except Exception as error:  # whatever a trial raises must not end the study
             if self.retried or _is_out_of_memory(error):
                 text = "".join(traceback.format_exception(error))[-MAX_ERROR:]
-                return self._finish(failed_record(self.spec, text, self.training.epoch if self.training else 0))
+                reached = self.training.epoch if self.training else 0
+                return {"rows": [], **self._finish(failed_record(self.spec, text, reached))}
             self.retried, self.training = True, None
             return {"rows": []}
+        finally:
+            if self.training is None:
+                _free_memory()
 
     def save(self) -> None:
         """Checkpoint an unfinished trial that has at least one epoch."""
@@ -107,22 +110,32 @@ class TrialRun:
             **machine(),
             **outcome,
         }
-        self.store.write_record(record)
-        self.finished = True
+        self._write(record)
+        self.finished, self.training = True, None
         self.checkpoints.clear()
         return {"record": {key: value for key, value in record.items() if key != "curve"}}
+
+    def _write(self, record: dict[str, Any]) -> None:
+        """Write the record, with patience: the training behind it is worth a few seconds."""
+        for pause in PAUSES:
+            try:
+                return self.store.write_record(record)
+            except OSError:
+                time.sleep(pause)
+        return self.store.write_record(record)
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no types
     """`TrialRun` as Ray Tune wants it: a class, so that an actor that has imported torch serves many trials."""
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, Any], work: Work) -> None:
         """Begin the first trial of this actor."""
-        self.run = TrialRun(json.loads(config["trial"]))
+        self.work = work
+        self.run = TrialRun(work.spec(config["trial"]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next trial; `Training` resets every random state and flag itself."""
-        self.setup(new_config)
+        self.run = TrialRun(self.work.spec(new_config["trial"]))
         return True
 
     def step(self) -> dict[str, Any]:
@@ -142,6 +155,17 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no type
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: `TrialRun` finds its own."""
+
+
+def _free_memory() -> None:
+    """Give the memory of a trial that ended back, so that the next one on this GPU starts clean."""
+    import gc
+
+    import torch
+
+    if torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

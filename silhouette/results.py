@@ -118,7 +118,7 @@ class Store:
 
     def __init__(self, results: str, study: str) -> None:
         check_name("study", study)
-        self.study = study
+        self.study, self.results = study, results
         try:
             uri = results if "://" in results else Path(results).absolute().as_posix()
             self.fs, base = pafs.FileSystem.from_uri(uri)
@@ -163,6 +163,17 @@ class Store:
         """Names of the files in a folder; none where there is no such folder."""
         selector = pafs.FileSelector(self.path(*parts), allow_not_found=True)
         return [info.base_name for info in self.fs.get_file_info(selector) if info.is_file]
+
+    def download(self, part: str, folder: str) -> None:
+        """Copy a folder of the study's own into a local one."""
+        pafs.copy_files(self.path(part), folder, source_filesystem=self.fs)
+
+    def siblings(self) -> list[str]:
+        """Names of the other studies below the same results location."""
+        base = self.root.removesuffix(f"/{self.study}")
+        found = self.fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))
+        names = [info.base_name for info in found if info.type == pafs.FileType.Directory]
+        return sorted(name for name in names if name != self.study and _NAME.fullmatch(name))
 
     def delete(self, *parts: str) -> None:
         """Delete a file or a whole folder below the study's own; what is not there is no error."""

@@ -47,7 +47,7 @@ def test_plan_counts_trials_and_runs_nothing(ablate):
         (["status", "demo", "--set", "nope=1"], "nope: no such setting"),
         (["report", "demo"], "study.json"),
         (["report", "../demo"], "study: use letters"),
-        (["sync", "demo"], "STUDY: no records of it"),
+        (["sync", "demo"], "STUDY: must have run"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(ablate, arguments, line):
