@@ -37,7 +37,11 @@ def ray_session(address: str | None) -> Iterator[None]:
     if address:
         options["address"] = address
     else:
-        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        options |= {
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "_node_ip_address": "127.0.0.1",  # by default Ray listens on all of the machine's addresses
+        }
     ray.init(**options)
     _tighten_token()
     try:
