@@ -34,6 +34,9 @@ FINISHED = ("complete", "stopped", "diverged")
 """Statuses of trials that are never run again; a `failed` one is retried by the next run."""
 STATUSES = (*FINISHED, "failed")
 
+_TERM = pa.struct([("term", pa.string()), ("loss", pa.float64()), ("share", pa.float64())])
+"""A term's weighted loss, and its share in the sum of the absolute values of all terms."""
+
 _CURVE = pa.struct(
     [
         ("epoch", pa.int32()),
@@ -41,6 +44,7 @@ _CURVE = pa.struct(
         ("train_loss", pa.float64()),
         ("train_sup_loss", pa.float64()),
         ("train_sil_loss", pa.float64()),
+        ("terms", pa.list_(_TERM)),
         ("val_loss", pa.float64()),
         ("val_top1", pa.float64()),
         ("val_macro_top1", pa.float64()),
@@ -48,6 +52,16 @@ _CURVE = pa.struct(
         ("singleton_share", pa.float64()),
         ("single_class_batches", pa.float64()),
         ("seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+    ]
+)
+
+_CORRUPTION = pa.struct(
+    [
+        ("corruption", pa.string()),
+        ("severity", pa.int32()),
+        ("top1", pa.float64()),
+        ("macro_top1", pa.float64()),
     ]
 )
 
@@ -71,6 +85,14 @@ SCHEMA = pa.schema(
         ("test_macro_top1", pa.float64()),
         ("test_loss", pa.float64()),
         ("test_silhouette", pa.float64()),
+        ("test_feature_silhouette", pa.float64()),
+        ("test_knn_top1", pa.float64()),
+        ("test_ece", pa.float64()),
+        ("test_many_top1", pa.float64()),
+        ("test_medium_top1", pa.float64()),
+        ("test_few_top1", pa.float64()),
+        ("test_corruption_top1", pa.float64()),
+        ("test_corruptions", pa.list_(_CORRUPTION)),
         ("class_train", pa.list_(pa.int64())),
         ("class_correct", pa.list_(pa.int64())),
         ("class_total", pa.list_(pa.int64())),
@@ -80,6 +102,10 @@ SCHEMA = pa.schema(
         ("curve", pa.list_(_CURVE)),
         ("started_at", pa.string()),
         ("seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+        ("peak_memory", pa.int64()),
+        ("parameters", pa.int64()),
+        ("data_sha256", pa.string()),
         ("device", pa.string()),
         ("threads", pa.int32()),
         ("host", pa.string()),
