@@ -106,6 +106,10 @@ SCHEMA = pa.schema(
         ("peak_memory", pa.int64()),
         ("parameters", pa.int64()),
         ("data_sha256", pa.string()),
+        ("tune_number", pa.int32()),
+        ("tune_values", pa.string()),
+        ("tune_known", pa.list_(pa.int32())),
+        ("tune_bracket", pa.int32()),
         ("device", pa.string()),
         ("threads", pa.int32()),
         ("host", pa.string()),
@@ -115,7 +119,11 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-"""Fractions in [0, 1] for accuracies, seconds for times; null where a thing was not measured, never 0."""
+"""Fractions in [0, 1] for accuracies, seconds for times; null where a thing was not measured, never 0.
+
+`tune_*` are null but in the tune phase: the place of a setting in the order of its arm's proposals, its nuisance
+values (JSON), the places of the settings whose outcome was known when it was proposed, and its ASHA bracket.
+"""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
