@@ -118,7 +118,7 @@ def open_entry(key: str, source: Callable[[], Source], progress: Progress | None
 def _is_whole(folder: Path) -> bool:
     try:
         meta = (folder / "meta.json").read_text()
-        return bool(json.loads(meta)["format"] == FORMAT) and bool(_checked(folder, meta))
+        return bool(json.loads(meta)["format"] == FORMAT) and _checked(folder, meta)
     except (OSError, ValueError, KeyError):
         return False
 
@@ -126,7 +126,7 @@ def _is_whole(folder: Path) -> bool:
 @lru_cache
 def _checked(folder: Path, meta: str) -> bool:
     """Whether the sums hold; once per process and version of the entry, since it reads all bytes."""
-    return sha256_of(folder / "images.npy", folder / "labels.npy") == json.loads(meta)["sha256"]
+    return bool(sha256_of(folder / "images.npy", folder / "labels.npy") == json.loads(meta)["sha256"])
 
 
 def _build(folder: Path, source: Source, progress: Progress | None) -> None:

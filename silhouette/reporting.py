@@ -17,7 +17,7 @@ CURVE_KEYS = (
     "train_loss",
     "train_sup_loss",
     "train_sil_loss",
-    "terms",
+    "sil_share",
     "val_loss",
     "val_top1",
     "val_macro_top1",
@@ -63,14 +63,18 @@ class EpochSums:
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
 
-    def means(self) -> dict[str, Any]:
-        """Columns of the curve; `terms` holds each term's weighted loss and its share."""
+    def means(self) -> dict[str, float]:
+        """Columns of the curve."""
+        shares = {"sil_share": row["share"] for row in self.terms() if row["term"] == "sil"}
+        return {name: total / self._batches for name, total in self._sums.items()} | shares
+
+    def terms(self) -> list[dict[str, Any]]:
+        """Each term's weighted loss, and its share in the sum of their absolute values."""
         whole = sum(map(abs, self._terms.values()))
-        terms = [
+        return [
             {"term": name, "loss": total / self._batches, "share": abs(total) / whole if whole else None}
             for name, total in self._terms.items()
         ]
-        return {**{name: total / self._batches for name, total in self._sums.items()}, "terms": terms}
 
 
 def mean_of(curve: Sequence[dict[str, Any]], name: str) -> float | None:

@@ -51,6 +51,7 @@ class Training:
         epoch: Epochs done.
         status: `running`, `complete` or `diverged`.
         error: Why it diverged, else None.
+        terms: Of the last epoch, the `terms` column of `silhouette.results`.
         curve: One dict per epoch done, with the keys of the `curve` column of `silhouette.results`.
 
     Raises:
@@ -67,6 +68,7 @@ class Training:
         self.status = "running"
         self.error: str | None = None
         self.curve: list[dict[str, Any]] = []
+        self.terms: list[dict[str, Any]] = []
         self._tested: dict[str, Any] | None = None
         process.reset_peak_memory(self.device)
         self._data = load(config)
@@ -129,6 +131,7 @@ class Training:
             labels = torch.from_numpy(self._split.train_labels[batch]).to(self.device)
             sums.add(self._train_batch(self._views(batch), labels))
         images = sum(map(len, batches)) / (time.perf_counter() - started)
+        self.terms = sums.terms()
         return {"lr": lr, "images_per_second": images, **sums.means()}
 
     def _set_learning_rate(self, number: int, per_epoch: int) -> float:
@@ -234,6 +237,7 @@ class Training:
             **((self._tested or {}) if test else {}),
             "class_train": self._class_train(),
             **{name: mean_of(self.curve, name) for name in Composition.__dataclass_fields__},
+            "terms": [dict(row) for row in self.terms],
             "curve": [dict(row) for row in self.curve],
             "images_per_second": mean_of(self.curve, "images_per_second"),
             "peak_memory": process.peak_memory(self.device),
@@ -271,6 +275,7 @@ class Training:
             "epoch": self.epoch,
             "status": self.status,
             "error": self.error,
+            "terms": [dict(row) for row in self.terms],
             "curve": [dict(row) for row in self.curve],
             "network": self.network.state_dict(),
             "objective": self.objective.state_dict(),
@@ -293,4 +298,5 @@ class Training:
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.status, self.error = state["epoch"], state["status"], state["error"]
         self.curve = [dict(row) for row in state["curve"]]
+        self.terms = [dict(row) for row in state["terms"]]
         self._tested = None

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from silhouette import TrialConfig
-from silhouette import sources
+from silhouette import TrialConfig, sources
 from silhouette.cache import in_memory
 from silhouette.datasets import make_split
 from silhouette.imbalance import keep_counts, long_tail_counts
 from silhouette.sampling import composition, epoch_batches
-
 
 DIGITS = in_memory(sources.digits())
 
