@@ -52,11 +52,10 @@ def _list(given: argparse.Namespace) -> int:
 
 
 def _print_spaces() -> None:
-    from search_spaces import FACTORS
+    from search_spaces import SEARCHABLE, listing
 
-    for factor in FACTORS.values():
-        values = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in factor.grid)
-        print(f"{factor.field:18s} {factor.label:18s} {values}\n{'':18s} {factor.reason}")
+    for line in listing(SEARCHABLE):
+        print(line)
 
 
 def _plan(given: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -12,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ablations.arms import Arm, Expansion, Trial, by_block
 from ablations.errors import StudyError
+from ablations.tuning import Tuning, fields_of, make_space
 from search_spaces import FACTORS
-from silhouette.config import MAX_SEED, TrialConfig, first_line, parse_value, trial_id
+from silhouette.config import MAX_SEED, TrialConfig, first_line, make_config, parse_value, trial_id
 from silhouette.metrics import METRICS
 from silhouette.results import check_name
 
@@ -65,6 +67,10 @@ class Study(BaseModel):
         alpha: Level of the tests, two-sided.
         role: Role of the families that follow from the blocks.
         families: Families of comparisons; by default one per block, all its arms against its baseline.
+        tuning: How nuisance settings are searched in every arm before it is confirmed; None confirms as given.
+        looks: Numbers of seeds after which the results will be looked at, declared beforehand (group-sequential);
+            the last one is the number of seeds. Seeds added outside of it are labelled as extended after looking.
+        winners: Nuisance values of each tuned arm, by label: what `ablations.freeze` chose. Not for study files.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +89,9 @@ class Study(BaseModel):
     alpha: float = Field(0.05, gt=0, lt=0.5)
     role: Role = "primary"
     families: tuple[Family, ...] = ()
+    tuning: Tuning | None = None
+    looks: tuple[int, ...] = ()
+    winners: dict[str, dict[str, Any]] = {}
 
     @field_validator("treatments")
     @classmethod
@@ -106,7 +115,8 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for check in (self._check_names, self._check_baseline, self._check_seeds, self._check_metric):
+        checks = (self._check_names, self._check_baseline, self._check_seeds, self._check_metric, self._check_looks)
+        for check in checks:
             check()
         return self
 
@@ -149,15 +159,45 @@ class Study(BaseModel):
             known = ", ".join(name for name in METRICS if name.startswith("test_"))
             raise ValueError(f"metric: one of {known} (a claim is made on test data), got {self.metric!r}")
 
+    def _check_looks(self) -> None:
+        rising = list(self.looks) == sorted(set(self.looks))
+        if self.looks and (len(self.looks) < 2 or not rising or self.looks[0] < 2):
+            raise ValueError(f"looks: at least two rising numbers of seeds from 2 on, got {list(self.looks)}")
+        if self.looks and len(self.seeds) not in self.looks:
+            raise ValueError(f"seeds: their number must be one of looks {list(self.looks)}, got {len(self.seeds)}")
+
+    def check_tuning(self) -> None:
+        """Check the search against the rest of the study.
+
+        Raises:
+            StudyError: One line for the first fault.
+        """
+        if self.tuning is None:
+            return
+        given = {**dict.fromkeys(self.factors, "factors"), **dict.fromkeys(self.fixed, "fixed")}
+        self.tuning.chooses_by(self.metric)
+        for arm in self.start_arms:
+            self.tuning.check(self.seeds, given, arm.config.epochs, arm.config.eval_every)
+            make_space(self.tuning, arm)
+
     @cached_property
-    def arms(self) -> tuple[Arm, ...]:
-        """The arms.
+    def start_arms(self) -> tuple[Arm, ...]:
+        """The arms before tuning.
 
         Raises:
             StudyError: If a setting is invalid, or the arms cannot be compared.
         """
-        expansion = Expansion(self.treatments, self.factors, self.design, self.fixed, self.baseline, self.blocks)
-        return expansion.arms()
+        fixed = {**(self.tuning.starts() if self.tuning else {}), **self.fixed}
+        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks).arms()
+
+    @cached_property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms as they are confirmed: with their winners, once the tune phase has chosen them."""
+        return tuple(self._with_winner(arm) if arm.label in self.winners else arm for arm in self.start_arms)
+
+    def _with_winner(self, arm: Arm) -> Arm:
+        values = {**arm.config.model_dump(mode="json"), **fields_of(self.winners[arm.label])}
+        return replace(arm, config=make_config(values))
 
     def trials(self) -> Iterator[Trial]:
         """The trials wanted, seed by seed over all arms, so that early results are already paired."""
@@ -187,15 +227,17 @@ class Study(BaseModel):
 
     def describe(self) -> dict[str, Any]:
         """The expanded study as `study.json` holds it: what the analysis needs to know, and the plan's hash."""
-        plan = {
+        plan: dict[str, Any] = {
             "metric": self.metric,
             "direction": METRICS[self.metric].direction,
             "sesoi": self.sesoi,
             "alpha": self.alpha,
             "phase": "confirm",
             "seeds": list(self.seeds),
-            "arms": [_describe_arm(arm) for arm in self.arms],
+            "arms": [_describe_arm(arm, self.tuning is not None) for arm in self.start_arms],
             "families": [family.describe() for family in self.all_families()],
+            **({"tuning": self.tuning.describe()} if self.tuning else {}),
+            **({"looks": list(self.looks)} if self.looks else {}),
         }
         return {
             "schema_version": PLAN_VERSION,
@@ -203,9 +245,17 @@ class Study(BaseModel):
             "question": self.question,
             "plan_hash": _hash(plan),
             **plan,
+            "arms": [self._confirmed(described) for described in plan["arms"]],
             "factors": [self._describe_factor(field) for field in self.factors],
             "fixed": self.fixed,
         }
+
+    def _confirmed(self, described: dict[str, Any]) -> dict[str, Any]:
+        """An arm's description with the config that it is confirmed with, once that is known."""
+        if described["arm"] not in self.winners:
+            return described
+        arm = next(arm for arm in self.arms if arm.label == described["arm"])
+        return {**described, "config": arm.config.model_dump(mode="json")}
 
     def _describe_factor(self, field: str) -> dict[str, Any]:
         factor = FACTORS.get(field)
@@ -230,6 +280,7 @@ def make_study(values: Mapping[str, Any]) -> Study:
         check_name("study", str(values.get("name", "study")))
         study = Study(**values)
         study.all_families()  # expansion is part of validation
+        study.check_tuning()
     except ValidationError as error:
         raise StudyError(first_line(error)) from None
     return study
@@ -239,13 +290,15 @@ def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {field: parse_value(field, value) for field, value in settings.items()}
 
 
-def _describe_arm(arm: Arm) -> dict[str, Any]:
+def _describe_arm(arm: Arm, tuned: bool) -> dict[str, Any]:
+    """An arm of the plan; what a tuned one is confirmed with is not known yet, only what it starts from."""
+    config = arm.config.model_dump(mode="json")
     return {
         "arm": arm.label,
         "settings": arm.settings,
         "block": arm.block,
         "baseline": arm.baseline,
-        "config": arm.config.model_dump(mode="json"),
+        **({"config": {}, "start": config} if tuned else {"config": config}),
     }
 
 

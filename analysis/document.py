@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.across import dataset_of
 from analysis.base import SCOPE_SEEDS, Interval, to_plain
 from analysis.describe import Description, describe
 from analysis.evidence import Evidence
@@ -39,6 +40,8 @@ def core(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: Scale)
         "unpaired": plan.unpaired,
         "scope": SCOPE_SEEDS,
         "blocks": list(plan.blocks),
+        "datasets": sorted({d for a in plan.arms if (d := dataset_of(a)) is not None}),
+        "factors": to_plain(plan.factors),
         "block_fields": sorted(plan.block_fields),
         "ledger": ledger_data(ledger),
         "arms": [_arm(plan, ledger, arm) for arm in plan.arms],
@@ -83,6 +86,7 @@ def _arm(plan: Plan, ledger: Ledger, arm: Arm) -> Data:
         "arm": arm.label,
         "method": plan.method(arm.label),
         "block": arm.block,
+        "dataset": dataset_of(arm),
         "baseline": arm.baseline,
         "settings": dict(arm.settings),
         **description_data(d),

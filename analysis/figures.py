@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
 
 from analysis import style
 from analysis.document import Data, scale_of
+from analysis.draw import Dot, Panel, dot_rows, metric_label, pages, panels
 from analysis.model import Figure
 from analysis.words import Scale
-
-ROW = 0.25  # inches per row
-MAX_ROWS = 70  # more rows than this go on as further figures
 
 
 def arm_colours(data: Data) -> dict[str, str]:
@@ -24,7 +21,7 @@ def arm_colours(data: Data) -> dict[str, str]:
 
 def seed_figures(data: Data) -> list[Figure]:
     """Every seed of every arm with mean and interval, one panel per block, as many figures as are needed."""
-    groups = _pages([(b, [a for a in data["arms"] if a["block"] == b]) for b in data["blocks"]])
+    groups: list[list[Panel[Data]]] = pages([(b, [a for a in data["arms"] if a["block"] == b]) for b in data["blocks"]])
     return [_seed_figure(data, page, i, len(groups)) for i, page in enumerate(groups)]
 
 
@@ -32,53 +29,20 @@ def difference_figures(data: Data) -> list[Figure]:
     """Forest of the paired differences with every seed, one panel per family."""
     shown = [c for c in data["comparisons"] if c["difference"] is not None]
     names = list(dict.fromkeys(c["family"] for c in shown))
-    groups = _pages([(name, [c for c in shown if c["family"] == name]) for name in names])
+    groups: list[list[Panel[Data]]] = pages([(name, [c for c in shown if c["family"] == name]) for name in names])
     return [_difference_figure(data, page, i, len(groups)) for i, page in enumerate(groups)]
-
-
-Panel = tuple[str, list[Data]]
-
-
-def _pages(panels: Sequence[Panel]) -> list[list[Panel]]:
-    """Panels cut and gathered so that no page has more than `MAX_ROWS` rows."""
-    pages: list[list[Panel]] = []
-    room = 0
-    for name, rows in panels:
-        for start in range(0, len(rows), MAX_ROWS):
-            part = rows[start : start + MAX_ROWS]
-            if len(part) > room:
-                pages.append([])
-                room = MAX_ROWS
-            pages[-1].append((name, part))
-            room -= len(part)
-    return pages
-
-
-def _panels(page: Sequence[Panel], labels: Sequence[str], *, shared: bool) -> tuple[Canvas, list[Axes]]:
-    heights = [len(rows) + 1.6 for _, rows in page]
-    figure, axes = style.new_figure(ROW * sum(heights) + 0.5, rows=len(page), sharex=shared, height_ratios=heights)
-    style.margins(figure, labels, top=0.32, bottom=0.45)
-    figure.subplots_adjust(hspace=1.6 * len(page) / max(1.0, sum(heights) - 1.6 * len(page)) * 1.25)
-    for axis, (name, rows) in zip(axes, page, strict=True):
-        axis.set_title(style.shorten(name, 60), pad=5)
-        axis.set_ylim(len(rows) - 0.4, -0.6)
-        axis.grid(axis="x")
-        axis.set_axisbelow(True)
-        axis.spines["left"].set_visible(False)
-        axis.tick_params(axis="y", length=0)
-    return figure, axes
 
 
 def _suffix(i: int, of: int) -> str:
     return "" if of == 1 else f"-{i + 1}"
 
 
-def _seed_figure(data: Data, page: Sequence[Panel], i: int, of: int) -> Figure:
+def _seed_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int) -> Figure:
     scale, colours = scale_of(data), arm_colours(data)
     labels = [style.shorten(a["method"]) for _, arms in page for a in arms]
     name = f"seeds{_suffix(i, of)}"
     with style.look():
-        figure, axes = _panels(page, labels, shared=False)
+        figure, axes = panels(page, labels, shared=False)
         many = sum(a["n"] for _, arms in page for a in arms) > style.MANY_POINTS
         for axis, (_, arms) in zip(axes, page, strict=True):
             floor = _floor(arms, scale)
@@ -86,13 +50,9 @@ def _seed_figure(data: Data, page: Sequence[Panel], i: int, of: int) -> Figure:
                 _seed_row(axis, y, arm, colours[arm["method"]], scale, many)
                 _crosses(axis, y, len(arm["failed"]), floor)
             axis.set_yticks(range(len(arms)), [style.shorten(a["method"]) for a in arms])
-        axes[-1].set_xlabel(_metric_label(scale))
+        axes[-1].set_xlabel(metric_label(scale))
     texts = seed_caption(data, scale), _seed_alt(data, scale)
     return Figure(name, *texts, figure, *_seed_data(page))
-
-
-def _metric_label(scale: Scale) -> str:
-    return f"{scale.label} ({scale.symbol})" if scale.symbol else scale.label
 
 
 def _floor(arms: Sequence[Data], scale: Scale) -> float:
@@ -146,49 +106,43 @@ def _seed_alt(data: Data, scale: Scale) -> str:
     return f"Strip plot of {scale.label} by arm. {'; '.join(parts)}{more}."
 
 
-def _seed_data(page: Sequence[Panel]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+def _seed_data(page: Sequence[Panel[Data]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
     rows = [(block, a["arm"], seed, value) for block, arms in page for a in arms for seed, value in a["values"].items()]
     return ("block", "arm", "seed", "value"), tuple(rows)
 
 
-def _difference_figure(data: Data, page: Sequence[Panel], i: int, of: int) -> Figure:
-    scale, colours = scale_of(data), arm_colours(data)
-    methods = {a["arm"]: a["method"] for a in data["arms"]}
-    labels = [style.shorten(methods[c["treatment"]]) for _, rows in page for c in rows]
-    name = f"differences{_suffix(i, of)}"
-    with style.look():
-        figure, axes = _panels(page, labels, shared=True)
-        many = sum(c["n"] for _, rows in page for c in rows) > style.MANY_POINTS
-        for axis, (_, rows) in zip(axes, page, strict=True):
-            _reference(axis, data, scale)
-            for y, row in enumerate(rows):
-                _difference_row(axis, y, row, colours[methods[row["treatment"]]], scale, many)
-            axis.set_yticks(range(len(rows)), [style.shorten(methods[c["treatment"]]) for c in rows])
-        unit = f" ({scale.unit})" if scale.unit else ""
-        axes[-1].set_xlabel(f"difference from the baseline{unit}")
-    return Figure(name, _difference_caption(data, scale), _difference_alt(data, scale), figure, *_difference_data(page))
+def _difference_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int) -> Figure:
+    scale = scale_of(data)
+    parts = [(name, [difference_dot(data, row) for row in rows]) for name, rows in page]
+    drawing = dot_rows(parts, f"difference from the baseline{unit_label(scale)}", lines=(0.0,), band=margin_band(data))
+    texts = _difference_caption(data, scale), _difference_alt(data, scale)
+    return Figure(f"differences{_suffix(i, of)}", *texts, drawing, *_difference_data(page))
 
 
-def _reference(axis: Axes, data: Data, scale: Scale) -> None:
-    if data["sesoi"]:
-        margin = scale.factor * data["sesoi"]
-        axis.axvspan(-margin, margin, color=style.BAND, linewidth=0, zorder=0)
-    axis.axvline(0, color=style.MUTED, linewidth=0.9, zorder=1)
+def unit_label(scale: Scale) -> str:
+    """The unit of a difference in parentheses, or nothing."""
+    return f" ({scale.unit})" if scale.unit else ""
 
 
-def _difference_row(axis: Axes, y: int, row: Data, colour: str, scale: Scale, many: bool) -> None:
-    xs = [scale.factor * v for v in row["differences"].values()]
-    axis.plot(
-        xs, [y + 0.22] * len(xs), "o", color=colour, markersize=3.2, alpha=0.5, markeredgewidth=0,
-        linestyle="none", rasterized=many, zorder=2,
-    )  # fmt: skip
-    if row["ci_low"] is not None:
-        low, high = scale.factor * row["ci_low"], scale.factor * row["ci_high"]
-        axis.plot([low, high], [y - 0.12] * 2, color=colour, linewidth=1.8, solid_capstyle="butt", zorder=3)
-    axis.plot(
-        [scale.factor * row["difference"]], [y - 0.12], "D", color=colour, markersize=5,
-        markeredgecolor=style.PAPER, markeredgewidth=0.7, zorder=4,
-    )  # fmt: skip
+def margin_band(data: Data) -> tuple[float, float] | None:
+    """The declared margin as shown on an axis."""
+    margin = scale_of(data).factor * data["sesoi"] if data["sesoi"] else None
+    return None if margin is None else (-margin, margin)
+
+
+def difference_dot(data: Data, row: Data) -> Dot:
+    """A comparison as a row of the forest."""
+    factor = scale_of(data).factor
+    method = next(a["method"] for a in data["arms"] if a["arm"] == row["treatment"])
+    known = row["ci_low"] is not None
+    return Dot(
+        label=method,
+        estimate=factor * row["difference"],
+        low=factor * row["ci_low"] if known else None,
+        high=factor * row["ci_high"] if known else None,
+        colour=arm_colours(data)[method],
+        points=tuple(factor * v for v in row["differences"].values()),
+    )
 
 
 def _difference_caption(data: Data, scale: Scale) -> str:
@@ -220,7 +174,7 @@ def _number(x: object) -> float:
     return float(x) if isinstance(x, int | float) else 0.0
 
 
-def _difference_data(page: Sequence[Panel]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+def _difference_data(page: Sequence[Panel[Data]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
     rows = [
         (name, c["treatment"], c["baseline"], seed, value)
         for name, comparisons in page

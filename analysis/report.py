@@ -5,20 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from analysis import html, latex, markdown
-from analysis.base import ReportError
+from analysis.across import across_datasets
+from analysis.base import ReportError, to_plain
+from analysis.checklist import checklist
 from analysis.document import Data, core, metric_scale
 from analysis.escape import csv_text
-from analysis.evidence import gather
+from analysis.evidence import Evidence, gather
+from analysis.importance import importances, tune_samples
+from analysis.learning import MAX_RECORDS, learning_curves
 from analysis.ledger import COLUMNS, Ledger, Record, make_ledger, read_records
 from analysis.model import Figure, Page
 from analysis.plan import Plan, read_plan
 from analysis.provenance import provenance
+from analysis.robustness import failure_table, negative_control, robustness
 from analysis.sections import make_page
+from analysis.sensitivity import curves as curves_of
+from analysis.sensitivity import shares
+from analysis.tail import composition, interactions, tail_comparisons
+from analysis.tuning import tunings
+from analysis.variance import components
 from silhouette.results import SCHEMA, Store
 
 SEED = 260408573
@@ -40,7 +51,8 @@ def write_report(results: str, study: str) -> str:
         StoreError: If the location cannot be used; one line.
     """
     store = Store(results, study)
-    data = analyse(*load(store))
+    plan, records = load(store)
+    data = analyse(plan, records, load_curves(store, len(records)))
     for name, content in files(data):
         store.write_bytes(content, "report", *name.split("/"))
     return store.path("report", "index.html") if store.local else f"{store.uri}/{study}/report/index.html"
@@ -59,8 +71,20 @@ def load(store: Store) -> tuple[Plan, list[Record]]:
     return plan, read_records(store.load(columns), [plan.metric])
 
 
-def analyse(plan: Plan, records: list[Record]) -> Data:
+def load_curves(store: Store, records: int) -> list[dict[str, Any]]:
+    """Per-epoch curves by trial; none for a study with more records than a figure could show."""
+    if records > MAX_RECORDS:
+        return []
+    return list(store.load(["trial_id", "arm", "status", "curve"]).to_pylist())
+
+
+def analyse(plan: Plan, records: list[Record], curves: Iterable[Mapping[str, Any]] = ()) -> Data:
     """The result document of a study: everything computed, nothing drawn.
+
+    Args:
+        plan: The study.
+        records: Its records, all phases.
+        curves: Rows with `trial_id`, `arm`, `status` and `curve`, for learning curves.
 
     Raises:
         ReportError: If no record is complete.
@@ -69,10 +93,33 @@ def analyse(plan: Plan, records: list[Record]) -> Data:
     if not ledger.complete:
         raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
     rng = np.random.default_rng(SEED)
-    scale = metric_scale(plan, ledger)
-    data = core(plan, ledger, gather(plan, ledger, rng), scale)
-    data["provenance"] = provenance(plan, ledger)
+    evidence = gather(plan, ledger, rng)
+    data = core(plan, ledger, evidence, metric_scale(plan, ledger))
+    data |= to_plain(_parts(plan, ledger, records, evidence, rng))
+    data["learning"] = to_plain(learning_curves(plan, ledger, curves))
+    data["checklist"] = to_plain(checklist(plan, data))
+    data["provenance"] = to_plain(provenance(plan, ledger))
     return data
+
+
+def _parts(
+    plan: Plan, ledger: Ledger, records: list[Record], evidence: Sequence[Evidence], rng: np.random.Generator
+) -> Data:
+    """Every further part of the document; a part without data is empty and shows nothing."""
+    metric = plan.metric.replace("test_", "val_", 1)
+    return {
+        "across": across_datasets(plan, ledger, rng),
+        "sensitivity": {"curves": curves_of(plan, ledger), "shares": shares(plan, ledger, rng)},
+        "importance": importances(tune_samples(records, metric), SEED),
+        "tail": tail_comparisons(plan, ledger),
+        "interactions": interactions(plan, ledger),
+        "composition": composition(plan, ledger),
+        "tuning": tunings(plan, ledger, records),
+        "variance": components(plan, ledger),
+        "robustness": robustness(plan, ledger, evidence),
+        "failures": failure_table(plan, ledger),
+        "negative_control": negative_control(plan, ledger, rng),
+    }
 
 
 def _nothing(ledger: Ledger, records: list[Record]) -> str:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis import figures, tables
+from analysis import (
+    figures,
+    show_datasets,
+    show_protocol,
+    show_robustness,
+    show_sensitivity,
+    show_tail,
+    show_tuning,
+    show_variance,
+    tables,
+)
 from analysis.document import Data, scale_of
 from analysis.model import Cell, Claim, Page, Section, Table
-from analysis.verdict import NONE
+from analysis.slopes import slope_figure
 from analysis.words import count, listing
 
 
 def make_page(data: Data) -> Page:
     """The whole report from its document."""
-    builders = (_results, _pairwise, _ledger, _provenance)
-    sections = [build(data) for build in builders]
+    sections = [build(data) for build in BUILDERS]
     return Page(
         title=data["study"],
         question=data["question"],
@@ -80,8 +89,8 @@ def _pairwise(data: Data) -> Section:
     return Section(
         "comparisons",
         "Pairwise evidence",
-        tables=(tables.comparisons_table(data), _feasibility(data)),
-        figures=tuple(figures.difference_figures(data)),
+        tables=(tables.comparisons_table(data), _feasibility(data), tables.effects_table(data)),
+        figures=(*figures.difference_figures(data), *slope_figure(data)),
     )
 
 
@@ -97,45 +106,23 @@ def _feasibility(data: Data) -> Table:
 
 
 def _line(c: Data) -> str:
-    warnings = [w for w in c["warnings"] if c["verdict"] != NONE or w]
-    return " ".join([c["feasibility_line"], *(f"Note: {w}." for w in warnings)])
+    return " ".join([c["feasibility_line"], *(f"Note: {w}." for w in c["warnings"])])
 
 
-def _ledger(data: Data) -> Section:
-    parts = [tables.ledger_table(data)]
-    if data["ledger"]["exclusions"]:
-        parts.append(_listed(data, "exclusions", "Records that are not used.", ("arm", "seed", "trial_id", "reason")))
-    if data["ledger"]["faults"]:
-        parts.append(
-            _listed(data, "faults", "Trials that did not complete.", ("arm", "seed", "status", "epochs", "error"))
-        )
-    return Section("ledger", "Run ledger", tables=tuple(parts))
+def _ablation(data: Data) -> Section:
+    """Arms against the full method, many to one, with the max-t sign-flip test beside Holm."""
+    names = {f["family"] for f in data["families"] if f["declared_role"] == "ablation"}
+    found = [c for c in data["comparisons"] if c["family"] in names]
+    if not found:
+        return Section("ablation", "Ablation")
+    closed = [f["family"] for f in data["families"] if f["family"] in names and f["role"] != "ablation"]
+    text = (f"No primary claim was won, so these comparisons are exploratory: {listing(closed)}.",) if closed else ()
+    return Section("ablation", "Ablation", text, (tables.ablation_table(data, found),))
 
 
-def _listed(data: Data, name: str, caption: str, columns: tuple[str, ...], limit: int = 500) -> Table:
-    found = data["ledger"][name]
-    rows = [tuple(_plain_cell(item[c]) for c in columns) for item in found[:limit]]
-    more = (f"{len(found) - limit} more stand in report.json.",) if len(found) > limit else ()
-    return Table(name, caption, columns, tuple(rows), notes=more, long=True)
-
-
-def _plain_cell(value: object) -> Cell:
-    if isinstance(value, int | float):
-        return Cell(f"{value}", value)
-    return Cell("" if value is None else str(value)[:400])
-
-
-def _provenance(data: Data) -> Section:
-    origin = data.get("provenance") or {}
-    rows = [(Cell(str(k)), Cell(_flat(v))) for k, v in origin.items() if k != "trial_ids"]
-    rows.insert(0, (Cell("plan hash"), Cell(data["plan_hash"] or "–")))
-    caption = "Where these numbers come from. The trial ids of every arm stand in report.json."
-    return Section("provenance", "Provenance", tables=(Table("provenance", caption, ("what", "value"), tuple(rows)),))
-
-
-def _flat(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {_flat(v)}" for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return listing([_flat(v) for v in value], 12)
-    return str(value)
+BUILDERS = (
+    show_protocol.protocol, show_protocol.ledger, _results, _pairwise, show_datasets.section, _ablation,
+    show_sensitivity.section, show_tail.section, show_tail.composition_section, show_tuning.section,
+    show_variance.section, show_robustness.section, show_protocol.referee, show_protocol.origin,
+)  # fmt: skip
+"""The sections in the order of a report; an empty one is left out."""

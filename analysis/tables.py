@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from analysis.document import Data, scale_of
@@ -201,6 +201,69 @@ def _comparison_row(data: Data, scale: Scale, c: Data) -> tuple[Cell, ...]:
         Cell(show_number(c["d_z"]), c["d_z"]),
         Cell(c["verdict"], c["verdict"], c["verdict"]),
     )
+
+
+def effects_table(data: Data) -> Table:
+    """Effect sizes with their intervals, and how well the pairs go together."""
+    scale = scale_of(data)
+    header = (
+        "treatment", "n", "Hodges–Lehmann", "its CI (level)", "d_z", "CI", "g_z", "rank-biserial", "P(better)", "CI",
+        "wins", "correlation", "Var(A−B)/(Var A+Var B)",
+    )  # fmt: skip
+    rows = [_effect_row(scale, c) for c in data["comparisons"] if c.get("detail")]
+    caption = (
+        "Effect sizes: Hodges–Lehmann shift with its exact interval (the level it attains), d_z with noncentral-t "
+        "interval, Hedges' g_z, matched-pairs rank-biserial, P(better) with Clopper–Pearson interval; correlation of "
+        f"the pairs, and the variance ratio (below 1 pairing pays). Scope: {data['scope']}."
+    )
+    return Table("effects", caption, header, tuple(rows), frozenset(range(1, len(header))), long=True)
+
+
+def _effect_row(scale: Scale, c: Data) -> tuple[Cell, ...]:
+    d = c["detail"]
+    shift, dz, g, p = (d[k] or {} for k in ("shift", "d_z", "g_z", "p_better"))
+    level = f" ({100 * shift['level']:.1f} %)" if shift else ""
+    return (
+        Cell(c["treatment"]),
+        Cell(str(c["n"]), c["n"]),
+        Cell(scale.signed(shift.get("estimate")), shift.get("estimate")),
+        Cell(scale.range(shift.get("low"), shift.get("high")) + level, shift.get("low")),
+        Cell(show_number(dz.get("estimate")), dz.get("estimate")),
+        Cell(_plain_range(dz), dz.get("low")),
+        Cell(show_number(g.get("estimate")), g.get("estimate")),
+        Cell(show_number(d["rank_biserial"]), d["rank_biserial"]),
+        Cell(show_number(p.get("estimate")), p.get("estimate")),
+        Cell(_plain_range(p), p.get("low")),
+        Cell(MISSING if d["wins"] is None else f"{d['wins']} of {c['n']}", d["wins"]),
+        Cell(show_number(d["correlation"]), d["correlation"]),
+        Cell(show_number(d["variance_ratio"]), d["variance_ratio"]),
+    )
+
+
+def _plain_range(interval: Mapping[str, Any]) -> str:
+    low, high = interval.get("low"), interval.get("high")
+    return MISSING if low is None or high is None else f"{show_number(low)} to {show_number(high)}"
+
+
+def ablation_table(data: Data, found: Sequence[Data]) -> Table:
+    """Many-to-one comparisons: Holm beside the max-t sign-flip test."""
+    scale = scale_of(data)
+    header = ("arm", "against", "n", "difference", "CI (1 − α/m)", "p (t)", "p adjusted", "p (max-t)", "verdict")
+    rows = [
+        (
+            Cell(c["treatment"]), Cell(c["baseline"]), Cell(str(c["n"]), c["n"]),
+            Cell(scale.signed(c["difference"]), c["difference"]),
+            Cell(scale.range(c["ci_adjusted_low"], c["ci_adjusted_high"]), c["ci_adjusted_low"]),
+            *(Cell(show_p(c[k], data["alpha"]), c[k]) for k in ("p_t", "p_adjusted", "p_max_t")),
+            Cell(c["verdict"], c["verdict"], c["verdict"]),
+        )
+        for c in found
+    ]  # fmt: skip
+    caption = (
+        "Each arm against the full method. The verdict rests on Holm-adjusted paired t; the max-t sign-flip p keeps "
+        f"the correlation through the shared baseline. Scope: {data['scope']}."
+    )
+    return Table("ablation", caption, header, tuple(rows), frozenset(range(2, 8)))
 
 
 def ledger_table(data: Data) -> Table:

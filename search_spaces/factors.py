@@ -1,88 +1,16 @@
 """The factors: each `TrialConfig` field that a study may vary, once, with the reason for its bounds.
 
-Knows `silhouette.config` only; `ablations` turns a domain into a Ray or Optuna distribution.
+`ablations` turns a domain into a Ray Tune domain.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
+from search_spaces.domains import Choice, Factor, Interval, short
 from silhouette.config import TrialConfig
 
+TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 1.0)
 
-@dataclass(frozen=True)
-class Interval:
-    """All numbers from `low` to `high`, both included; `log` searches them on a logarithmic scale."""
-
-    low: float
-    high: float
-    log: bool = False
-    integer: bool = False
-
-    def __contains__(self, value: Any) -> bool:
-        """Whether `value` is a number of the interval.
-
-        >>> 0.3 in Interval(0.1, 1.0), "x" in Interval(0.1, 1.0)
-        (True, False)
-        """
-        return isinstance(value, int | float) and self.low <= value <= self.high
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of the listed values, without an order."""
-
-    values: tuple[Any, ...]
-
-    def __contains__(self, value: Any) -> bool:
-        """Whether `value` is listed."""
-        return value in self.values
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A `TrialConfig` field that may vary.
-
-    Attributes:
-        field: Name of the field.
-        label: Name in figures and tables.
-        grid: Values of an ablation, the default among them.
-        domain: Where a search may look; every grid value lies in it, but for the "off" value 0 of a log scale.
-        reason: Why these bounds.
-        unit: Unit, empty for a pure number.
-        text: How an arm's label shows the value; `{value}` is the field's.
-        qualifier: A field without which the value is ambiguous (the strength of an imbalance).
-    """
-
-    field: str
-    label: str
-    grid: tuple[Any, ...]
-    domain: Interval | Choice
-    reason: str
-    unit: str = ""
-    text: str = "{label}={value}"
-    qualifier: str | None = None
-
-    def describe(self, config: TrialConfig) -> str:
-        """The factor's part of an arm's label.
-
-        >>> FACTORS["lambda_sil"].describe(TrialConfig(lambda_sil=0.2))
-        'λ=0.2'
-        """
-        values = {
-            "label": self.label.removesuffix("_sil"),
-            "value": _short(getattr(config, self.field)),
-            "qualifier": _short(getattr(config, self.qualifier)) if self.qualifier else "",
-        }
-        return self.text.format(**values)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-_ALL = (
+_LOSS = (
     Factor(
         "lambda_sil",
         "λ_sil",
@@ -93,17 +21,55 @@ _ALL = (
     Factor(
         "tau_s",
         "τ_s",
-        (0.01, 0.03, 0.1, 0.3, 1.0),
+        TEMPERATURES,
         Interval(1e-3, 3.0, log=True),
         "Distances of normalised embeddings lie in [0, 2]: 0.001 is a hard minimum, 3 an average of classes.",
     ),
     Factor(
         "tau_m",
         "τ_m",
-        (0.01, 0.03, 0.1, 0.3, 1.0),
+        TEMPERATURES,
         Interval(1e-3, 3.0, log=True),
         "As τ_s: 0.001 is the hard maximum of the classical silhouette; above 3 the denominator is constant.",
     ),
+    Factor(
+        "distance",
+        "distance",
+        ("euclidean", "sqeuclidean", "cosine"),
+        Choice(("euclidean", "sqeuclidean", "cosine")),
+        "All that the loss offers; squared distances have no kink at 0, cosine is half of them on the sphere.",
+    ),
+    Factor(
+        "softmin",
+        "softmin",
+        ("sum", "mean"),
+        Choice(("sum", "mean")),
+        "The paper's formula sums over classes, which lowers it by τ_s log(K - 1); the mean has no such bias.",
+    ),
+    Factor(
+        "reduction",
+        "reduction",
+        ("mean", "macro"),
+        Choice(("mean", "macro")),
+        "All that the loss offers; macro weighs classes alike, which matters in a long tail.",
+    ),
+    Factor(
+        "objective",
+        "objective",
+        ("ce", "supcon2", "ce + supcon", "ce + supcon2", "ce + proxy_nca", "ce + center"),
+        Choice(("ce", "supcon2", "ce + supcon", "ce + supcon2", "ce + proxy_nca", "ce + center", "ce + triplet")),
+        "The supervised terms that the paper compares; every one but supcon2 alone keeps cross-entropy.",
+    ),
+    Factor(
+        "temperature",
+        "τ_con",
+        (0.05, 0.07, 0.1, 0.2, 0.5),
+        Interval(0.02, 1.0, log=True),
+        "Of the contrastive terms; their papers use 0.07 to 0.5, and below 0.02 half precision overflows.",
+    ),
+)
+
+_DATA = (
     Factor(
         "batch_size",
         "batch size",
@@ -113,10 +79,25 @@ _ALL = (
         "images",
     ),
     Factor(
+        "sampler",
+        "sampler",
+        ("uniform", "balanced", "pk"),
+        Choice(("uniform", "balanced", "pk")),
+        "All that there are; pk guarantees every sample its class mates, balanced every class its turn.",
+    ),
+    Factor(
+        "samples_per_class",
+        "K",
+        (2, 4, 8),
+        Interval(2, 32, log=True, integer=True),
+        "K of P×K batches (P = batch size / K): 2 is the least with a class mate; above 32 few classes are left.",
+        "images",
+    ),
+    Factor(
         "imbalance",
         "imbalance",
-        ("none", "long_tail"),
-        Choice(("none", "long_tail")),
+        ("none", "long_tail", "step"),
+        Choice(("none", "long_tail", "step")),
         "The referee asked for balanced and long-tailed training data; the test data stay as they are.",
         text="{value}×{qualifier}",
         qualifier="imbalance_factor",
@@ -128,6 +109,54 @@ _ALL = (
         Interval(1.0, 500.0, log=True),
         "Largest over smallest class; 100 is the common worst case (CIFAR-LT), 500 leaves single images.",
     ),
+    Factor(
+        "label_noise",
+        "label noise",
+        (0.0, 0.1, 0.2, 0.4),
+        Interval(0.0, 0.6),
+        "Share of training labels replaced; beyond 0.6 the noise outnumbers the truth in many classes.",
+    ),
+    Factor(
+        "train_fraction",
+        "training share",
+        (0.1, 0.25, 0.5, 1.0),
+        Interval(0.01, 1.0, log=True),
+        "Share of the training data used; below 0.01 classes of small data sets vanish.",
+    ),
+    Factor(
+        "transform",
+        "augmentation",
+        ("none", "crop_flip"),
+        Choice(("none", "crop_flip", "autoaugment", "randaugment")),
+        "The two learned policies are for natural images, so a grid leaves them out.",
+    ),
+)
+
+_NETWORK = (
+    Factor(
+        "encoder",
+        "encoder",
+        ("small_cnn", "mlp", "resnet18"),
+        Choice(("small_cnn", "mlp", "resnet18", "resnet50")),
+        "Two that train in seconds, and the paper's residual networks.",
+    ),
+    Factor(
+        "width",
+        "width",
+        (4, 8, 16, 32, 64),
+        Interval(2, 256, log=True, integer=True),
+        "Channels of the first layer of the small network; 2 still learns digits, 256 is as slow as a ResNet.",
+    ),
+    Factor(
+        "embedding_dim",
+        "embedding size",
+        (16, 32, 64, 128),
+        Interval(2, 2048, log=True, integer=True),
+        "Dimension of the projection in which the silhouette is measured.",
+    ),
+)
+
+_OPTIMISER = (
     Factor(
         "lr",
         "learning rate",
@@ -143,23 +172,36 @@ _ALL = (
         "0 switches it off; above 0.1 AdamW shrinks the weights faster than it fits them.",
     ),
     Factor(
+        "optimizer",
+        "optimizer",
+        ("adamw", "sgd"),
+        Choice(("adamw", "sgd")),
+        "All that there are; their learning rates differ tenfold, so compare them only tuned.",
+    ),
+    Factor(
         "epochs",
         "epochs",
         (10, 30, 100),
         Interval(1, 1000, log=True, integer=True),
-        "The budget of a run; equal in every arm of a study.",
+        "The budget of a run; equal in every arm of a study, and never tuned.",
         "epochs",
-    ),
-    Factor(
-        "embedding_dim",
-        "embedding size",
-        (16, 32, 64, 128),
-        Interval(2, 2048, log=True, integer=True),
-        "Dimension of the projection in which the silhouette is measured.",
     ),
 )
 
-FACTORS = {factor.field: factor for factor in _ALL}
+FACTORS = {factor.field: factor for factor in (*_LOSS, *_DATA, *_NETWORK, *_OPTIMISER)}
+"""Every factor by its field."""
+
+TAU = Factor(
+    "tau_s",
+    "τ",
+    TEMPERATURES,
+    Interval(1e-3, 3.0, log=True),
+    "Both temperatures as one, as the paper sets them; the bounds of each.",
+    tied=("tau_m",),
+)
+
+SEARCHABLE = {**FACTORS, "tau": TAU}
+"""What a search may tune, by name: the factors, and `tau` for both temperatures tied."""
 
 
 def describe(config: TrialConfig, fields: tuple[str, ...]) -> str:
@@ -177,5 +219,5 @@ def describe(config: TrialConfig, fields: tuple[str, ...]) -> str:
         elif field in FACTORS:
             parts.append(FACTORS[field].describe(config))
         else:
-            parts.append(f"{field}={_short(getattr(config, field))}")
+            parts.append(f"{field}={short(getattr(config, field))}")
     return " ".join(parts)

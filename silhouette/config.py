@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,10 +18,21 @@ from pydantic import (
     model_validator,
 )
 
+from silhouette.catalog import (
+    LEARNED_TERMS,
+    TORCHVISION_ENCODERS,
+    check_dataset,
+    check_encoder,
+    check_objective,
+    dataset_entry,
+    parse_objective,
+)
 from silhouette.errors import InputError
 
 Phase = Literal["tune", "confirm"]
 MAX_SEED = 2**31 - 1
+CONFIG_VERSION = 1
+"""Part of every trial's identity; raised when a default or the meaning of a field changes."""
 
 
 class ConfigError(InputError):
@@ -33,35 +45,113 @@ class TrialConfig(BaseModel):
     A field that cannot matter under the others (a temperature while the silhouette weight is 0) is set back to its
     default, so that settings which train the same thing are the same config and the same trial.
 
+    Attributes:
+        dataset: A name of `silhouette.catalog.DATASETS` or `image_folder:/absolute/path`.
+        image_size: Side of the square images; None for the dataset's own.
+        val_fraction: Share of all data (of the official training data, where there is such) to validate on.
+        test_fraction: Share of all data to test on, where no official test split exists.
+        train_fraction: Share of the remaining training data to train on, by class.
+        imbalance: `long_tail` keeps n_max·ρ^(-c/(K-1)) samples of class c, `step` n_max or n_max/ρ.
+        imbalance_factor: ρ, the largest class count over the smallest.
+        step_share: Share of the classes that `step` makes small.
+        class_order: Which class stands where in the profile: drawn by seed, or in the order of the labels.
+        label_noise: Share of the training labels that are replaced.
+        noise_kind: By any other class (`symmetric`) or by the next one (`asymmetric`).
+        synthetic_classes: Of the dataset `synthetic`, as the next two.
+        synthetic_per_class: Samples of each class.
+        synthetic_spread: Standard deviation within a class; class centres have standard deviation 1.
+        transform: Augmentation of training images.
+        sampler: `uniform` (shuffled), `balanced` (classes equally likely), `pk` (P classes × K samples).
+        samples_per_class: K of `pk`; P is batch_size / K.
+        objective: Supervised terms with weights, as in `ce + 0.5*supcon2`.
+        lambda_sil: Weight of the silhouette loss.
+        tau_s: See `silhouette.loss`, as for tau_m, distance, softmin and reduction.
+        temperature: Of `supcon` and `supcon2`.
+        margin: Of `triplet`.
+        proxy_scale: Of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.
+        loss_lr_scale: Learning rate of proxies and centres over that of the network.
+        encoder: `small_cnn`, `mlp` or a torchvision classification model.
+        pretrained: Start a torchvision encoder from its ImageNet weights.
+        width: Of `small_cnn` (channels of the first layer) and `mlp` (16 × width hidden units).
+        embedding_dim: Dimension of the projection head's output.
+        epochs: Full budget.
+        batch_size: Samples of a step.
+        lr: Peak learning rate, before `lr_scaling`.
+        lr_scaling: Multiply lr by batch_size / 256 (`linear`) or its root (`sqrt`).
+        optimizer: `adamw` or `sgd` (Nesterov).
+        momentum: Of `sgd`.
+        weight_decay: Of weight matrices; biases and normalisation are not decayed.
+        schedule: `cosine` to 0, `one_cycle` (Smith 2018), or `constant`.
+        warmup_epochs: Epochs of linear rise before `cosine` and `constant`.
+        grad_clip: Largest norm of the gradient; None does not clip.
+        amp: Mixed precision.
+        channels_last: Memory format of the convolutions.
+        compile: Use `torch.compile` for the training forward pass.
+        eval_every: Validate after every so many epochs, and after the last.
+        knn_k: Neighbours of the kNN accuracy.
+        shot_many: Classes with more training samples than this are `many`;
+        shot_few: classes with fewer than this are `few`, the others `medium` (Liu et al. 2019).
+        corruptions: Also measure the test split under corruptions.
+
     Raises:
         pydantic.ValidationError: If a field is unknown or out of range; `make_config` turns it into one line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
-    dataset: Literal["digits"] = "digits"
+    dataset: Annotated[str, AfterValidator(check_dataset)] = "digits"
+    image_size: int | None = Field(None, ge=4, le=1024)
     val_fraction: float = Field(0.15, gt=0, lt=1)
     test_fraction: float = Field(0.25, gt=0, lt=1)
-    imbalance: Literal["none", "long_tail"] = "none"
+    train_fraction: float = Field(1.0, gt=0, le=1)
+    imbalance: Literal["none", "long_tail", "step"] = "none"
     imbalance_factor: float = Field(1.0, ge=1, le=10_000)
+    step_share: float = Field(0.5, gt=0, lt=1)
     class_order: Literal["seed", "fixed"] = "seed"
+    label_noise: float = Field(0.0, ge=0, le=1)
+    noise_kind: Literal["symmetric", "asymmetric"] = "symmetric"
+    synthetic_classes: int = Field(10, ge=2, le=100_000)
+    synthetic_per_class: int = Field(100, ge=4, le=1_000_000)
+    synthetic_spread: float = Field(1.0, ge=0, le=100)
+    transform: Literal["none", "crop_flip", "autoaugment", "randaugment"] = "none"
+    sampler: Literal["uniform", "balanced", "pk"] = "uniform"
+    samples_per_class: int = Field(4, ge=1, le=65_536)
 
-    objective: Literal["ce"] = "ce"
+    objective: Annotated[str, AfterValidator(check_objective)] = "ce"
     lambda_sil: float = Field(0.0, ge=0, le=1000)
     tau_s: float = Field(0.1, gt=0, le=1000)
     tau_m: float = Field(0.1, gt=0, le=1000)
     distance: Literal["euclidean", "sqeuclidean", "cosine"] = "euclidean"
     softmin: Literal["sum", "mean"] = "sum"
     reduction: Literal["mean", "macro"] = "mean"
+    temperature: float = Field(0.1, gt=0, le=100)
+    margin: float = Field(0.2, ge=0, le=2)
+    proxy_scale: float = Field(32.0, gt=0, le=1000)
+    loss_lr_scale: float = Field(10.0, gt=0, le=10_000)
 
-    encoder: Literal["small_cnn"] = "small_cnn"
+    encoder: Annotated[str, AfterValidator(check_encoder)] = "small_cnn"
+    pretrained: bool = False
     width: int = Field(16, ge=1, le=1024)
     embedding_dim: int = Field(64, ge=1, le=4096)
 
     epochs: int = Field(30, ge=1, le=100_000)
     batch_size: int = Field(64, ge=2, le=65_536)
     lr: float = Field(3e-3, gt=0, le=100)
+    lr_scaling: Literal["none", "linear", "sqrt"] = "none"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-4, ge=0, le=10)
+    schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
+    warmup_epochs: float = Field(0.0, ge=0, le=100_000)
+    grad_clip: float | None = Field(None, gt=0, le=1e6)
+    amp: Literal["none", "bf16", "fp16"] = "none"
+    channels_last: bool = False
+    compile: bool = False
+    eval_every: int = Field(1, ge=1, le=100_000)
+    knn_k: int = Field(20, ge=1, le=10_000)
+    shot_many: int = Field(100, ge=0)
+    shot_few: int = Field(20, ge=0)
+    corruptions: bool = False
 
     @model_validator(mode="wrap")
     @classmethod
@@ -72,30 +162,100 @@ class TrialConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        if self.imbalance != "none" and self.imbalance_factor <= 1:
-            raise ValueError(
-                f"imbalance_factor: must be above 1 with imbalance={self.imbalance}, got {self.imbalance_factor:g}"
-            )
-        if self.val_fraction + self.test_fraction >= 0.9:
-            raise ValueError(
-                "val_fraction + test_fraction: must leave a tenth for training (sum < 0.9), "
-                f"got {self.val_fraction + self.test_fraction:g}"
-            )
+        for broken, message in _COMBINATIONS:
+            if broken(self):
+                raise ValueError(message.format(**vars(self)))
         return self
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Weights of the supervised terms."""
+        return parse_objective(self.objective)
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes, or None where only the data can say."""
+        return self.synthetic_classes if self.dataset == "synthetic" else dataset_entry(self.dataset).classes
+
+    @property
+    def size(self) -> int:
+        """Side of the square images in pixels."""
+        return self.image_size or dataset_entry(self.dataset).size
+
+
+_COMBINATIONS: tuple[tuple[Callable[[TrialConfig], bool], str], ...] = (
+    (
+        lambda c: c.imbalance != "none" and c.imbalance_factor <= 1,
+        "imbalance_factor: must be above 1 with imbalance={imbalance}, got {imbalance_factor:g}",
+    ),
+    (
+        lambda c: c.val_fraction + c.test_fraction >= 0.9,
+        "val_fraction + test_fraction: must leave a tenth for training (sum < 0.9), "
+        "got {val_fraction:g} + {test_fraction:g}",
+    ),
+    (
+        lambda c: "supcon2" in c.terms and c.transform == "none",
+        "transform: supcon2 compares two different views, so it needs an augmentation, got 'none'",
+    ),
+    (
+        lambda c: c.sampler == "pk" and c.batch_size % c.samples_per_class != 0,
+        "samples_per_class: must divide batch_size = {batch_size}, got {samples_per_class}",
+    ),
+    (
+        lambda c: c.sampler == "pk" and c.batch_size // c.samples_per_class > (c.classes or c.batch_size),
+        "samples_per_class: batch_size = {batch_size} would need more classes than the dataset has, "
+        "got {samples_per_class}",
+    ),
+    (
+        lambda c: c.shot_few > c.shot_many + 1,
+        "shot_few: must not be above shot_many + 1 = {shot_many} + 1, got {shot_few}",
+    ),
+    (
+        lambda c: c.warmup_epochs >= c.epochs,
+        "warmup_epochs: must be fewer than epochs = {epochs}, got {warmup_epochs:g}",
+    ),
+    (
+        lambda c: c.dataset == "digits" and c.size != 8,
+        "image_size: digits are 8 pixels wide, got {image_size}",
+    ),
+    (
+        lambda c: c.dataset == "synthetic" and c.size > 64,
+        "image_size: at most 64 for synthetic, got {image_size}",
+    ),
+)
+"""(whether broken, what is said then) of rules over several fields."""
+
+_INERT: tuple[tuple[Callable[[TrialConfig], bool], tuple[str, ...]], ...] = (
+    (lambda c: c.lambda_sil == 0, ("tau_s", "tau_m", "distance", "softmin", "reduction")),
+    (lambda c: c.imbalance == "none", ("imbalance_factor", "class_order")),
+    (lambda c: c.imbalance != "step", ("step_share",)),
+    (lambda c: c.label_noise == 0, ("noise_kind",)),
+    (
+        lambda c: c.dataset != "synthetic",
+        ("synthetic_classes", "synthetic_per_class", "synthetic_spread"),
+    ),
+    (lambda c: c.image_size == dataset_entry(c.dataset).size, ("image_size",)),
+    (lambda c: dataset_entry(c.dataset).official_test, ("test_fraction",)),
+    (lambda c: c.sampler != "pk", ("samples_per_class",)),
+    (lambda c: not {"supcon", "supcon2"} & set(c.terms), ("temperature",)),
+    (lambda c: "triplet" not in c.terms, ("margin",)),
+    (lambda c: not {"proxy_nca", "proxy_anchor"} & set(c.terms), ("proxy_scale",)),
+    (lambda c: not set(LEARNED_TERMS) & set(c.terms), ("loss_lr_scale",)),
+    (lambda c: c.encoder not in TORCHVISION_ENCODERS, ("pretrained",)),
+    (lambda c: c.encoder in TORCHVISION_ENCODERS, ("width",)),
+    (lambda c: c.optimizer != "sgd", ("momentum",)),
+    (lambda c: c.schedule == "one_cycle", ("warmup_epochs",)),
+)
+"""(condition, fields that then cannot change the run)."""
 
 
 def inert_fields(config: TrialConfig) -> frozenset[str]:
     """Names of the fields that cannot change the run, given the others.
 
-    >>> sorted(inert_fields(TrialConfig()))
-    ['class_order', 'distance', 'imbalance_factor', 'reduction', 'softmin', 'tau_m', 'tau_s']
+    >>> sorted(inert_fields(TrialConfig(lambda_sil=0.1)) & {"tau_s", "temperature", "class_order"})
+    ['class_order', 'temperature']
     """
-    inert: set[str] = set()
-    if config.lambda_sil == 0:
-        inert |= {"tau_s", "tau_m", "distance", "softmin", "reduction"}
-    if config.imbalance == "none":
-        inert |= {"imbalance_factor", "class_order"}
-    return frozenset(inert)
+    return frozenset(name for inert, names in _INERT if inert(config) for name in names)
 
 
 def make_config(values: Mapping[str, Any]) -> TrialConfig:
@@ -151,10 +311,14 @@ def first_line(error: ValidationError, field: str = "") -> str:
 def trial_id(config: TrialConfig, seed: int, phase: Phase) -> str:
     """Identity of a trial: 16 hex digits of the SHA-256 over config (epochs included), seed and phase.
 
+    Fields at their default do not enter, so that a field added later, whose default is what was done before,
+    leaves the ids of existing records as they are. `CONFIG_VERSION` enters, and is raised if a default changes.
+
     Raises:
         ConfigError: If the seed is no integer in [0, 2^31).
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         raise ConfigError(f"seed: must be an integer from 0 to {MAX_SEED}, got {seed!r}")
-    what = {"config": config.model_dump(mode="json"), "seed": seed, "phase": phase}
+    settings = config.model_dump(mode="json", exclude_defaults=True)
+    what = {"version": CONFIG_VERSION, "config": settings, "seed": seed, "phase": phase}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
 from silhouette.distances import unit
+
+SMALL_IMAGE = 64
+"""Up to this side a torchvision encoder gets the stem for small images."""
 
 
 class Output(NamedTuple):
@@ -15,7 +19,7 @@ class Output(NamedTuple):
 
     Attributes:
         features: (B, F), what the classifier and a linear probe see.
-        embedding: (B, D), rows of length 1, what the metric losses see.
+        embedding: (B, D), rows of length 1, what the metric losses see; float32 also under autocast.
         logits: (B, K).
     """
 
@@ -54,11 +58,16 @@ def build(config: TrialConfig, num_classes: int, in_shape: tuple[int, int, int])
     """The untrained network of a config; its weights follow torch's global generator.
 
     Args:
-        config: `encoder`, `width` and `embedding_dim` matter.
+        config: `encoder`, `width`, `pretrained` and `embedding_dim` matter.
         num_classes: K.
         in_shape: (C, H, W) of an image.
     """
-    encoder, features = _small_cnn(config.width, in_shape)
+    if config.encoder == "small_cnn":
+        encoder, features = _small_cnn(config.width, in_shape)
+    elif config.encoder == "mlp":
+        encoder, features = _mlp(config.width, in_shape)
+    else:
+        encoder, features = _torchvision(config.encoder, config.pretrained, in_shape)
     return Network(encoder, features, config.embedding_dim, num_classes)
 
 
@@ -75,3 +84,101 @@ def _small_cnn(width: int, in_shape: tuple[int, int, int]) -> tuple[nn.Module, i
         channels = out
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers), channels
+
+
+def _mlp(width: int, in_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:
+    """Two hidden layers of 16 · width units with batch normalisation."""
+    channels, height, side = in_shape
+    inputs, hidden = channels * height * side, 16 * width
+    layers: list[nn.Module] = [nn.Flatten()]
+    for size in (inputs, hidden):
+        layers += [nn.Linear(size, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers), hidden
+
+
+def _torchvision(name: str, pretrained: bool, in_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:
+    """A torchvision classifier with its last layer taken off.
+
+    Adapted so: the first convolution takes the image's channels; for images of up to 64 pixels it also gets
+    stride 1 and at most 3 × 3 weights, and the max-pooling right after it is dropped, so that such images are
+    not shrunk to a point (He et al. 2016 do this for CIFAR-10). A `vit_*` keeps its patches and is built for the
+    image size. With `pretrained`, a changed first convolution starts untrained.
+
+    Raises:
+        ValueError: If the model cannot take images of this size.
+    """
+    from torchvision import models  # takes seconds to import
+
+    options: dict[str, Any] = {}
+    if not pretrained and name.startswith("vit_"):
+        options["image_size"] = in_shape[1]
+    if not pretrained and name in ("googlenet", "inception_v3"):
+        options |= {"aux_logits": False, "init_weights": True}
+    try:
+        model = models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
+        _drop_extras(model)
+        _adapt_stem(model, in_shape[0], small=max(in_shape[1:]) <= SMALL_IMAGE)
+        features = _take_off_last_layer(model)
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *in_shape))
+    except (RuntimeError, ValueError) as error:
+        shape = " × ".join(map(str, in_shape))
+        raise ValueError(f"encoder: {name} cannot take images of {shape} ({error})") from None
+    return model.train(), features
+
+
+def _drop_extras(model: nn.Module) -> None:
+    """Take off auxiliary classifiers, and an input scaling that assumes ImageNet's."""
+    if hasattr(model, "aux_logits"):
+        setattr(model, "aux_logits", False)  # noqa: B010 - a plain attribute, which typing takes for a module
+        for name in {"aux1", "aux2", "AuxLogits"} & set(dict(model.named_children())):
+            setattr(model, name, None)
+    if hasattr(model, "transform_input"):
+        setattr(model, "transform_input", False)  # noqa: B010
+
+
+def _adapt_stem(model: nn.Module, channels: int, *, small: bool) -> None:
+    path, first = next((p, m) for p, m in model.named_modules() if isinstance(m, nn.Conv2d))
+    if hasattr(model, "patch_size"):  # a vision transformer: the first convolution cuts the patches
+        small = False
+    kernel = 3 if small and first.kernel_size[0] > 3 else first.kernel_size[0]
+    stride = 1 if small else first.stride[0]
+    if first.in_channels == channels and first.kernel_size[0] == kernel:
+        if not small:
+            return
+        first.stride = (stride, stride)
+    else:
+        padding = (kernel // 2,) * 2 if small else cast("tuple[int, int]", first.padding)
+        stem = nn.Conv2d(channels, first.out_channels, kernel, stride, padding, bias=first.bias is not None)
+        _set_module(model, path, stem)
+    if small:
+        _drop_first_pool(model)
+
+
+def _drop_first_pool(model: nn.Module) -> None:
+    for path in ("maxpool", "maxpool1", "features.pool0", "features.2"):
+        try:
+            module = model.get_submodule(path)
+        except AttributeError:
+            continue
+        if isinstance(module, nn.MaxPool2d):
+            _set_module(model, path, nn.Identity())
+            return
+
+
+def _take_off_last_layer(model: nn.Module) -> int:
+    """Replace the last linear layer by nothing; returns the number of its inputs."""
+    linear = [(path, m) for path, m in model.named_modules() if isinstance(m, nn.Linear)]
+    path, last = linear[-1] if linear else ("", None)
+    if last is None:  # SqueezeNet classifies by a 1 × 1 convolution, after which it averages
+        head = cast("nn.Sequential", model.get_submodule("classifier"))
+        features = cast("nn.Conv2d", head[1]).in_channels
+        head[1] = nn.Identity()
+        return features
+    _set_module(model, path, nn.Identity())
+    return last.in_features
+
+
+def _set_module(model: nn.Module, path: str, module: nn.Module) -> None:
+    parent, _, name = path.rpartition(".")
+    setattr(model.get_submodule(parent), name, module)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
+from silhouette import probe
 from silhouette.encoders import Network
 from silhouette.metrics import Counts, count_correct
 
@@ -32,8 +37,8 @@ class Outputs:
 
     @property
     def finite(self) -> bool:
-        """Whether every logit and every embedding is a number."""
-        return bool(self.logits.isfinite().all() & self.embedding.isfinite().all())
+        """Whether every feature, embedding and logit is a number."""
+        return all(bool(part.isfinite().all()) for part in (self.features, self.embedding, self.logits))
 
     def loss(self) -> float:
         """Mean cross-entropy."""
@@ -43,13 +48,38 @@ class Outputs:
         """Correct and total by class."""
         return count_correct(self.logits, self.labels)
 
+    def probed(self, on: Outputs) -> Outputs:
+        """The same with the logits of a linear probe that is fitted on the features of `on`."""
+        fitted = probe.fit(on.features, on.labels, on.logits.shape[1])
+        return replace(self, logits=fitted(self.features))
+
+
+def chunks(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Indices in parts of a fixed size."""
+    return (indices[i : i + BATCH] for i in range(0, len(indices), BATCH))
+
 
 @torch.no_grad()
-def run(network: Network, images: Tensor, labels: Tensor) -> Outputs:
-    """Outputs on images (N, C, H, W), in evaluation mode; the mode is then put back."""
+def run(
+    network: Network,
+    inputs: Iterator[Tensor],
+    labels: Tensor,
+    autocast: Callable[[], AbstractContextManager[object]],
+) -> Outputs:
+    """Outputs in evaluation mode; the mode is then put back.
+
+    Args:
+        network: The network.
+        inputs: Parts (n, C, H, W) of all N images, as the network wants them.
+        labels: (N,).
+        autocast: Context to run in.
+    """
     training = network.training
     network.eval()
-    parts = [network(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+    parts = []
+    for images in inputs:
+        with autocast():
+            parts.append(network(images))
     network.train(training)
     features, embedding, logits = (torch.cat(part).float() for part in zip(*parts, strict=True))
     return Outputs(features, embedding, logits, labels)

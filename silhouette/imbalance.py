@@ -1,4 +1,4 @@
-"""Class imbalance made from balanced data: how many training samples of each class are kept, and which."""
+"""Fewer, rarer and wrong training samples: training fraction, class imbalance, label noise."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ def long_tail_counts(classes: int, largest: int, factor: float) -> list[int]:
     return [int(largest * (1 / factor) ** (c / max(classes - 1, 1))) for c in range(classes)]
 
 
+def step_counts(classes: int, largest: int, factor: float, share: float) -> list[int]:
+    """n_max for the first classes and int(n_max / ρ) for the last `share` of them (Buda et al. 2018).
+
+    >>> step_counts(4, 100, 10, share=0.5)
+    [100, 100, 10, 10]
+    """
+    small = min(max(round(share * classes), 1), classes - 1)
+    return [largest] * (classes - small) + [int(largest / factor)] * small
+
+
 def class_order(config: TrialConfig, classes: int, seed: int) -> Indices:
     """Class labels from the largest class to the smallest: a permutation by seed, or the labels' own order."""
     if config.class_order == "fixed":
@@ -37,20 +47,26 @@ def class_order(config: TrialConfig, classes: int, seed: int) -> Indices:
 def keep_counts(config: TrialConfig, available: Sequence[int], seed: int) -> list[int]:
     """Training samples to keep of each class, by label.
 
-    The largest class of a profile takes what the *smallest* class has, so that the profile is exact whichever
-    class stands where; every class keeps at least one sample.
+    The training fraction comes first, in every class. The largest class of a profile then takes what the
+    *smallest* class has, so that the profile is exact whichever class stands where. Every class that has samples
+    keeps at least one.
 
     Args:
-        config: `imbalance`, `imbalance_factor` and `class_order` matter.
+        config: `train_fraction`, `imbalance` and its options matter.
         available: Samples of each class, by label.
         seed: Of the trial.
     """
+    fraction = [min(n, max(1, round(config.train_fraction * n))) for n in available]
     if config.imbalance == "none":
-        return list(available)
-    profile = long_tail_counts(len(available), min(available), config.imbalance_factor)
-    kept = [0] * len(available)
-    for label, count in zip(class_order(config, len(available), seed), profile, strict=True):
-        kept[label] = max(count, 1)
+        return fraction
+    classes, largest, factor = len(fraction), min(n for n in fraction if n), config.imbalance_factor
+    if config.imbalance == "step":
+        profile = step_counts(classes, largest, factor, config.step_share)
+    else:
+        profile = long_tail_counts(classes, largest, factor)
+    kept = [0] * classes
+    for label, count in zip(class_order(config, classes, seed), profile, strict=True):
+        kept[label] = min(max(count, 1), fraction[label])
     return kept
 
 
@@ -59,7 +75,21 @@ def subsample(labels: Indices, keep: Sequence[int], seed: int) -> Indices:
 
     A class keeps the first of one shuffled order, so that a stronger imbalance keeps a subset of a weaker one.
     """
-    rng = numpy_stream(seed, "subsample")
-    order = rng.permutation(len(labels))
-    parts = [order[labels[order] == c][:count] for c, count in enumerate(keep)]
-    return np.sort(np.concatenate(parts))
+    order = numpy_stream(seed, "subsample").permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]  # by class, shuffled inside
+    counts = np.bincount(labels, minlength=len(keep))
+    rank = np.arange(len(labels)) - (np.cumsum(counts) - counts).repeat(counts)
+    return np.sort(order[rank < np.asarray(keep).repeat(counts)])
+
+
+def noisy_labels(config: TrialConfig, labels: Indices, classes: int, seed: int) -> Indices:
+    """Labels (N,) of which exactly a share `label_noise`, rounded, is wrong.
+
+    A wrong label is any of the other classes, equally likely (`symmetric`), or the next class (`asymmetric`).
+    """
+    rng = numpy_stream(seed, "label noise")
+    wrong = rng.permutation(len(labels))[: round(config.label_noise * len(labels))]
+    shift = rng.integers(1, classes, len(wrong)) if config.noise_kind == "symmetric" else 1
+    noisy = labels.copy()
+    noisy[wrong] = (labels[wrong] + shift) % classes
+    return noisy

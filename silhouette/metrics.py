@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_ECE_BINS = 15  # as in Guo et al. (2017)
+_KNN_TEMPERATURE = 0.07  # as in Wu et al. (2018)
+_KNN_TILE = 1 << 24  # similarities held at a time
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,19 @@ METRICS = {
     "val_loss": Metric("validation loss", "min", False),
     "test_top1": Metric("test top-1", "max", True),
     "test_macro_top1": Metric("test macro top-1", "max", True),
+    "test_many_top1": Metric("test top-1, many-shot classes", "max", True),
+    "test_medium_top1": Metric("test top-1, medium-shot classes", "max", True),
+    "test_few_top1": Metric("test top-1, few-shot classes", "max", True),
+    "test_knn_top1": Metric("test kNN top-1", "max", True),
+    "test_corruption_top1": Metric("test top-1 under corruptions", "max", True),
     "test_loss": Metric("test loss", "min", False),
-    "test_silhouette": Metric("test silhouette", "max", False),
+    "test_ece": Metric("test calibration error", "min", True),
+    "test_silhouette": Metric("test silhouette of embeddings", "max", False),
+    "test_feature_silhouette": Metric("test silhouette of features", "max", False),
     "train_loss": Metric("training loss", "min", False),
+    "seconds": Metric("seconds", "min", False),
+    "images_per_second": Metric("images per second", "max", False),
+    "peak_memory": Metric("peak memory in bytes", "min", False),
 }
 
 
@@ -51,8 +66,24 @@ class Counts:
     @property
     def macro_top1(self) -> float | None:
         """Mean over the classes that have samples of their share correct; None if there are none."""
-        shares = [c / t for c, t in zip(self.correct, self.total, strict=True) if t]
+        return self.macro_of(range(len(self.total)))
+
+    def macro_of(self, classes: Sequence[int]) -> float | None:
+        """As `macro_top1`, over some classes."""
+        shares = [self.correct[c] / self.total[c] for c in classes if self.total[c]]
         return sum(shares) / len(shares) if shares else None
+
+
+def shot_groups(train: Sequence[int], many: int = 100, few: int = 20) -> dict[str, list[int]]:
+    """Classes by their number of training samples: above `many`, below `few`, between (Liu et al. 2019).
+
+    >>> shot_groups([500, 100, 20, 19])
+    {'many': [0], 'medium': [1, 2], 'few': [3]}
+    """
+    groups: dict[str, list[int]] = {"many": [], "medium": [], "few": []}
+    for label, count in enumerate(train):
+        groups["many" if count > many else "few" if count < few else "medium"].append(label)
+    return groups
 
 
 def count_correct(logits: Tensor, labels: Tensor) -> Counts:
@@ -69,14 +100,43 @@ def silhouette(embeddings: Tensor, labels: Tensor) -> float | None:
     """
     import torch
 
-    from silhouette.distances import euclidean
+    from silhouette.scores import classical
 
     values, y = torch.unique(labels, return_inverse=True)
-    if len(values) < 2:
+    return float(classical(embeddings.double(), y).mean()) if len(values) > 1 else None
+
+
+def knn_top1(train: Tensor, train_labels: Tensor, test: Tensor, labels: Tensor, k: int) -> float | None:
+    """Share of test rows (M, D) whose k nearest training rows (N, D) by cosine vote for their label (M,).
+
+    A neighbour's vote weighs exp(cos / 0.07), so that there are no ties (Wu et al. 2018).
+    """
+    import torch
+    import torch.nn.functional as F
+
+    if not len(train) or not len(test):
         return None
-    z = embeddings.double()
-    counts = y.bincount().to(z)
-    own, others = euclidean(z, y, counts)
-    nearest = others.scatter(0, y[None], float("inf")).amin(0)
-    scores = (nearest - own) / torch.maximum(nearest, own).clamp_min(torch.finfo(z.dtype).tiny)
-    return float(torch.where(counts[y] > 1, scores, 0).mean())
+    train, k = F.normalize(train), min(k, len(train))
+    classes, hits = int(max(train_labels.max(), labels.max())) + 1, 0
+    step = max(1, _KNN_TILE // len(train))
+    for start in range(0, len(test), step):
+        rows = slice(start, start + step)
+        near, who = (F.normalize(test[rows]) @ train.t()).topk(k, dim=1)
+        votes = torch.zeros(len(near), classes, device=near.device)
+        votes.scatter_add_(1, train_labels[who], torch.exp((near - 1) / _KNN_TEMPERATURE))
+        hits += int((votes.argmax(1) == labels[rows]).sum())
+    return hits / len(test)
+
+
+def calibration_error(logits: Tensor, labels: Tensor) -> float | None:
+    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017), in [0, 1]."""
+    import torch
+
+    if not len(labels):
+        return None
+    confidence, guess = logits.double().softmax(1).max(1)
+    right = (guess == labels).double()
+    bins = (confidence * _ECE_BINS).ceil().long().sub(1).clamp(0, _ECE_BINS - 1)
+    gaps = torch.zeros(_ECE_BINS, dtype=torch.double, device=logits.device)
+    gaps.index_add_(0, bins, right - confidence)
+    return float(gaps.abs().sum() / len(labels))

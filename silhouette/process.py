@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,6 +30,27 @@ def reset(seed: int, threads: int) -> None:
     torch.backends.cudnn.deterministic = True
     torch.set_float32_matmul_precision("highest")
     torch.set_default_dtype(torch.float32)
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start `peak_memory` anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):  # not every kernel lets a process do this
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes held since the reset: by torch on a GPU, else by the process; None where that is unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    lines = (line.split() for line in status.splitlines())
+    return next((int(words[1]) * 1024 for words in lines if words[0] == "VmHWM:"), None)
 
 
 def default_threads() -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from silhouette.config import TrialConfig
+from silhouette.config import ConfigError, TrialConfig
 from silhouette.streams import numpy_stream
 
 Indices = NDArray[np.int64]
@@ -22,18 +22,51 @@ def steps_per_epoch(config: TrialConfig, samples: int) -> int:
 def epoch_batches(config: TrialConfig, labels: Indices, seed: int, epoch: int) -> list[Indices]:
     """Index arrays of the batches of one epoch; a function of its arguments alone.
 
-    Every sample is drawn once in shuffled order; the incomplete last batch is left out, since its few samples
-    would weigh more than others and its composition would differ.
+    - `uniform`: every sample once in shuffled order; the incomplete last batch is left out, since its few
+      samples would weigh more than others and its composition would differ.
+    - `balanced`: each sample of a batch first draws its class, all equally likely.
+    - `pk`: P = batch_size / K different classes and K = `samples_per_class` samples of each.
+
+    In the last two, a class hands out its samples in shuffled order and starts over when it has none left, so
+    that rare classes repeat theirs, in one batch too if they have fewer than are asked for. All three have
+    as many batches of the same size.
 
     Args:
-        config: `batch_size` matters.
+        config: `sampler`, `batch_size` and `samples_per_class` matter.
         labels: (N,) training labels.
         seed: Of the trial.
         epoch: From 0.
+
+    Raises:
+        ConfigError: If `pk` asks for more classes than have samples.
     """
-    order = numpy_stream(seed, "batches", epoch).permutation(len(labels))
-    steps = steps_per_epoch(config, len(labels))
-    return np.array_split(order[: steps * config.batch_size], steps)
+    rng = numpy_stream(seed, "batches", epoch)
+    steps, size = steps_per_epoch(config, len(labels)), min(config.batch_size, len(labels))
+    if config.sampler == "uniform":
+        return np.split(rng.permutation(len(labels))[: steps * size], steps)
+    present = np.unique(labels)
+    if config.sampler == "balanced":
+        classes = rng.choice(present, size=(steps, config.batch_size))
+    else:
+        wanted = config.batch_size // config.samples_per_class
+        if wanted > len(present):
+            raise ConfigError(
+                f"samples_per_class: batch_size = {config.batch_size} needs {wanted} classes but "
+                f"{len(present)} have training samples, got {config.samples_per_class}"
+            )
+        drawn = np.stack([rng.permutation(present)[:wanted] for _ in range(steps)])
+        classes = drawn.repeat(config.samples_per_class, axis=1)
+    return list(_hand_out(classes, labels, rng))
+
+
+def _hand_out(classes: Indices, labels: Indices, rng: np.random.Generator) -> Indices:
+    """For every wanted class a sample of it, each class in its own shuffled, endless order."""
+    flat, out = classes.ravel(), np.empty(classes.size, dtype=np.int64)
+    for label in np.unique(flat):
+        places, members = np.flatnonzero(flat == label), np.flatnonzero(labels == label)
+        rounds = -(-len(places) // len(members))
+        out[places] = np.concatenate([rng.permutation(members) for _ in range(rounds)])[: len(places)]
+    return out.reshape(classes.shape)
 
 
 @dataclass(frozen=True)

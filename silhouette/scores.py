@@ -49,6 +49,21 @@ def composed(z: Tensor, y: Tensor, counts: Tensor, options: Options) -> Tensor:
     return torch.where(defined, torch.where(usable, (b - a) / torch.where(usable, m, 1), LOWEST), 0)
 
 
+@torch.no_grad()
+def classical(z: Tensor, y: Tensor) -> Tensor:
+    """(N,) silhouettes of Rousseeuw (1987), Euclidean: the limit of τ → 0, in memory for a tile of pairs.
+
+    Args:
+        z: (N, D).
+        y: (N,) labels in [0, K), every one of them present; K is at least 2.
+    """
+    counts = y.bincount().to(z)
+    a, _, exponents, _ = KERNELS["euclidean"].weigh(z, y, counts, 1.0)
+    b = -exponents.scatter_(0, y[None], BLOCKED).amax(0)
+    s = (b - a) / torch.maximum(a, b).clamp_min(torch.finfo(z.dtype).tiny)
+    return torch.where(counts[y] > 1, s, 0)
+
+
 def _correction(counts: Tensor, options: Options) -> Tensor | float:
     """What turns the sum over the other classes present into their mean."""
     if options.softmin == "sum":

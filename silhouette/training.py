@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from silhouette import evaluation, metrics, optim, process
+from silhouette import evaluation, optim, process, transforms
 from silhouette.config import TrialConfig
+from silhouette.corruptions import corrupt
 from silhouette.datasets import load, make_split
 from silhouette.encoders import build
+from silhouette.evaluation import Outputs
 from silhouette.objectives import Losses, Objective
+from silhouette.reporting import CURVE_KEYS, TEST_KEYS, EpochSums, corrupted_metrics, mean_of, test_metrics
 from silhouette.sampling import Composition, composition, epoch_batches
 from silhouette.streams import derive
+
+Indices = NDArray[np.int64]
+
+_SMALLEST_SCALE = 2.0**-10  # of fp16 gradients: below it they overflow because they are huge, not because of fp16
 
 
 class Divergence(Exception):
@@ -40,7 +51,11 @@ class Training:
         epoch: Epochs done.
         status: `running`, `complete` or `diverged`.
         error: Why it diverged, else None.
+        terms: Of the last epoch, the `terms` column of `silhouette.results`.
         curve: One dict per epoch done, with the keys of the `curve` column of `silhouette.results`.
+
+    Raises:
+        silhouette.errors.InputError: If the dataset cannot be had, or the config does not fit it.
     """
 
     def __init__(
@@ -53,32 +68,25 @@ class Training:
         self.status = "running"
         self.error: str | None = None
         self.curve: list[dict[str, Any]] = []
+        self.terms: list[dict[str, Any]] = []
         self._tested: dict[str, Any] | None = None
-        self._prepare_data()
+        process.reset_peak_memory(self.device)
+        self._data = load(config)
+        self._split = make_split(config, self._data, seed)
         self._build()
-
-    def _prepare_data(self) -> None:
-        self._data = load(self.config.dataset)
-        self._split = make_split(self.config, self._data.labels, self.seed)
-        self._labels = self._data.labels[self._split.train]
-        self._train = self._tensors("train")
-        self._val = self._tensors("val")
-
-    def _tensors(self, part: str) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) scaled to [-1, 1], and labels (N,), on the device."""
-        indices = getattr(self._split, part)
-        images = torch.from_numpy(self._data.images[indices]).to(self.device)
-        labels = torch.from_numpy(self._data.labels[indices]).to(self.device)
-        return images.float() / 127.5 - 1, labels
 
     def _build(self) -> None:
         classes = len(self._data.classes)
         process.reset(derive(self.seed, "network"), self.threads)
         self.network = build(self.config, classes, self._data.in_shape).to(self.device)
+        if self.config.channels_last:
+            self.network.to(memory_format=torch.channels_last)
         process.reset(derive(self.seed, "objective"), self.threads)
         self.objective = Objective(self.config, classes).to(self.device)
-        self.optimizer = optim.build_optimizer(self.config, (self.network, self.objective))
+        self.optimizer = optim.build_optimizer(self.config, self.network, self.objective)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.config.amp == "fp16")
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._forward = torch.compile(self.network) if self.config.compile else self.network
 
     @property
     def done(self) -> bool:
@@ -99,15 +107,15 @@ class Training:
             raise RuntimeError(f"the trial is {self.status} after epoch {self.epoch}; there is no next step")
         process.reset(derive(self.seed, "epoch", self.epoch), self.threads)
         started = time.perf_counter()
-        batches = epoch_batches(self.config, self._labels, self.seed, self.epoch)
-        row: dict[str, Any] = {"epoch": self.epoch + 1, **vars(composition(batches, self._labels))}
+        batches = epoch_batches(self.config, self._split.train_labels, self.seed, self.epoch)
+        row: dict[str, Any] = dict.fromkeys(CURVE_KEYS) | {"epoch": self.epoch + 1}
+        row |= vars(composition(batches, self._split.train_labels))
         try:
             row |= self._train_epoch(batches)
             row |= self._validate()
         except Divergence as divergence:
-            self.status = "diverged"
-            self.error = f"epoch {self.epoch + 1}: {divergence}"
-            return dict.fromkeys(CURVE_KEYS) | row
+            self.status, self.error = "diverged", f"epoch {self.epoch + 1}: {divergence}"
+            return row
         row["seconds"] = time.perf_counter() - started
         self.curve.append(row)
         self.epoch += 1
@@ -115,45 +123,97 @@ class Training:
             self.status = "complete"
         return dict(row)
 
-    def _train_epoch(self, batches: list[Any]) -> dict[str, Any]:
+    def _train_epoch(self, batches: list[Indices]) -> dict[str, Any]:
         self.network.train()
-        images, labels = self._train
-        sums = {"train_loss": 0.0, "train_sup_loss": 0.0, "train_sil_loss": 0.0}
+        started, sums, lr = time.perf_counter(), EpochSums(), 0.0
         for number, batch in enumerate(batches):
             lr = self._set_learning_rate(number, len(batches))
-            chosen = torch.from_numpy(batch).to(self.device)
-            losses = self._train_batch(images[chosen], labels[chosen])
-            for name, loss in zip(sums, losses, strict=True):
-                sums[name] += float("nan") if loss is None else float(loss.detach())
-        means = {name: None if math.isnan(v) else v / len(batches) for name, v in sums.items()}
-        return {"lr": lr, **means}
+            labels = torch.from_numpy(self._split.train_labels[batch]).to(self.device)
+            sums.add(self._train_batch(self._views(batch), labels))
+        images = sum(map(len, batches)) / (time.perf_counter() - started)
+        self.terms = sums.terms()
+        return {"lr": lr, "images_per_second": images, **sums.means()}
 
     def _set_learning_rate(self, number: int, per_epoch: int) -> float:
-        total = self.config.epochs * per_epoch
-        lr = optim.learning_rate(self.config, (self.epoch * per_epoch + number) / total)
+        lr = optim.learning_rate(self.config, self.epoch * per_epoch + number, per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["lr_scale"]
         return lr
+
+    def _images(self, indices: Indices) -> Tensor:
+        """(B, C, H, W) uint8 on the device; copied out of the shared arrays batch by batch."""
+        return torch.from_numpy(self._data.images[indices]).to(self.device)
+
+    def _views(self, batch: Indices) -> Tensor:
+        """Augmented views of training samples, as the network wants them, one view after the other."""
+        indices = self._split.train[batch]
+        images = self._images(indices)
+        views = [
+            transforms.augment(self.config, images, transforms.image_keys(self.seed, self.epoch, view, indices))
+            for view in range(self.objective.views)
+        ]
+        return transforms.to_input(self.config, torch.cat(views) if len(views) > 1 else views[0])
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        kind = torch.float16 if self.config.amp == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=kind, enabled=self.config.amp != "none")
 
     def _train_batch(self, images: Tensor, labels: Tensor) -> Losses:
         self.optimizer.zero_grad(set_to_none=True)
-        losses: Losses = self.objective(self.network(images), labels)
+        with self._autocast():
+            output = self._forward(images)
+        losses: Losses = self.objective(output, labels)
         loss = float(losses.total.detach())
         if not math.isfinite(loss):
             raise Divergence(f"loss is {loss:g}")
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        norm = float(torch.nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None]))
-        if not math.isfinite(norm):
-            raise Divergence(f"gradient norm is {norm:g}")
-        self.optimizer.step()
+        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        self._check_and_clip()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return losses
 
+    def _check_and_clip(self) -> None:
+        given = [p for p in self._parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in given if p.grad is not None])
+        if not math.isfinite(float(norm)):
+            # in fp16 an overflow is normal: the scaler leaves the step out and lowers its scale
+            if not self.scaler.is_enabled() or self.scaler.get_scale() < _SMALLEST_SCALE:
+                raise Divergence(f"gradient norm is {float(norm):g}")
+        elif self.config.grad_clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(given, self.config.grad_clip, norm)
+
+    def _run(self, indices: Indices, labels: Indices, corruption: tuple[str, int] | None = None) -> Outputs:
+        """Outputs on samples without augmentation, perhaps corrupted."""
+        inputs = self._inputs(indices, corruption)
+        on_device = torch.from_numpy(labels).to(self.device)
+        return evaluation.run(self.network, inputs, on_device, self._autocast)
+
+    def _inputs(self, indices: Indices, corruption: tuple[str, int] | None) -> Iterator[Tensor]:
+        for number, part in enumerate(evaluation.chunks(indices)):
+            images = self._images(part)
+            if corruption:
+                images = corrupt(images, *corruption, chunk=number)
+            yield transforms.to_input(self.config, images)
+
     def _validate(self) -> dict[str, Any]:
-        outputs = evaluation.run(self.network, *self._val)
+        if (self.epoch + 1) % self.config.eval_every and self.epoch + 1 != self.config.epochs:
+            return {}
+        outputs = self._run(self._split.val, self._data.labels[self._split.val])
         if not outputs.finite:
             raise Divergence("outputs on validation data are not finite")
+        if self._needs_probe:
+            outputs = outputs.probed(self._train_outputs())
         counts = outputs.counts()
         return {"val_loss": outputs.loss(), "val_top1": counts.top1, "val_macro_top1": counts.macro_top1}
+
+    @property
+    def _needs_probe(self) -> bool:
+        """Whether the classifier was not trained, so that a linear probe stands in for it."""
+        return "ce" not in self.config.terms
+
+    def _train_outputs(self) -> Outputs:
+        return self._run(self._split.train, self._split.train_labels)
 
     def result(self, *, test: bool = True) -> dict[str, Any]:
         """Columns of the trial's record (`silhouette.results.SCHEMA`) that training decides.
@@ -176,30 +236,36 @@ class Training:
             **dict.fromkeys(TEST_KEYS),
             **((self._tested or {}) if test else {}),
             "class_train": self._class_train(),
-            **{name: _mean(self.curve, name) for name in Composition.__dataclass_fields__},
+            **{name: mean_of(self.curve, name) for name in Composition.__dataclass_fields__},
+            "terms": [dict(row) for row in self.terms],
             "curve": [dict(row) for row in self.curve],
+            "images_per_second": mean_of(self.curve, "images_per_second"),
+            "peak_memory": process.peak_memory(self.device),
+            "parameters": sum(p.numel() for p in self._parameters),
+            "data_sha256": self._data.sha256,
             "device": self._device_name(),
             "threads": self.threads,
         }
 
     def _class_train(self) -> list[int]:
-        return torch.from_numpy(self._labels).bincount(minlength=len(self._data.classes)).tolist()
+        """Training samples by their true class."""
+        labels = self._data.labels[self._split.train]
+        return [int(n) for n in np.bincount(labels, minlength=len(self._data.classes))]
 
     def _device_name(self) -> str:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
 
     def _test(self) -> dict[str, Any]:
         process.reset(derive(self.seed, "test"), self.threads)
-        outputs = evaluation.run(self.network, *self._tensors("test"))
-        counts = outputs.counts()
-        return {
-            "test_top1": counts.top1,
-            "test_macro_top1": counts.macro_top1,
-            "test_loss": outputs.loss(),
-            "test_silhouette": metrics.silhouette(outputs.embedding, outputs.labels),
-            "class_correct": list(counts.correct),
-            "class_total": list(counts.total),
-        }
+        labels = self._data.labels[self._split.test]
+        on = self._train_outputs()
+        outputs, run = self._run(self._split.test, labels), partial(self._run, self._split.test, labels)
+        if self._needs_probe:
+            outputs = outputs.probed(on)
+        measured = test_metrics(self.config, outputs, on, self._class_train())
+        if self.config.corruptions:
+            measured |= corrupted_metrics(run, on if self._needs_probe else None)
+        return measured
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on, as tensors and plain values (`torch.load(weights_only=True)` reads it)."""
@@ -209,10 +275,12 @@ class Training:
             "epoch": self.epoch,
             "status": self.status,
             "error": self.error,
+            "terms": [dict(row) for row in self.terms],
             "curve": [dict(row) for row in self.curve],
             "network": self.network.state_dict(),
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -227,34 +295,8 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.status, self.error = state["epoch"], state["status"], state["error"]
         self.curve = [dict(row) for row in state["curve"]]
+        self.terms = [dict(row) for row in state["terms"]]
         self._tested = None
-
-
-CURVE_KEYS = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "train_sup_loss",
-    "train_sil_loss",
-    "val_loss",
-    "val_top1",
-    "val_macro_top1",
-    "classes_per_batch",
-    "singleton_share",
-    "single_class_batches",
-    "seconds",
-)
-TEST_KEYS = (
-    "test_top1",
-    "test_macro_top1",
-    "test_loss",
-    "test_silhouette",
-    "class_correct",
-    "class_total",
-)
-
-
-def _mean(curve: list[dict[str, Any]], name: str) -> float | None:
-    return sum(row[name] for row in curve) / len(curve) if curve else None

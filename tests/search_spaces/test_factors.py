@@ -5,23 +5,57 @@ import sys
 
 import pytest
 
-from search_spaces import FACTORS, Choice, Interval
+from search_spaces import FACTORS, SEARCHABLE, Choice, Interval
 from silhouette.config import TrialConfig, parse_value
 
+EVERY = pytest.mark.parametrize("factor", SEARCHABLE.values(), ids=list(SEARCHABLE))
+AREAS = {
+    "temperature": ("tau_s", "tau_m", "tau"),
+    "silhouette weight": ("lambda_sil",),
+    "batch": ("batch_size", "sampler", "samples_per_class"),
+    "imbalance": ("imbalance", "imbalance_factor", "label_noise"),
+    "optimizer": ("lr", "weight_decay", "epochs"),
+    "others": ("transform", "objective", "encoder"),
+    "loss": ("distance", "softmin", "reduction"),
+}
 
-@pytest.mark.parametrize("factor", FACTORS.values(), ids=list(FACTORS))
+
+@EVERY
 def test_factor_is_a_field_and_its_grid_lies_in_its_domain(factor):
-    assert factor.field in TrialConfig.model_fields
+    assert set(factor.fields) <= set(TrialConfig.model_fields)
     off = 0  # a log scale has no zero; there it means "off"
-    outside = [v for v in factor.grid if v not in factor.domain and v != off]
-    assert outside == []
-    assert [parse_value(factor.field, v) for v in factor.grid] == list(factor.grid)
+    assert [v for v in factor.grid if v not in factor.domain and v != off] == []
+    for field in factor.fields:
+        assert [parse_value(field, v) for v in factor.grid] == list(factor.grid)
 
 
-@pytest.mark.parametrize("factor", FACTORS.values(), ids=list(FACTORS))
+@EVERY
 def test_default_lies_in_the_grid(factor):
-    assert TrialConfig.model_fields[factor.field].default in factor.grid
+    assert {TrialConfig.model_fields[field].default for field in factor.fields} <= set(factor.grid)
     assert factor.reason.endswith(".")
+
+
+@EVERY
+def test_ends_of_the_domain_are_values_of_the_field(factor):
+    domain = factor.domain
+    ends = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+    assert [parse_value(factor.field, value) for value in ends] == list(ends)
+
+
+def test_each_factor_stands_once_and_labels_tell_them_apart():
+    assert {name: factor.field for name, factor in FACTORS.items()} == {name: name for name in FACTORS}
+    labels = [factor.label for factor in SEARCHABLE.values()]
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_what_the_paper_asks_about_is_there(area):
+    assert set(AREAS[area]) <= set(SEARCHABLE)
+
+
+def test_tied_temperatures_set_both_fields():
+    assert SEARCHABLE["tau"].fields == ("tau_s", "tau_m")
+    assert SEARCHABLE["tau"].domain == FACTORS["tau_m"].domain
 
 
 def test_domains():
@@ -38,4 +72,6 @@ def test_spaces_are_listed_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "lambda_sil" in done.stdout
+    for name, factor in SEARCHABLE.items():
+        assert f"{name} " in done.stdout
+        assert factor.reason in done.stdout

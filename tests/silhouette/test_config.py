@@ -39,7 +39,7 @@ def test_identity_tells_trials_apart(a, b):
         ),
         (
             {"val_fraction": 0.5, "test_fraction": 0.4},
-            "val_fraction + test_fraction: must leave a tenth for training (sum < 0.9), got 0.9",
+            "val_fraction + test_fraction: must leave a tenth for training (sum < 0.9), got 0.5 + 0.4",
         ),
     ],
 )

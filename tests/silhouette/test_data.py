@@ -3,18 +3,21 @@
 import numpy as np
 import pytest
 
-from silhouette import TrialConfig
-from silhouette.datasets import load, make_split
+from silhouette import TrialConfig, sources
+from silhouette.cache import in_memory
+from silhouette.datasets import make_split
 from silhouette.imbalance import keep_counts, long_tail_counts
 from silhouette.sampling import composition, epoch_batches
 
+DIGITS = in_memory(sources.digits())
+
 
 def labels():
-    return load("digits").labels
+    return DIGITS.labels
 
 
 def test_digits():
-    digits = load("digits")
+    digits = DIGITS
     assert digits.images.shape == (1797, 1, 8, 8)
     assert digits.images.dtype == np.uint8
     assert (digits.images.min(), digits.images.max()) == (0, 255)
@@ -22,7 +25,7 @@ def test_digits():
 
 
 def test_a_split_is_disjoint_complete_and_stratified():
-    split = make_split(TrialConfig(), labels(), 0)
+    split = make_split(TrialConfig(), DIGITS, 0)
     everything = np.concatenate([split.train, split.val, split.test])
     assert sorted(everything) == list(range(1797))
     for part, share in ((split.test, 0.25), (split.val, 0.15)):
@@ -31,8 +34,8 @@ def test_a_split_is_disjoint_complete_and_stratified():
 
 
 def test_imbalance_touches_training_data_only():
-    plain = make_split(TrialConfig(), labels(), 5)
-    tail = make_split(TrialConfig(imbalance="long_tail", imbalance_factor=20), labels(), 5)
+    plain = make_split(TrialConfig(), DIGITS, 5)
+    tail = make_split(TrialConfig(imbalance="long_tail", imbalance_factor=20), DIGITS, 5)
     assert (plain.val == tail.val).all()
     assert (plain.test == tail.test).all()
     assert set(tail.train) < set(plain.train)
@@ -40,7 +43,7 @@ def test_imbalance_touches_training_data_only():
 
 def test_a_stronger_imbalance_keeps_a_subset():
     weak, strong = (
-        make_split(TrialConfig(imbalance="long_tail", imbalance_factor=factor), labels(), 5).train for factor in (5, 50)
+        make_split(TrialConfig(imbalance="long_tail", imbalance_factor=factor), DIGITS, 5).train for factor in (5, 50)
     )
     assert set(strong) < set(weak)
 

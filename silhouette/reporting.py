@@ -1,0 +1,125 @@
+"""What a trial says about itself: rows of the curve and the test columns of its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from silhouette import metrics
+from silhouette.config import TrialConfig
+from silhouette.corruptions import SEVERITIES, STRENGTHS
+from silhouette.evaluation import Outputs
+from silhouette.objectives import Losses
+
+CURVE_KEYS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_sup_loss",
+    "train_sil_loss",
+    "sil_share",
+    "val_loss",
+    "val_top1",
+    "val_macro_top1",
+    "classes_per_batch",
+    "singleton_share",
+    "single_class_batches",
+    "seconds",
+    "images_per_second",
+)
+TEST_KEYS = (
+    "test_top1",
+    "test_macro_top1",
+    "test_loss",
+    "test_silhouette",
+    "test_feature_silhouette",
+    "test_knn_top1",
+    "test_ece",
+    "test_many_top1",
+    "test_medium_top1",
+    "test_few_top1",
+    "test_corruption_top1",
+    "test_corruptions",
+    "class_correct",
+    "class_total",
+)
+
+
+class EpochSums:
+    """Sums of the losses of an epoch's batches."""
+
+    def __init__(self) -> None:
+        self._batches = 0
+        self._sums: dict[str, float] = {}
+        self._terms: dict[str, float] = {}
+
+    def add(self, losses: Losses) -> None:
+        """Take in a batch."""
+        self._batches += 1
+        named = {"train_loss": losses.total, "train_sup_loss": losses.supervised}
+        if losses.silhouette is not None:
+            named["train_sil_loss"] = losses.silhouette
+        for sums, values in ((self._sums, named), (self._terms, losses.terms)):
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
+
+    def means(self) -> dict[str, float]:
+        """Columns of the curve."""
+        shares = {"sil_share": row["share"] for row in self.terms() if row["term"] == "sil"}
+        return {name: total / self._batches for name, total in self._sums.items()} | shares
+
+    def terms(self) -> list[dict[str, Any]]:
+        """Each term's weighted loss, and its share in the sum of their absolute values."""
+        whole = sum(map(abs, self._terms.values()))
+        return [
+            {"term": name, "loss": total / self._batches, "share": abs(total) / whole if whole else None}
+            for name, total in self._terms.items()
+        ]
+
+
+def mean_of(curve: Sequence[dict[str, Any]], name: str) -> float | None:
+    """Mean of a column over the epochs done; None if there are none."""
+    return sum(row[name] for row in curve) / len(curve) if curve else None
+
+
+def test_metrics(config: TrialConfig, outputs: Outputs, train: Outputs, class_train: Sequence[int]) -> dict[str, Any]:
+    """Test columns.
+
+    Args:
+        config: `knn_k` and the shot thresholds matter.
+        outputs: On the test samples.
+        train: On the training samples, without augmentation.
+        class_train: Training samples of each class.
+    """
+    counts, labels = outputs.counts(), outputs.labels
+    groups = metrics.shot_groups(class_train, config.shot_many, config.shot_few)
+    features = outputs.features / outputs.features.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return {
+        "test_top1": counts.top1,
+        "test_macro_top1": counts.macro_top1,
+        "test_loss": outputs.loss(),
+        "test_silhouette": metrics.silhouette(outputs.embedding, labels),
+        "test_feature_silhouette": metrics.silhouette(features, labels),
+        "test_knn_top1": metrics.knn_top1(train.features, train.labels, outputs.features, labels, config.knn_k),
+        "test_ece": metrics.calibration_error(outputs.logits, labels),
+        **{f"test_{group}_top1": counts.macro_of(classes) for group, classes in groups.items()},
+        "class_correct": list(counts.correct),
+        "class_total": list(counts.total),
+    }
+
+
+def corrupted_metrics(run: Callable[[tuple[str, int]], Outputs], probe_on: Outputs | None) -> dict[str, Any]:
+    """Columns of the test split under every corruption and severity.
+
+    Args:
+        run: (corruption, severity) -> outputs on the corrupted test samples.
+        probe_on: Outputs to fit a linear probe on, for a network whose classifier was not trained.
+    """
+    rows = []
+    for name in STRENGTHS:
+        for severity in SEVERITIES:
+            outputs = run((name, severity))
+            counts = (outputs.probed(probe_on) if probe_on else outputs).counts()
+            row = {"corruption": name, "severity": severity, "top1": counts.top1}
+            rows.append(row | {"macro_top1": counts.macro_top1})
+    return {"test_corruptions": rows, "test_corruption_top1": mean_of(rows, "top1")}

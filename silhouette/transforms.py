@@ -1,0 +1,207 @@
+"""Augmentation of training batches: uint8 tensors on any device.
+
+All chance is a hash of (seed, epoch, view, index of the image, number of the draw). An image's augmentation thus
+depends on nothing else: not on its batch, on workers, on interruption, nor on the state of any generator.
+Images that a policy treats alike are treated together, so that a batch costs a few dozen operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from silhouette.config import TrialConfig
+from silhouette.streams import derive
+
+Keys = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of its channels
+_RAND_OPERATIONS, _RAND_MAGNITUDE = 2, 9  # of RandAugment, the defaults of torchvision
+
+
+def image_keys(seed: int, epoch: int, view: int, indices: NDArray[np.int64]) -> Keys:
+    """(B,) one key for each image (SplitMix64 of its index, from a base by seed, epoch and view)."""
+    base = np.uint64(derive(seed, "augment", epoch, view))
+    with np.errstate(over="ignore"):
+        return _mix(base + indices.astype(np.uint64) * _GOLDEN)
+
+
+def uniform(keys: Keys, draw: int) -> NDArray[np.float64]:
+    """(B,) numbers in [0, 1), the draw-th of each key."""
+    with np.errstate(over="ignore"):
+        bits = _mix(keys + np.uint64(draw + 1) * _GOLDEN) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53
+
+
+def _mix(x: Keys) -> Keys:
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+def augment(config: TrialConfig, images: Tensor, keys: Keys) -> Tensor:
+    """Augmented copy of a batch.
+
+    Args:
+        config: `transform` and, for the policy of `autoaugment`, `dataset` matter.
+        images: (B, C, H, W) uint8.
+        keys: (B,) of `image_keys`.
+    """
+    if config.transform == "none":
+        return images
+    images = crop_flip(images, keys)
+    if config.transform == "autoaugment":
+        return _auto_augment(images, keys, policy_name(config.dataset))
+    if config.transform == "randaugment":
+        return _rand_augment(images, keys)
+    return images
+
+
+def to_input(config: TrialConfig, images: Tensor) -> Tensor:
+    """Images (B, C, H, W) uint8 as the network wants them: floats in [-1, 1], or as ImageNet weights expect.
+
+    No statistic of the data enters, so none of the test data can.
+    """
+    if not config.pretrained:
+        x = images.float() / 127.5 - 1
+    else:
+        statistics = images.new_tensor(_IMAGENET, dtype=torch.float32)[:, None, :, None, None]
+        mean, deviation = statistics if images.shape[1] == 3 else statistics.mean(2, keepdim=True)
+        x = (images.float() / 255 - mean) / deviation
+    return x.contiguous(memory_format=torch.channels_last) if config.channels_last else x
+
+
+def crop_flip(images: Tensor, keys: Keys) -> Tensor:
+    """Shift by up to an eighth of the side, zeros filling the gap, and mirror every second image."""
+    count, _, height, width = images.shape
+    pad = max(1, height // 8)
+    padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
+    down, right = ((uniform(keys, draw) * (2 * pad + 1)).astype(np.int64) for draw in (0, 1))
+    columns = right[:, None] + np.arange(width)
+    columns = np.where(uniform(keys, 2)[:, None] < 0.5, columns[:, ::-1], columns)
+    rows = torch.from_numpy(down[:, None] + np.arange(height)).to(images.device)
+    sample = torch.arange(count, device=images.device)[:, None, None]
+    chosen = padded[sample, :, rows[:, :, None], torch.from_numpy(columns).to(images.device)[:, None, :]]
+    return chosen.permute(0, 3, 1, 2).contiguous()
+
+
+def policy_name(dataset: str) -> str:
+    """AutoAugment policy of a dataset: that of the data it was searched on, or of what is most like them."""
+    if dataset in ("digits", "mnist", "fashion_mnist", "kmnist", "svhn"):
+        return "svhn"
+    return "cifar10" if dataset in ("cifar10", "cifar100", "synthetic") else "imagenet"
+
+
+@lru_cache
+def _policies(name: str) -> Any:
+    """25 pairs of (operation, probability, magnitude number or None) of Cubuk et al. (2019)."""
+    from torchvision.transforms import AutoAugment, AutoAugmentPolicy
+
+    return AutoAugment(AutoAugmentPolicy(name)).policies
+
+
+def _auto_augment(images: Tensor, keys: Keys, policy: str) -> Tensor:
+    policies = _policies(policy)
+    chosen = (uniform(keys, 3) * len(policies)).astype(np.int64)
+    for stage in (0, 1):
+        probability = np.array([pair[stage][1] for pair in policies])[chosen]
+        applies = uniform(keys, 4 + 2 * stage) < probability
+        negative = uniform(keys, 5 + 2 * stage) < 0.5
+        plans = [
+            (policies[c][stage][0], policies[c][stage][2], bool(minus)) if on else None
+            for c, on, minus in zip(chosen, applies, negative, strict=True)
+        ]
+        images = _apply_plans(images, plans, bins=10)
+    return images
+
+
+def _rand_augment(images: Tensor, keys: Keys) -> Tensor:
+    for stage in range(_RAND_OPERATIONS):
+        chosen = (uniform(keys, 3 + 2 * stage) * (len(_OPERATIONS) - 1)).astype(np.int64)
+        names = [name for name in ("Identity", *_OPERATIONS) if name not in ("Invert",)]
+        negative = uniform(keys, 4 + 2 * stage) < 0.5
+        plans = [
+            None if names[c] == "Identity" else (names[c], _RAND_MAGNITUDE, bool(minus))
+            for c, minus in zip(chosen, negative, strict=True)
+        ]
+        images = _apply_plans(images, plans, bins=31)
+    return images
+
+
+def _apply_plans(images: Tensor, plans: list[Any], bins: int) -> Tensor:
+    """Apply (operation, magnitude number, negative) to each image; None leaves it."""
+    groups: dict[Any, list[int]] = {}
+    for index, plan in enumerate(plans):
+        if plan is not None:
+            groups.setdefault(plan, []).append(index)
+    out = images.clone()
+    for (name, number, negative), members in groups.items():
+        where = torch.tensor(members, device=images.device)
+        magnitude = _magnitude(name, number, bins, images.shape[-1])
+        signed = -magnitude if negative and name in _SIGNED else magnitude
+        out[where] = _OPERATIONS[name](images[where], signed)
+    return out
+
+
+def _magnitude(name: str, number: int | None, bins: int, width: int) -> float:
+    """Strength of an operation at one of `bins` levels (Cubuk et al. 2019, as in torchvision)."""
+    if number is None:
+        return 0.0
+    level = number / (bins - 1)
+    if name == "Posterize":
+        return 8 - round(4 * level)
+    scales = {"Translate": 150 / 331 * width, "Shear": 0.3, "Rotate": 30.0, "Solarize": -255.0}
+    scale = next((s for prefix, s in scales.items() if name.startswith(prefix)), 0.9)
+    return 255 + scale * level if name == "Solarize" else scale * level
+
+
+def _functional() -> Any:
+    from torchvision.transforms.v2 import functional  # takes seconds to import
+
+    return functional
+
+
+def _affine(x: Tensor, *, across: float = 0, down: float = 0, shear: tuple[float, float] = (0, 0)) -> Tensor:
+    degrees = [float(np.degrees(np.arctan(s))) for s in shear]
+    center = [0.0, 0.0] if any(shear) else None
+    moved: Tensor = _functional().affine(
+        x, angle=0.0, translate=[int(across), int(down)], scale=1.0, shear=degrees, center=center
+    )
+    return moved
+
+
+_OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "ShearX": lambda x, m: _affine(x, shear=(m, 0)),
+    "ShearY": lambda x, m: _affine(x, shear=(0, m)),
+    "TranslateX": lambda x, m: _affine(x, across=m),
+    "TranslateY": lambda x, m: _affine(x, down=m),
+    "Rotate": lambda x, m: _functional().rotate(x, m),
+    "Brightness": lambda x, m: _functional().adjust_brightness(x, 1 + m),
+    "Color": lambda x, m: _functional().adjust_saturation(x, 1 + m),
+    "Contrast": lambda x, m: _functional().adjust_contrast(x, 1 + m),
+    "Sharpness": lambda x, m: _functional().adjust_sharpness(x, 1 + m),
+    "Posterize": lambda x, m: _functional().posterize(x, int(m)),
+    "Solarize": lambda x, m: _functional().solarize(x, m),
+    "AutoContrast": lambda x, _: _functional().autocontrast(x),
+    "Equalize": lambda x, _: _functional().equalize(x),
+    "Invert": lambda x, _: _functional().invert(x),
+}
+_SIGNED = {
+    "ShearX",
+    "ShearY",
+    "TranslateX",
+    "TranslateY",
+    "Rotate",
+    "Brightness",
+    "Color",
+    "Contrast",
+    "Sharpness",
+}
