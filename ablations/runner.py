@@ -17,7 +17,7 @@ from ablations.planner import Plan, make_plan
 from ablations.progress import Board, Progress, complain, failures, say
 from ablations.provenance import code, versions
 from ablations.session import gpus_of_a_trial, ray_session
-from ablations.signals import Guard, Interrupted
+from ablations.signals import Interrupted, interruptible
 from ablations.study import Study
 from ablations.tracking import Mirror
 from ablations.work import Work, make_work
@@ -68,17 +68,6 @@ class Options:
             raise StudyError(f"--checkpoint-seconds: must be from 0 to 86400, got {self.checkpoint_seconds:g}")
 
 
-@dataclass(frozen=True)
-class Context:
-    """What the parts of one `ablate run` share."""
-
-    study: Study
-    store: Store
-    options: Options
-    lock: DriverLock
-    guard: Guard
-
-
 def run_study(study: Study, options: Options) -> int:
     """Run what has no record yet, and compact the records.
 
@@ -92,12 +81,12 @@ def run_study(study: Study, options: Options) -> int:
     store = Store(options.results, study.name)
     compare_plans(store.read_json("study.json"), study.describe(), store.root)
     try:
-        with DriverLock(store, options.command) as lock, Guard(partial(_last_words, store, options)) as guard:
+        with DriverLock(store, options.command) as lock, interruptible(partial(_last_words, store, options)):
             description = _adopt_plan(study, store, options)
             plan = make_plan(study, store)
             _announce(study, store, plan)
             if plan.to_run:
-                _run_trials(Context(study, store, options, lock, guard), plan, description)
+                _run_trials(study, store, plan, description, options, lock)
             store.compact()
     except Interrupted as interruption:
         _last_words(store, options, interruption)
@@ -139,16 +128,16 @@ def _last_words(store: Store, options: Options, interruption: Interrupted) -> No
     say(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
 
 
-def _run_trials(context: Context, plan: Plan, description: Mapping[str, Any]) -> None:
+def _run_trials(
+    study: Study, store: Store, plan: Plan, description: Mapping[str, Any], options: Options, lock: DriverLock
+) -> None:
     from ablations.listener import Listener
 
-    study, store, options = context.study, context.store, context.options
     board = Board(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
-    context.lock.running = board.running
+    lock.running = board.running
     work = make_work(plan.to_run, _common(store, options))
     messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
     with ray_session(options.address), Progress(board) as progress:
-        context.guard.arm()
         view = View(tracking_uri(options.results, options.mlflow), store, description)
         mirror = Mirror(view, lambda trial_id: work.spec(messages[trial_id]), progress.note)
         mirror.start()

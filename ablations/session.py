@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from ablations.signals import NUMBERS
 
 SILENCE = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -42,12 +45,24 @@ def ray_session(address: str | None) -> Iterator[None]:
             "object_store_memory": OBJECT_STORE_BYTES,
             "_node_ip_address": "127.0.0.1",  # by default Ray listens on all of the machine's addresses
         }
-    ray.init(**options)
+    with _keeping_signal_handlers():
+        ray.init(**options)
     _tighten_token()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _keeping_signal_handlers() -> Iterator[None]:
+    """`ray.init` sets handlers of its own, under which SIGTERM aborts the process."""
+    handlers = {number: signal.getsignal(number) for number in NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def gpus_of_a_trial(wanted: float | None) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
-from types import FrameType, TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_SECONDS = 8.0
@@ -21,45 +22,36 @@ class Interrupted(Exception):
         self.code = 128 + number
 
 
-class Guard:
-    """Turns the first signal into the orderly end of a Tune run, and into `Interrupted` on leaving; a context manager.
+@contextmanager
+def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
+    """Turn the first signal into the orderly end of a Tune run, and into `Interrupted` on leaving.
 
     Args:
         last_words: Called, before the process is ended, if the orderly end takes longer than `GRACE_SECONDS`.
     """
+    seen: list[Interrupted] = []
 
-    def __init__(self, last_words: Callable[[Interrupted], None]) -> None:
-        self.last_words = last_words
-        self.seen: Interrupted | None = None
-
-    def __enter__(self) -> Guard:
-        """Begin to listen."""
-        self._before = {number: signal.getsignal(number) for number in (*NUMBERS, signal.SIGUSR1)}
-        self.arm()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        """Listen no more."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if self.seen is not None and kind is None:
-            raise self.seen
-
-    def arm(self) -> None:
-        """Set the handlers; again after `ray.init`, which sets its own."""
-        for number in NUMBERS:
-            signal.signal(number, self._stop)
-
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
-        if self.seen is not None:  # the second signal does not wait
-            _end(self.seen, self.last_words)
-        self.seen = Interrupted(number)
-        timer = threading.Timer(GRACE_SECONDS, _end, (self.seen, self.last_words))
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if seen:  # the second signal does not wait
+            _end(seen[0], last_words)
+        seen.append(Interrupted(number))
+        timer = threading.Timer(GRACE_SECONDS, _end, (seen[0], last_words))
         timer.daemon = True
         timer.start()
         if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
-            raise self.seen
+            raise seen[0]
         os.kill(os.getpid(), signal.SIGUSR1)  # Tune has set its handler: its own way to be told
+
+    before = {number: signal.signal(number, stop) for number in NUMBERS}
+    usual = signal.getsignal(signal.SIGUSR1)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, usual)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if seen:
+        raise seen[0]
 
 
 def _end(interruption: Interrupted, last_words: Callable[[Interrupted], None]) -> None:
