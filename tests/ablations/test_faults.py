@@ -121,16 +121,21 @@ def test_killed_worker_is_replaced(ablate, uninterrupted):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_termination_checkpoints_and_ends_soon(ablate, number, code):
     ablate.study()
-    process = start(ablate, "--set", "epochs=500", "--seeds", "1")
-    wait_for(lambda: _running(ablate.folder))
-    time.sleep(12)  # the actor imports torch, then some epochs pass; no checkpoint is due in this time
+    process = start(ablate, "--set", "epochs=5000", "--seeds", "1", "--checkpoint-seconds", "10")
+    first = wait_for(lambda: checkpoints(ablate.folder))
+    time.sleep(2)  # some epochs pass; no checkpoint is due in this time
     begin = time.monotonic()
     process.send_signal(number)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
     assert time.monotonic() - begin < 15
-    assert "To go on: ablate run tiny.py --set epochs=500 --seeds 1" in out
-    assert list((ablate.folder / "results/tiny/checkpoints").glob("*/*.pt"))
+    assert "To go on: ablate run tiny.py --set epochs=5000 --seeds 1" in out
+    assert checkpoints(ablate.folder) > first
+
+
+def checkpoints(folder):
+    """Names of the checkpoints of all trials: the newest epoch last."""
+    return sorted(path.name for path in (folder / "results/tiny/checkpoints").glob("*/*.pt"))[-1:]
 
 
 def _running(folder):
