@@ -63,18 +63,18 @@ def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[
     tuning = study.tuning
     return {
         "plan_hash": described["plan_hash"],
-        "configs": {arm.label: arm.config.model_dump(mode="json") for arm in tuned.arms},
-        "split": {name: sorted({str(getattr(arm.config, name)) for arm in tuned.arms}) for name in SPLIT},
         "metric": study.metric,
         "direction": described["direction"],
         "chosen_by": tuning.chooses_by(study.metric) if tuning else None,
         "checkpoint_rule": CHECKPOINT_RULE,
-        "seeds": list(study.seeds),
-        "looks": list(study.looks),
-        "tuning_seeds": list(tuning.seeds) if tuning else [],
-        "families": described["families"],
         "sesoi": study.sesoi,
         "alpha": study.alpha,
+        "looks": list(study.looks),
+        "seeds": list(study.seeds),
+        "tuning_seeds": list(tuning.seeds) if tuning else [],
+        "split": {name: sorted({str(getattr(arm.config, name)) for arm in tuned.arms}) for name in SPLIT},
+        "configs": {arm.label: arm.config.model_dump(mode="json") for arm in tuned.arms},
+        "families": described["families"],
     }
 
 
@@ -113,8 +113,8 @@ def thaw(study: Study, store: Store) -> Study:
 
 def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
     """Only the number of seeds may differ from what was frozen; whether it does is told in the report."""
-    for key in frozen.keys() - {"plan_hash", "seeds"}:
-        if frozen[key] != now.get(key):
+    for key in frozen:
+        if key not in ("plan_hash", "seeds") and frozen[key] != now.get(key):
             before, after = _first_difference(frozen[key], now.get(key))
             raise StudyError(f"{key}: frozen as {before} and is now {after}; {where} holds, or give another --results")
 
