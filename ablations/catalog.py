@@ -115,9 +115,10 @@ def compare_plans(stored: Mapping[str, Any] | None, new: Mapping[str, Any], wher
     if stored is None or stored["plan_hash"] == new["plan_hash"]:
         return PlanChange(keep_stored=stored is not None)
     advice = f"{where} holds records of another plan; give another --results or undo the change"
-    for key in ("metric", "sesoi", "alpha"):
-        if stored[key] != new[key]:
-            raise StudyError(f"{key}: was {stored[key]!r} and is now {new[key]!r}; {advice}")
+    for key in ("metric", "sesoi", "alpha", "looks"):
+        if stored.get(key) != new.get(key):
+            raise StudyError(f"{key}: was {stored.get(key)!r} and is now {new.get(key)!r}; {advice}")
+    _check_same_search(stored, new, advice)
     old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
     for label in old_arms.keys() & new_arms.keys():
         _check_same_arm(old_arms[label], new_arms[label], advice)
@@ -129,12 +130,24 @@ def compare_plans(stored: Mapping[str, Any] | None, new: Mapping[str, Any], wher
 
 
 def _within(part: Mapping[str, Any], whole: Mapping[str, Any], arms: Any, all_arms: Any) -> bool:
-    return set(part["seeds"]) <= set(whole["seeds"]) and arms.keys() <= all_arms.keys()
+    settings, at_most = ((plan.get("tuning") or {}).get("settings", 0) for plan in (part, whole))
+    return set(part["seeds"]) <= set(whole["seeds"]) and arms.keys() <= all_arms.keys() and settings <= at_most
+
+
+def _check_same_search(stored: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
+    """More settings may be searched until the winners are frozen; all else would be another search."""
+    old, now = stored.get("tuning") or {}, new.get("tuning") or {}
+    for field in sorted(old.keys() | now.keys()):
+        before, after = old.get(field), now.get(field)
+        grows = field == "settings" and before and after and after > before and "frozen" not in stored
+        if before != after and not grows:
+            raise StudyError(f"tuning.{field}: was {before!r} and is now {after!r}; {advice}")
 
 
 def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
-    for field in old["config"].keys() | new["config"].keys():
-        before, after = old["config"].get(field), new["config"].get(field)
+    configs = [arm.get("start") or arm["config"] for arm in (old, new)]
+    for field in configs[0].keys() | configs[1].keys():
+        before, after = (config.get(field) for config in configs)
         if before != after:
             raise StudyError(f"{field}: was {before!r} and is now {after!r} in arm {old['arm']!r}; {advice}")
     if old["baseline"] != new["baseline"]:

@@ -49,7 +49,7 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when Tune gives a trial up: the worker wrote no record, so the driver says what happened."""
         spec = self._spec(trial)
-        record = failed_record(spec, f"no worker could bring it to its end: {_cause(trial)}", epochs_reached=0)
+        record = failed_record(spec, f"no worker could bring it to its end: {cause_of(trial)}", epochs_reached=0)
         with suppress(OSError):  # a full disk, say; the trial then counts as missing, and runs again
             self.store.write_record(record)
         self._tell({"trial_id": spec["trial_id"], "rows": [], "record": record})
@@ -62,7 +62,7 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
         self.mirror.report(report)
 
 
-def _cause(trial: TuneTrial) -> str:
+def cause_of(trial: TuneTrial) -> str:
     """Last line of what Tune knows of a failure; a worker that was killed leaves little."""
     try:
         lines = str(trial.get_error()).strip().splitlines()

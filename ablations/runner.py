@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ablations.catalog import compare_plans
 from ablations.errors import StudyError
+from ablations.extension import history
+from ablations.freeze import thaw
 from ablations.lock import DriverLock
 from ablations.mlflow_view import View, tracking_uri
+from ablations.phases import describe_confirmed, tune_and_freeze
 from ablations.planner import Plan, make_plan
 from ablations.progress import Board, Progress, complain, failures, say
 from ablations.provenance import code, versions
@@ -79,10 +82,17 @@ def run_study(study: Study, options: Options) -> int:
     """
     options.check()
     store = Store(options.results, study.name)
+    study = thaw(study, store)
     compare_plans(store.read_json("study.json"), study.describe(), store.root)
     try:
         with DriverLock(store, options.command) as lock, interruptible(partial(_last_words, store, options)):
             description = _adopt_plan(study, store, options)
+            if study.tuning is not None:
+                confirmed = _tune_phase(study, store, options, lock)
+                if confirmed is None:
+                    store.compact()
+                    return 1
+                study, description = confirmed, describe_confirmed(confirmed, store, description)
             plan = make_plan(study, store)
             _announce(study, store, plan)
             if plan.to_run:
@@ -94,11 +104,21 @@ def run_study(study: Study, options: Options) -> int:
     return _answer(study, make_plan(study, store), options)
 
 
+def _tune_phase(study: Study, store: Store, options: Options, lock: DriverLock) -> Study | None:
+    """The study with its winners; None if the search is not finished."""
+
+    def watch(running: Callable[[], list[str]]) -> None:
+        lock.running = running
+
+    return tune_and_freeze(study, store, options, _common(store, options), watch)
+
+
 def _adopt_plan(study: Study, store: Store, options: Options) -> Mapping[str, Any]:
     """The plan that the folder now follows; written unless it is part of the one that is there."""
     stored, new = store.read_json("study.json"), study.describe()
     if compare_plans(stored, new, store.root).keep_stored:
         return dict(stored)
+    new |= history(stored, new, store)
     new["provenance"] = {**code(), "versions": versions(), "command": options.command}
     store.write_json(new, "study.json")
     return new

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +52,8 @@ def anova_shares(
     Args:
         values: Shape (levels of factor 1, levels of factor 2, …, seeds); every cell has the same seeds.
         names: Names of the factors.
-        rng: Generator of the bootstrap over seeds and of the shuffles behind the noise floor.
-        draws: Number of each.
+        rng: Generator of the bootstrap over seeds.
+        draws: Number of resamples.
         level: Coverage of the intervals of the shares.
 
     Returns:
@@ -63,32 +63,35 @@ def anova_shares(
     total = sum(ss for _, ss in table.values())
     if total <= 0:
         return ()
-    boot = _resampled(values, rng, draws, _bootstrap)
-    floor = _resampled(values, rng, draws, _shuffled)
-    df_rest, ss_rest = table[()]
-    tail = (1 - level) / 2
-    effects = []
-    for key, (df, ss) in table.items():
-        shares = boot[key]
-        f = (ss / df) / (ss_rest / df_rest) if key and ss_rest > 0 else None
-        effects.append(
-            Effect(
-                name=" × ".join(names[i] for i in key) or RESIDUAL,
-                df=df,
-                sum_squares=ss,
-                share=ss / total,
-                low=float(np.quantile(shares, tail)),
-                high=float(np.quantile(shares, 1 - tail)),
-                noise_floor=float(np.quantile(floor[key], 0.95)) if key else 0.0,
-                f=f,
-                p=None if f is None else float(stats.f.sf(f, df, df_rest)),
-            )
-        )
-    return tuple(effects)
+    boot = _bootstrap(values, rng, draws)
+    rest = table[()]
+    return tuple(_effect(key, table[key], rest, total, boot[key], names, level) for key in table)
+
+
+def _effect(
+    key: Key, own: tuple[int, float], rest: tuple[int, float], total: float, boot: Sequence[float],
+    names: Sequence[str], level: float,
+) -> Effect:  # fmt: skip
+    (df, ss), (df_rest, ss_rest) = own, rest
+    share, noise = ss / total, ss_rest / df_rest
+    f = (ss / df) / noise if key and noise > 0 else None
+    shifted = np.clip(np.array(boot) - float(np.mean(boot)) + share, 0.0, 1.0)
+    low, high = np.quantile(shifted, [(1 - level) / 2, (1 + level) / 2])
+    dummy = float(stats.f.ppf(0.95, df, df_rest)) * df * noise / total if key else 0.0
+    return Effect(
+        name=" × ".join(names[i] for i in key) or RESIDUAL,
+        df=df,
+        sum_squares=ss,
+        share=share,
+        low=min(share, float(low)),
+        high=max(share, float(high)),
+        noise_floor=min(1.0, dummy),
+        f=f,
+        p=None if f is None else float(stats.f.sf(f, df, df_rest)),
+    )
 
 
 Key = tuple[int, ...]
-Resampler = Callable[[Floats, np.random.Generator], Floats]
 
 
 def _sums(values: Floats) -> dict[Key, tuple[int, float]]:
@@ -111,20 +114,12 @@ def _sums(values: Floats) -> dict[Key, tuple[int, float]]:
     return table
 
 
-def _bootstrap(values: Floats, rng: np.random.Generator) -> Floats:
+def _bootstrap(values: Floats, rng: np.random.Generator, draws: int) -> dict[Key, list[float]]:
+    """Shares by effect when the seeds are drawn anew, whole seeds at a time."""
     seeds = values.shape[-1]
-    return values[..., rng.integers(0, seeds, seeds)]
-
-
-def _shuffled(values: Floats, rng: np.random.Generator) -> Floats:
-    flat = values.reshape(-1, values.shape[-1])
-    return rng.permuted(flat, axis=0).reshape(values.shape)
-
-
-def _resampled(values: Floats, rng: np.random.Generator, draws: int, how: Resampler) -> dict[Key, list[float]]:
     shares: dict[Key, list[float]] = {}
     for _ in range(draws):
-        table = _sums(how(values, rng))
+        table = _sums(values[..., rng.integers(0, seeds, seeds)])
         total = sum(ss for _, ss in table.values()) or 1.0
         for key, (_, ss) in table.items():
             shares.setdefault(key, []).append(ss / total)

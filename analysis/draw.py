@@ -13,7 +13,7 @@ from analysis import style
 from analysis.words import Scale
 
 ROW = 0.25  # inches per row
-GAP = 1.7  # rows between two panels
+GAP = 2.15  # rows between two panels
 MAX_ROWS = 70  # more rows than this go on as further figures
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def pages(parts: Sequence[tuple[str, list[T]]]) -> list[list[tuple[str, list[T]]
 def panels(page: Sequence[tuple[str, list[Any]]], labels: Sequence[str], *, shared: bool) -> tuple[Canvas, list[Axes]]:
     """One panel per group of rows, stacked, each row at y = 0, 1, … from the top."""
     counts = [len(rows) for _, rows in page]
-    gap = GAP if not shared else GAP - 0.5
+    gap = GAP if not shared else GAP - 0.95
     figure, axes = style.new_figure(
         ROW * (sum(counts) + 0.3 * len(page) + gap * (len(page) - 1)) + 0.77,
         rows=len(page),

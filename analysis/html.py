@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,18 @@ def render(page: Page) -> str:
     return _environment().get_template("report.html.j2").render(page=page)
 
 
+_LOOSE = re.compile(r"\b(p|n|m|α|F|CD) ([=<]) |(\d) (%|points?\b|seeds?\b)|(CI) (?=[+−\d])")
+
+
+def tie(text: str) -> str:
+    """Text whose numbers stay on one line with their symbol and unit (no-break spaces).
+
+    >>> tie("p = 0.5, 95 % CI").replace(chr(160), "~")
+    'p~=~0.5, 95~% CI'
+    """
+    return _LOOSE.sub(lambda m: m.group(0).replace(" ", "\u00a0"), text)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
@@ -29,6 +42,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["inline"] = _inline
+    environment.filters["tie"] = tie
     environment.globals["style"] = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
     environment.globals["script"] = Markup((TEMPLATES / "report.js").read_text(encoding="utf-8"))
     return environment

@@ -15,15 +15,17 @@ from analysis.ledger import Record
 MIN_CONFIGS = 12
 
 
+DUMMIES = 5
+
+
 @dataclass(frozen=True)
 class Importance:
-    """Share of the variation of the tuning value that a setting explains.
+    """Share of the explained variation of the tuning value that a setting carries.
 
     Attributes:
         name: Config field.
-        share: Importance; all together sum to 1, the unexplained included nowhere, so read it against the
-        floor.
-        noise_floor: 95 % point of the same number when the values are shuffled among the configurations.
+        share: Importance among the settings and five dummy settings of random numbers; all together sum to 1.
+        noise_floor: The largest share that a dummy got.
         above_noise: Whether it exceeds the floor.
         n: Configurations used.
     """
@@ -36,15 +38,12 @@ class Importance:
     method: str = "fANOVA (Optuna), random forest on complete tune-phase trials"
 
 
-def importances(
-    samples: Sequence[tuple[Mapping[str, Any], float]], seed: int, *, shuffles: int = 40
-) -> tuple[Importance, ...]:
-    """Importance of every setting that varies among the samples.
+def importances(samples: Sequence[tuple[Mapping[str, Any], float]], seed: int) -> tuple[Importance, ...]:
+    """Importance of every setting that varies among the samples, with the noise floor of dummy settings.
 
     Args:
         samples: Settings and value of each complete configuration; ASHA-cut ones must not be among them.
-        seed: Seed of the forest and of the shuffles.
-        shuffles: Number of shuffles behind the noise floor.
+        seed: Seed of the forest and of the dummies.
 
     Returns:
         The settings by falling importance; empty with fewer than 12 configurations or nothing that varies.
@@ -52,12 +51,15 @@ def importances(
     fields = _varying([s for s, _ in samples])
     if len(samples) < MIN_CONFIGS or not fields or len({v for _, v in samples}) < 2:
         return ()
-    values = np.array([v for _, v in samples])
-    found = _fanova(samples, values, fields, seed)
-    rng = np.random.default_rng(seed)
-    null = [_fanova(samples, rng.permutation(values), fields, seed + i + 1) for i in range(shuffles)]
-    floors = {name: float(np.quantile([n[name] for n in null], 0.95)) for name in fields}
-    out = [Importance(n, found[n], floors[n], found[n] > floors[n], len(samples)) for n in fields]
+    noise = np.random.default_rng(seed).random((len(samples), DUMMIES))
+    dummies = [f"dummy {i}" for i in range(DUMMIES)]
+    known = [
+        {**{f: s[f] for f in fields}, **dict(zip(dummies, row.tolist(), strict=True))}
+        for (s, _), row in zip(samples, noise, strict=True)
+    ]
+    found = _fanova(known, [v for _, v in samples], [*fields, *dummies], seed)
+    floor = max(found[d] for d in dummies)
+    out = [Importance(n, found[n], floor, found[n] > floor, len(samples)) for n in fields]
     return tuple(sorted(out, key=lambda i: -i.share))
 
 
@@ -67,18 +69,18 @@ def _varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _fanova(
-    samples: Sequence[tuple[Mapping[str, Any], float]], values: np.ndarray, fields: Sequence[str], seed: int
+    samples: Sequence[Mapping[str, Any]], values: Sequence[float], fields: Sequence[str], seed: int
 ) -> dict[str, float]:
     import optuna  # lazily: only a study with a tune phase needs it
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = {name: _distribution(optuna, [s[name] for s, _ in samples]) for name in fields}
+    space = {name: _distribution(optuna, [s[name] for s in samples]) for name in fields}
     study = optuna.create_study()
-    for (settings, _), value in zip(samples, values, strict=True):
-        params = {name: settings[name] for name in fields}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=float(value)))
-    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=seed)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=list(fields))
+    for settings, value in zip(samples, values, strict=True):
+        study.add_trial(optuna.trial.create_trial(params=dict(settings), distributions=space, value=float(value)))
+    evaluator = FanovaImportanceEvaluator(n_trees=32, max_depth=12, seed=seed)
+    found = get_param_importances(study, evaluator=evaluator, params=list(fields))
     return {name: float(found.get(name, 0.0)) for name in fields}
 
 

@@ -123,10 +123,12 @@ class Plan:
         kept = {k: v for k, v in arm.settings.items() if k not in self.block_fields}
         if not kept:
             return label
-        return ", ".join(f"{self._symbol(name)}={_short(value)}" for name, value in kept.items())
+        return ", ".join(self._named(name, value) for name, value in kept.items())
 
-    def _symbol(self, name: str) -> str:
-        return next((f.label for f in self.factors if f.name == name), name)
+    def _named(self, name: str, value: Any) -> str:
+        """A word speaks for itself; a number needs its symbol."""
+        symbol = next((f.label for f in self.factors if f.name == name), name)
+        return value if isinstance(value, str) else f"{symbol}={_short(value)}"
 
     @property
     def better(self) -> int:

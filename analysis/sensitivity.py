@@ -17,6 +17,7 @@ from analysis.describe import describe, is_constant, mean, mean_interval
 from analysis.families import holm
 from analysis.ledger import Ledger
 from analysis.plan import Arm, Factor, Plan
+from analysis.variance import FIELD
 
 MAX_LEVELS = 24  # more levels than this are an irregular sample, not a grid
 
@@ -103,8 +104,8 @@ class Shares:
 
 
 def varied(plan: Plan) -> tuple[Factor, ...]:
-    """Factors of the plan that arms inside one block differ in."""
-    return tuple(f for f in plan.factors if f.name not in plan.block_fields)
+    """Factors of the plan that arms inside one block differ in; the seed study's source is no such factor."""
+    return tuple(f for f in plan.factors if f.name not in plan.block_fields and f.name != FIELD)
 
 
 def setting(plan: Plan, arm: Arm, factor: Factor) -> Any:

@@ -168,7 +168,7 @@ def critical_difference_diagram(ranks: Data, colours: dict[str, str]) -> Canvas:
         style.margins(figure, [], top=0.1, bottom=0.05)
         figure.subplots_adjust(left=0.02, right=0.98)
         k = len(order)
-        axis.set_xlim(1 - 0.42 * (k - 1), k + 0.42 * (k - 1))
+        axis.set_xlim(1 - 0.64 * (k - 1), k + 0.64 * (k - 1))
         axis.set_ylim(-(1.1 + 0.55 * bars + half), 2.2)
         axis.axis("off")
         _rank_axis(axis, k, min(test["critical_difference"], k - 1.0), test["critical_difference"])
@@ -200,7 +200,7 @@ def _rank_label(
     y = -(1.0 + 0.55 * bars + row)
     x = 1 - 0.06 * (k - 1) if left else k + 0.06 * (k - 1)
     axis.plot([rank, rank, x], [0, y, y], color=colours.get(method, style.MUTED), linewidth=1.0)
-    text = f"{style.shorten(method, 18)}  {rank:.2f}" if left else f"{rank:.2f}  {style.shorten(method, 18)}"
+    text = f"{style.shorten(method, 20)}  {rank:.2f}" if left else f"{rank:.2f}  {style.shorten(method, 20)}"
     axis.text(x, y, f" {text} ", ha="right" if left else "left", va="center", fontsize=7.5)
 
 

@@ -94,7 +94,8 @@ def _flow(data: Data) -> Figure:
     drawing = _draw_flow(boxes, ["; ".join(side) or "none lost", "; ".join(other) or "none excluded"])
     rows = tuple((k, found[k]) for k in ("planned", "complete", "stopped", "diverged", "failed", "missing", "excluded"))
     caption = "Flow of the trials: planned, complete, compared; beside each step what was lost and why."
-    alt = f"Flow: {', '.join(title for title, _ in boxes)}; lost: {listing(side) or 'none'}; {listing(other) or 'no exclusions'}."
+    losses = f"lost: {listing(side) or 'none'}; {listing(other) or 'no exclusions'}"
+    alt = f"Flow: {', '.join(title for title, _ in boxes)}; {losses}."
     return Figure("flow", caption, alt, drawing, ("what", "trials"), rows)
 
 

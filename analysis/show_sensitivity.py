@@ -16,6 +16,7 @@ from analysis.document import Data, scale_of
 from analysis.draw import Dot, dot_rows, metric_label
 from analysis.model import Cell, Figure, Section, Table
 from analysis.show import number, p_cell, percent, table, value, whole
+from analysis.tables import sentence_case
 from analysis.words import MISSING, Scale, listing, p_equals
 
 
@@ -68,12 +69,11 @@ def sentence(data: Data, c: Data) -> str:
 
 
 def _curve_figures(data: Data, curves: Sequence[Data]) -> list[Figure]:
-    """One figure per factor, one panel per block; curves of one panel in different colours."""
+    """One figure per factor, one panel per block and setting of the other factors."""
     figures = []
     for factor in dict.fromkeys(c["factor"] for c in curves):
         mine = [c for c in curves if c["factor"] == factor]
-        blocks = list(dict.fromkeys(c["block"] for c in mine))
-        drawing = _draw_curves(data, mine, blocks)
+        drawing = _draw_curves(data, mine)
         rows = [
             (c["block"], c["held"], lv["value"], seed, v)
             for c in mine for lv in c["levels"] for seed, v in lv["values"].items()
@@ -96,30 +96,42 @@ def _curve_caption(data: Data, curves: Sequence[Data]) -> str:
     grey = " Grey band: the baseline's interval." if any(c["reference"] for c in curves) else ""
     default = " Dashed line: the default." if any(c["default"] is not None for c in curves) else ""
     return (
-        f"{scale_of(data).label} against {curves[0]['label']}: mean, pointwise {level} t-interval (dark band) and band "
+        f"{sentence_case(scale_of(data).label)} against {curves[0]['label']}: mean, pointwise {level} t-interval "
+        f"(dark band) and band "
         f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}). Rings: not "
         f"shown worse than any other level.{default}{grey} Nothing is drawn beyond the grid. Scope: {data['scope']}."
     )
 
 
-def _draw_curves(data: Data, curves: Sequence[Data], blocks: Sequence[str]) -> Canvas:
-    scale = scale_of(data)
+def _draw_curves(data: Data, curves: Sequence[Data]) -> Canvas:
+    """Small multiples, one panel per curve, the same height scale in every block."""
+    scale, columns = scale_of(data), 1 if len(curves) <= 3 else 2
+    lines = -(-len(curves) // columns)
     with style.look():
-        figure, axes = style.new_figure(1.95 * len(blocks) + 0.35, rows=len(blocks), sharex=True)
+        figure, axes = style.new_figure(1.75 * lines + 0.35, rows=lines, columns=columns)
         style.margins(figure, ["100.00"], top=0.28, bottom=0.47)
-        figure.subplots_adjust(hspace=0.32, left=0.13)
-        for axis, block in zip(axes, blocks, strict=True):
-            mine = [c for c in curves if c["block"] == block]
-            axis.set_title(style.shorten(block, 60), pad=4)
-            for i, c in enumerate(mine):
-                _draw_curve(axis, c, scale, style.PALETTE[i % len(style.PALETTE)], seeds=len(mine) <= 3)
+        figure.subplots_adjust(hspace=0.48, wspace=0.22, left=0.13)
+        for axis, c in zip(axes, curves, strict=False):
+            title = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
+            axis.set_title(style.shorten(title, 64 // columns), pad=4)
+            _draw_curve(axis, c, scale, style.PALETTE[0])
             axis.grid(axis="y")
             axis.set_axisbelow(True)
-            if len(mine) > 1:
-                axis.legend(loc="best", ncols=2)
-        axes[len(blocks) // 2].set_ylabel(metric_label(scale))
-        axes[-1].set_xlabel(curves[0]["label"])
+        _same_height(axes, curves)
+        for axis in axes[len(curves) :]:
+            axis.set_visible(False)
+        axes[columns * ((lines - 1) // 2)].set_ylabel(metric_label(scale))
+        for axis in axes[max(0, len(curves) - columns) : len(curves)]:
+            axis.set_xlabel(curves[0]["label"])
     return figure
+
+
+def _same_height(axes: Sequence[Axes], curves: Sequence[Data]) -> None:
+    for block in {c["block"] for c in curves}:
+        mine = [axis for axis, c in zip(axes, curves, strict=False) if c["block"] == block]
+        ends = [axis.get_ylim() for axis in mine]
+        for axis in mine:
+            axis.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
 
 
 def positions(levels: Sequence[Any], log: bool) -> list[float]:
@@ -133,7 +145,7 @@ def positions(levels: Sequence[Any], log: bool) -> list[float]:
     return [float(np.log10(x)) if x > 0 else left for x in levels]
 
 
-def _draw_curve(axis: Axes, c: Data, scale: Scale, colour: str, *, seeds: bool) -> None:
+def _draw_curve(axis: Axes, c: Data, scale: Scale, colour: str) -> None:
     levels = c["levels"]
     xs = positions([lv["value"] for lv in levels], c["log"])
 
@@ -144,13 +156,12 @@ def _draw_curve(axis: Axes, c: Data, scale: Scale, colour: str, *, seeds: bool) 
         axis.axhspan(
             scale.factor * c["reference"]["low"], scale.factor * c["reference"]["high"], color=style.BAND, lw=0
         )
-    if seeds:
-        for seed in sorted({s for lv in levels for s in lv["values"]}, key=int):
-            line = [np.nan if seed not in lv["values"] else scale.factor * lv["values"][seed] for lv in levels]
-            axis.plot(xs, line, color=colour, linewidth=0.5, alpha=0.35)
+    for seed in sorted({s for lv in levels for s in lv["values"]}, key=int):
+        line = [np.nan if seed not in lv["values"] else scale.factor * lv["values"][seed] for lv in levels]
+        axis.plot(xs, line, color=colour, linewidth=0.5, alpha=0.4)
     axis.fill_between(xs, ys("band_low"), ys("band_high"), color=colour, alpha=0.13, linewidth=0)
     axis.fill_between(xs, ys("ci_low"), ys("ci_high"), color=colour, alpha=0.22, linewidth=0)
-    axis.plot(xs, ys("mean"), "o-", color=colour, linewidth=1.5, markersize=3.5, label=style.shorten(c["held"], 24))
+    axis.plot(xs, ys("mean"), "o-", color=colour, linewidth=1.5, markersize=3.5)
     ring = [(x, y) for x, y, lv in zip(xs, ys("mean"), levels, strict=True) if lv["on_plateau"]]
     axis.plot(*zip(*ring, strict=True), "o", markersize=8, markerfacecolor="none", markeredgecolor=colour, linewidth=0)
     values = [lv["value"] for lv in levels]
@@ -163,8 +174,8 @@ def _curve_table(data: Data, curves: Sequence[Data]) -> Table:
     scale = scale_of(data)
     rows = [
         (
-            Cell(c["block"]), Cell(c["held"] or MISSING), Cell(c["label"]), Cell(show_level(lv["value"])), whole(lv["n"]),
-            value(scale, lv["mean"]), _values(scale, lv["ci_low"], lv["ci_high"]),
+            Cell(c["block"]), Cell(c["held"] or MISSING), Cell(c["label"]), Cell(show_level(lv["value"])),
+            whole(lv["n"]), value(scale, lv["mean"]), _values(scale, lv["ci_low"], lv["ci_high"]),
             _values(scale, lv["band_low"], lv["band_high"]), Cell("yes" if lv["on_plateau"] else "no"),
             Cell(MISSING if lv["insensitive"] is None else "yes" if lv["insensitive"] else "no"),
         )
@@ -175,8 +186,8 @@ def _curve_table(data: Data, curves: Sequence[Data]) -> Table:
     )  # fmt: skip
     return table(
         "sensitivity",
-        f"Each level of each factor: {100 * (1 - data['alpha']):g} % t-interval, simultaneous band (Bonferroni over "
-        "the levels), whether it is not shown worse than any other, and whether it is equivalent to the default within the "
+        f"Each level of each factor: {100 * (1 - data['alpha']):g} % t-interval, simultaneous band (Bonferroni "
+        "over the levels), whether it is not shown worse than any other, and whether it is like the default within the "
         f"declared margin (pointwise). Scope: {data['scope']}.",
         header, rows, text=(0, 1, 2, 3, 8, 9), long=True,
     )  # fmt: skip
@@ -190,7 +201,8 @@ def _heat_map(data: Data, s: Data, i: int) -> Figure:
     scale = scale_of(data)
     rows = [(*c["at"], c["mean"], c["sd"], c["on_plateau"]) for c in s["cells"]]
     caption = (
-        f"{scale.label} over {s['factors'][0]} × {s['factors'][1]} ({s['block']}): mean ± SD of n = {s['n']} seeds in "
+        f"{sentence_case(scale.label)} over {s['factors'][0]} × {s['factors'][1]} ({s['block']}): mean ± SD of "
+        f"n = {s['n']} seeds in "
         f"each cell; colour is the difference from the mean of the grid. Outlined: not shown worse than any other cell "
         f"(paired t, Holm over all pairs). Scope: {data['scope']}."
     )
@@ -250,9 +262,10 @@ def _share_figures(parts: Sequence[Data]) -> list[Figure]:
         (s["block"], e["name"], e["share"], e["low"], e["high"], e["noise_floor"]) for s in parts for e in s["effects"]
     ]
     caption = (
-        "Share of the variance that each factor, their interaction and the seeds explain (exact ANOVA of the "
-        f"complete grid, n = {listing(sorted({s['n'] for s in parts}))} seeds): estimate and 95 % interval from resampled "
-        "seeds. Dashed tick: what shuffled settings reach; a share left of it is noise. The shares sum to 1 with the seeds."
+        "Share of the variance that each factor, their interaction and the seeds explain (exact ANOVA of "
+        f"the complete grid, n = {listing(sorted({s['n'] for s in parts}))} seeds): estimate and 95 % interval from "
+        "resampled seeds. Dashed tick: what a dummy factor would reach; a share left of it is noise. The shares "
+        "sum to 1 with the seeds."
     )
     alt = "Shares of variance. " + "; ".join(
         f"{s['block']}: " + ", ".join(f"{e['name']} {100 * e['share']:.1f} %" for e in s["effects"]) for s in parts
@@ -301,7 +314,7 @@ def _importance_figure(found: Sequence[Data]) -> Figure:
 def _importance_caption(found: Sequence[Data]) -> str:
     return (
         f"Importance of what the tune phase varied ({found[0]['method']}, n = {found[0]['n']} configurations, on "
-        "validation data). Dashed tick: 95 % point of the same number for shuffled values; grey dots are below it. "
+        "validation data). Dashed tick: the most that a dummy setting of random numbers got; grey dots are below it. "
         "Exploratory: the sample is irregular and chosen by the search."
     )
 

@@ -12,7 +12,8 @@ from analysis.model import Cell, Figure, Section, Table
 from analysis.show import between, gain, number, p_cell, percent, table, value, whole
 from analysis.words import Scale, listing, make_scale, p_equals
 
-MAX_CLASS_PANELS = 6
+MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
+UNEVEN = 1.5  # largest over smallest class, above which the classes count as uneven
 ACCURACY = make_scale("test_macro_top1")
 
 
@@ -22,7 +23,8 @@ def section(data: Data) -> Section:
     figures: list[Figure] = []
     tables: list[Table] = []
     if tails:
-        figures += [_group_figure(data, tails), *_class_figures(data, tails)]
+        uneven = [t for t in tails if _spread(t) > UNEVEN]
+        figures += [*_group_figure(data, uneven), *_class_figures(data, uneven)]
         tables += [_group_table(data, tails), _class_table(data, tails)]
     if contrasts:
         figures.append(_contrast_figure(data, contrasts))
@@ -51,7 +53,9 @@ def _gap_dot(gap: Data, colour: str) -> Dot:
     return Dot(gap["name"], ACCURACY.factor * gap["difference"], ends[0], ends[1], colour)
 
 
-def _group_figure(data: Data, tails: Sequence[Data]) -> Figure:
+def _group_figure(data: Data, tails: Sequence[Data]) -> list[Figure]:
+    if not tails:
+        return []
     colours = arm_colours(data)
     parts = [
         (t["treatment"], [_gap_dot(g, colours[_method(data, t["treatment"])]) for g in (*t["overall"], *t["groups"])])
@@ -72,7 +76,7 @@ def _group_figure(data: Data, tails: Sequence[Data]) -> Figure:
     )
     drawing = dot_rows(parts, "difference from the baseline (points)", lines=(0.0,))
     header = ("treatment", "group", "classes", "difference", "low", "high")
-    return Figure("shot-groups", caption, alt, drawing, header, tuple(rows))
+    return [Figure("shot-groups", caption, alt, drawing, header, tuple(rows))]
 
 
 def _ns(tails: Sequence[Data]) -> str:
@@ -80,8 +84,8 @@ def _ns(tails: Sequence[Data]) -> str:
 
 
 def _class_figures(data: Data, tails: Sequence[Data]) -> list[Figure]:
-    """Per-class differences sorted by training count, for the comparisons with the most uneven classes."""
-    uneven = [t for t in tails if _spread(t) > 1.5][:MAX_CLASS_PANELS]
+    """Per-class differences sorted by training count; the table holds every comparison."""
+    uneven = [t for t in tails if len(t["classes"]) <= MAX_CLASSES][:MAX_CLASS_PANELS]
     if not uneven:
         return []
     colours = arm_colours(data)

@@ -37,11 +37,11 @@ def section(data: Data) -> Section:
 
 
 def _budget_text(found: Sequence[Data]) -> list[str]:
-    configs = {t["configs"] + sum(t["stopped"].values()) for t in found}
+    configs = {t["started"] for t in found}
     epochs = {t["epochs"] for t in found}
     if len(configs) == 1 and max(epochs) <= 1.1 * min(epochs):
         return [f"Every arm was tuned with the same budget ({next(iter(configs))} configurations)."]
-    parts = [f"{t['arm']}: {t['configs']} complete, {t['epochs']} epochs" for t in found]
+    parts = [f"{t['arm']}: {t['started']} configurations, {t['epochs']} epochs" for t in found]
     return [f"Tuning budgets differ between arms, so the comparison favours the larger one ({listing(parts)})."]
 
 
@@ -50,24 +50,11 @@ def _scale(data: Data, found: Sequence[Data]) -> Scale:
 
 
 def _colour(data: Data, arm: str) -> str:
-    return arm_colours(data)[next(a["method"] for a in data["arms"] if a["arm"] == arm)]
+    return arm_colours(data)[_arm(data, {"arm": arm})["method"]]
 
 
 def _evp_figure(data: Data, found: Sequence[Data]) -> Figure:
     scale = _scale(data, found)
-    with style.look():
-        figure, (axis,) = style.new_figure(2.5)
-        style.margins(figure, ["100.00"], top=0.15, bottom=0.47)
-        figure.subplots_adjust(left=0.13)
-        for t in found:
-            xs = range(1, len(t["evp"]) + 1)
-            label = style.shorten(t["arm"], 22)
-            axis.plot(xs, [scale.factor * v for v in t["evp"]], color=_colour(data, t["arm"]), label=label)
-        axis.grid(axis="y")
-        axis.set_xlabel("configurations tried")
-        axis.set_ylabel(f"expected best {metric_label(scale)}", fontsize=7)
-        if len(found) <= MAX_CURVES:
-            axis.legend(loc="lower right")
     rows = tuple((t["arm"], n, v) for t in found for n, v in enumerate(t["evp"], 1))
     caption = (
         "Expected validation performance: the best validation value that n configurations from this search give on "
@@ -76,7 +63,38 @@ def _evp_figure(data: Data, found: Sequence[Data]) -> Figure:
     alt = "Expected validation performance. " + "; ".join(
         f"{t['arm']}: {scale.value(t['evp'][-1])} after {len(t['evp'])}" for t in found if t["evp"]
     )
-    return Figure("evp", caption, alt, figure, ("arm", "configurations", "expected best"), rows)
+    drawing = _draw_evp(data, found, scale)
+    return Figure("evp", caption, alt, drawing, ("arm", "configurations", "expected best"), rows)
+
+
+def _draw_evp(data: Data, found: Sequence[Data], scale: Scale) -> Canvas:
+    groups = _by_block(data, found)
+    with style.look():
+        figure, axes = style.new_figure(1.75 * len(groups) + 0.4, rows=len(groups), sharex=True)
+        style.margins(figure, ["100.00"], top=0.28, bottom=0.47)
+        figure.subplots_adjust(hspace=0.3, left=0.13)
+        for axis, (block, mine) in zip(axes, groups.items(), strict=True):
+            axis.set_title(style.shorten(block, 60), pad=4)
+            for t in mine:
+                xs, ys = range(1, len(t["evp"]) + 1), [scale.factor * v for v in t["evp"]]
+                axis.plot(xs, ys, color=_colour(data, t["arm"]), label=style.shorten(_arm(data, t)["method"], 22))
+            axis.grid(axis="y")
+            if len(mine) <= MAX_CURVES:
+                axis.legend(loc="lower right", ncols=2)
+        axes[len(groups) // 2].set_ylabel("expected best" + (f" ({scale.symbol})" if scale.symbol else ""))
+        axes[-1].set_xlabel("configurations tried")
+    return figure
+
+
+def _arm(data: Data, t: Data) -> Data:
+    return next(a for a in data["arms"] if a["arm"] == t["arm"])
+
+
+def _by_block(data: Data, found: Sequence[Data]) -> dict[str, list[Data]]:
+    groups: dict[str, list[Data]] = {}
+    for t in found:
+        groups.setdefault(_arm(data, t)["block"], []).append(t)
+    return groups
 
 
 def _optimism_figure(data: Data, found: Sequence[Data]) -> list[Figure]:
@@ -84,12 +102,18 @@ def _optimism_figure(data: Data, found: Sequence[Data]) -> list[Figure]:
     if not shown:
         return []
     scale = _scale(data, found)
-    dots = [
-        Dot(
-            t["arm"], scale.factor * t["optimism"], None, None, _colour(data, t["arm"]),
-            mark=None if t["expected_optimism"] is None else scale.factor * t["expected_optimism"],
+    parts = [
+        (
+            block,
+            [
+                Dot(
+                    _arm(data, t)["method"], scale.factor * t["optimism"], None, None, _colour(data, t["arm"]),
+                    mark=None if t["expected_optimism"] is None else scale.factor * t["expected_optimism"],
+                )
+                for t in mine
+            ],
         )
-        for t in shown
+        for block, mine in _by_block(data, shown).items()
     ]  # fmt: skip
     caption = (
         "Optimism of the winner: its validation value while tuning minus the same metric on the fresh confirm seeds. "
@@ -97,7 +121,7 @@ def _optimism_figure(data: Data, found: Sequence[Data]) -> list[Figure]:
     )
     alt = "Optimism by arm. " + "; ".join(f"{t['arm']} {scale.signed(t['optimism'])}" for t in shown)
     rows = tuple((t["arm"], t["best"], t["confirmed"], t["optimism"], t["expected_optimism"]) for t in shown)
-    drawing = dot_rows([("tuned − confirmed", dots)], f"optimism{unit_label(scale)}", lines=(0.0,))
+    drawing = dot_rows(parts, f"tuned − confirmed{unit_label(scale)}", lines=(0.0,))
     return [Figure("optimism", caption, alt, drawing, ("arm", "tuned", "confirmed", "optimism", "expected"), rows)]
 
 
@@ -105,7 +129,7 @@ def _table(data: Data, found: Sequence[Data]) -> Table:
     scale = _scale(data, found)
     rows = [
         (
-            Cell(t["arm"]), whole(t["configs"]), whole(t["seeds"]),
+            Cell(t["arm"]), whole(t["started"]), whole(t["configs"]), whole(t["seeds"]),
             Cell(listing([f"{n} at epoch {e}" for e, n in t["stopped"].items()]) or MISSING), whole(t["failed"]),
             whole(t["epochs"]), value(scale, t["best"]), value(scale, t["confirmed"]), gain(scale, t["optimism"]),
             gain(scale, t["expected_optimism"]),
@@ -113,12 +137,12 @@ def _table(data: Data, found: Sequence[Data]) -> Table:
         for t in found
     ]  # fmt: skip
     header = (
-        "arm", "complete configurations", "seeds each", "stopped", "failed", "epochs", "best tuned", "confirmed",
+        "arm", "configurations", "complete", "seeds each", "stopped", "failed", "epochs", "best tuned", "confirmed",
         "optimism", "expected optimism",
     )  # fmt: skip
     return table(
         "tuning", f"The tune phase by arm, in {scale.label}. It chose settings; no verdict rests on it.", header, rows,
-        text=(0, 3),
+        text=(0, 4),
     )  # fmt: skip
 
 

@@ -26,13 +26,17 @@ def slope_figure(data: Data) -> list[Figure]:
         return []
     scale, arms = scale_of(data), {a["arm"]: a for a in data["arms"]}
     with style.look():
-        figure, axes = style.new_figure(1.85 * len(shown) + 0.3, rows=len(shown))
+        columns = 2 if len(shown) > 2 and max(len(rows) for _, rows in shown) < 4 else 1
+        lines = -(-len(shown) // columns)
+        figure, axes = style.new_figure(1.75 * lines + 0.3, rows=lines, columns=columns)
         style.margins(figure, ["100.00"], top=0.28, bottom=0.3)
-        figure.subplots_adjust(hspace=0.42, left=0.13)
-        for axis, (name, rows) in zip(axes, shown, strict=True):
-            axis.set_title(style.shorten(name, 60), pad=4)
-            _panel(axis, rows, arms, arm_colours(data), scale)
-        axes[len(axes) // 2].set_ylabel(metric_label(scale))
+        figure.subplots_adjust(hspace=0.42, wspace=0.22, left=0.13)
+        for axis, (name, rows) in zip(axes, shown, strict=False):
+            axis.set_title(style.shorten(name, 60 // columns), pad=4)
+            _panel(axis, rows, arms, arm_colours(data), scale, 60 // columns)
+        for axis in axes[len(shown) :]:
+            axis.set_visible(False)
+        axes[columns * ((lines - 1) // 2)].set_ylabel(metric_label(scale))
     table = tuple(
         (name, c["treatment"], seed, arms[c["baseline"]]["values"][seed], arms[c["treatment"]]["values"][seed])
         for name, rows in shown for c in rows for seed in c["differences"]
@@ -49,7 +53,7 @@ def slope_figure(data: Data) -> list[Figure]:
     return [Figure("slopes", caption, alt, figure, header, table)]
 
 
-def _panel(axis: Axes, rows: Sequence[Data], arms: Data, colours: dict[str, str], scale: Scale) -> None:
+def _panel(axis: Axes, rows: Sequence[Data], arms: Data, colours: dict[str, str], scale: Scale, room: int) -> None:
     labels = []
     for i, c in enumerate(rows):
         ours, base = arms[c["treatment"]], arms[c["baseline"]]
@@ -59,7 +63,7 @@ def _panel(axis: Axes, rows: Sequence[Data], arms: Data, colours: dict[str, str]
             axis.plot(ends, pair, "o-", color=colour, linewidth=0.7, alpha=0.55, markersize=2.6, markeredgewidth=0)
         means = [sum(side) / len(pairs) for side in zip(*pairs, strict=True)]
         axis.plot(ends, means, color=style.INK, linewidth=1.8, solid_capstyle="round")
-        labels.append(style.shorten(ours["method"], 60 // len(rows)))
+        labels.append(style.shorten(ours["method"], room // len(rows)))
     axis.set_xticks(range(len(rows)), labels)
     axis.set_xlim(-0.6, len(rows) - 0.4)
     axis.tick_params(axis="x", length=0)

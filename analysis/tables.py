@@ -68,16 +68,22 @@ def results_caption(data: Data) -> str:
     scale = scale_of(data)
     unit = f" ({scale.symbol})" if scale.symbol else ""
     alpha = data["alpha"]
-    corrections = listing(sorted({CORRECTION_NAMES[f["correction"]] for f in data["families"]})) or "no correction"
+    if not data["comparisons"]:
+        return f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} Scope: {data['scope']}."
+    corrections = listing(sorted({CORRECTION_NAMES[f["correction"]] for f in data["families"]}))
     margin = f" ≈ equivalent within ±{scale.value(data['sesoi'])};" if data["sesoi"] else ""
     return (
-        f"{_capital(scale.label)}{unit}: mean ± standard deviation (ddof 1) over n seeds, n in parentheses. "
+        f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} "
         f"↑ better, ↓ worse than the baseline of the block (paired t, {corrections}-adjusted, α = {alpha:g});{margin} "
         f"no mark: not shown. Scope: {data['scope']}."
     )
 
 
-def _capital(text: str) -> str:
+_MEAN_SD = "mean ± standard deviation (ddof 1) over n seeds, n in parentheses."
+
+
+def sentence_case(text: str) -> str:
+    """Text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
@@ -115,9 +121,10 @@ def _one_block(data: Data, scale: Scale) -> Table:
     rows = [_one_row(data, scale, a, comparisons) for a in data["arms"]]
     level = f"{100 * (1 - data['alpha']):g} %"
     header = ("method", "mean ± SD (n)", f"{level} CI of mean", "difference", f"{level} CI", "p adj.", "verdict")
+    width = len(header) if data["comparisons"] else 3
     return Table(
-        "results", results_caption(data), header, tuple(rows), frozenset(range(1, 6)),
-        {1: _si_format(data, scale)},
+        "results", results_caption(data), header[:width], tuple(row[:width] for row in rows),
+        frozenset(range(1, min(width, 6))), {1: _si_format(data, scale)},
     )  # fmt: skip
 
 
@@ -147,8 +154,8 @@ def arms_table(data: Data) -> Table:
     header = ("arm", "n", "mean", f"{level} CI of mean", "SD", f"{level} CI of SD", "median", "smallest", "largest")
     rows = [_arm_row(scale, a) for a in data["arms"]]
     caption = (
-        f"{_capital(scale.label)} of each arm over complete seeds. SD with ddof 1; Student-t interval of the mean, "
-        f"chi-square interval of the SD. Scope: {data['scope']}."
+        f"{sentence_case(scale.label)} of each arm over complete seeds. SD with ddof 1; Student-t interval of "
+        f"the mean, chi-square interval of the SD. Scope: {data['scope']}."
     )
     return Table("arms", caption, header, tuple(rows), frozenset(range(1, len(header))))
 

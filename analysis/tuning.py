@@ -26,6 +26,7 @@ class Tuning:
     Attributes:
         arm: Label.
         metric: Validation metric.
+        started: Configurations that were started.
         configs: Configurations that ran their whole budget.
         seeds: Tuning seeds per configuration (the fewest).
         stopped: Records stopped early by epoch; they enter nothing but this count.
@@ -42,6 +43,7 @@ class Tuning:
 
     arm: str
     metric: str
+    started: int
     configs: int
     seeds: int
     stopped: Mapping[str, int]
@@ -116,6 +118,7 @@ def _tuning(plan: Plan, ledger: Ledger, arm: str, metric: str, records: Sequence
     return Tuning(
         arm=arm,
         metric=metric,
+        started=len({r.config or r.trial_id for r in records}),
         configs=len(means),
         seeds=min((len(v) for v in groups.values()), default=0),
         stopped=dict(sorted(rungs.items(), key=lambda item: (len(item[0]), item[0]))),

@@ -1,0 +1,204 @@
+"""The tune phase on Ray Tune: one Tune trial per setting, proposed, judged and recorded by the `Conductor`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+from ray.tune import Callback
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from ablations.arms import Trial
+from ablations.conductor import Conductor
+from ablations.listener import cause_of
+from ablations.progress import Board, Progress
+from ablations.study import Study
+from ablations.tracking import Mirror
+from ablations.trainable import failed_record
+from ablations.tune_trainable import SettingTrainable, write_records
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial as TuneTrial
+
+
+class SettingSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
+    """Gives Tune the conductor's next setting whenever there is room for one.
+
+    A setting is proposed when it can begin, not before: what ended meanwhile is then known to the proposal.
+
+    Args:
+        conductor: Who decides.
+        room: How many settings may be under way at once.
+    """
+
+    def __init__(self, conductor: Conductor, room: Callable[[], int]) -> None:
+        super().__init__()
+        self.conductor, self.room = conductor, room
+        self.live: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its parts for a restore, which we do not use."""
+        return {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: Any, **spec: Any) -> bool:
+        """Nothing to set."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next setting, None while there is no room, or the word that there are no more."""
+        if len(self.live) >= self.room():
+            return None
+        message = self.conductor.next()
+        if message is None:
+            return str(self.FINISHED)
+        self.live.add(trial_id)
+        return {"setting": message}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Make room."""
+        self.live.discard(trial_id)
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the records are the state."""
+
+
+class SettingScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
+    """Asks the conductor after each report whether the setting may go on."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self.conductor = conductor
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its parts for a restore, which we do not use."""
+        return {}
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        """Called with each report but a setting's own last one, before the callbacks; it may end the setting."""
+        trial.judged = json.loads(result["report"])
+        go_on = self.conductor.take(trial.judged)
+        return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
+
+
+class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
+    """Hands every report to the display, setting by setting, and to the mirror, seed by seed."""
+
+    def __init__(self, conductor: Conductor, progress: Progress, mirror: Mirror, specs: dict[str, Any]) -> None:
+        self.conductor, self.progress, self.mirror, self.specs = conductor, progress, mirror, specs
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore, which we do not use."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Called when a setting gets its actor."""
+        message = json.loads(trial.config["setting"])
+        self.specs |= {spec["trial_id"]: spec for spec in self.conductor.work.specs(message)}
+        self.progress.update({"trial_id": slot(message["arm"], message["number"]), "rows": []})
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Called for each report, after the scheduler has judged it; Tune asks no scheduler about the last one."""
+        report = trial.__dict__.pop("judged", None)
+        if report is None:
+            report = json.loads(result["report"])
+            self.conductor.take(report)
+        self._tell(report)
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Called when Tune gives a setting up: its workers wrote no records, so the driver says what happened."""
+        message = json.loads(trial.config["setting"])
+        why = f"no worker could bring it to its end: {cause_of(trial)}"
+        records = [
+            {**failed_record(spec, why, epochs_reached=0), **message["columns"]}
+            for spec in self.conductor.work.specs(message)
+        ]
+        write_records(self.conductor.store, records)
+        self.conductor.end(message["arm"], message["number"], "failed")
+        report = {"arm": message["arm"], "number": message["number"], "status": "failed", "rows": {}}
+        self._tell({**report, "records": records})
+
+    def _tell(self, report: Mapping[str, Any]) -> None:
+        ended = report["status"] != "running"
+        final = {record["trial_id"]: record for record in report["records"]} if ended else {}
+        for trial_id in report["rows"].keys() | final.keys():
+            record = {"record": _flat(final[trial_id])} if trial_id in final else {}
+            self.mirror.report({"trial_id": trial_id, "rows": report["rows"].get(trial_id, []), **record})
+        place = slot(report["arm"], report["number"])
+        self.progress.update({"trial_id": place, "rows": [], **self._shown(report, ended)})
+
+    def _shown(self, report: Mapping[str, Any], ended: bool) -> dict[str, Any]:
+        if not ended:
+            return {}
+        setting = self.conductor.searches[report["arm"]].settings[report["number"]]
+        return {"record": {"status": report["status"], self.conductor.work.metric: setting.last}}
+
+
+def slot(arm: str, number: int) -> str:
+    """Where the display shows a setting."""
+    return f"{arm} #{number}"
+
+
+def make_board(study: Study, conductor: Conductor) -> Board:
+    """Arms × settings, as far as they have come."""
+    assert study.tuning is not None  # a conductor was made from it
+    status, values = {}, {}
+    for arm, search in conductor.searches.items():
+        for setting in search.settings.values():
+            if setting.status != "running":
+                status[slot(arm, setting.number)] = setting.status
+            if setting.status == "complete" and setting.last is not None:
+                values[slot(arm, setting.number)] = setting.last
+    places = [
+        Trial(slot(arm.label, n), arm, n, "tune") for n in range(study.tuning.settings) for arm in study.start_arms
+    ]
+    return Board(places, status, values, conductor.work.metric)
+
+
+def run_search(
+    conductor: Conductor,
+    resources: Mapping[str, float],
+    room: Callable[[], int],
+    deaths: int,
+    listener: SettingListener,
+) -> None:
+    """Run every setting that is left, to its end or until the study is interrupted.
+
+    Args:
+        conductor: What is left, and who decides.
+        resources: CPUs and GPUs of a setting.
+        room: How many settings may be under way at once.
+        deaths: How often a setting is taken up again after its process or node died.
+        listener: Display and mirror.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    trainable = tune.with_parameters(SettingTrainable, work=conductor.work)
+    with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, dict(resources)),
+            tune_config=tune.TuneConfig(
+                search_alg=SettingSearcher(conductor, room),
+                scheduler=SettingScheduler(conductor),
+                num_samples=conductor.left,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="settings",
+                storage_path=scratch,  # Tune's own files are scratch: the records are the state
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=deaths),
+                callbacks=[listener],
+            ),
+        )
+        tuner.fit()
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "curve"}

@@ -1,0 +1,249 @@
+"""Freezing the winners, the flags that go with them, and what may change afterwards: seeds, and that is told."""
+
+import json
+
+import pytest
+
+from ablations import freeze
+from ablations.arms import Arm
+from ablations.catalog import change_study, compare_plans
+from ablations.errors import StudyError
+from ablations.extension import history
+from ablations.phases import describe_confirmed
+from ablations.search import ArmSearch, Setting
+from ablations.study import Study, make_study
+from ablations.tuning import Tuning, make_space
+from search_spaces import Choice, Interval
+from silhouette.config import make_config
+from silhouette.results import Store
+
+EPOCHS = 4
+LR = Interval(1e-3, 1e-1, log=True)
+
+
+def study(**changes) -> Study:
+    return make_study(
+        {
+            "name": "s",
+            "question": "Does it help?",
+            "treatments": {"CE": {"lambda_sil": 0.0}, "CE+Sil": {}},
+            "fixed": {"epochs": EPOCHS},
+            "baseline": "CE",
+            "seeds": (0, 1, 2),
+            "tuning": {"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 6, "grace": 1},
+            **changes,
+        }
+    )
+
+
+def finished(one: Study, finals=(0.1, 0.5, 0.3, 0.2, 0.4, 0.6), lrs=None, status=None) -> dict[str, ArmSearch]:
+    """Searches whose settings ended with these values; the first rung ranks them alike."""
+    found = {}
+    for arm in one.start_arms:
+        space = make_space(one.tuning, arm)
+        settings = []
+        for n, final in enumerate(finals):
+            values = {"lr": (lrs or [0.01] * 9)[n] * (1 + n / 100)}
+            values |= {"lambda_sil": 0.1} if "lambda_sil" in space.domains else {}
+            state = (status or {}).get(n, "complete")
+            means = {e: final * e for e in range(1, EPOCHS + 1)} if state == "complete" else {1: final}
+            settings.append(Setting(n, values, status=state, means=means))
+        found[arm.label] = ArmSearch(space, one.tuning, "max", EPOCHS, settings)
+    return found
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path), "s")
+
+
+def test_the_winner_is_the_best_mean_at_full_budget(store):
+    frozen = freeze.freeze(study(), finished(study(), status={5: "stopped"}), store)
+    assert [arm["setting"] for arm in frozen["arms"]] == [1, 1]  # 5 has the better value, but not at full budget
+    assert frozen["arms"][0]["score"] == 0.5 * EPOCHS
+    assert frozen["arms"][0]["settings"] == {"complete": 5, "stopped": 1}
+    assert frozen["arms"][0]["epochs"] == 2 * (5 * EPOCHS + 1)
+    assert store.read_json("frozen.json") == json.loads(json.dumps(frozen))
+
+
+def test_equal_settings_give_the_earlier_one():
+    searches = finished(study(), finals=(0.3, 0.5, 0.5, 0.5, 0.1, 0.1))
+    assert {search.winner().number for search in searches.values()} == {1}
+
+
+def test_the_hash_stands_for_all_that_the_claim_rests_on(store):
+    frozen = freeze.freeze(study(), finished(study()), store)
+    plan = frozen["plan"]
+    wanted = {"configs", "split", "metric", "direction", "checkpoint_rule", "seeds", "families", "sesoi"}
+    assert wanted <= plan.keys()
+    for key in wanted:
+        assert freeze.digest({**plan, key: "changed"}) != frozen["hash"]
+    assert freeze.freeze(study(), finished(study()), store)["hash"] == frozen["hash"]
+
+
+def test_the_confirmed_study_trains_the_winners_on_the_confirm_seeds_only(store):
+    freeze.freeze(study(), finished(study()), store)
+    confirmed = freeze.thaw(study(), store)
+    assert {arm.label: arm.config.lr for arm in confirmed.arms} == {"CE": 0.0105, "CE+Sil": 0.0105}
+    trials = list(confirmed.trials())
+    assert {trial.phase for trial in trials} == {"confirm"}
+    assert {trial.seed for trial in trials} == {0, 1, 2}
+    assert not {trial.seed for trial in trials} & set(confirmed.tuning.seeds)
+    assert {trial.trial_id for trial in trials}.isdisjoint(trial.trial_id for trial in study().trials())
+
+
+def test_study_json_carries_the_confirmed_configs_and_the_hash(store):
+    before = study().describe()
+    assert [arm["config"] for arm in before["arms"]] == [{}, {}]
+    frozen = freeze.freeze(study(), finished(study()), store)
+    confirmed = freeze.thaw(study(), store)
+    described = describe_confirmed(confirmed, store, before)
+    assert described["frozen"] == frozen["hash"]
+    assert described["plan_hash"] == before["plan_hash"]
+    assert [a["config"] for a in described["arms"]] == [a.config.model_dump(mode="json") for a in confirmed.arms]
+    assert store.read_json("study.json") == json.loads(json.dumps(described))
+
+
+def test_a_changed_frozen_plan_is_refused(store):
+    frozen = freeze.freeze(study(), finished(study()), store)
+    store.write_json({**frozen, "plan": {**frozen["plan"], "sesoi": 0.5}}, "frozen.json")
+    with pytest.raises(StudyError, match="does not match its hash"):
+        freeze.thaw(study(), store)
+    store.write_json({"hash": "x"}, "frozen.json")
+    with pytest.raises(StudyError, match="not in the format of a frozen plan"):
+        freeze.thaw(study(), store)
+    arms = [{**arm, "values": {**arm["values"], "lr": 0.09}} for arm in frozen["arms"]]
+    store.write_json({**frozen, "arms": arms}, "frozen.json")
+    with pytest.raises(StudyError, match=r"configs: frozen as CE: lr: 0.0105 and is now CE: lr: 0.09"):
+        freeze.thaw(study(), store)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"sesoi": 0.01}, "sesoi: frozen as 0.002 and is now 0.01"),
+        ({"metric": "test_macro_top1"}, 'metric: frozen as "test_top1" and is now "test_macro_top1"'),
+        ({"fixed": {"epochs": EPOCHS, "val_fraction": 0.2}}, "split: frozen as val_fraction"),
+        ({"role": "exploratory"}, "families: frozen as"),
+        ({"treatments": {"CE": {"lambda_sil": 0.0}, "CE+Sil": {}, "third": {"width": 4}}}, "configs: frozen as"),
+    ],
+)
+def test_what_was_frozen_cannot_change(store, changes, line):
+    freeze.freeze(study(), finished(study()), store)
+    with pytest.raises(StudyError) as caught:
+        freeze.thaw(study(**changes), store)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_seeds_may_be_added_to_a_frozen_plan(store):
+    freeze.freeze(study(), finished(study()), store)
+    assert len(list(freeze.thaw(study(seeds=range(5)), store).trials())) == 10
+
+
+def test_an_arm_without_a_complete_setting_is_not_frozen(store):
+    with pytest.raises(StudyError, match="no setting of arm 'CE' ran its whole budget"):
+        freeze.freeze(study(), finished(study(), status=dict.fromkeys(range(6), "diverged")), store)
+    assert store.read_json("frozen.json") is None
+
+
+def test_a_winner_at_the_edge_is_flagged(store):
+    inside = freeze.freeze(study(), finished(study()), store)["arms"][0]
+    assert (inside["edges"], inside["flags"]) == ([], [])
+    lrs = [0.01] * 5 + [0.094]
+    at_edge = freeze.freeze(study(), finished(study(), lrs=lrs), store)["arms"][0]
+    assert at_edge["edges"] == ["lr"]
+    assert "lies at an end of its range [0.001, 0.1]" in at_edge["flags"][0]
+
+
+@pytest.mark.parametrize(
+    ("domain", "value", "at_edge"),
+    [
+        (Choice((32, 64, 128)), 128, True),
+        (Choice((32, 64, 128)), 64, False),
+        (Interval(8, 256, log=True, integer=True), 8, True),
+        (Interval(8, 256, log=True, integer=True), 9, False),
+    ],
+)
+def test_what_counts_as_an_edge(domain, value, at_edge):
+    tuning = Tuning(nuisance={"batch_size": domain}, settings=3)
+    space = make_space(tuning, Arm("a", {}, make_config({}), "all", baseline=True))
+    assert space.at_the_edge({"batch_size": value}) == (["batch_size"] if at_edge else [])
+
+
+def test_unordered_choices_have_no_edge():
+    tuning = Tuning(nuisance={"encoder": Choice(("mlp", "small_cnn"))}, settings=2)
+    space = make_space(tuning, Arm("a", {}, make_config({}), "all", baseline=True))
+    assert space.at_the_edge({"encoder": "mlp"}) == []
+
+
+def test_a_first_rung_that_ranks_otherwise_is_flagged(store):
+    searches = finished(study())
+    assert freeze.rung_correlation(searches["CE"]) == (pytest.approx(1.0), 6)
+    for setting in searches["CE"].settings.values():
+        setting.means[1] = -setting.means[EPOCHS]
+    frozen = freeze.freeze(study(), searches, store)
+    assert frozen["arms"][0]["rank_correlation"] == pytest.approx(-1.0)
+    assert "early stopping may have cost the best" in frozen["arms"][0]["flags"][0]
+    assert frozen["arms"][1]["flags"] == []
+    assert frozen["rank_correlation"]["settings"] == 12
+
+
+def test_few_settings_have_no_rank_correlation():
+    searches = finished(study(), status=dict.fromkeys(range(3, 6), "stopped"))
+    assert freeze.rung_correlation(searches["CE"]) == (None, 3)
+
+
+def test_failures_and_divergences_are_flagged_and_too_many_keep_the_search_open(store):
+    few = finished(study(), status={2: "diverged", 3: "failed"})
+    assert freeze.too_many_failed(few) == []
+    flags = freeze.freeze(study(), few, store)["arms"][0]["flags"]
+    assert flags == ["1 of 6 settings diverged", "1 of 6 settings failed"]
+    many = finished(study(), status={2: "failed", 3: "failed"})
+    assert freeze.too_many_failed(many) == ["  CE: 2 of 6 settings failed", "  CE+Sil: 2 of 6 settings failed"]
+
+
+def test_a_larger_search_is_allowed_until_the_plan_is_frozen(store):
+    small = study().describe()
+    large = study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 9, "grace": 1}).describe()
+    assert not compare_plans(small, large, "here").keep_stored
+    with pytest.raises(StudyError, match=r"tuning\.settings: was 6 and is now 9"):
+        compare_plans({**small, "frozen": "0123"}, large, "here")
+    with pytest.raises(StudyError, match=r"tuning\.settings: was 9 and is now 6"):
+        compare_plans(large, small, "here")
+    other = study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 6, "grace": 2}).describe()
+    with pytest.raises(StudyError, match=r"tuning\.grace: was 1 and is now 2"):
+        compare_plans(small, other, "here")
+
+
+def looked_at(store: Store) -> Store:
+    config = study().arms[0].config
+    row = {"trial_id": "ab", "phase": "confirm", "arm": "CE", "seed": 0, "status": "complete", "error": None}
+    store.write_record({**row, "config": config.model_dump_json()})
+    return store
+
+
+def test_seeds_added_after_a_look_are_told_for_ever(store):
+    three, five = study().describe(), study(seeds=range(5)).describe()
+    assert history(three, five, store) == {}  # nobody can have looked at nothing
+    looked_at(store)
+    first = history(three, five, store)["extended"]
+    assert [(e["from"], e["to"], e["declared"]) for e in first] == [(3, 5, False)]
+    again = history({**five, "extended": first, "frozen": "0123"}, study(seeds=range(8)).describe(), store)
+    assert [(e["from"], e["to"]) for e in again["extended"]] == [(3, 5), (5, 8)]
+    assert again["frozen"] == "0123"
+    assert history({**five, "extended": first}, three, store) == {"extended": first}
+
+
+def test_a_declared_look_is_told_as_declared(store):
+    first, second = (study(seeds=range(n), looks=(5, 10)).describe() for n in (5, 10))
+    assert [e["declared"] for e in history(first, second, looked_at(store))["extended"]] == [True]
+    undeclared = study(seeds=range(5)).describe()
+    assert [e["declared"] for e in history(undeclared, second, store)["extended"]] == [False]
+
+
+def test_the_command_line_goes_from_look_to_look():
+    declared = study(seeds=range(5), looks=(5, 10))
+    assert len(change_study(declared, [], seeds=10).seeds) == 10
+    with pytest.raises(StudyError, match=r"seeds: their number must be one of looks \[5, 10\], got 7"):
+        change_study(declared, [], seeds=7)
