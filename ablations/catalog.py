@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ablations.errors import StudyError
 from ablations.study import Study, make_study
+from silhouette.config import first_line
+from silhouette.errors import InputError
 
 SHIPPED = Path(__file__).parent / "studies"
 
@@ -39,9 +43,11 @@ def load_study(name: str) -> Study:
         raise StudyError(f"STUDY: no such file, got {name!r}")
     try:
         found = runpy.run_path(str(path)).get("STUDY")
-    except StudyError:
-        raise
-    except Exception as error:  # a person's own file may fail in any way
+    except ValidationError as error:
+        raise StudyError(f"{name}: {first_line(error)}") from None
+    except InputError as error:
+        raise StudyError(f"{name}: {error}") from None
+    except (Exception, SystemExit) as error:  # a person's own file may fail in any way
         lines = str(error).strip().splitlines() or [""]
         raise StudyError(f"{name}: {type(error).__name__} while reading the study: {lines[0]}") from None
     if not isinstance(found, Study):

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from silhouette.errors import InputError
 
@@ -177,8 +177,15 @@ def _study_name(given: str) -> str:
     return Path(given).stem if given.endswith(".py") else given
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` shows the usage\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ablate",
         description="Ablation studies of the Soft Silhouette Loss: seeds, paired tests, a report.",
         epilog="Exit codes: 0 every wanted trial has a complete record; 1 some failed; 2 bad input; 130 interrupted.",

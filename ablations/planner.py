@@ -100,6 +100,8 @@ def _pace_of_others(study: Study, store: Store) -> dict[str, float]:
     for name in store.siblings():
         table = Store(store.results, name).load(("config", "seconds", "epochs_reached"))
         for row in table.to_pylist():
+            if not row["config"]:
+                continue
             rows.append((_kind(json.loads(row["config"])), row["seconds"], row["epochs_reached"]))
     pace = _pace(rows)
     kinds = {arm.label: _kind(arm.config.model_dump()) for arm in study.arms}

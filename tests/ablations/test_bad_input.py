@@ -1,0 +1,188 @@
+"""Bad input of every kind gives one clear line and exit code 2, and nothing is lost or left behind."""
+
+import pytest
+
+from ablations.cli import main
+
+GOOD = {
+    "question": "Does it help?",
+    "factors": {"lambda_sil": (0.0, 0.5)},
+    "fixed": {"dataset": "digits", "epochs": 2},
+    "baseline": {"lambda_sil": 0.0},
+    "seeds": (0, 1),
+}
+
+STUDIES = {  # what is changed in GOOD: part of the line that must answer
+    "no question": ({"question": ""}, "question: string should have at least 1 character, got ''"),
+    "question is a number": ({"question": 3}, "question: input should be a valid string, got 3"),
+    "nothing compared": ({"factors": {}, "baseline": {}}, "give factors or treatments, got neither"),
+    "factor without values": ({"factors": {"lambda_sil": ()}}, "factors: lambda_sil needs at least one value"),
+    "factor is no list": ({"factors": {"lambda_sil": 3}}, "factors.lambda_sil: input should be a valid tuple, got 3"),
+    "factors are a list": ({"factors": [1]}, "factors: input should be a valid dictionary, got [1]"),
+    "unknown factor": ({"factors": {"lamda": (0, 1)}}, "lamda: no such setting"),
+    "factor below its range": (
+        {"factors": {"lambda_sil": (0, -1)}},
+        "lambda_sil: input should be greater than or equal",
+    ),
+    "factor above its range": (
+        {"factors": {"lambda_sil": (0, 1e9)}},
+        "lambda_sil: input should be less than or equal",
+    ),
+    "factor of a wrong type": (
+        {"factors": {"lambda_sil": (0, "x")}},
+        "lambda_sil: input should be a valid number, got 'x'",
+    ),
+    "factor is not finite": ({"factors": {"lambda_sil": (0, float("inf"))}}, "lambda_sil: input should be"),
+    "factor is null": ({"factors": {"lambda_sil": (0, None)}}, "lambda_sil: input should be a valid number, got None"),
+    "unknown data set": ({"fixed": {"dataset": "mnits"}}, "dataset:"),
+    "data set is a path trick": ({"fixed": {"dataset": "../../etc"}}, "dataset:"),
+    "unknown encoder": ({"fixed": {"encoder": "resnet999"}}, "encoder:"),
+    "unknown objective": ({"fixed": {"objective": "cee"}}, "objective:"),
+    "unknown term": ({"fixed": {"objective": "ce+"}}, "objective:"),
+    "no epochs": ({"fixed": {"epochs": 0}}, "epochs: input should be greater than or equal to 1, got 0"),
+    "half an epoch": ({"fixed": {"epochs": 0.5}}, "epochs: input should be a valid integer"),
+    "batch of one": ({"fixed": {"batch_size": 1}}, "batch_size: input should be greater than or equal to 2, got 1"),
+    "temperature of zero": ({"fixed": {"tau_s": 0}}, "tau_s: input should be greater than 0, got 0"),
+    "negative learning rate": ({"fixed": {"lr": -1}}, "lr: input should be greater than 0, got -1"),
+    "unknown setting": ({"fixed": {"learning_rate": 1}}, "learning_rate: no such setting"),
+    "fixed factor": ({"fixed": {"lambda_sil": 1}}, "lambda_sil: set in more than one of"),
+    "tail without factor": ({"fixed": {"imbalance": "long_tail"}}, "imbalance_factor: must be above 1"),
+    "unknown imbalance": ({"fixed": {"imbalance": "tail"}}, "imbalance:"),
+    "no test data": ({"fixed": {"test_fraction": 0}}, "test_fraction: input should be greater than 0, got 0"),
+    "only test data": ({"fixed": {"test_fraction": 0.8, "val_fraction": 0.15}}, "must leave a tenth for training"),
+    "baseline no arm": ({"baseline": {"lambda_sil": 0.7}}, "baseline: must be exactly one arm"),
+    "baseline all arms": (
+        {"baseline": {}},
+        "baseline: must be exactly one arm of block 'all arms', got λ=0 and λ=0.5",
+    ),
+    "baseline no factor": ({"baseline": {"tau_s": 0.1}}, "baseline: must set factors (lambda_sil), got 'tau_s'"),
+    "baseline of a wrong type": ({"baseline": {"lambda_sil": "x"}}, "lambda_sil: input should be a valid number"),
+    "baseline no treatment": ({"baseline": "CE"}, "baseline: must be a treatment (none) or factor values, got 'CE'"),
+    "block no factor": ({"blocks": ("imbalance",)}, "blocks: must be factors (lambda_sil), got 'imbalance'"),
+    "no seeds": ({"seeds": ()}, "seeds: at least one, got none"),
+    "seed twice": ({"seeds": (1, 2, 1)}, "seeds: each one once, got 1 twice"),
+    "seed below zero": ({"seeds": (-1,)}, "seeds: integers from 0 to 2147483647, got -1"),
+    "seed too large": ({"seeds": (2**31,)}, "seeds: integers from 0 to 2147483647, got 2147483648"),
+    "seed no integer": ({"seeds": (0.5,)}, "input should be a valid integer"),
+    "seeds a word": ({"seeds": "ten"}, "seeds: input should be a valid tuple, got 'ten'"),
+    "validation metric": ({"metric": "val_top1"}, "a claim is made on test data), got 'val_top1'"),
+    "unknown metric": ({"metric": "accuracy"}, "got 'accuracy'"),
+    "margin of zero": ({"sesoi": 0}, "sesoi: input should be greater than 0, got 0"),
+    "margin in points": ({"sesoi": 2}, "sesoi: input should be less than 1, got 2"),
+    "level too high": ({"alpha": 0.5}, "alpha: input should be less than 0.5, got 0.5"),
+    "unknown role": ({"role": "main"}, "role: input should be 'primary', 'ablation' or 'exploratory', got 'main'"),
+    "unknown design": ({"design": "random"}, "design: input should be 'grid' or 'one_at_a_time', got 'random'"),
+    "unknown field": ({"colour": "red"}, "colour: extra inputs are not permitted, got 'red'"),
+    "unequal budgets": (
+        {"factors": {"epochs": (2, 4)}, "fixed": {}, "baseline": {"epochs": 2}},
+        "epochs: all arms of block 'all arms' need the same budget, got [2, 4]",
+    ),
+    "family of unknown arms": (
+        {"families": [{"family": "f", "baseline": "CE", "treatments": ("λ=0.5",)}]},
+        "families: 'f' needs labels of arms, got 'CE'",
+    ),
+    "family without treatments": (
+        {"families": [{"family": "f", "baseline": "λ=0", "treatments": ()}]},
+        "families.0.treatments: tuple should have at least 1 item",
+    ),
+}
+
+FILES = {  # content of a study's file: part of the line
+    "syntax error": ("STUDY = (", "SyntaxError while reading the study"),
+    "fails": ("1 / 0", "ZeroDivisionError while reading the study: division by zero"),
+    "unknown import": ("import nonsense_module", "ModuleNotFoundError while reading the study"),
+    "no study": ("x = 1", "needs STUDY = Study(...), got NoneType"),
+    "study of a wrong type": ("STUDY = 3", "needs STUDY = Study(...), got int"),
+    "exits": ("raise SystemExit(0)", "SystemExit while reading the study"),
+}
+
+COMMANDS = [  # command line: part of the line
+    ([], "the following arguments are required: COMMAND"),
+    (["fly"], "invalid choice: 'fly'"),
+    (["run"], "the following arguments are required: STUDY"),
+    (["run", "demo", "--seeds", "many"], "argument --seeds: invalid int value: 'many'"),
+    (["run", "demo", "--seeds", "0"], "--seeds: must be from 1 to 10000, got 0"),
+    (["run", "demo", "--seeds", "-3"], "--seeds: must be from 1 to 10000, got -3"),
+    (["run", "demo", "--nonsense"], "unrecognized arguments: --nonsense"),
+    (["run", "demo", "--cpus-per-trial", "0"], "--cpus-per-trial: must be at least 1, got 0"),
+    (["run", "demo", "--cpus-per-trial", "4096"], "--cpus-per-trial: this machine has"),
+    (["run", "demo", "--gpus-per-trial", "-0.5"], "--gpus-per-trial: must be from 0 to 64, got -0.5"),
+    (["run", "demo", "--checkpoint-seconds", "-1"], "--checkpoint-seconds: must be from 0 to 86400, got -1"),
+    (["run", "demo", "--epochs", "ten"], "epochs: input should be a valid integer, got 'ten'"),
+    (["run", "demo", "--dataset", "mnits"], "dataset:"),
+    (["run", "demo", "--set", "lambda_sil"], "--set: must be field=value, got 'lambda_sil'"),
+    (["run", "demo", "--set", "lambda_sil=banana"], "lambda_sil: input should be a valid number, got 'banana'"),
+    (["run", "demo", "--set", "lambda_sil=0.1,0.2"], "baseline: must be exactly one arm"),
+    (["run", "demo", "--set", "width=-4"], "width: input should be greater than or equal to 1, got '-4'"),
+    (["run", "demo", "--results", "ftp://host/x"], "--results: not a folder or a pyarrow.fs URI"),
+    (["run", "demo", "--results", "a file/below"], "a file"),
+    (["run", "nope"], "STUDY: one of demo"),
+    (["run", "nope.py"], "STUDY: no such file, got 'nope.py'"),
+    (["run", "a folder.py"], "STUDY: no such file, got 'a folder.py'"),
+    (["run", "bad name!.py"], "study: use letters, digits"),
+    (["plan", "../demo"], "STUDY: one of demo"),
+    (["status", "demo", "--set", "nope=1"], "nope: no such setting"),
+    (["report", "demo"], "no study.json"),
+    (["report", "../../etc/passwd"], "study: use letters, digits"),
+    (["report", "damaged"], "damaged JSON"),
+    (["sync", "demo"], "STUDY: must have run"),
+    (["sync", ".."], "study: use letters, digits"),
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").write_text("")
+    (tmp_path / "a folder.py").mkdir()
+    (tmp_path / "bad name!.py").write_text(_study({}))
+    (tmp_path / "results/damaged").mkdir(parents=True)
+    (tmp_path / "results/damaged/study.json").write_text("{")
+    return tmp_path
+
+
+def _study(changes):
+    values = {**GOOD, **changes}
+    return f"from ablations.study import Study\ninf = float('inf')\nSTUDY = Study(**{values!r})\n"
+
+
+def answer(capsys, *arguments):
+    """The one line that a command ends with."""
+    try:
+        code = main(arguments)
+    except SystemExit as end:  # argparse ends the process itself
+        code = end.code
+    errors = capsys.readouterr().err
+    assert code == 2, errors
+    assert len(errors.splitlines()) == 1, errors
+    return errors
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_malformed_study(name, folder, capsys):
+    changes, expected = STUDIES[name]
+    (folder / "own.py").write_text(_study(changes))
+    assert expected in answer(capsys, "run", "own.py")
+    assert not (folder / "results/own").exists()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_malformed_study_file(name, folder, capsys):
+    text, expected = FILES[name]
+    (folder / "own.py").write_text(text)
+    assert expected in answer(capsys, "plan", "own.py")
+
+
+@pytest.mark.parametrize(("arguments", "expected"), COMMANDS, ids=lambda value: " ".join(value)[:60])
+def test_malformed_command(arguments, expected, capsys):
+    assert expected in answer(capsys, *arguments)
+
+
+def test_the_good_study_is_good(folder, capsys):
+    (folder / "own.py").write_text(_study({}))
+    assert main(["plan", "own.py"]) == 0
+    assert "4 to run" in capsys.readouterr().out
+
+
+def test_there_are_enough_of_them():
+    assert len(STUDIES) + len(FILES) + len(COMMANDS) >= 60

@@ -1,0 +1,96 @@
+"""Records, checkpoints, status and report on an object store: a local S3 server stands in for the cloud."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from ablations.checkpoints import Checkpoints
+from ablations.errors import StudyError
+from ablations.lock import DriverLock, living_driver
+from silhouette.results import Store
+
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """URI of an empty bucket on a local S3 server, and the environment that reaches it."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"127.0.0.1:{port}"
+    try:
+        _create_bucket(f"http://{address}/studies")
+        yield f"s3://studies/runs?endpoint_override={address}&scheme=http&region=us-east-1"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _create_bucket(url):
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise TimeoutError("the S3 server did not come up")
+
+
+@pytest.fixture
+def store(bucket, monkeypatch, request):
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    return Store(bucket, request.node.name.replace("[", "_").replace("]", ""))
+
+
+def record(trial_id, status="complete"):
+    return {"trial_id": trial_id, "arm": "a", "seed": 0, "phase": "confirm", "status": status, "test_top1": 0.5}
+
+
+def test_records_are_written_read_and_compacted(store):
+    store.write_record(record("aa", "failed"))
+    store.write_record(record("bb"))
+    assert store.compact() == 2
+    store.write_record(record("aa"))
+    assert [(r["trial_id"], r["status"]) for r in store.load().to_pylist()] == [("aa", "complete"), ("bb", "complete")]
+    assert store.trial_ids() == {"aa", "bb"}
+
+
+def test_checkpoints_keep_two_and_are_cleared(store):
+    checkpoints = Checkpoints(store, "aa", every=0)
+    for epoch in (1, 2, 3):
+        checkpoints.save(epoch, {"epoch": epoch})
+    assert sorted(store.names("checkpoints", "aa")) == ["000002.pt", "000003.pt"]
+    assert checkpoints.newest() == {"epoch": 3}
+    checkpoints.clear()
+    assert store.names("checkpoints", "aa") == []
+
+
+def test_heartbeat_is_the_lock_where_there_is_no_file_lock(store):
+    with DriverLock(store, "ablate run x"):
+        assert living_driver(store)["pid"] == os.getpid()
+        with pytest.raises(StudyError, match="another `ablate run` works on"), DriverLock(store, "ablate run x"):
+            pass
+    assert living_driver(store) is None
+
+
+def test_a_study_runs_and_reports_against_the_bucket(ablate, bucket):
+    name = ablate.study()
+    done = ablate("run", name, "--results", bucket, **KEYS)
+    assert done.returncode == 0, done.stderr
+    assert "4/4 complete" in done.stdout
+    assert "4/4 complete" in ablate("status", name, "--results", bucket, **KEYS).stdout
+    report = ablate("report", name, "--results", bucket, **KEYS)
+    assert report.returncode == 0, report.stderr
+    again = ablate("run", name, "--results", bucket, **KEYS)
+    assert "all 4 trials are already there" in again.stdout
+    assert not (ablate.folder / "results/tiny").exists()
