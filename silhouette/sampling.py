@@ -56,16 +56,22 @@ def epoch_batches(config: TrialConfig, labels: Indices, seed: int, epoch: int) -
             )
         drawn = np.stack([rng.permutation(present)[:wanted] for _ in range(steps)])
         classes = drawn.repeat(config.samples_per_class, axis=1)
-    return list(_hand_out(classes, labels, rng))
+    together = config.samples_per_class if config.sampler == "pk" else 1
+    return list(_hand_out(classes, labels, together, rng))
 
 
-def _hand_out(classes: Indices, labels: Indices, rng: np.random.Generator) -> Indices:
-    """For every wanted class a sample of it, each class in its own shuffled, endless order."""
+def _hand_out(classes: Indices, labels: Indices, together: int, rng: np.random.Generator) -> Indices:
+    """For every wanted class a sample of it, each class in its own shuffled, endless order.
+
+    A round of a class is cut to a multiple of `together`, so that so many in a row are different samples.
+    """
     flat, out = classes.ravel(), np.empty(classes.size, dtype=np.int64)
     for label in np.unique(flat):
         places, members = np.flatnonzero(flat == label), np.flatnonzero(labels == label)
-        rounds = -(-len(places) // len(members))
-        out[places] = np.concatenate([rng.permutation(members) for _ in range(rounds)])[: len(places)]
+        length = max(len(members) // together * together, min(together, len(members)))
+        rounds = -(-len(places) // length)
+        order = np.concatenate([rng.permutation(members)[:length] for _ in range(rounds)])
+        out[places] = order[: len(places)]
     return out.reshape(classes.shape)
 
 

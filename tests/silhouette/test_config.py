@@ -1,11 +1,12 @@
 """Configs: inert fields, identity, and errors of one line."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-from silhouette.config import ConfigError, TrialConfig, inert_fields, make_config, trial_id
+from silhouette.config import CONFIG_VERSION, ConfigError, TrialConfig, inert_fields, make_config, trial_id
 
 
 def test_settings_that_train_the_same_are_the_same_trial():
@@ -71,3 +72,73 @@ def test_readers_import_no_torch():
         "silhouette.soft_silhouette; assert 'torch' in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"objective": "ce + magic"}, "objective: terms of ce, supcon, .*, each once, joined by"),
+        ({"objective": "ce + ce"}, "objective: terms of"),
+        ({"objective": "0*ce"}, "objective: a weight is a number above 0"),
+        ({"encoder": "resnet19"}, "encoder: small_cnn, mlp or a torchvision classification model"),
+        ({"dataset": "imagenet"}, "dataset: one of digits, synthetic, mnist, "),
+        ({"objective": "supcon2"}, "transform: supcon2 compares two different views"),
+        ({"sampler": "pk", "samples_per_class": 5}, "samples_per_class: must divide batch_size = 64, got 5"),
+        ({"sampler": "pk", "samples_per_class": 4}, "samples_per_class: batch_size = 64 would need more classes"),
+        ({"warmup_epochs": 30}, "warmup_epochs: must be fewer than epochs = 30, got 30"),
+        ({"shot_few": 200}, r"shot_few: must not be above shot_many \+ 1 = 100 \+ 1, got 200"),
+        ({"image_size": 16}, "image_size: digits are 8 pixels wide, got 16"),
+    ],
+)
+def test_rules_name_field_rule_and_value(values, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        make_config(values)
+
+
+def test_equal_objectives_are_equal_trials():
+    a, b = make_config({"objective": "0.50*center+ce"}), make_config({"objective": "ce + 0.5 * center"})
+    assert a == b
+    assert a.objective == "ce + 0.5*center"
+    assert a.terms == {"ce": 1, "center": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("values", "inert"),
+    [
+        ({"dataset": "cifar10", "test_fraction": 0.3}, "test_fraction"),
+        ({"dataset": "mnist", "image_size": 28}, "image_size"),
+        ({"temperature": 2.0}, "temperature"),
+        ({"momentum": 0.5}, "momentum"),
+        ({"encoder": "resnet18", "dataset": "cifar10", "width": 3}, "width"),
+    ],
+)
+def test_fields_without_effect_are_set_back(values, inert):
+    assert getattr(make_config(values), inert) == TrialConfig.model_fields[inert].default
+
+
+DEFAULTS_OF_VERSION_1 = {
+    "dataset": "digits", "image_size": None, "val_fraction": 0.15, "test_fraction": 0.25, "train_fraction": 1.0,
+    "imbalance": "none", "imbalance_factor": 1.0, "step_share": 0.5, "class_order": "seed", "label_noise": 0.0,
+    "noise_kind": "symmetric", "synthetic_classes": 10, "synthetic_per_class": 100, "synthetic_spread": 1.0,
+    "transform": "none", "sampler": "uniform", "samples_per_class": 4, "objective": "ce", "lambda_sil": 0.0,
+    "tau_s": 0.1, "tau_m": 0.1, "distance": "euclidean", "softmin": "sum", "reduction": "mean",
+    "temperature": 0.1, "margin": 0.2, "proxy_scale": 32.0, "loss_lr_scale": 10.0, "encoder": "small_cnn",
+    "pretrained": False, "width": 16, "embedding_dim": 64, "epochs": 30, "batch_size": 64, "lr": 0.003,
+    "lr_scaling": "none", "optimizer": "adamw", "momentum": 0.9, "weight_decay": 0.0001, "schedule": "cosine",
+    "warmup_epochs": 0.0, "grad_clip": None, "amp": "none", "channels_last": False, "compile": False,
+    "eval_every": 1, "knn_k": 20, "shot_many": 100, "shot_few": 20, "corruptions": False,
+}  # fmt: skip
+
+
+def test_defaults_stand_still_within_a_version():
+    """Trial ids leave defaults out: to change one, raise CONFIG_VERSION; a new field needs only an inert default."""
+    assert CONFIG_VERSION == 1
+    assert DEFAULTS_OF_VERSION_1.items() <= TrialConfig().model_dump().items()
+    assert trial_id(TrialConfig(), 0, "confirm") == "c4cc3bd6fd0d31ba"
+
+
+def test_a_config_survives_its_json():
+    config = make_config({"objective": "ce + 0.1*center", "lambda_sil": 0.3, "grad_clip": 1})
+    again = make_config(json.loads(config.model_dump_json()))
+    assert again == config
+    assert trial_id(again, 1, "tune") == trial_id(config, 1, "tune")

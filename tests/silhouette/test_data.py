@@ -5,8 +5,9 @@ import pytest
 
 from silhouette import TrialConfig, sources
 from silhouette.cache import in_memory
+from silhouette.config import ConfigError
 from silhouette.datasets import make_split
-from silhouette.imbalance import keep_counts, long_tail_counts
+from silhouette.imbalance import keep_counts, long_tail_counts, noisy_labels
 from silhouette.sampling import composition, epoch_batches
 
 DIGITS = in_memory(sources.digits())
@@ -103,3 +104,76 @@ def test_composition_by_hand():
     # mixed: three classes, two of four samples alone; single: one class, nobody alone
     got = composition([mixed, single], y)
     assert (got.classes_per_batch, got.singleton_share, got.single_class_batches) == (2.0, 0.25, 0.5)
+
+
+def test_step_imbalance_and_training_fraction():
+    available = [100] * 6
+    step = TrialConfig(imbalance="step", imbalance_factor=10, step_share=1 / 3, class_order="fixed")
+    assert keep_counts(step, available, 0) == [100] * 4 + [10] * 2
+    half = TrialConfig(train_fraction=0.5, imbalance="step", imbalance_factor=10, class_order="fixed")
+    assert keep_counts(half, available, 0) == [50] * 3 + [5] * 3
+    assert keep_counts(TrialConfig(train_fraction=0.001), available, 0) == [1] * 6
+    assert keep_counts(step.model_copy(update={"imbalance_factor": 9999.0}), available, 0)[-1] == 1
+
+
+def test_symmetric_noise_is_exact_and_spread_over_all_other_classes():
+    y = np.arange(5000) % 5
+    noisy = noisy_labels(TrialConfig(label_noise=0.4), y, 5, 0)
+    wrong = noisy != y
+    assert wrong.sum() == 2000
+    shares = np.bincount((noisy - y)[wrong] % 5, minlength=5) / 2000
+    assert shares[0] == 0
+    assert np.abs(shares[1:] - 0.25).max() < 0.04
+    assert (noisy == noisy_labels(TrialConfig(label_noise=0.4), y, 5, 0)).all()
+
+
+def test_asymmetric_noise_goes_to_the_next_class():
+    y = np.arange(100) % 5
+    noisy = noisy_labels(TrialConfig(label_noise=0.2, noise_kind="asymmetric"), y, 5, 0)
+    assert set(((noisy - y) % 5).tolist()) == {0, 1}
+    assert (noisy != y).sum() == 20
+
+
+def test_noise_touches_training_labels_only():
+    split = make_split(TrialConfig(label_noise=0.5), DIGITS, 0)
+    assert 0.45 < (split.train_labels != labels()[split.train]).mean() < 0.55
+    assert (make_split(TrialConfig(), DIGITS, 0).train == split.train).all()
+
+
+def test_balanced_batches_draw_every_class_alike():
+    y = np.repeat([0, 1, 2], [900, 90, 10])
+    batches = epoch_batches(TrialConfig(sampler="balanced", batch_size=100), y, 0, 0)
+    assert [len(b) for b in batches] == [100] * 10
+    assert np.abs(np.bincount(y[np.concatenate(batches)]) / 1000 - 1 / 3).max() < 0.05
+    rare = np.concatenate(batches)[y[np.concatenate(batches)] == 2]
+    assert np.ptp(np.bincount(rare, minlength=1000)[990:]) <= 1  # handed out in turn
+
+
+def test_pk_batches_hold_p_classes_of_k_samples():
+    y = labels()[:400]
+    config = TrialConfig(sampler="pk", batch_size=32, samples_per_class=8)
+    for batch in epoch_batches(config, y, 0, 0):
+        counts = np.bincount(y[batch])
+        assert sorted(counts[counts > 0]) == [8] * 4
+        assert len(set(batch)) == 32
+    assert composition(epoch_batches(config, y, 0, 0), y).classes_per_batch == 4
+
+
+def test_pk_repeats_what_a_class_does_not_have():
+    y = np.array([0] * 20 + [1, 1])
+    batches = epoch_batches(TrialConfig(sampler="pk", batch_size=8, samples_per_class=4), y, 0, 0)
+    for batch in batches:
+        assert np.bincount(y[batch]).tolist() == [4, 4]
+        assert sorted(batch[y[batch] == 1]) == [20, 20, 21, 21]
+
+
+def test_pk_without_enough_classes_is_one_line():
+    y = np.array([0] * 30 + [1] * 30)
+    with pytest.raises(ConfigError, match="samples_per_class: batch_size = 32 needs 8 classes but 2 have"):
+        epoch_batches(TrialConfig(sampler="pk", batch_size=32, samples_per_class=4), y, 0, 0)
+
+
+@pytest.mark.parametrize("sampler", ["uniform", "balanced", "pk"])
+def test_all_samplers_make_as_many_batches(sampler):
+    config = TrialConfig(sampler=sampler, batch_size=40)
+    assert [len(b) for b in epoch_batches(config, labels()[:430], 0, 0)] == [40] * 10

@@ -1,0 +1,68 @@
+"""`torch.compile` and memory: what a plain call cannot show."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from silhouette import SoftSilhouetteLoss, Training, TrialConfig
+
+DISTANCES = ("euclidean", "sqeuclidean", "cosine")
+
+
+def compare(backend, distance, softmin):
+    loss = SoftSilhouetteLoss(distance=distance, softmin=softmin, num_classes=6, reduction="macro")
+    z, labels = torch.randn(24, 5, requires_grad=True), torch.randint(5, (24,))  # class 5 stays absent
+    compiled = torch.compile(loss, fullgraph=True, backend=backend)  # fullgraph: a graph break is an error
+    torch.testing.assert_close(compiled(z, labels), loss(z, labels))
+    gradients = [torch.autograd.grad(f(z, labels), z)[0] for f in (compiled, loss)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_compiles_to_one_graph(distance):
+    compare("aot_eager", distance, "mean")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_compiled_code_gives_the_same(distance):
+    compare("inductor", distance, "sum")
+
+
+@pytest.mark.slow
+def test_a_compiled_trial_trains():
+    training = Training(TrialConfig(epochs=1, width=4, lambda_sil=0.1, compile=True), 0)
+    plain = Training(TrialConfig(epochs=1, width=4, lambda_sil=0.1), 0)
+    assert training.step()["train_loss"] == pytest.approx(plain.step()["train_loss"], rel=1e-3)
+
+
+PEAK = """
+import torch
+from silhouette import SoftSilhouetteLoss, process
+torch.set_num_threads(1)
+loss = SoftSilhouetteLoss(distance={distance!r}, num_classes={classes})
+def work(samples):
+    z = torch.randn(samples, 64, requires_grad=True)
+    loss(z, torch.randint({classes}, (samples,))).backward()
+work(256)
+before = process.peak_memory(torch.device("cpu"))
+process.reset_peak_memory(torch.device("cpu"))
+work({samples})
+print(process.peak_memory(torch.device("cpu")) - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("distance", "samples", "classes", "most"),
+    [
+        ("euclidean", 3000, 100, 3 * 4 * 3000**2),  # three B × B buffers
+        ("sqeuclidean", 16384, 1000, 400e6),
+        ("cosine", 16384, 1000, 400e6),
+    ],
+)
+def test_peak_memory(distance, samples, classes, most):
+    code = PEAK.format(distance=distance, samples=samples, classes=classes)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 0 < int(out) < most

@@ -1,0 +1,62 @@
+"""Encoders: shapes, channels, small images, and the list of names."""
+
+import pytest
+import torch
+
+from silhouette.catalog import TORCHVISION_ENCODERS
+from silhouette.config import TrialConfig
+from silhouette.encoders import build
+
+
+def network(encoder, in_shape, classes=7):
+    return build(TrialConfig(encoder=encoder, width=4, embedding_dim=16), classes, in_shape)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "in_shape"),
+    [
+        ("small_cnn", (1, 8, 8)),
+        ("small_cnn", (3, 32, 32)),
+        ("mlp", (1, 28, 28)),
+        ("resnet18", (3, 32, 32)),
+        ("resnet18", (1, 8, 8)),
+        ("efficientnet_b0", (3, 32, 32)),
+        ("squeezenet1_1", (3, 32, 32)),
+        ("mobilenet_v3_small", (1, 28, 28)),
+        ("shufflenet_v2_x0_5", (3, 32, 32)),
+        ("googlenet", (3, 32, 32)),
+    ],
+)
+def test_shapes_and_unit_embeddings(encoder, in_shape):
+    out = network(encoder, in_shape)(torch.randn(4, *in_shape))
+    assert out.logits.shape == (4, 7)
+    assert out.embedding.shape == (4, 16)
+    torch.testing.assert_close(out.embedding.norm(dim=1), torch.ones(4))
+    out.logits.sum().backward()
+
+
+def test_small_images_get_the_small_stem():
+    small, large = network("resnet18", (3, 32, 32)).encoder, network("resnet18", (3, 96, 96)).encoder
+    assert (small.conv1.kernel_size, small.conv1.stride) == ((3, 3), (1, 1))
+    assert isinstance(small.maxpool, torch.nn.Identity)
+    assert (large.conv1.kernel_size, large.conv1.stride) == ((7, 7), (2, 2))
+    assert isinstance(large.maxpool, torch.nn.MaxPool2d)
+
+
+def test_an_encoder_that_cannot_take_the_images_is_one_line():
+    with pytest.raises(ValueError, match=r"encoder: vgg11 cannot take images of 1 × 8 × 8 \("):
+        network("vgg11", (1, 8, 8))
+
+
+def test_the_list_is_torchvisions():
+    from torchvision import models
+
+    assert set(TORCHVISION_ENCODERS) <= set(models.list_models(module=models))
+
+
+def test_weights_follow_the_global_generator():
+    torch.manual_seed(3)
+    a = network("small_cnn", (1, 8, 8))
+    torch.manual_seed(3)
+    b = network("small_cnn", (1, 8, 8))
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))

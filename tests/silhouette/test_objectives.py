@@ -1,0 +1,119 @@
+"""Objectives: each learns, each against its definition, and their parameters are trained and kept."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from silhouette import Training, TrialConfig
+from silhouette.catalog import TERMS
+from silhouette.encoders import Output
+from silhouette.objectives import CenterLoss, Objective
+
+TINY = {
+    "dataset": "synthetic",
+    "synthetic_classes": 4,
+    "synthetic_per_class": 20,
+    "synthetic_spread": 0.3,
+    "encoder": "mlp",
+    "width": 2,
+    "batch_size": 16,
+    "lr": 0.01,
+}
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("SILHOUETTE_DATA", str(tmp_path))
+
+
+def output(samples=12, dim=5, classes=3):
+    return Output(torch.randn(samples, 7), F.normalize(torch.randn(samples, dim)), torch.randn(samples, classes))
+
+
+def settings(objective, **others):
+    transform = "crop_flip" if "supcon2" in objective else "none"
+    return {**TINY, "objective": objective, "transform": transform, **others}
+
+
+@pytest.mark.parametrize("objective", [*TERMS, "ce + 0.5*supcon2", "ce + 0.1*center", "triplet + proxy_nca"])
+@pytest.mark.parametrize("lambda_sil", [0.0, 0.2])
+def test_every_objective_fits_a_tiny_set(objective, lambda_sil):
+    training = Training(TrialConfig(**settings(objective, lambda_sil=lambda_sil, epochs=20)), 0)
+    while not training.done:
+        training.step()
+    assert training.status == "complete"
+    outputs = training._train_outputs()
+    assert (outputs if not training._needs_probe else outputs.probed(outputs)).counts().top1 > 0.95
+    assert training.curve[-1]["train_loss"] < training.curve[0]["train_loss"]
+
+
+def test_terms_add_up():
+    config = TrialConfig(objective="ce + 0.5*supcon + 2*triplet", lambda_sil=0.3)
+    labels = torch.arange(12) % 3
+    losses = Objective(config, 3)(output(), labels)
+    assert set(losses.terms) == {"ce", "supcon", "triplet", "sil"}
+    torch.testing.assert_close(losses.total, sum(losses.terms.values()))
+    torch.testing.assert_close(losses.total, losses.supervised + 0.3 * losses.silhouette)
+
+
+def test_ce_is_cross_entropy():
+    out, labels = output(), torch.arange(12) % 3
+    losses = Objective(TrialConfig(), 3)(out, labels)
+    assert losses.total == F.cross_entropy(out.logits, labels)
+    assert losses.silhouette is None
+
+
+def test_supcon_by_its_formula():
+    out, labels = output(), torch.arange(12) % 3
+    similar = out.embedding @ out.embedding.t() / 0.2
+    others = ~torch.eye(12, dtype=torch.bool)
+    log_prob = similar - similar.masked_fill(~others, -1e9).logsumexp(1, keepdim=True)
+    mates = (labels[:, None] == labels) & others
+    want = -((log_prob * mates).sum(1) / mates.sum(1)).mean()
+    got = Objective(TrialConfig(objective="supcon", temperature=0.2), 3)(out, labels).total
+    torch.testing.assert_close(got, want)
+
+
+def test_two_views_double_the_batch():
+    config = TrialConfig(objective="ce + supcon2", transform="crop_flip")
+    objective = Objective(config, 3)
+    assert objective.views == 2
+    out, labels = output(24), torch.arange(12) % 3
+    losses = objective(out, labels)
+    torch.testing.assert_close(losses.terms["ce"], F.cross_entropy(out.logits, labels.repeat(2)))
+    one = Objective(TrialConfig(objective="supcon"), 3)
+    both = one(out, labels.repeat(2)).total
+    torch.testing.assert_close(losses.terms["supcon2"], both)
+
+
+def test_center_loss_by_hand():
+    loss = CenterLoss(2, 2)
+    with torch.no_grad():
+        loss.centers.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    # squared distances 1 and 4, half of their mean: 1.25
+    z, labels = torch.tensor([[1.0, 0.0], [1.0, 2.0]], requires_grad=True), torch.tensor([0, 1])
+    assert loss(z, labels).item() == 1.25
+    (gradient,) = torch.autograd.grad(loss(z, labels), z)
+    assert gradient.tolist() == [[0.5, 0.0], [0.0, 1.0]]
+
+
+def test_proxies_are_trained_faster_and_checkpointed():
+    training = Training(TrialConfig(**settings("proxy_anchor", epochs=2, loss_lr_scale=7.0)), 0)
+    before = {name: p.clone() for name, p in training.objective.named_parameters()}
+    training.step()
+    (changed,) = [not torch.equal(p, before[n]) for n, p in training.objective.named_parameters()]
+    assert changed
+    rates = {group["lr"] for group in training.optimizer.param_groups}
+    assert max(rates) == pytest.approx(7 * min(rates))
+    again = Training(training.config, 0)
+    again.load_state_dict(training.state_dict())
+    for a, b in zip(again.objective.parameters(), training.objective.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_shares_of_the_terms_are_recorded():
+    training = Training(TrialConfig(**settings("ce", lambda_sil=0.5, epochs=1)), 0)
+    row = training.step()
+    shares = {t["term"]: t["share"] for t in training.result()["terms"]}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert row["sil_share"] == shares["sil"] > 0

@@ -1,0 +1,159 @@
+"""Learning rates, optimisers, clipping, mixed precision, and exact resumption with all of them."""
+
+import io
+
+import pytest
+import torch
+
+from silhouette import Training, TrialConfig
+from silhouette.optim import build_optimizer, learning_rate, peak_lr
+from silhouette.process import peak_memory, reset_peak_memory
+
+SMALL = {"epochs": 3, "width": 4, "imbalance": "long_tail", "imbalance_factor": 20, "lambda_sil": 0.2}
+
+
+def rates(per_epoch=10, **settings):
+    config = TrialConfig(lr=1.0, epochs=4, **settings)
+    return [learning_rate(config, step, per_epoch) for step in range(4 * per_epoch)]
+
+
+def test_cosine_falls_to_zero():
+    cosine = rates()
+    assert cosine[0] == 1
+    assert cosine[20] == pytest.approx(0.5)
+    assert 0 < cosine[-1] < 0.01
+    assert cosine == sorted(cosine, reverse=True)
+
+
+def test_warmup_rises_in_a_line():
+    warm = rates(warmup_epochs=0.5)
+    assert warm[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+    assert rates(warmup_epochs=0.5, schedule="constant")[5:] == [1] * 35
+
+
+def test_one_cycle_is_torchs():
+    want = torch.optim.lr_scheduler.OneCycleLR(
+        torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 1.0, 40, final_div_factor=400
+    )
+    got = rates(schedule="one_cycle")
+    assert got[0] == pytest.approx(want.get_last_lr()[0])
+    assert max(got) == got[12] == 1
+    assert got[-1] < 0.01
+
+
+@pytest.mark.parametrize(("scaling", "want"), [("none", 0.1), ("linear", 0.025), ("sqrt", 0.05)])
+def test_batch_size_and_rate_are_independent_unless_asked(scaling, want):
+    assert peak_lr(TrialConfig(lr=0.1, batch_size=64, lr_scaling=scaling)) == pytest.approx(want)
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"optimizer": "sgd", "momentum": 0}])
+def test_only_matrices_are_decayed(settings):
+    network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    optimizer = build_optimizer(TrialConfig(weight_decay=0.1, **settings), network, torch.nn.Linear(2, 2))
+    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert [decays[id(p)] for p in network.parameters()] == [0.1, 0, 0, 0]
+    assert len(decays) == 6
+
+
+def finish(training):
+    while not training.done:
+        training.step()
+    return training
+
+
+def weights(training):
+    return b"".join(value.numpy().tobytes() for value in training.network.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd", "lr": 0.05, "schedule": "one_cycle", "grad_clip": 0.5},
+        {"amp": "bf16", "transform": "crop_flip"},
+        {"amp": "fp16"},
+        {"objective": "ce + 0.1*center + proxy_nca", "sampler": "balanced", "warmup_epochs": 1},
+        {"objective": "supcon2", "transform": "randaugment", "sampler": "pk", "batch_size": 32},
+        {"encoder": "mobilenet_v3_small", "epochs": 2, "channels_last": True},  # it has dropout
+    ],
+    ids=lambda s: " ".join(f"{k}={v}" for k, v in s.items()),
+)
+def test_everything_resumes_to_the_bit(settings):
+    config = TrialConfig(**{**SMALL, **settings})
+    whole, half = finish(Training(config, 0)), Training(config, 0)
+    half.step()
+    file = io.BytesIO()
+    torch.save(half.state_dict(), file)
+    file.seek(0)
+    resumed = Training(config, 0)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    assert weights(finish(resumed)) == weights(whole)
+    assert resumed.result()["test_loss"] == whole.result()["test_loss"]
+    assert whole.status == "complete"
+
+
+def test_clipping_bounds_the_step():
+    free, clipped = (
+        Training(TrialConfig(**{**SMALL, "optimizer": "sgd", "momentum": 0, "lr": 1e-6, "grad_clip": clip}), 0)
+        for clip in (None, 1e-3)
+    )
+    for training in (free, clipped):
+        training.step()
+        norms = [p.grad.norm() for p in training._parameters if p.grad is not None]
+        training.norm = float(torch.stack(norms).norm())
+    assert clipped.norm == pytest.approx(1e-3, rel=1e-3)
+    assert free.norm > 1e-2
+
+
+def test_an_fp16_overflow_is_no_divergence_until_the_scale_is_spent():
+    training = Training(TrialConfig(**SMALL, amp="fp16"), 0)
+    training._parameters[0].grad = torch.full_like(training._parameters[0], float("inf"))
+    training._check_and_clip()  # left to the scaler
+    training.scaler.load_state_dict({**training.scaler.state_dict(), "scale": 2.0**-11})
+    with pytest.raises(Exception, match="gradient norm is inf"):
+        training._check_and_clip()
+
+
+def test_a_gradient_that_is_not_finite_is_a_divergence():
+    training = Training(TrialConfig(**{**SMALL, "lr": 1e-3}), 0)
+    training.network.head[0].weight.register_hook(lambda g: g * float("nan"))
+    training.step()
+    assert training.status == "diverged"
+    assert training.error == "epoch 1: gradient norm is nan"
+
+
+def test_a_rate_that_is_too_high_diverges_without_an_exception():
+    training = Training(TrialConfig(**{**SMALL, "optimizer": "sgd", "lr": 100.0, "epochs": 30}), 0)
+    finish(training)
+    result = training.result()
+    assert result["status"] in ("diverged", "complete")
+    numbers = [v for row in result["curve"] for v in row.values() if isinstance(v, float)]
+    assert all(abs(v) < float("inf") for v in numbers)
+
+
+def test_validation_can_be_rarer_but_never_misses_the_end():
+    training = finish(Training(TrialConfig(**SMALL, eval_every=2), 0))
+    assert [row["val_top1"] is None for row in training.curve] == [True, False, False]
+    assert training.result()["val_top1"] is not None
+
+
+def test_corruptions_are_measured_on_request():
+    result = finish(Training(TrialConfig(**{**SMALL, "epochs": 1, "corruptions": True}), 0)).result()
+    rows = result["test_corruptions"]
+    assert len(rows) == 25
+    assert result["test_corruption_top1"] == pytest.approx(sum(r["top1"] for r in rows) / 25)
+    assert finish(Training(TrialConfig(**{**SMALL, "epochs": 1}), 0)).result()["test_corruptions"] is None
+
+
+def test_label_noise_does_not_reach_counts_or_tests():
+    clean, noisy = (Training(TrialConfig(**SMALL, label_noise=noise), 0) for noise in (0.0, 0.5))
+    assert clean.result()["class_train"] == noisy.result()["class_train"]
+    assert (clean._split.train_labels != noisy._split.train_labels).mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_peak_memory_starts_anew():
+    cpu = torch.device("cpu")
+    block = torch.ones(50_000_000)
+    high = peak_memory(cpu)
+    del block
+    reset_peak_memory(cpu)
+    assert peak_memory(cpu) <= high - 150_000_000
