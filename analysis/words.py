@@ -75,7 +75,7 @@ def make_scale(metric: str, values: Iterable[float] = ()) -> Scale:
     if metric.endswith("top1"):
         return Scale(100.0, "points", "%", 2, label)
     spread = _spread(list(values))
-    decimals = 3 if spread is None else min(8, max(0, 2 - math.floor(math.log10(spread))))
+    decimals = 3 if spread is None else min(8, max(0, 1 - math.floor(math.log10(spread))))
     return Scale(1.0, "", "", decimals, label)
 
 

@@ -1,0 +1,141 @@
+"""`--table`: known answers on published per-seed results, and one clear line for every fault."""
+
+import csv
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.base import ReportError
+from analysis.external import write_table_report
+
+# five-seed worked example of the project's statistics notes (SciPy 1.17: stats.ttest_rel(a, b))
+OURS = [74.9, 75.4, 75.1, 75.6, 75.0]
+CE = [74.2, 74.9, 74.8, 74.9, 74.1]
+
+# Demšar 2006, Table 6 (JMLR 7:1-30): AUC of C4.5 with and without m and cf on 14 data sets
+DEMSAR = {
+    "C4.5": [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.000, 0.940, 0.619, 0.972, 0.957],
+    "C4.5+m": [0.768, 0.591, 0.971, 0.661, 0.888, 0.931, 0.668, 0.583, 0.838, 1.000, 0.962, 0.666, 0.981, 0.978],
+    "C4.5+cf": [0.771, 0.590, 0.968, 0.654, 0.886, 0.916, 0.609, 0.563, 0.866, 1.000, 0.965, 0.614, 0.975, 0.946],
+    "C4.5+m+cf": [0.798, 0.569, 0.967, 0.657, 0.898, 0.931, 0.685, 0.625, 0.875, 1.000, 0.962, 0.669, 0.975, 0.970],
+}
+
+
+def write_csv(path, rows, delimiter=","):
+    with path.open("w", newline="") as sink:
+        writer = csv.DictWriter(sink, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def worked(tmp_path):
+    rows = [{"method": "CE", "seed": i, "acc": v} for i, v in enumerate(CE)]
+    rows += [{"method": "CE + Sil", "seed": i, "acc": v} for i, v in enumerate(OURS)]
+    rows.reverse()  # the order of rows must not matter
+    return write_csv(tmp_path / "results.csv", rows)
+
+
+def report_of(path, out, **options):
+    given = {"arm": "method", "seed": "seed", "metric": "acc", "baseline": "CE", **options}
+    index = write_table_report(path, out=out, **given)
+    assert index.endswith("index.html")
+    return json.loads((out / "report.json").read_text())
+
+
+def test_worked_example_gives_the_known_answers(tmp_path):
+    report = report_of(worked(tmp_path), tmp_path / "out", sesoi=0.2)
+    (c,) = report["comparisons"]
+    assert c["difference"] == pytest.approx(0.62, abs=1e-9)
+    assert (c["ci_low"], c["ci_high"]) == pytest.approx((0.336857, 0.903143), abs=1e-6)
+    assert c["p_t"] == pytest.approx(0.00369925, abs=1e-8)
+    assert c["p_sign_flip"] == c["p_wilcoxon"] == 0.0625
+    assert c["d_z"] == pytest.approx(2.7188799, abs=1e-6)
+    assert c["detail"]["g_z"]["estimate"] == pytest.approx(2.1693523, abs=1e-6)
+    assert c["verdict"] == "better"
+    assert c["size"] == "beyond the declared effect"
+    assert "by 0.62" in c["sentence"]
+    assert "0.34 to +0.90" in c["sentence"]
+    assert "cannot give p below 0.0625" in c["sentence"]
+
+
+def test_blocks_become_datasets_with_ranks_over_them(tmp_path):
+    rows = [
+        {"method": m, "data": f"set {i:02d}", "seed": s, "acc": v + 1e-9 * s}
+        for m, values in DEMSAR.items() for i, v in enumerate(values) for s in (0, 1)
+    ]  # fmt: skip
+    path = write_csv(tmp_path / "demsar.csv", rows)
+    report = report_of(path, tmp_path / "out", block="data", baseline="C4.5")
+    (across,) = report["across"]
+    test = across["ranks"]["test"]
+    assert (test["datasets"], test["methods"]) == (14, 4)
+    # scipy.stats.friedmanchisquare(*table.T) on the published table, with its correction for ties
+    assert test["chi2"] == pytest.approx(10.952381, abs=1e-6)
+    assert test["p_chi2"] == pytest.approx(0.011986, abs=1e-6)
+    assert test["f"] == pytest.approx(4.585890, abs=1e-6)
+    assert test["critical_difference"] == pytest.approx(1.2536, abs=1e-4)
+    assert len(report["families"]) == 14
+
+
+def test_semicolons_and_parquet_and_missing_values_are_read(tmp_path):
+    rows = [{"method": m, "seed": s, "acc": 70 + s + (m == "A")} for m in ("CE", "A") for s in range(4)]
+    rows[-1]["acc"] = None
+    text = write_csv(tmp_path / "t.csv", rows, ";")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    one = report_of(text, tmp_path / "a")
+    two = report_of(tmp_path / "t.parquet", tmp_path / "b")
+    assert one["arms"] == two["arms"]
+    assert one["ledger"]["failed"] == 1
+    assert one["comparisons"][0]["verdict"] == "no verdict"
+
+
+def test_different_seeds_need_to_be_declared_unpaired(tmp_path):
+    rows = [{"method": "CE", "seed": s, "acc": 70 + 0.1 * s} for s in range(5)]
+    rows += [{"method": "A", "seed": s, "acc": 72 + 0.1 * s} for s in range(5, 10)]
+    path = write_csv(tmp_path / "t.csv", rows)
+    assert report_of(path, tmp_path / "a")["comparisons"][0]["verdict"] == "no verdict"
+    declared = report_of(path, tmp_path / "b", unpaired=True)["comparisons"][0]
+    assert declared["verdict"] == "better"
+    assert declared["detail"]["method"] == "Welch t"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metric": "accuracy"}, "no column 'accuracy' in results.csv; it has method, seed, acc"),
+        ({"baseline": "SGD"}, "--baseline: no method 'SGD' in the table; it has"),
+        ({"sesoi": -1.0}, "--sesoi: must be above 0, got -1"),
+        ({"direction": "up"}, "--direction: max or min, got 'up'"),
+        ({"seed": "method"}, "must be an integer, got 'CE"),
+        ({"metric": "method"}, "must be a number, got 'CE"),
+        ({"arm": "acc", "baseline": "74.2"}, None),
+    ],
+)
+def test_faults_are_one_line(tmp_path, change, message):
+    path = worked(tmp_path)
+    if message is None:
+        assert report_of(path, tmp_path / "out", **change)["comparisons"]
+        return
+    with pytest.raises(ReportError) as error:
+        report_of(path, tmp_path / "out", **change)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_absent_empty_and_doubled_tables_are_refused(tmp_path):
+    with pytest.raises(ReportError, match="no such file"):
+        report_of(tmp_path / "nothing.csv", tmp_path / "out")
+    (tmp_path / "empty.csv").write_text("method,seed,acc\n")
+    with pytest.raises(ReportError, match="no rows below the header"):
+        report_of(tmp_path / "empty.csv", tmp_path / "out")
+    rows = [{"method": "CE", "seed": 0, "acc": 1.0}] * 2
+    with pytest.raises(ReportError, match="has seed 0 twice; is a --block column missing"):
+        report_of(write_csv(tmp_path / "twice.csv", rows), tmp_path / "out")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(ReportError, match="UTF-8"):
+        report_of(tmp_path / "bytes.csv", tmp_path / "out")
+    (tmp_path / "bad.parquet").write_bytes(b"no")
+    with pytest.raises(ReportError, match="not Parquet"):
+        report_of(tmp_path / "bad.parquet", tmp_path / "out")
