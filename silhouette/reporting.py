@@ -65,7 +65,7 @@ class EpochSums:
 
     def means(self) -> dict[str, float]:
         """Columns of the curve."""
-        shares = {"sil_share": row["share"] for row in self.terms() if row["term"] == "sil"}
+        shares = {f"{row['term']}_share": row["share"] for row in self.terms() if row["term"] == "sil"}
         return {name: total / self._batches for name, total in self._sums.items()} | shares
 
     def terms(self) -> list[dict[str, Any]]:

@@ -1,0 +1,162 @@
+"""Forward + backward of the silhouette's forms against SupCon, a naive silhouette and bare matrix products.
+
+    python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
+
+All forms of a size take turns in one process, so that a busy machine slows all of them; times are medians, and the
+ratios are what counts. Peak memory is what a form held above what was held before, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from timing import interleave, table
+from torch import Tensor
+
+from silhouette import SoftSilhouetteLoss, process
+
+SIZES = ((256, 128, 10), (1024, 128, 100), (4096, 128, 1000), (16384, 128, 1000))
+ALL_PAIRS_UP_TO = 4096
+FAST = ("sqeuclidean", "cosine")
+MEASURE = "import sys; sys.path[:0] = {path!r}; import loss; loss.print_peak({form!r}, {size!r})"
+
+
+def naive(z: Tensor, y: Tensor, tau: float = 0.1) -> Tensor:
+    """The formula as one would first write it: all distances, left to autograd."""
+    z = torch.nn.functional.normalize(z)
+    classes, index = torch.unique(y, return_inverse=True)
+    hot = torch.nn.functional.one_hot(index, len(classes)).to(z.dtype)
+    sums, counts, own = torch.cdist(z, z) @ hot, hot.sum(0), hot.bool()
+    a = sums[own] / (counts[index] - 1).clamp_min(1)
+    b = -tau * (-(sums / counts) / tau).masked_fill(own, float("-inf")).logsumexp(1)
+    s = (b - a) / (tau * torch.logaddexp(a / tau, b / tau))
+    return -torch.where(counts[index] > 1, s, 0).mean()
+
+
+def pair_products(z: Tensor, classes: int) -> Callable[[], None]:
+    """z·zᵀ, and in the backward pass a (B, B) array times z."""
+    z = z.detach()
+
+    def run() -> None:
+        pairs = z @ z.t()
+        pairs @ z
+
+    return run
+
+
+def class_products(z: Tensor, classes: int) -> Callable[[], None]:
+    """Means times zᵀ, and in the backward pass that (K, B) array times z and its transpose times the means."""
+    z = z.detach()
+    means = torch.randn(classes, z.shape[1], device=z.device)
+
+    def run() -> None:
+        weights = means @ z.t()
+        weights @ z
+        weights.t() @ means
+
+    return run
+
+
+def build(form: str, size: tuple[int, int, int], device: str = "cpu") -> Callable[[], None]:
+    """One forward and backward pass of a form, as a function of nothing."""
+    samples, dim, classes = size
+    torch.manual_seed(0)
+    z = torch.randn(samples, dim, device=device, requires_grad=True)
+    y = torch.randint(classes, (samples,), device=device)
+    if form == "pair products":
+        return pair_products(z, classes)
+    if form == "class products":
+        return class_products(z, classes)
+    if form == "SupConLoss":
+        from pytorch_metric_learning.losses import SupConLoss
+
+        loss: Callable[[Tensor, Tensor], Tensor] = SupConLoss()
+    else:
+        loss = naive if form == "naive" else SoftSilhouetteLoss(distance=form)
+
+    def run() -> None:
+        z.grad = None
+        loss(z, y).backward()
+
+    return run
+
+
+def print_peak(form: str, size: tuple[int, int, int]) -> None:
+    """Print the bytes that a form needs at most, above what the process has before."""
+    cpu = torch.device("cpu")
+    build(form, (64, size[1], 4))()
+    run = build(form, size)
+    before = process.peak_memory(cpu)
+    process.reset_peak_memory(cpu)
+    run()
+    print((process.peak_memory(cpu) or 0) - (before or 0))
+
+
+def peak(form: str, size: tuple[int, int, int], device: str) -> float:
+    """Peak memory of a form in MB."""
+    if device != "cpu":
+        run = build(form, size, device)
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    code = MEASURE.format(path=[sys.path[0]], form=form, size=size)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return int(out) / 1e6
+
+
+def forms_of(size: tuple[int, int, int]) -> list[str]:
+    """Forms that are measured at a size."""
+    everything = ["SupConLoss", "naive", "euclidean", "pair products", *FAST, "class products"]
+    return everything if size[0] <= ALL_PAIRS_UP_TO else [*FAST, "class products"]
+
+
+def measure(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[str]]:
+    """Rows of the table for one size."""
+    runs = {form: build(form, size, args.device) for form in forms_of(size)}
+    times = {form: statistics.median(t) for form, t in interleave(runs, args.repeats, args.device).items()}
+    rows = []
+    for form, seconds in times.items():
+        pairs = form in ("SupConLoss", "naive", "euclidean", "pair products")
+        bare = times.get("pair products" if pairs else "class products", 0)
+        rows.append(
+            [
+                "×".join(map(str, size)),
+                form,
+                f"{seconds * 1e3:.2f}",
+                f"{seconds / times['SupConLoss']:.3f}" if "SupConLoss" in times else "-",
+                f"{seconds / bare:.1f}" if bare else "-",
+                f"{peak(form, size, args.device):.0f}",
+            ]
+        )
+    return rows
+
+
+def main() -> None:
+    """Measure all sizes and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    started = time.perf_counter()
+    rows = [row for size in SIZES for row in measure(size, args)]
+    head = ["B×D×K", "form", "ms", "of SupConLoss", "of bare products", "peak MB"]
+    print(table(head, rows))
+    print(
+        f"\ntorch {torch.__version__}, {args.device}, {args.threads} thread(s), {args.repeats} repeats, "
+        f"{time.perf_counter() - started:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

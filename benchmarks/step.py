@@ -1,0 +1,88 @@
+"""A whole training step: cross-entropy alone, with the silhouette, and with SupCon on two views.
+
+    python benchmarks/step.py [--repeats 7] [--threads 1] [--device cpu]
+
+The paper claims "substantially lower computational overhead" for the silhouette than for contrastive terms. A step is
+forward, loss, backward and optimiser on a random batch that is already augmented; SupCon2 needs two views of each
+image, so its network sees twice as many. The arms take turns in one process; times are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable
+
+import torch
+from timing import interleave, table
+
+from silhouette.config import TrialConfig
+from silhouette.encoders import build
+from silhouette.objectives import Objective
+from silhouette.optim import build_optimizer
+
+ARMS = {
+    "CE": {"lambda_sil": 0.0},
+    "CE + Sil": {"lambda_sil": 0.1},
+    "CE + Sil (sqeuclidean)": {"lambda_sil": 0.1, "distance": "sqeuclidean"},
+    "CE + SupCon2": {"objective": "ce + supcon2", "transform": "crop_flip"},
+}
+NETWORKS = (
+    ("efficientnet_b0", 32, 64, 100),
+    ("efficientnet_b0", 32, 256, 100),
+    ("small_cnn", 32, 256, 100),
+    ("small_cnn", 8, 64, 10),
+)
+"""(encoder, side of the images, batch size, classes)."""
+
+
+def build_step(
+    encoder: str, side: int, batch: int, classes: int, settings: dict[str, object], device: str
+) -> Callable[[], None]:
+    """One training step, as a function of nothing."""
+    config = TrialConfig(dataset="cifar100", encoder=encoder, batch_size=batch, **settings)
+    torch.manual_seed(0)
+    network = build(config, classes, (3, side, side)).to(device)
+    objective = Objective(config, classes).to(device)
+    optimizer = build_optimizer(config, network, objective)
+    images = torch.randn(batch * objective.views, 3, side, side, device=device)
+    labels = torch.randint(classes, (batch,), device=device)
+
+    def run() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        objective(network(images), labels).total.backward()
+        optimizer.step()
+
+    return run
+
+
+def main() -> None:
+    """Measure all networks and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    rows = []
+    for encoder, side, batch, classes in NETWORKS:
+        runs = {
+            name: build_step(encoder, side, batch, classes, settings, args.device) for name, settings in ARMS.items()
+        }
+        times = interleave(runs, args.repeats, args.device)
+        for name, seconds in times.items():
+            ratios = [mine / ce for mine, ce in zip(seconds, times["CE"], strict=True)]
+            rows.append(
+                [
+                    f"{encoder} {side} px, B = {batch}",
+                    name,
+                    f"{statistics.median(seconds) * 1e3:.1f}",
+                    f"{statistics.median(ratios):.3f}",
+                ]
+            )
+    print(table(["network", "objective", "ms per step", "of CE"], rows))
+    print(f"\ntorch {torch.__version__}, {args.device}, {args.threads} thread(s), {args.repeats} repeats")
+
+
+if __name__ == "__main__":
+    main()

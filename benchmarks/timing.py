@@ -1,0 +1,29 @@
+"""Timing and printing that the benchmarks share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+
+def interleave(runs: Mapping[str, Callable[[], None]], repeats: int, device: str = "cpu") -> dict[str, list[float]]:
+    """Seconds of each run, taken in turns, after one turn to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            if device != "cpu":
+                torch.cuda.synchronize()
+            if turn:
+                times[name].append(time.perf_counter() - started)
+    return times
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
