@@ -160,7 +160,7 @@ def _ui(given: argparse.Namespace) -> int:
     uri = tracking_uri(given.results, given.mlflow)
     print(f"MLflow UI of {uri} at http://127.0.0.1:{given.port} (Ctrl-C ends it)", flush=True)
     os.environ.update(QUIET)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(given.port)])
 
 

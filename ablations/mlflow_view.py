@@ -80,7 +80,8 @@ class View:
         found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self.client.create_experiment(name, artifact_location=self._artifact_folder()))
+        tags = {"mlflow.experimentKind": "custom_model_development"}  # the page then opens on runs, not on traces
+        return str(self.client.create_experiment(name, artifact_location=self._artifact_folder(), tags=tags))
 
     def _artifact_folder(self) -> str | None:
         """Beside a database file; a server has its own place."""
@@ -165,13 +166,15 @@ class View:
         if record.get("error"):
             self.client.set_tag(run_id, "error", record["error"][:5000])
         ended = "FINISHED" if record["status"] in ("complete", "stopped") else "FAILED"
-        self.client.set_terminated(run_id, ended)
+        took = round(1000 * (record.get("seconds") or 0))
+        self.client.set_terminated(run_id, ended, end_time=self._starts[run_id] + took)
 
     def close(self, counts: Mapping[str, int]) -> None:
-        """Show the end of the study's run, and how many trials have which status."""
+        """Show the end of the study's run, if it has not been shown, and how many trials have which status."""
         for name, value in counts.items():
             self.client.log_metric(self.parent, f"trials_{name}", value)
-        self.client.set_terminated(self.parent, "KILLED" if counts.get("missing") else "FINISHED")
+        if self.client.get_run(self.parent).info.status == "RUNNING":
+            self.client.set_terminated(self.parent, "KILLED" if counts.get("missing") else "FINISHED")
 
     def close_stale(self, known: Iterable[str]) -> None:
         """End the runs of trials that have no record and whom no driver is running any more."""

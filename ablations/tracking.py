@@ -108,7 +108,6 @@ def sync(view: View) -> int:
         Number of trials shown.
     """
     records = view.store.load().to_pylist()
-    view.open()
     for record in records:
         view.show({**record, "config": json.loads(record["config"])}, record["curve"] or (), record)
     driver = living_driver(view.store) or {}
