@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.base import ReportError
+from analysis.looks import nominal_level
 from silhouette.results import Store
 
 ROLES = ("primary", "ablation", "exploratory")
@@ -77,7 +78,11 @@ class Factor:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study as frozen before its confirm phase. `direction` is `max` or `min`; `sesoi` is in the metric's unit."""
+    """A study as frozen before its confirm phase. `direction` is `max` or `min`; `sesoi` is in the metric's unit.
+
+    `alpha` is the level of this look: `declared_alpha` unless several `looks` at the seeds were declared. `extended`
+    lists seeds added later; `frozen` and `frozen_plan` are hash and content of a tuned study's `frozen.json`.
+    """
 
     study: str
     metric: str
@@ -94,6 +99,11 @@ class Plan:
     factors: tuple[Factor, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    looks: tuple[int, ...] = ()
+    declared_alpha: float = 0.05
+    extended: tuple[Mapping[str, Any], ...] = ()
+    frozen: str = ""
+    frozen_plan: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def arm(self) -> dict[str, Arm]:
@@ -146,7 +156,7 @@ def read_plan(store: Store) -> Plan:
     if raw is None:
         raise ReportError(f"{store.uri}/{store.study}: no study.json there; run the study first")
     try:
-        return make_plan(raw)
+        return make_plan({**raw, "frozen_plan": store.read_json("frozen.json")})
     except (KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{store.path('study.json')}: not in the format of a study ({error!r})") from None
 
@@ -157,7 +167,12 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
     Raises:
         ReportError: If labels are doubled or unknown, or a word is not one of those allowed.
     """
+    looks, alpha = tuple(raw.get("looks") or ()), raw.get("alpha") or 0.05
     plan = Plan(
+        alpha=nominal_level(alpha, looks),
+        declared_alpha=alpha,
+        looks=looks,
+        extended=tuple(raw.get("extended") or ()),
         study=str(raw["study"]),
         metric=raw["metric"],
         direction=raw["direction"],
@@ -172,7 +187,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
     return plan
 
 
-_OPTIONAL = ("question", "plan_hash", "alpha", "phase", "unpaired", "fixed", "provenance")
+_OPTIONAL = ("question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaired", "fixed", "provenance")
 
 
 def _arm(raw: Mapping[str, Any]) -> Arm:

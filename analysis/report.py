@@ -17,6 +17,7 @@ from analysis.checklist import checklist
 from analysis.document import Data, core, metric_scale
 from analysis.escape import csv_text
 from analysis.evidence import Evidence, gather
+from analysis.frozen import frozen_part
 from analysis.importance import importances, tune_samples
 from analysis.learning import MAX_RECORDS, learning_curves
 from analysis.ledger import COLUMNS, Ledger, Record, make_ledger, read_records
@@ -97,6 +98,7 @@ def analyse(plan: Plan, records: list[Record], curves: Iterable[Mapping[str, Any
     data = core(plan, ledger, evidence, metric_scale(plan, ledger))
     data |= to_plain(_parts(plan, ledger, records, evidence, rng))
     data["learning"] = to_plain(learning_curves(plan, ledger, curves))
+    data["frozen"] = to_plain(frozen_part(plan))
     data["checklist"] = to_plain(checklist(plan, data))
     data["provenance"] = to_plain(provenance(plan, ledger))
     return data

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from analysis import (
     figures,
     show_datasets,
+    show_frozen,
     show_protocol,
     show_robustness,
     show_sensitivity,
@@ -60,6 +61,7 @@ def banners(data: Data) -> Iterable[str]:
     same = [a["arm"] for a in data["arms"] if a["n"] > 1 and a["min"] == a["max"]]
     if same:
         yield f"Every seed gave the same value in {listing(same)}: check that the seed reaches the run."
+    yield from show_frozen.banners(data)
 
 
 def claims(data: Data) -> Iterable[Claim]:
@@ -121,8 +123,8 @@ def _ablation(data: Data) -> Section:
 
 
 BUILDERS = (
-    show_protocol.protocol, show_protocol.ledger, _results, _pairwise, show_datasets.section, _ablation,
-    show_sensitivity.section, show_tail.section, show_tail.composition_section, show_tuning.section,
+    show_protocol.protocol, show_frozen.section, show_protocol.ledger, _results, _pairwise, show_datasets.section,
+    _ablation, show_sensitivity.section, show_tail.section, show_tail.composition_section, show_tuning.section,
     show_variance.section, show_robustness.section, show_protocol.referee, show_protocol.origin,
 )  # fmt: skip
 """The sections in the order of a report; an empty one is left out."""

@@ -13,6 +13,7 @@ from analysis.document import Data, scale_of
 from analysis.model import Cell, Figure, Section, Table
 from analysis.sentences import CORRECTION_NAMES
 from analysis.show import table, whole
+from analysis.show_frozen import looks_text
 from analysis.words import MISSING, count, listing
 
 
@@ -33,7 +34,8 @@ def _declared(data: Data) -> Iterable[tuple[str, str]]:
     yield "seeds", f"{count(len(data['seeds']), 'seed')} ({listing(data['seeds'], 12)}), the same in every arm"
     yield "phase", f"{data['phase']}: full budget, no scheduler" if data["phase"] == "confirm" else data["phase"]
     yield "factors", "; ".join(_factor(f) for f in data.get("factors") or [])
-    yield "level", f"α = {data['alpha']:g}, two-sided"
+    yield "level", f"α = {data['alpha']:.4g}, two-sided"
+    yield "looks", looks_text(data)
     margin = (
         f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "none declared: nothing is equivalent"
     )

@@ -1,0 +1,103 @@
+"""The frozen plan in the report, declared looks, and seeds that were added after looking."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from synthetic import demo_plan, document, write_study
+
+from analysis.looks import crossing, nominal_level
+from analysis.plan import make_plan
+
+NOTE = {"from": 5, "to": 10, "at": "2026-01-01T00:00:00+00:00", "declared": False}
+
+
+def frozen_study(folder, **changes):
+    plan = demo_plan(frozen="")
+    content = {
+        "metric": "test_top1",
+        "direction": "max",
+        "chosen_by": "val_top1",
+        "checkpoint_rule": "last epoch",
+        "seeds": plan["seeds"],
+        "tuning_seeds": [1_000_000],
+        "split": {"dataset": ["digits"]},
+        "sesoi": 0.002,
+        "alpha": 0.05,
+        "configs": {arm["arm"]: arm["config"] for arm in plan["arms"]},
+    }
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    arms = [
+        {
+            "arm": arm["arm"], "values": {"lr": 0.01}, "setting": 3, "score": 0.97, "settings": {"complete": 4},
+            "epochs": 50, "epochs_unstopped": 120, "edges": [], "rank_correlation": 0.8, "rank_pairs": 4,
+            "flags": ["lr = 0.01 lies at an end of its range"] if arm["baseline"] else [],
+        }
+        for arm in plan["arms"]
+    ]  # fmt: skip
+    store = write_study(folder, {**plan, "frozen": key})
+    frozen = {
+        "hash": key,
+        "frozen_at": "2026-01-01T00:00:00+00:00",
+        "plan": content,
+        "arms": arms,
+        "rank_correlation": {"rho": 0.9, "settings": 32, "trusted": True},
+    }
+    store.write_json({**frozen, **changes}, "frozen.json")
+    return store, key
+
+
+def test_the_frozen_plan_is_shown_with_winners_and_flags(tmp_path):
+    store, key = frozen_study(tmp_path)
+    data, text = document(store)
+    assert data["frozen"]["hash"] == key
+    assert data["frozen"]["intact"] is True
+    assert f"as {key}, before the first confirm trial began" in text
+    assert "lr 0.01" in text
+    assert "last epoch" in text
+    assert "Tuning of λ=0 none: lr = 0.01 lies at an end of its range." in text
+
+
+def test_a_plan_that_was_changed_after_freezing_is_told(tmp_path):
+    store, _ = frozen_study(tmp_path, hash="0" * 16)
+    data, text = document(store)
+    assert data["frozen"]["intact"] is False
+    assert "The frozen plan is not the one that was confirmed" in text
+
+
+def test_a_study_that_tunes_nothing_has_no_such_section(tmp_path):
+    _, text = document(write_study(tmp_path, demo_plan()))
+    assert "Frozen plan" not in text
+
+
+@pytest.mark.parametrize(("declared", "told"), [(False, True), (True, False)])
+def test_seeds_extended_after_looking_are_labelled_unless_declared(tmp_path, declared, told):
+    plan = demo_plan(extended=[{**NOTE, "declared": declared}])
+    _, text = document(write_study(tmp_path, plan))
+    assert ("Seeds were extended after looking, from 5 to 10" in text) is told
+
+
+def test_declared_looks_share_the_level(tmp_path):
+    data, text = document(write_study(tmp_path, demo_plan(looks=[5, 10])))
+    assert data["alpha"] == pytest.approx(0.0294, abs=5e-5)
+    assert "after 5, 10 seeds, α = 0.05 over all looks (Pocock), so 0.0294 at each" in text
+    assert all(c["p_adjusted"] <= data["alpha"] for c in data["comparisons"] if c["verdict"] in ("better", "worse"))
+    assert make_plan(demo_plan()).alpha == 0.05
+
+
+def test_the_level_of_unequal_looks_equals_simulation():
+    looks, rng = (4, 10, 12), np.random.default_rng(7)
+    sums = np.cumsum(rng.standard_normal((200_000, looks[-1])), axis=1)
+    z = sums[:, np.array(looks) - 1] / np.sqrt(looks)
+    level = nominal_level(0.05, looks)
+    from scipy.stats import norm
+
+    rate = (np.abs(z) > norm.isf(level / 2)).any(axis=1).mean()
+    assert rate == pytest.approx(0.05, abs=0.002)  # four standard errors of the simulation
+    assert crossing(level, looks) == pytest.approx(0.05, abs=1e-8)
+
+
+def test_one_look_costs_nothing():
+    assert nominal_level(0.05, ()) == 0.05
+    assert nominal_level(0.05, (10,)) == 0.05
