@@ -29,7 +29,6 @@ ARMS = {
 }
 NETWORKS = (
     ("efficientnet_b0", 32, 64, 100),
-    ("efficientnet_b0", 32, 256, 100),
     ("small_cnn", 32, 256, 100),
     ("small_cnn", 8, 64, 10),
 )

@@ -142,9 +142,7 @@ def _weigh_euclidean(z: Tensor, y: Tensor, counts: Tensor, tau: float) -> Weighe
     z = _centred(z)
     size = z.square().sum(1)
     sums, tiles = z.new_zeros(len(counts), len(z)), list(_tiles(z))
-    by_row = len(counts) > _FEW_CLASSES and not z.is_cuda
-    hot = None if by_row else _one_hot(y, counts)
-    tile = size
+    hot, tile = _hot_if_few(y, counts), size
     for rows in tiles:
         tile = _distance_tile(z, size, rows)
         if hot is None:
@@ -159,10 +157,11 @@ def _weigh_euclidean(z: Tensor, y: Tensor, counts: Tensor, tau: float) -> Weighe
 def _pull_euclidean(_: Tensor, y: Tensor, counts: Tensor, weights: Tensor, kept: tuple[Tensor, ...]) -> Tensor:
     z, size, *whole = kept
     weights.div_(counts.clamp_min(1)[:, None])
-    by_sample, out = weights.t().contiguous(), torch.empty_like(z)
+    by_sample, out, hot = weights.t().contiguous(), torch.empty_like(z), _hot_if_few(y, counts)
     for rows in _tiles(z):
         # d(i, j) stands in the mean distance of i to j's class and in that of j to i's class
-        pull = weights[y[rows]].add_(by_sample[rows].index_select(1, y))
+        pull, mine = weights[y[rows]], by_sample[rows]
+        pull = pull.add_(mine.index_select(1, y)) if hot is None else pull.addmm_(mine, hot)
         distances = whole[0] if whole else _distance_tile(z, size, rows)
         pull.div_(distances).masked_fill_(distances == 0, 0)  # two samples at one point do not pull
         torch.sub(z[rows] * pull.sum(1, keepdim=True), pull @ z, out=out[rows])
@@ -206,6 +205,11 @@ def _by_class(rows: Tensor, y: Tensor, classes: int) -> Tensor:
 def _one_hot(y: Tensor, counts: Tensor) -> Tensor:
     """(K, B) of 0 and 1."""
     return (torch.arange(len(counts), device=y.device)[:, None] == y).to(counts.dtype)
+
+
+def _hot_if_few(y: Tensor, counts: Tensor) -> Tensor | None:
+    """One-hot labels where a product with them is the quicker way to add or to spread by class."""
+    return _one_hot(y, counts) if len(counts) <= _FEW_CLASSES or y.is_cuda else None
 
 
 def _tiles(z: Tensor) -> Iterator[slice]:
