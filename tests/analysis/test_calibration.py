@@ -1,0 +1,149 @@
+"""Simulated error rates of every path to a verdict, and coverage of every interval (slow)."""
+
+import numpy as np
+import pytest
+
+from analysis.base import ReportError
+from analysis.compare import compare_paired, compare_unpaired
+from analysis.datasets import dataset_average, random_effects
+from analysis.describe import mean_interval, sd_interval
+from analysis.evidence import judge_family
+from analysis.exact import hodges_lehmann, sign_flip
+from analysis.ledger import Record, make_ledger
+from analysis.pairing import pair
+from analysis.plan import Arm, Family, Plan
+from analysis.verdict import BETTER, EQUIVALENT, WORSE
+
+pytestmark = pytest.mark.slow
+TYPE_ONE = (0.035, 0.065)
+REPEATS = 4000
+
+
+def study(values, *, margin=None, unpaired=False, correction="holm"):
+    """A plan and ledger from an array of shape (arms, seeds); arm 0 is the baseline."""
+    arms = tuple(Arm(f"a{i}", {"m": i}, "b", i == 0) for i in range(len(values)))
+    family = Family("b", "primary", correction, "a0", tuple(a.label for a in arms[1:]))
+    n = values.shape[1]
+    plan = Plan("s", "m", "max", tuple(range(n)), arms, (family,), sesoi=margin, unpaired=unpaired)
+    records = [
+        Record(f"{i}-{s}", "confirm", f"a{i}", s, "complete", None, None, {"m": float(v)})
+        for i, row in enumerate(values) for s, v in enumerate(row)
+    ]  # fmt: skip
+    return plan, family, make_ledger(plan, records)
+
+
+def verdicts(values, **options):
+    plan, family, ledger = study(values, **options)
+    return [e.verdict.word for e in judge_family(plan, family, "primary", ledger, np.random.default_rng(0))]
+
+
+def rate(one_study, words, repeats=REPEATS, seed=0, **options):
+    """Share of simulated studies with at least one of the words."""
+    rng = np.random.default_rng(seed)
+    hits = sum(bool(set(words) & set(verdicts(one_study(rng), **options))) for _ in range(repeats))
+    return hits / repeats
+
+
+def null(n, arms=2, common=1.0):
+    """No difference between arms; seeds share a part of their noise."""
+    return lambda rng: rng.normal(0, common, n) + rng.normal(0, 1, (arms, n))
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_paired_verdict(n):
+    assert TYPE_ONE[0] <= rate(null(n), (BETTER, WORSE)) <= TYPE_ONE[1]
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_each_direction_has_half(n):
+    assert 0.015 <= rate(null(n), (BETTER,)) <= 0.035
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_welch_verdict_when_declared_unpaired(n):
+    found = rate(null(n, common=0.0), (BETTER, WORSE), unpaired=True)
+    assert TYPE_ONE[0] <= found <= TYPE_ONE[1]
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_holm_family_of_three_against_independent_nulls(n):
+    """The strictest case for Holm: all three nulls true. The shared baseline makes it somewhat conservative."""
+    found = rate(null(n, arms=4), (BETTER, WORSE))
+    assert TYPE_ONE[0] - 0.005 <= found <= TYPE_ONE[1]
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_equivalence_at_the_edge_of_the_margin(n):
+    """The true difference is exactly the margin, wide against the noise: `equivalent` is wrong 5 % of the time."""
+
+    def edge(rng):
+        return np.vstack([np.zeros(n), 6.0 + rng.normal(0, 1, n)])
+
+    assert TYPE_ONE[0] <= rate(edge, (EQUIVALENT,), margin=6.0) <= TYPE_ONE[1]
+
+
+def test_sign_flip_at_ten_and_never_at_five():
+    rng = np.random.default_rng(1)
+    found = np.mean([sign_flip(rng.normal(0, 1, 10)).p <= 0.05 for _ in range(REPEATS)])
+    assert TYPE_ONE[0] <= found <= TYPE_ONE[1]
+    assert not any(sign_flip(rng.normal(3, 1, 5)).p <= 0.05 for _ in range(500))
+
+
+@pytest.mark.parametrize("n", [5, 10])
+@pytest.mark.parametrize("datasets", [1, 3, 6])
+def test_average_over_datasets(n, datasets):
+    rng = np.random.default_rng(2)
+    spreads = np.linspace(0.5, 2, datasets)
+    found = [dataset_average([rng.normal(0, s, n) for s in spreads]).p <= 0.05 for _ in range(REPEATS)]
+    assert TYPE_ONE[0] <= np.mean(found) <= TYPE_ONE[1]
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_coverage_of_the_intervals(n):
+    rng = np.random.default_rng(3)
+    hits = {"mean": 0, "sd": 0, "difference": 0, "d_z": 0, "welch": 0, "average": 0}
+    for _ in range(REPEATS):
+        a, b = rng.normal(1.0, 1, n), rng.normal(0.2, 1, n)
+        c = compare_paired(pair(dict(enumerate(a)), dict(enumerate(b))))
+        w = compare_unpaired(a, b).ci
+        v = dataset_average([a - b, rng.normal(0.8, 2, n)]).ci
+        hits["mean"] += mean_interval(a).low <= 1 <= mean_interval(a).high
+        hits["sd"] += sd_interval(a).low <= 1 <= sd_interval(a).high
+        hits["difference"] += c.ci.low <= 0.8 <= c.ci.high
+        hits["d_z"] += c.d_z.low <= 0.8 / np.sqrt(2) <= c.d_z.high
+        hits["welch"] += w.low <= 0.8 <= w.high
+        hits["average"] += v.low <= 0.8 <= v.high
+    for name, count in hits.items():
+        assert 0.93 <= count / REPEATS <= 0.97, (name, count / REPEATS)
+
+
+def test_coverage_of_hodges_lehmann_is_what_it_says():
+    rng = np.random.default_rng(4)
+    for n in (5, 6, 10):
+        intervals = [hodges_lehmann(rng.normal(0, 1, n)) for _ in range(REPEATS)]
+        covered = np.mean([i.low <= 0 <= i.high for i in intervals])
+        assert abs(covered - intervals[0].level) < 0.013, (n, covered)
+
+
+def test_coverage_of_pooling_over_datasets():
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(2000):
+        variances = rng.uniform(0.02, 0.1, 6)
+        pooled = random_effects(rng.normal(0.5, 0.3, 6) + rng.normal(0, np.sqrt(variances)), variances)
+        hits += pooled.ci.low <= 0.5 <= pooled.ci.high
+    assert hits / 2000 >= 0.93
+
+
+def test_the_winner_of_many_equal_arms_is_not_called_better_too_often():
+    """Twenty equal arms against one baseline: Holm keeps the family's error, whoever looks best."""
+    found = rate(null(10, arms=21), (BETTER, WORSE), repeats=800)
+    assert found <= TYPE_ONE[1]
+
+
+def test_verdicts_refuse_what_they_must():
+    plan, family, ledger = study(np.random.default_rng(6).normal(0, 1, (2, 2)))
+    (few,) = judge_family(plan, family, "primary", ledger, np.random.default_rng(0))
+    assert few.verdict.reason == "fewer than 3 seeds"
+    with pytest.raises(ReportError, match="two seeds on each side"):
+        compare_unpaired([1.0], [2.0])
