@@ -1,0 +1,200 @@
+"""What each subcommand of `ablate` does; what is heavy is imported where it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ablations.errors import StudyError
+
+if TYPE_CHECKING:
+    from ablations.study import Study
+
+TABLE_OPTIONS = ("arm", "seed", "metric", "baseline", "out", "block", "sesoi")
+"""Of `ablate report --table`; the first five are needed."""
+
+
+def list_studies(given: Namespace) -> int:
+    """Names of the studies that ship, or the factors that may vary."""
+    from ablations.catalog import question, shipped
+
+    if given.spaces:
+        _print_spaces()
+        return 0
+    for name, path in shipped().items():
+        print(f"{name:16s} {question(path)}")
+    return 0
+
+
+def _print_spaces() -> None:
+    from search_spaces import SEARCHABLE, listing
+
+    for line in listing(SEARCHABLE):
+        print(line)
+
+
+def plan(given: Namespace) -> int:
+    """What a study wants, has and lacks; runs nothing."""
+    from ablations.catalog import compare_plans
+    from ablations.planner import make_plan
+    from silhouette.results import Store
+
+    study = _study(given)
+    store = Store(given.results, study.name)
+    compare_plans(store.read_json("study.json"), study.describe(), store.root)
+    plan = make_plan(study, store)
+    print(f"{study.name}: {study.question}\n")
+    for arm in study.arms:
+        print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
+    wanted, left = len(plan.wanted), len(plan.to_run)
+    size = f"{len(study.arms)} arms × {len(study.seeds)} seeds = {wanted} trials wanted"
+    print(f"\n{size}, {wanted - left} present, {left} to run")
+    print(_expectation(given, plan.expected_seconds()))
+    return 0
+
+
+def _expectation(given: Namespace, seconds: float | None) -> str:
+    """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
+    from ablations.planner import slots
+    from ablations.progress import duration
+
+    if seconds is None:
+        return "expected time: unknown, there are no records of similar trials"
+    at_once = slots(given.cpus_per_trial, os.cpu_count() or 1)
+    line = f"expected time: about {duration(seconds / at_once)}, {at_once} at once on this machine"
+    gpus = given.gpus_per_trial or 0.0
+    return line + (f"; {seconds * gpus / 3600:.2g} GPU-hours" if gpus else "")
+
+
+def run(given: Namespace) -> int:
+    """Run what has no record."""
+    import shlex
+
+    from ablations.runner import Options, run_study
+
+    options = Options(
+        results=given.results,
+        cpus=given.cpus_per_trial,
+        gpus=given.gpus_per_trial,
+        address=given.address,
+        mlflow=given.mlflow,
+        checkpoint_seconds=given.checkpoint_seconds,
+        command=shlex.join(["ablate", *given.given]),
+    )
+    return run_study(_study(given), options)
+
+
+def status(given: Namespace) -> int:
+    """Arms × seeds at a glance."""
+    from rich.console import Console
+
+    from ablations.lock import living_driver
+    from ablations.planner import make_plan
+    from ablations.progress import Board, failures, legend
+    from silhouette.results import Store
+
+    study = _study(given)
+    store = Store(given.results, study.name)
+    plan = make_plan(study, store)
+    driver = living_driver(store) or {}
+    running = dict.fromkeys(driver.get("running", ()), "running")
+    board = Board(plan.wanted, {**running, **plan.status}, plan.values(study.metric, store), study.metric)
+    console = Console()
+    console.print(board.table(), board.line(), legend())
+    if driver:
+        print(f"running: process {driver['pid']} on {driver['host']} since {driver['started_at']}")
+    for line in failures(plan.incomplete, plan.status, plan.errors):
+        print(line)
+    return 0
+
+
+def report(given: Namespace) -> int:
+    """Write the report of a study, or of a plain table."""
+    if given.table:
+        return _report_table(given)
+    stray = [f"--{name}" for name in TABLE_OPTIONS if getattr(given, name) is not None]
+    if stray:
+        raise StudyError(f"{stray[0]}: goes with --table, which was not given")
+    if given.study is None:
+        raise StudyError("STUDY: give a study, or --table with a CSV or Parquet file, got neither")
+    from analysis.report import write_report
+
+    print(f"report: {write_report(given.results, _study_name(given.study))}")
+    return 0
+
+
+def _report_table(given: Namespace) -> int:
+    from analysis.external import write_table_report
+
+    missing = [f"--{name}" for name in TABLE_OPTIONS[:5] if getattr(given, name) is None]
+    if missing or given.study is not None:
+        what = f"{', '.join(missing)} as well" if missing else f"no STUDY, got {given.study!r}"
+        raise StudyError(f"--table: needs {what}")
+    options = {name: getattr(given, name) for name in (*TABLE_OPTIONS, "direction", "alpha", "unpaired")}
+    print(f"report: {write_table_report(given.table, **options)}")
+    return 0
+
+
+def data(given: Namespace) -> int:
+    """Fetch and decode a data set, or those of a study, ahead of time."""
+    from rich.progress import Progress
+
+    from ablations.catalog import load_study, shipped
+    from silhouette.datasets import prepare
+
+    wanted: set[tuple[str, int | None]] = {(given.what, None)}
+    if given.what in shipped() or given.what.endswith(".py"):
+        wanted = {(arm.config.dataset, arm.config.image_size) for arm in load_study(given.what).arms}
+    for name, size in sorted(wanted, key=str):
+        with Progress(transient=True) as bar:
+            update = partial(bar.update, bar.add_task(name))
+            folder = prepare(name, partial(_decoded, update), image_size=size)
+        print(f"{name}: ready in {folder}")
+    return 0
+
+
+def _decoded(update: Callable[..., None], done: int, total: int) -> None:
+    update(completed=done, total=total)
+
+
+def sync(given: Namespace) -> int:
+    """Rebuild the MLflow view from the records."""
+    from ablations.mlflow_view import View, tracking_uri
+    from ablations.tracking import sync
+    from silhouette.results import Store
+
+    store = Store(given.results, _study_name(given.study))
+    description = store.read_json("study.json")
+    if description is None:
+        raise StudyError(f"STUDY: must have run; {given.results} holds nothing of it, got {given.study!r}")
+    view = View(tracking_uri(given.results, given.mlflow), store, description)
+    print(f"{store.study}: {sync(view)} trials shown at {view.uri}")
+    return 0
+
+
+def ui(given: Namespace) -> int:
+    """Become the MLflow UI, on 127.0.0.1."""
+    from ablations.mlflow_view import QUIET, tracking_uri
+
+    uri = tracking_uri(given.results, given.mlflow)
+    print(f"MLflow UI of {uri} at http://127.0.0.1:{given.port} (Ctrl-C ends it)", flush=True)
+    os.environ.update(QUIET)
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri]
+    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(given.port)])
+
+
+def _study(given: Namespace) -> Study:
+    from ablations.catalog import change_study, load_study
+
+    extra = {"epochs": given.epochs, "dataset": given.dataset}
+    return change_study(load_study(given.study), given.set, given.seeds, extra)
+
+
+def _study_name(given: str) -> str:
+    from pathlib import Path
+
+    return Path(given).stem if given.endswith(".py") else given
