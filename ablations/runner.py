@@ -162,7 +162,7 @@ def _run_trials(
         mirror = Mirror(view, lambda trial_id: work.spec(messages[trial_id]), progress.note)
         mirror.start()
         try:
-            _tune(list(messages.values()), work, options, Listener(store, work, progress, mirror))
+            run_on_tune(list(messages.values()), work, options, Listener(store, work, progress, mirror))
         finally:
             if not mirror.close(board.counts()):
                 progress.note(f"the MLflow view is not complete; `ablate sync {study.name}` completes it")
@@ -178,8 +178,18 @@ def _common(store: Store, options: Options) -> dict[str, Any]:
     }
 
 
-def _tune(messages: list[str], work: Work, options: Options, listener: Listener) -> None:
-    """One Tune trial per message, first come first served, no early stopping."""
+def run_on_tune(
+    messages: list[str], work: Work, options: Options, listener: Listener, trainable: type | None = None
+) -> None:
+    """One Tune trial per message, first come first served, no early stopping.
+
+    Args:
+        messages: The trials, as `Work.message` writes them.
+        work: What they share.
+        options: How to run.
+        listener: Told of every report.
+        trainable: What runs a trial; `TrialTrainable` by default.
+    """
     import logging
 
     from ray import tune
@@ -190,7 +200,7 @@ def _tune(messages: list[str], work: Work, options: Options, listener: Listener)
     resources = {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(TrialTrainable, work=work), resources),
+            tune.with_resources(tune.with_parameters(trainable or TrialTrainable, work=work), resources),
             param_space={"trial": tune.grid_search(messages)},
             tune_config=tune.TuneConfig(reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id),
             run_config=tune.RunConfig(

@@ -1,0 +1,43 @@
+"""The rival of `throughput.py`: trials on Ray Tune as its documentation shows them, logged by Ray's own callback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def trainable(config: dict[str, Any]) -> None:
+    """A function trainable: one report per epoch."""
+    from ray import tune
+
+    from silhouette.config import make_config
+    from silhouette.training import Training
+
+    number = config["number"]
+    settings = {"dataset": "digits", "epochs": 20, "lambda_sil": 0.2 * (number % 2)}
+    training = Training(make_config(settings), number // 2, threads=1)
+    while not training.done:
+        row = training.step()
+        tune.report({"val_top1": row["val_top1"], "val_loss": row["val_loss"], "train_loss": row["train_loss"]})
+
+
+def main() -> None:
+    """Run as many trials as the command line says."""
+    from ray import tune
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    folder = Path.cwd()
+    logger = MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="rival")
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"cpu": 1}),
+        param_space={"number": tune.grid_search(list(range(int(sys.argv[1]))))},
+        run_config=tune.RunConfig(storage_path=str(folder / "tune"), callbacks=[logger], verbose=0),
+    )
+    results = tuner.fit()
+    if results.errors:
+        raise results.errors[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What the driver costs when trials cost nothing, and how long a large study takes to look at.
+
+    python benchmarks/scale.py
+
+Part one sends no-op trials through Ray Tune, listener and display as `ablate run` does (the MLflow mirror has its own
+thread and is measured in throughput.py): driver CPU and memory per trial, after a warm-up of 1000. Part two writes
+100,000 records and times `ablate plan` and `ablate status` as processes of their own, with their peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ablations.arms import Trial
+from ablations.catalog import load_study
+from ablations.listener import Listener
+from ablations.progress import Board, Progress
+from ablations.runner import Options, run_on_tune
+from ablations.session import ray_session
+from ablations.study import Study
+from ablations.trainable import TrialTrainable
+from ablations.work import Work, make_work
+from silhouette.results import SCHEMA, Store
+
+STUDY = """
+from ablations.study import Study
+STUDY = Study(
+    question="How large may a study be?",
+    factors={"lambda_sil": tuple(i / 1000 for i in range(100)), "batch_size": tuple(range(16, 26))},
+    baseline={"lambda_sil": 0.0, "batch_size": 16},
+    seeds=range(SEEDS),
+)
+"""
+
+
+class NoOp(TrialTrainable):
+    """Ends each trial at its first report."""
+
+    def setup(self, config: dict[str, Any], work: Work) -> None:
+        """Nothing to begin."""
+        self.work, self.message = work, config["trial"]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next one."""
+        self.message = new_config["trial"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """End it."""
+        spec = self.work.spec(self.message)
+        record = {"status": "complete", "test_top1": 0.5, "epochs_reached": 0}
+        return {"done": True, "report": json.dumps({"trial_id": spec["trial_id"], "rows": [], "record": record})}
+
+    def cleanup(self) -> None:
+        """Nothing to keep."""
+
+
+class Meter:
+    """A mirror that only counts: notes the driver's CPU time and memory at the warm-up's end and at the last trial."""
+
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up, self.ended = warm_up, 0
+        self.begin = self.last = (0.0, 0.0, 0)
+
+    def report(self, report: dict[str, Any]) -> None:
+        """Called where `ablate run` feeds its mirror."""
+        if "record" not in report:
+            return
+        self.ended += 1
+        self.last = (time.perf_counter(), time.process_time(), _resident())
+        if self.ended == self.warm_up:
+            self.begin = self.last
+
+    def per_trial(self) -> tuple[float, float, float]:
+        """Wall ms, CPU ms and kB per trial."""
+        wall, cpu, memory = (after - before for before, after in zip(self.begin, self.last, strict=True))
+        count = self.ended - self.warm_up
+        return 1000 * wall / count, 1000 * cpu / count, memory / 1000 / count
+
+
+def _resident() -> int:
+    """Resident memory of this process in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def driver(trials: int) -> None:
+    """Part one."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = _study(folder, seeds=-(-trials // 1000))
+        wanted: list[Trial] = list(study.trials())[:trials]
+        store, meter = Store(folder, study.name), Meter(warm_up=min(1000, trials // 2))
+        common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0}
+        work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
+        with ray_session(None), Progress(Board(wanted, {}, {}, study.metric)) as progress:
+            messages = [work.message(trial) for trial in wanted]
+            run_on_tune(messages, work, Options(gpus=0), Listener(store, work, progress, meter), NoOp)  # type: ignore[arg-type]
+        wall, cpu, kilobytes = meter.per_trial()
+    print(f"{trials} no-op trials: {wall:.1f} ms a trial, of which {cpu:.1f} ms driver CPU; {kilobytes:.1f} kB a trial")
+
+
+def records(count: int) -> None:
+    """Part two."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = _study(folder, seeds=count // 1000)
+        trials = list(study.trials())[: count - 100]
+        row = {"study": study.name, "phase": "confirm", "status": "complete", "seconds": 2.0, "test_top1": 0.5}
+        row |= {"curve": [{"epoch": e, "val_top1": 0.5} for e in range(1, 6)], "epochs_reached": 30}
+        config = {arm.label: json.dumps(arm.config.model_dump(mode="json")) for arm in study.arms}
+        rows = [
+            {**row, "trial_id": t.trial_id, "arm": t.arm.label, "seed": t.seed, "config": config[t.arm.label]}
+            for t in trials
+        ]
+        Path(folder, "results", study.name).mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), Path(folder, "results", study.name, "records.parquet"))
+        for command in ("plan", "status"):
+            took, peak = _time(folder, command)
+            print(f"{count} trials, {count - 100} recorded: ablate {command} {took:.1f} s, {peak / 1e6:.0f} MB")
+
+
+def _time(folder: str, command: str) -> tuple[float, float]:
+    """Seconds and peak memory in bytes of an `ablate` command."""
+    start = time.perf_counter()
+    line = [sys.executable, "-m", "ablations.cli", command, "large.py"]
+    root = str(Path(__file__).parents[1])
+    subprocess.run(line, cwd=folder, env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start, 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+def _study(folder: str, seeds: int) -> Study:
+    path = Path(folder, "large.py")
+    path.write_text(STUDY.replace("SEEDS", str(seeds)))
+    return load_study(str(path))
+
+
+def main() -> None:
+    """Run both parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=10_000, help="no-op trials")
+    parser.add_argument("--records", type=int, default=100_000, help="records")
+    given = parser.parse_args()
+    records(given.records)
+    driver(given.trials)
+
+
+if __name__ == "__main__":
+    main()
