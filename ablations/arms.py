@@ -25,6 +25,7 @@ class Arm:
         config: The whole config of its trials.
         block: Label of the block whose arms are compared with each other.
         baseline: Whether the others of the block are compared with this one.
+        method: What the arm does, the same words in every block, where treatments are named; else empty.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Arm:
     config: TrialConfig
     block: str
     baseline: bool
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,9 @@ class Expansion:
             config=config,
             block=describe(config, blocks) if blocks else NO_BLOCK,
             baseline=self._is_baseline(name, config, inert),
+            method=" ".join((name, describe(config, tuple(f for f in fields if f not in self.blocks)))).strip()
+            if name
+            else "",
         )
 
     def _is_baseline(self, name: str, config: TrialConfig, inert: frozenset[str]) -> bool:

@@ -40,11 +40,14 @@ def _print_spaces() -> None:
 def plan(given: Namespace) -> int:
     """What a study wants, has and lacks; runs nothing."""
     from ablations.catalog import compare_plans
+    from ablations.freeze import thaw
+    from ablations.overview import tune_line
     from ablations.planner import make_plan
     from silhouette.results import Store
 
     study = _study(given)
     store = Store(given.results, study.name)
+    study = thaw(study, store)
     compare_plans(store.read_json("study.json"), study.describe(), store.root)
     plan = make_plan(study, store)
     print(f"{study.name}: {study.question}\n")
@@ -52,7 +55,8 @@ def plan(given: Namespace) -> int:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
     wanted, left = len(plan.wanted), len(plan.to_run)
     size = f"{len(study.arms)} arms × {len(study.seeds)} seeds = {wanted} trials wanted"
-    print(f"\n{size}, {wanted - left} present, {left} to run")
+    print("", *filter(None, [tune_line(study, store)]), sep="\n")
+    print(f"{size}, {wanted - left} present, {left} to run")
     print(_expectation(given, plan.expected_seconds()))
     return 0
 
@@ -92,18 +96,25 @@ def status(given: Namespace) -> int:
     """Arms × seeds at a glance."""
     from rich.console import Console
 
+    from ablations.freeze import thaw
     from ablations.lock import living_driver
+    from ablations.overview import make_board, settings_of, tune_line
     from ablations.planner import make_plan
     from ablations.progress import Board, failures, legend
     from silhouette.results import Store
 
     study = _study(given)
     store = Store(given.results, study.name)
+    study = thaw(study, store)
     plan = make_plan(study, store)
     driver = living_driver(store) or {}
     running = dict.fromkeys(driver.get("running", ()), "running")
     board = Board(plan.wanted, {**running, **plan.status}, plan.values(study.metric, store), study.metric)
     console = Console()
+    if study.tuning is not None:
+        searched = make_board(study, settings_of(study, store))
+        searched.status |= {place: "running" for place in running if place not in searched.status}
+        console.print(tune_line(study, store), searched.table(), searched.line(), "")
     console.print(board.table(), board.line(), legend())
     if driver:
         print(f"running: process {driver['pid']} on {driver['host']} since {driver['started_at']}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ablations import freeze
 from ablations.conductor import Conductor, make_conductor
 from ablations.mlflow_view import View, tracking_uri
+from ablations.overview import make_board
 from ablations.progress import Progress, complain, say
 from ablations.session import gpus_of_a_trial, ray_session
 from ablations.settings import OPEN
@@ -77,9 +78,9 @@ def _search(
     watch: Callable[[Callable[[], list[str]]], None],
 ) -> None:
     from ablations.runner import WORKER_DEATHS
-    from ablations.tune_phase import SettingListener, make_board, run_search
+    from ablations.tune_phase import SettingListener, run_search
 
-    board = make_board(study, conductor)
+    board = make_board(study, {arm: search.settings.values() for arm, search in conductor.searches.items()})
     watch(board.running)
     specs: dict[str, Any] = {}
     with ray_session(options.address), Progress(board) as progress:

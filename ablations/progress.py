@@ -34,12 +34,18 @@ class Board:
         status: Status by trial_id; what is not there is missing.
         values: Metric by trial_id of complete trials.
         metric: Name of the metric shown.
+        unit: What stands side by side in a row.
     """
 
     def __init__(
-        self, trials: Sequence[Trial], status: Mapping[str, str], values: Mapping[str, float], metric: str
+        self,
+        trials: Sequence[Trial],
+        status: Mapping[str, str],
+        values: Mapping[str, float],
+        metric: str,
+        unit: str = "seeds",
     ) -> None:
-        self.trials, self.metric = trials, metric
+        self.trials, self.metric, self.unit = trials, metric, unit
         self.status, self.values = dict(status), dict(values)
         self.ended = 0
         self.start = time.monotonic()
@@ -99,7 +105,7 @@ class Board:
         """One row per arm, one mark per seed."""
         table = Table(box=None, pad_edge=False)
         table.add_column("arm")
-        table.add_column("seeds")
+        table.add_column(self.unit)
         table.add_column(f"mean {self.metric}", justify="right")
         marks: dict[str, Text] = {}
         for trial in self.trials:

@@ -298,6 +298,7 @@ def _describe_arm(arm: Arm, tuned: bool) -> dict[str, Any]:
         "settings": arm.settings,
         "block": arm.block,
         "baseline": arm.baseline,
+        **({"method": arm.method} if arm.method else {}),
         **({"config": {}, "start": config} if tuned else {"config": config}),
     }
 

@@ -13,11 +13,10 @@ from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from ablations.arms import Trial
 from ablations.conductor import Conductor
 from ablations.listener import cause_of
-from ablations.progress import Board, Progress
-from ablations.study import Study
+from ablations.overview import slot
+from ablations.progress import Progress
 from ablations.tracking import Mirror
 from ablations.trainable import failed_record
 from ablations.tune_trainable import SettingTrainable, write_records
@@ -138,27 +137,6 @@ class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
             return {}
         setting = self.conductor.searches[report["arm"]].settings[report["number"]]
         return {"record": {"status": report["status"], self.conductor.work.metric: setting.last}}
-
-
-def slot(arm: str, number: int) -> str:
-    """Where the display shows a setting."""
-    return f"{arm} #{number}"
-
-
-def make_board(study: Study, conductor: Conductor) -> Board:
-    """Arms × settings, as far as they have come."""
-    assert study.tuning is not None  # a conductor was made from it
-    status, values = {}, {}
-    for arm, search in conductor.searches.items():
-        for setting in search.settings.values():
-            if setting.status != "running":
-                status[slot(arm, setting.number)] = setting.status
-            if setting.status == "complete" and setting.last is not None:
-                values[slot(arm, setting.number)] = setting.last
-    places = [
-        Trial(slot(arm.label, n), arm, n, "tune") for n in range(study.tuning.settings) for arm in study.start_arms
-    ]
-    return Board(places, status, values, conductor.work.metric)
 
 
 def run_search(

@@ -12,6 +12,7 @@ from scipy import optimize, special, stats
 from analysis.base import Interval, as_floats
 from analysis.describe import is_constant, mean, sd
 from analysis.exact import signed_ranks
+from analysis.noncentral import noncentral_t_cdf
 
 
 def hedges_factor(df: int) -> float:
@@ -47,8 +48,8 @@ def _noncentral_bounds(t: float, df: int, level: float) -> tuple[float, float]:
     """Noncentralities under which the observed t is as far out as the level allows."""
     tail = (1 - level) / 2
     return (
-        _solve_noncentrality(lambda nc: float(special.nctdtr(df, nc, t)) - (1 - tail), t),
-        _solve_noncentrality(lambda nc: float(special.nctdtr(df, nc, t)) - tail, t),
+        _solve_noncentrality(lambda nc: noncentral_t_cdf(t, df, nc) - (1 - tail), t),
+        _solve_noncentrality(lambda nc: noncentral_t_cdf(t, df, nc) - tail, t),
     )
 
 

@@ -73,12 +73,17 @@ def _signed_sums(d: Floats) -> Floats:
 
 def _sampled_flip_p(d: Floats, rng: np.random.Generator, draws: int) -> float:
     observed = abs(math.fsum(d)) - _TIE * np.abs(d).sum()
-    hits = 0
+    total, hits = math.fsum(d), 0
     for start in range(0, draws, 1000):
-        count = min(1000, draws - start)
-        signs = rng.integers(0, 2, size=(count, d.size), dtype=np.int8) * np.int8(2) - np.int8(1)
-        hits += int((np.abs(signs @ d) >= observed).sum())
+        flipped = random_bits(rng, min(1000, draws - start), d.size)
+        hits += int((np.abs(total - 2 * (flipped @ d)) >= observed).sum())
     return (hits + 1) / (draws + 1)
+
+
+def random_bits(rng: np.random.Generator, rows: int, columns: int) -> Floats:
+    """Fair random 0s and 1s, shape (rows, columns)."""
+    raw = np.frombuffer(rng.bytes(rows * -(-columns // 8)), dtype=np.uint8).reshape(rows, -1)
+    return np.unpackbits(raw, axis=1, count=columns).astype(np.float64)
 
 
 def signed_ranks(differences: ArrayLike) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.base import Floats, as_floats
+from analysis.exact import random_bits
 
 MAX_EXACT_MAX_T = 16  # 2^15 flips of every comparison at once
 
@@ -81,7 +82,7 @@ def max_t_sign_flip(differences: Floats, *, rng: np.random.Generator | None = No
         return np.asarray(hits / 2 ** (n - 1))
     if rng is None:
         raise ValueError(f"rng: needed for more than {MAX_EXACT_MAX_T} seeds, got {n}")
-    signs = rng.integers(0, 2, size=(draws, n), dtype=np.int8) * np.int8(2) - np.int8(1)
+    signs = 1 - 2 * random_bits(rng, draws, n)
     return np.asarray((1 + _count_exceeding(signs, differences, observed)) / (draws + 1))
 
 

@@ -25,6 +25,7 @@ class Arm:
         block: The condition (dataset, imbalance) inside which it is compared.
         baseline: Whether the others of its block are compared with it.
         config: The full configuration, or empty when it is not known (a plain table).
+        method: What it does, in the study's own words; empty where its settings say it.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Arm:
     block: str
     baseline: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ class Plan:
     def method(self, label: str) -> str:
         """Name of what an arm does, the same in every block: its settings without those of the block."""
         arm = self.arm[label]
+        if arm.method:
+            return arm.method
         kept = {k: v for k, v in arm.settings.items() if k not in self.block_fields}
         if not kept:
             return label
@@ -191,7 +195,8 @@ _OPTIONAL = ("question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaire
 
 
 def _arm(raw: Mapping[str, Any]) -> Arm:
-    return Arm(raw["arm"], raw["settings"], raw["block"], bool(raw.get("baseline")), raw.get("config") or {})
+    own = (raw.get("config") or {}, raw.get("method") or "")
+    return Arm(raw["arm"], raw["settings"], raw["block"], bool(raw.get("baseline")), *own)
 
 
 def _family(raw: Mapping[str, Any]) -> Family:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from scipy import optimize, special, stats
+from scipy import optimize, stats
+
+from analysis.noncentral import noncentral_t_cdf
 
 MAX_SEEDS = 100_000
 
@@ -19,8 +21,7 @@ def power(d_z: float, n: int, alpha: float = 0.05) -> float:
     df = n - 1
     cut = float(stats.t.isf(alpha / 2, df))
     shift = abs(d_z) * math.sqrt(n)
-    wrong_side = float(special.nctdtr(df, shift, -cut))
-    return 1 - float(special.nctdtr(df, shift, cut)) + (0.0 if math.isnan(wrong_side) else wrong_side)
+    return 1 - noncentral_t_cdf(cut, df, shift) + noncentral_t_cdf(-cut, df, shift)
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from scipy import stats
 
 from analysis.anova import Effect, anova_shares
 from analysis.base import SCOPE_SEEDS, Floats, Interval
-from analysis.describe import describe, is_constant, mean, mean_interval
+from analysis.describe import describe, mean, mean_interval
 from analysis.families import holm
 from analysis.ledger import Ledger
 from analysis.plan import Arm, Factor, Plan
@@ -227,9 +227,18 @@ def _level(
 
 def paired_p(differences: Floats) -> float:
     """Two-sided paired-t p; 1 where the differences have no spread or are fewer than three."""
-    if differences.size < 3 or is_constant(differences):
-        return 1.0
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    return float(paired_ps(differences[:, None])[0])
+
+
+def paired_ps(differences: Floats) -> Floats:
+    """Two-sided paired-t p of each column; 1 where it has no spread or there are fewer than three rows."""
+    n = differences.shape[0]
+    if n < 3:
+        return np.ones(differences.shape[1])
+    spread = differences.std(axis=0, ddof=1)
+    flat = np.ptp(differences, axis=0) <= 1e-12 * np.maximum(np.abs(differences).max(axis=0), 1e-300)
+    t = differences.mean(axis=0) * math.sqrt(n) / np.where(flat, 1.0, spread)
+    return np.where(flat, 1.0, 2 * stats.t.sf(np.abs(t), n - 1))
 
 
 def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bool]:
@@ -245,14 +254,13 @@ def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bo
         alpha: Family-wise level.
     """
     k = matrix.shape[1]
-    pairs = list(itertools.combinations(range(k), 2))
-    gaps = [better * (matrix[:, i] - matrix[:, j]) for i, j in pairs]
-    adjusted = holm([paired_p(g) for g in gaps]) if pairs else np.empty(0)
-    kept = [True] * k
-    for (i, j), gap, p in zip(pairs, gaps, adjusted, strict=True):
-        if p <= alpha:
-            kept[j if gap.mean() > 0 else i] = False
-    return kept
+    first, second = np.triu_indices(k, 1)
+    if not first.size:
+        return [True] * k
+    gaps = better * (matrix[:, first] - matrix[:, second])
+    apart = holm(paired_ps(gaps)) <= alpha
+    worse = np.where(gaps.mean(axis=0) > 0, second, first)[apart] if gaps.shape[0] else []
+    return [i not in set(worse) for i in range(k)]
 
 
 def _insensitive(plan: Plan, matrix: Floats, values: Sequence[Any], default: Any) -> list[bool] | None:

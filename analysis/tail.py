@@ -117,24 +117,40 @@ def tail_comparisons(plan: Plan, ledger: Ledger) -> tuple[TailComparison, ...]:
     """Every comparison by class and shot group, where the records hold class counts and classes are uneven."""
     if plan.phase != "confirm":
         return ()
+    sides = {arm: _side(used) for arm, used in ledger.used.items()}
     found = [
-        _tail(family, treatment, ledger.used.get(treatment, {}), ledger.used.get(family.baseline, {}))
+        _tail(family, treatment, sides.get(treatment), sides.get(family.baseline))
         for family in plan.families
         for treatment in family.treatments
     ]
     return tuple(f for f in found if f is not None)
 
 
-def _tail(
-    family: Family, treatment: str, ours: Mapping[int, Record], base: Mapping[int, Record]
-) -> TailComparison | None:
-    seeds = sorted(s for s in ours.keys() & base.keys() if _has_classes(ours[s]) and _has_classes(base[s]))
-    if len(seeds) < 2 or ours.keys() != base.keys():
+@dataclass(frozen=True)
+class _Side:
+    """One arm by class: its seeds, mean training counts, accuracies (seeds, classes)."""
+
+    seeds: tuple[int, ...]
+    counts: Floats
+    accuracy: Floats
+    balanced: bool
+
+
+def _side(used: Mapping[int, Record]) -> _Side | None:
+    """An arm's per-class results; None unless every seed has them, with the same classes."""
+    records = [used[s] for s in sorted(used)]
+    if len(records) < 2 or not all(_has_classes(r) for r in records):
         return None
-    counts = _mean_counts([base[s] for s in seeds])
-    a, b = (_accuracies([side[s] for s in seeds]) for side in (ours, base))
-    if counts is None or a is None or b is None or counts.size != a.shape[1] or a.shape != b.shape:
+    counts, accuracy = _mean_counts(records), _accuracies(records)
+    if counts is None or accuracy is None or counts.size != accuracy.shape[1]:
         return None
+    return _Side(tuple(sorted(used)), counts, accuracy, _balanced(records[0]))
+
+
+def _tail(family: Family, treatment: str, ours: _Side | None, base: _Side | None) -> TailComparison | None:
+    if ours is None or base is None or ours.seeds != base.seeds or ours.accuracy.shape != base.accuracy.shape:
+        return None
+    a, b, counts = ours.accuracy, base.accuracy, base.counts
     names = np.array([shot_group(c) for c in counts])
     present = [g for g in GROUPS if (names == g).any()]
     groups = [(g, a[:, names == g], b[:, names == g], float(counts[names == g].mean())) for g in present]
@@ -152,12 +168,13 @@ def _tail(
         ),
         classes=_gaps(_by_class(a, b, counts), "bh"),
         empty=tuple(g for g in GROUPS if g not in present),
-        test_balanced=_balanced(base[seeds[0]]),
+        test_balanced=base.balanced,
     )
 
 
 def _has_classes(record: Record) -> bool:
-    return bool(record.classes.get("class_train")) and class_accuracy(record) is not None
+    correct, total = record.classes.get("class_correct"), record.classes.get("class_total")
+    return bool(record.classes.get("class_train") and correct and total) and len(correct or ()) == len(total or ())
 
 
 def _mean_counts(records: Sequence[Record]) -> Floats | None:

@@ -104,6 +104,12 @@ def test_study_json_carries_the_confirmed_configs_and_the_hash(store):
     assert store.read_json("study.json") == json.loads(json.dumps(described))
 
 
+def test_an_arm_is_named_by_its_treatment_in_every_block():
+    described = study(factors={"imbalance": ("none", "long_tail")}, blocks=("imbalance",),
+                      fixed={"epochs": EPOCHS, "imbalance_factor": 20}).describe()  # fmt: skip
+    assert [arm["method"] for arm in described["arms"]] == ["CE", "CE", "CE+Sil", "CE+Sil"]
+
+
 def test_a_changed_frozen_plan_is_refused(store):
     frozen = freeze.freeze(study(), finished(study()), store)
     store.write_json({**frozen, "plan": {**frozen["plan"], "sesoi": 0.5}}, "frozen.json")
