@@ -7,7 +7,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -96,13 +96,12 @@ def _pace(rows: Iterable[tuple[Any, float | None, int | None]]) -> dict[Any, flo
 
 def _pace_of_others(study: Study, store: Store) -> dict[str, float]:
     """The pace that other studies in the same results folder had with similar settings, by arm of this one."""
+    kind_of = lru_cache(None)(lambda text: _kind(json.loads(text or "{}")))  # many trials share a config
     rows = []
     for name in store.siblings():
         table = Store(store.results, name).load(("config", "seconds", "epochs_reached"))
-        for row in table.to_pylist():
-            if not row["config"]:
-                continue
-            rows.append((_kind(json.loads(row["config"])), row["seconds"], row["epochs_reached"]))
+        columns = [table[column].to_pylist() for column in table.column_names]
+        rows += [(kind_of(text), seconds, epochs) for text, seconds, epochs in zip(*columns, strict=True)]
     pace = _pace(rows)
     kinds = {arm.label: _kind(arm.config.model_dump()) for arm in study.arms}
     return {label: pace[kind] for label, kind in kinds.items() if kind in pace}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -319,6 +320,11 @@ def trial_id(config: TrialConfig, seed: int, phase: Phase) -> str:
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         raise ConfigError(f"seed: must be an integer from 0 to {MAX_SEED}, got {seed!r}")
-    settings = config.model_dump(mode="json", exclude_defaults=True)
-    what = {"version": CONFIG_VERSION, "config": settings, "seed": seed, "phase": phase}
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{_settings(config)} {seed} {phase}".encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=65_536)
+def _settings(config: TrialConfig) -> str:
+    """The part of an identity that all seeds of an arm share."""
+    what = {"version": CONFIG_VERSION, **config.model_dump(mode="json", exclude_defaults=True)}
+    return json.dumps(what, sort_keys=True)
