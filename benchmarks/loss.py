@@ -2,8 +2,9 @@
 
     python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
 
-All forms of a size take turns in one process, so that a busy machine slows all of them; times are medians, and the
-ratios are what counts. Peak memory is what a form held above what was held before, in a process of its own.
+All forms of a size take turns in one process, so that a busy machine slows all of them; times and ratios are medians
+over the turns, and the ratios are what counts. Peak memory is what a form held above what was held before, in a
+process of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from timing import interleave, table
+from timing import interleave, ratio, table
 from torch import Tensor
 
 from silhouette import SoftSilhouetteLoss, process
@@ -122,18 +123,17 @@ def forms_of(size: tuple[int, int, int]) -> list[str]:
 def measure(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[str]]:
     """Rows of the table for one size."""
     runs = {form: build(form, size, args.device) for form in forms_of(size)}
-    times = {form: statistics.median(t) for form, t in interleave(runs, args.repeats, args.device).items()}
+    times = interleave(runs, args.repeats, args.device)
     rows = []
-    for form, seconds in times.items():
+    for form in times:
         pairs = form in ("SupConLoss", "naive", "euclidean", "pair products")
-        bare = times.get("pair products" if pairs else "class products", 0)
         rows.append(
             [
                 "×".join(map(str, size)),
                 form,
-                f"{seconds * 1e3:.2f}",
-                f"{seconds / times['SupConLoss']:.3f}" if "SupConLoss" in times else "-",
-                f"{seconds / bare:.1f}" if bare else "-",
+                f"{statistics.median(times[form]) * 1e3:.2f}",
+                f"{ratio(times, form, 'SupConLoss'):.3f}" if "SupConLoss" in times else "-",
+                f"{ratio(times, form, 'pair products' if pairs else 'class products'):.1f}",
                 f"{peak(form, size, args.device):.0f}",
             ]
         )

@@ -4,7 +4,8 @@
 
 The paper claims "substantially lower computational overhead" for the silhouette than for contrastive terms. A step is
 forward, loss, backward and optimiser on a random batch that is already augmented; SupCon2 needs two views of each
-image, so its network sees twice as many. The arms take turns in one process; times are medians.
+image, so its network sees twice as many. The arms take turns in one process; times and ratios
+are medians over the turns.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from timing import interleave, table
+from timing import interleave, ratio, table
 
 from silhouette.config import TrialConfig
 from silhouette.encoders import build
@@ -70,13 +71,12 @@ def main() -> None:
         }
         times = interleave(runs, args.repeats, args.device)
         for name, seconds in times.items():
-            ratios = [mine / ce for mine, ce in zip(seconds, times["CE"], strict=True)]
             rows.append(
                 [
                     f"{encoder} {side} px, B = {batch}",
                     name,
                     f"{statistics.median(seconds) * 1e3:.1f}",
-                    f"{statistics.median(ratios):.3f}",
+                    f"{ratio(times, name, 'CE'):.3f}",
                 ]
             )
     print(table(["network", "objective", "ms per step", "of CE"], rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,6 +21,11 @@ def interleave(runs: Mapping[str, Callable[[], None]], repeats: int, device: str
             if turn:
                 times[name].append(time.perf_counter() - started)
     return times
+
+
+def ratio(times: Mapping[str, Sequence[float]], name: str, to: str) -> float:
+    """Median over the turns of one run's time over another's in the same turn."""
+    return statistics.median(mine / other for mine, other in zip(times[name], times[to], strict=True))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

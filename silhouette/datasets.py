@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from silhouette import sources
 from silhouette.cache import Arrays, Progress, Source, cache_folder, in_memory, open_entry
-from silhouette.catalog import FOLDER, check_dataset, dataset_entry
+from silhouette.catalog import FOLDER, check_dataset
 from silhouette.config import ConfigError, TrialConfig, make_config
 from silhouette.imbalance import keep_counts, noisy_labels, subsample
 from silhouette.streams import numpy_stream
@@ -114,10 +114,3 @@ def _cut(indices: Indices, labels: Indices, fraction: float, seed: int, purpose:
     chosen = np.sort(np.concatenate([group[:size] for group, size in zip(groups, sizes, strict=True)]))
     return np.setdiff1d(indices, chosen, assume_unique=True), chosen
 
-
-def describe(name: str) -> str:
-    """One line about a dataset for people."""
-    entry = dataset_entry(check_dataset(name))
-    split = "official test split" if entry.official_test else "test split drawn by seed"
-    classes = f"{entry.classes} classes, " if entry.classes else ""
-    return f"{name}: {classes}{entry.size} px, {split}" + (", in the paper" if entry.paper else "")

@@ -44,8 +44,8 @@ def test_small_images_get_the_small_stem():
 
 
 def test_an_encoder_that_cannot_take_the_images_is_one_line():
-    with pytest.raises(ValueError, match=r"encoder: vgg11 cannot take images of 1 × 8 × 8 \("):
-        network("vgg11", (1, 8, 8))
+    with pytest.raises(ValueError, match=r"encoder: vit_b_32 cannot take images of 1 × 8 × 8 \("):
+        network("vit_b_32", (1, 8, 8))
 
 
 def test_the_list_is_torchvisions():

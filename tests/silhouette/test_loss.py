@@ -198,6 +198,12 @@ def test_half_precision_is_computed_in_float32(dtype):
     assert half.grad.dtype == dtype
 
 
+def test_finite_values_whose_sum_overflows_are_no_error():
+    z, labels = batch(dtype=torch.float32)
+    big = z.half().sign() * 60000
+    assert soft_silhouette(big, labels).isfinite().all()
+
+
 def test_better_clusters_score_better():
     z, labels = batch(60, 8)
     apart = torch.nn.functional.one_hot(labels, 8) * 5 + 0.1 * torch.randn(60, 8)
