@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from timing import interleave, ratio, table
+from timing import arguments, interleave, ratio, table
 from torch import Tensor
 
 from silhouette import SoftSilhouetteLoss, process
@@ -142,12 +142,7 @@ def measure(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[s
 
 def main() -> None:
     """Measure all sizes and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    args = arguments(__doc__)
     started = time.perf_counter()
     rows = [row for size in SIZES for row in measure(size, args)]
     head = ["B×D×K", "form", "ms", "of SupConLoss", "of bare products", "peak MB"]

@@ -10,12 +10,11 @@ are medians over the turns.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Callable
 
 import torch
-from timing import interleave, ratio, table
+from timing import arguments, interleave, ratio, table
 
 from silhouette.config import TrialConfig
 from silhouette.encoders import build
@@ -58,12 +57,7 @@ def build_step(
 
 def main() -> None:
     """Measure all networks and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    args = arguments(__doc__)
     rows = []
     for encoder, side, batch, classes in NETWORKS:
         runs = {

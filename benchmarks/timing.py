@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """The options of a benchmark; sets the number of threads."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    return args
 
 
 def interleave(runs: Mapping[str, Callable[[], None]], repeats: int, device: str = "cpu") -> dict[str, list[float]]:

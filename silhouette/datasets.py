@@ -113,4 +113,3 @@ def _cut(indices: Indices, labels: Indices, fraction: float, seed: int, purpose:
     sizes = [min(max(round(fraction * len(group)), 1), len(group) - 1) for group in groups]
     chosen = np.sort(np.concatenate([group[:size] for group, size in zip(groups, sizes, strict=True)]))
     return np.setdiff1d(indices, chosen, assume_unique=True), chosen
-

@@ -121,7 +121,7 @@ def _torchvision(name: str, pretrained: bool, in_shape: tuple[int, int, int]) ->
         features = _take_off_last_layer(model)
         with torch.no_grad():
             model.eval()(torch.zeros(1, *in_shape))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, AssertionError) as error:  # torchvision asserts sizes
         shape = " × ".join(map(str, in_shape))
         raise ValueError(f"encoder: {name} cannot take images of {shape} ({error})") from None
     return model.train(), features
