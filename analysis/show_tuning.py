@@ -39,8 +39,9 @@ def section(data: Data) -> Section:
 def _budget_text(found: Sequence[Data]) -> list[str]:
     configs = {t["started"] for t in found}
     epochs = {t["epochs"] for t in found}
-    if len(configs) == 1 and max(epochs) <= 1.1 * min(epochs):
-        return [f"Every arm was tuned with the same budget ({next(iter(configs))} configurations)."]
+    if len(configs) == 1 and (max(epochs) <= 1.1 * min(epochs) or any(t["stopped"] for t in found)):
+        spent = f", of which early stopping used {min(epochs)} to {max(epochs)} epochs" if len(epochs) > 1 else ""
+        return [f"Every arm was tuned with the same budget ({next(iter(configs))} configurations{spent})."]
     parts = [f"{t['arm']}: {t['started']} configurations, {t['epochs']} epochs" for t in found]
     return [f"Tuning budgets differ between arms, so the comparison favours the larger one ({listing(parts)})."]
 
