@@ -55,7 +55,9 @@ def peak_memory(device: torch.device) -> int | None:
 
 def default_threads() -> int:
     """OMP_NUM_THREADS, else the CPUs that this process may use."""
-    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    usable = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return int(os.environ.get("OMP_NUM_THREADS") or usable)
 
 
 def default_device() -> str:
