@@ -62,7 +62,7 @@ class Conductor:
         """Take a worker's report, and mark in it how the setting has ended, if it has; whether it may go on."""
         arm, number = report["arm"], report["number"]
         means = {int(epoch): value for epoch, value in report["means"].items()}
-        go_on = self.searches[arm].observe(number, means)
+        go_on = self.searches[arm].observe(number, means) or (arm, number) in self.until
         if report["status"] == "running" and not go_on and report["records"]:
             write_records(self.store, report["records"])
             report["status"] = "stopped"
