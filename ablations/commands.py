@@ -41,7 +41,7 @@ def plan(given: Namespace) -> int:
     """What a study wants, has and lacks; runs nothing."""
     from ablations.catalog import compare_plans
     from ablations.freeze import thaw
-    from ablations.overview import tune_line
+    from ablations.overview import tune_line, tune_seconds
     from ablations.planner import make_plan
     from silhouette.results import Store
 
@@ -57,7 +57,8 @@ def plan(given: Namespace) -> int:
     size = f"{len(study.arms)} arms × {len(study.seeds)} seeds = {wanted} trials wanted"
     print("", *filter(None, [tune_line(study, store)]), sep="\n")
     print(f"{size}, {wanted - left} present, {left} to run")
-    print(_expectation(given, plan.expected_seconds()))
+    seconds = plan.expected_seconds()
+    print(_expectation(given, None if seconds is None else seconds + tune_seconds(study, store, plan.pace)))
     return 0
 
 

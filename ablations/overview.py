@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 
 from ablations.arms import Trial
@@ -32,6 +33,22 @@ def tune_line(study: Study, store: Store) -> str:
     present = sum(s.status != "failed" for found in settings_of(study, store).values() for s in found)
     size = f"{arms} arms × {wanted} settings × {len(study.tuning.seeds)} seeds"
     return f"tune phase: {size}, {present} settings present, {arms * wanted - present} to run"
+
+
+def tune_seconds(study: Study, store: Store, pace: Mapping[str, float]) -> float:
+    """Computing time that the tune phase still takes at most, if early stopping saves nothing.
+
+    Args:
+        study: The study.
+        store: Its records.
+        pace: Seconds per epoch by arm; 0 is returned where there is none.
+    """
+    if study.tuning is None or not pace or store.read_json(FILE) is not None:
+        return 0.0
+    ended, usual = settings_of(study, store), statistics.median(pace.values())
+    left = {arm.label: study.tuning.settings - len(ended[arm.label]) for arm in study.start_arms}
+    each = {a.label: len(study.tuning.seeds) * a.config.epochs * pace.get(a.label, usual) for a in study.start_arms}
+    return sum(left[label] * each[label] for label in left)
 
 
 def slot(arm: str, number: int) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from ablations.conductor import make_conductor
 from ablations.freeze import freeze
-from ablations.overview import make_board, settings_of, tune_line
+from ablations.overview import make_board, settings_of, tune_line, tune_seconds
 from ablations.study import make_study
 from ablations.tune_trainable import SettingRun
 from search_spaces import Interval
@@ -184,6 +184,8 @@ def test_overview_counts_settings(whole, tmp_path):
     assert tune_line(study(), store) == "tune phase: 2 arms × 4 settings × 2 seeds, 8 settings present, 0 to run"
     empty = Store(str(tmp_path), "s")
     assert tune_line(study(), empty) == "tune phase: 2 arms × 4 settings × 2 seeds, 0 settings present, 8 to run"
+    assert tune_seconds(study(), empty, {"CE": 2.0}) == 2 * 4 * 2 * EPOCHS * 2.0
+    assert tune_seconds(study(), store, {"CE": 2.0}) == 0
     board = make_board(study(), settings_of(study(), store))
     assert sum(board.counts().values()) == 8
     assert board.counts()["missing"] == 0
