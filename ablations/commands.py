@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def plan(given: Namespace) -> int:
     """What a study wants, has and lacks; runs nothing."""
     from ablations.catalog import compare_plans
     from ablations.freeze import thaw
-    from ablations.overview import tune_line, tune_seconds
+    from ablations.overview import tune_line, tune_pace, tune_seconds
     from ablations.planner import make_plan
     from silhouette.results import Store
 
@@ -57,6 +58,7 @@ def plan(given: Namespace) -> int:
     size = f"{len(study.arms)} arms × {len(study.seeds)} seeds = {wanted} trials wanted"
     print("", *filter(None, [tune_line(study, store)]), sep="\n")
     print(f"{size}, {wanted - left} present, {left} to run")
+    plan = plan if plan.pace else replace(plan, pace=tune_pace(store))
     seconds = plan.expected_seconds()
     print(_expectation(given, None if seconds is None else seconds + tune_seconds(study, store, plan.pace)))
     return 0

@@ -35,6 +35,15 @@ def tune_line(study: Study, store: Store) -> str:
     return f"tune phase: {size}, {present} settings present, {arms * wanted - present} to run"
 
 
+def tune_pace(store: Store) -> dict[str, float]:
+    """Median seconds per epoch of each arm in the tune phase; empty without any."""
+    found: dict[str, list[float]] = {}
+    for row in store.load(("arm", "phase", "seconds", "epochs_reached")).to_pylist():
+        if row["phase"] == "tune" and row["seconds"] and row["epochs_reached"]:
+            found.setdefault(row["arm"], []).append(row["seconds"] / row["epochs_reached"])
+    return {arm: statistics.median(values) for arm, values in found.items()}
+
+
 def tune_seconds(study: Study, store: Store, pace: Mapping[str, float]) -> float:
     """Computing time that the tune phase still takes at most, if early stopping saves nothing.
 
