@@ -142,7 +142,7 @@ class View:
         if spec["trial_id"] not in self._runs:
             tags = {"kind": "trial", "results": self.store.uri, "mlflow.parentRunId": parent}
             tags |= {name: str(spec[name]) for name in PARAMETER_TAGS if spec.get(name) is not None}
-            run = self.client.create_run(self.experiment, tags=tags, run_name=f"{spec['arm']} seed {spec['seed']}")
+            run = self.client.create_run(self.experiment, tags=tags, run_name=run_name(spec))
             values = {**spec["config"], "seed": spec["seed"]}  # an allow-list: nothing else is a parameter
             self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in values.items()])
             self._remember(spec["trial_id"], run)
@@ -210,3 +210,13 @@ def _allowed(name: str) -> str:
     'long_tail_20/λ_0.2 long_tail_20'
     """
     return re.sub(r"[^/\w.\- :]", "_", name)[:200]
+
+
+def run_name(spec: Mapping[str, Any]) -> str:
+    """Name of a trial's run; in the tune phase it says which setting of the arm it is.
+
+    >>> run_name({"arm": "CE", "seed": 3}), run_name({"arm": "CE", "seed": 3, "tune_number": 0})
+    ('CE seed 3', 'CE #0 seed 3')
+    """
+    number = spec.get("tune_number")
+    return f"{spec['arm']} seed {spec['seed']}" if number is None else f"{spec['arm']} #{number} seed {spec['seed']}"

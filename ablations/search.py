@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ablations.errors import StudyError
 from ablations.rungs import Rungs
 from ablations.tuning import Space, Tuning
 from search_spaces import Choice
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 STARTUP = 8
 """Settings proposed at random before a model of them is worth anything."""
 ATTEMPTS = 50
+ENUMERABLE = 100_000
 DIGITS = 4
 """Significant digits of a proposed number: what people can read, and finer than any effect."""
 
@@ -98,12 +100,12 @@ class ArmSearch:
         return 1 if self.direction == "max" else -1
 
     def propose(self) -> Setting:
-        """The next setting, none of the earlier ones.
+        """The next setting, none of the earlier ones; only while some are `left`.
 
         Raises:
-            IndexError: If none is left.
+            StudyError: If no further choice of values makes a valid config.
         """
-        number = next(n for n in range(self.tuning.settings) if n not in self.settings)
+        number = next(n for n in itertools.count() if n not in self.settings)
         done = [s for s in self.settings.values() if s.status != "running"]
         setting = Setting(
             number=number,
@@ -192,20 +194,19 @@ def _identity(space: Space, values: Mapping[str, Any]) -> str | None:
 
 def _any_other(space: Space, taken: set[str | None], rng: np.random.Generator) -> dict[str, Any]:
     """A small space is nearly used up: draw from what is left of it."""
-    grids = [_all_values(domain) for domain in space.domains.values()]
-    every = [dict(zip(space.domains, values, strict=True)) for values in itertools.product(*grids)]
-    free = [values for values in every if _identity(space, values) not in taken]
+    free = []
+    if space.size <= ENUMERABLE:
+        grids = [_all_values(domain) for domain in space.domains.values()]
+        every = [dict(zip(space.domains, values, strict=True)) for values in itertools.product(*grids)]
+        free = [values for values in every if _identity(space, values) not in taken]
     if not free:
-        raise IndexError("every setting of this space has been tried")
+        known = len(taken) - 1
+        raise StudyError(f"tuning.nuisance: no further setting makes a valid config, after {known}; change the ranges")
     return free[int(rng.integers(len(free)))]
 
 
 def _all_values(domain: Any) -> Sequence[Any]:
-    if isinstance(domain, Choice):
-        return domain.values
-    if domain.integer:
-        return range(int(domain.low), int(domain.high) + 1)
-    return [float(value) for value in np.linspace(domain.low, domain.high, 50)]
+    return domain.values if isinstance(domain, Choice) else range(int(domain.low), int(domain.high) + 1)
 
 
 def _ask(space: Space, tuning: Tuning, direction: str, told: Told, number: int, attempt: int) -> dict[str, Any]:

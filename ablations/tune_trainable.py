@@ -66,7 +66,14 @@ class SettingWork:
     def specs(self, message: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What makes each seed's record, as `ablations.trainable` wants it."""
         arm, config = message["arm"], make_config(message["config"])
-        shared = {**self.common, "arm": arm, "settings": self.arms[arm], "config": message["config"], "phase": "tune"}
+        shared = {
+            **self.common,
+            "arm": arm,
+            "settings": self.arms[arm],
+            "config": message["config"],
+            "phase": "tune",
+            "tune_number": message["number"],
+        }
         return [{**shared, "trial_id": trial_id(config, seed, "tune"), "seed": seed} for seed in self.seeds]
 
 

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from ablations.arms import Arm
+from ablations.errors import StudyError
 from ablations.rungs import Rungs
 from ablations.search import ArmSearch, Setting
 from ablations.settings import mean_curve, read_settings, setting_status
@@ -133,6 +134,15 @@ def test_a_setting_that_makes_no_config_is_not_proposed():
     one = ArmSearch(space, tuning, "max", EPOCHS)
     found = [one.propose().values for _ in range(5)]
     assert all(v["batch_size"] % v["samples_per_class"] == 0 for v in found)
+
+
+def test_a_space_without_further_valid_settings_is_one_clear_line():
+    tuning = Tuning(nuisance={"samples_per_class": Choice((5, 7)), "batch_size": Choice((16, 35))}, settings=3, grace=1)
+    start = make_config({"sampler": "pk", "batch_size": 35, "samples_per_class": 5})
+    one = ArmSearch(make_space(tuning, Arm("arm", {}, start, "all", baseline=False)), tuning, "max", EPOCHS)
+    assert {one.propose().values["samples_per_class"] for _ in range(2)} == {5, 7}
+    with pytest.raises(StudyError, match="no further setting makes a valid config, after 2"):
+        one.propose()
 
 
 def test_rungs_are_rays_and_their_content_does_not_depend_on_order():
