@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
 from silhouette.distances import unit
+from silhouette.errors import InputError
 
 SMALL_IMAGE = 64
 """Up to this side a torchvision encoder gets the stem for small images."""
@@ -105,7 +106,7 @@ def _torchvision(name: str, pretrained: bool, in_shape: tuple[int, int, int]) ->
     image size. With `pretrained`, a changed first convolution starts untrained.
 
     Raises:
-        ValueError: If the model cannot take images of this size.
+        InputError: If the model cannot take images of this size.
     """
     from torchvision import models  # takes seconds to import
 
@@ -123,7 +124,7 @@ def _torchvision(name: str, pretrained: bool, in_shape: tuple[int, int, int]) ->
             model.eval()(torch.zeros(1, *in_shape))
     except (RuntimeError, ValueError, AssertionError) as error:  # torchvision asserts sizes
         shape = " × ".join(map(str, in_shape))
-        raise ValueError(f"encoder: {name} cannot take images of {shape} ({error})") from None
+        raise InputError(f"encoder: {name} cannot take images of {shape} ({error})") from None
     return model.train(), features
 
 
