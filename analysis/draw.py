@@ -14,7 +14,7 @@ from analysis.words import Scale
 
 ROW = 0.25  # inches per row
 GAP = 2.15  # rows between two panels
-MAX_ROWS = 70  # more rows than this go on as further figures
+MAX_ROWS = 100  # more rows than this go on as further figures
 
 T = TypeVar("T")
 Panel = tuple[str, list[T]]

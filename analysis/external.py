@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.base import ReportError
+from analysis.document import Data
 from analysis.ledger import Record
 from analysis.plan import Arm, Family, Plan, check_plan
 from analysis.report import analyse, files
@@ -34,9 +35,6 @@ def write_table_report(
 ) -> str:
     """Analyse a CSV or Parquet table of per-seed results and write the report to a folder.
 
-    Values, differences and `sesoi` are in the table's own unit (`--sesoi 0.2` is 0.2 points when the table is in
-    percent). Rows with an empty metric count as failed runs.
-
     Args:
         path: Table with a header, one row per method, seed (and dataset).
         arm: Column that names the method.
@@ -56,6 +54,27 @@ def write_table_report(
     Raises:
         ReportError: One line, naming column, rule and value.
     """
+    data = analyse_table(
+        path, arm=arm, seed=seed, metric=metric, baseline=baseline, block=block, sesoi=sesoi, direction=direction,
+        alpha=alpha, unpaired=unpaired,
+    )  # fmt: skip
+    folder = Path(out)
+    for name, content in files(data):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return str(folder / "index.html")
+
+
+def analyse_table(
+    path: str | Path, *, arm: str, seed: str, metric: str, baseline: str, block: str | None = None,
+    sesoi: float | None = None, direction: str = "max", alpha: float = 0.05, unpaired: bool = False,
+) -> Data:  # fmt: skip
+    """The result document of a table; arguments and errors as in `write_table_report`.
+
+    Values, differences and `sesoi` are in the table's own unit (0.2 is 0.2 points when the table is in percent).
+    Rows with an empty metric count as failed runs.
+    """
     rows = read_table(path)
     _check_columns(path, rows, [c for c in (arm, seed, metric, block) if c is not None])
     _check_options(direction, alpha, sesoi)
@@ -63,12 +82,7 @@ def write_table_report(
         rows, name=Path(path).stem, arm=arm, seed=seed, metric=metric, block=block, baseline=baseline, sesoi=sesoi,
         direction=direction, alpha=alpha, unpaired=unpaired,
     )  # fmt: skip
-    folder = Path(out)
-    for name, content in files(analyse(plan, records)):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return str(folder / "index.html")
+    return analyse(plan, records)
 
 
 def read_table(path: str | Path) -> Rows:

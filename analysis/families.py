@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.base import Floats, as_floats
-from analysis.exact import random_bits
 
 MAX_EXACT_MAX_T = 16  # 2^15 flips of every comparison at once
 
@@ -82,7 +81,7 @@ def max_t_sign_flip(differences: Floats, *, rng: np.random.Generator | None = No
         return np.asarray(hits / 2 ** (n - 1))
     if rng is None:
         raise ValueError(f"rng: needed for more than {MAX_EXACT_MAX_T} seeds, got {n}")
-    signs = 1 - 2 * random_bits(rng, draws, n)
+    signs = 2.0 * rng.integers(0, 2, size=(draws, n), dtype=np.int8) - 1.0
     return np.asarray((1 + _count_exceeding(signs, differences, observed)) / (draws + 1))
 
 

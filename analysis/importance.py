@@ -15,7 +15,8 @@ from analysis.ledger import Record
 MIN_CONFIGS = 12
 
 
-DUMMIES = 5
+DUMMIES = 19
+"""A setting without influence beats all of them once in twenty."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Importance:
 
     Attributes:
         name: Config field.
-        share: Importance among the settings and five dummy settings of random numbers; all together sum to 1.
+        share: Importance among the settings and 19 dummy settings of random numbers; all together sum to 1.
         noise_floor: The largest share that a dummy got.
         above_noise: Whether it exceeds the floor.
         n: Configurations used.
@@ -79,7 +80,7 @@ def _fanova(
     study = optuna.create_study()
     for settings, value in zip(samples, values, strict=True):
         study.add_trial(optuna.trial.create_trial(params=dict(settings), distributions=space, value=float(value)))
-    evaluator = FanovaImportanceEvaluator(n_trees=32, max_depth=12, seed=seed)
+    evaluator = FanovaImportanceEvaluator(n_trees=16, max_depth=12, seed=seed)
     found = get_param_importances(study, evaluator=evaluator, params=list(fields))
     return {name: float(found.get(name, 0.0)) for name in fields}
 

@@ -33,6 +33,7 @@ from analysis.tuning import tunings
 from analysis.variance import components
 from silhouette.results import SCHEMA, Store
 
+CURVE_COLUMNS = ["trial_id", "arm", "status", "curve"]
 SEED = 260408573
 """Seed of the one generator behind everything sampled, so that a report rebuilds byte by byte."""
 
@@ -76,7 +77,7 @@ def load_curves(store: Store, records: int) -> list[dict[str, Any]]:
     """Per-epoch curves by trial; none for a study with more records than a figure could show."""
     if records > MAX_RECORDS:
         return []
-    return list(store.load(["trial_id", "arm", "status", "curve"]).to_pylist())
+    return list(store.load(CURVE_COLUMNS).to_pylist())
 
 
 def analyse(plan: Plan, records: list[Record], curves: Iterable[Mapping[str, Any]] = ()) -> Data:

@@ -259,8 +259,8 @@ def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bo
         return [True] * k
     gaps = better * (matrix[:, first] - matrix[:, second])
     apart = holm(paired_ps(gaps)) <= alpha
-    worse = np.where(gaps.mean(axis=0) > 0, second, first)[apart] if gaps.shape[0] else []
-    return [i not in set(worse) for i in range(k)]
+    worse = set(np.where(gaps.mean(axis=0) > 0, second, first)[apart].tolist()) if len(gaps) else set()
+    return [i not in worse for i in range(k)]
 
 
 def _insensitive(plan: Plan, matrix: Floats, values: Sequence[Any], default: Any) -> list[bool] | None:

@@ -314,7 +314,8 @@ def _importance_figure(found: Sequence[Data]) -> Figure:
 def _importance_caption(found: Sequence[Data]) -> str:
     return (
         f"Importance of what the tune phase varied ({found[0]['method']}, n = {found[0]['n']} configurations, on "
-        "validation data). Dashed tick: the most that a dummy setting of random numbers got; grey dots are below it. "
+        "validation data). Dashed tick: the most that any of 19 dummy settings of random numbers got; grey dots are "
+        "below it. "
         "Exploratory: the sample is irregular and chosen by the search."
     )
 

@@ -179,7 +179,7 @@ def _draw_learning(data: Data, learning: Data, scale: Scale) -> Canvas:
             for a in mine:
                 _learning_line(axis, a, _colour(data, a["arm"]), scale)
             axis.grid(axis="y")
-            if len(mine) <= MAX_CURVES:
+            if len(mine) <= MAX_CURVES and any(a["points"] for a in mine):
                 axis.legend(loc="lower right")
         axes[len(blocks) // 2].set_ylabel(metric_label(scale))
         axes[-1].set_xlabel("epoch")

@@ -3,9 +3,7 @@
 import json
 
 import numpy as np
-from synthetic import demo_plan, record
-
-from silhouette.results import Store
+from synthetic import demo_plan, open_study, record
 
 DATASETS = ("cifar10", "cifar100", "cars", "caltech", "aircraft", "flowers")
 METHODS = ("ce", "supcon", "ce+sil")
@@ -13,8 +11,7 @@ METHODS = ("ce", "supcon", "ce+sil")
 
 def write(results, plan, value, extra=None, phase="confirm"):
     """One record per arm and seed with the metric `value(arm, seed, rng)` and columns `extra(arm, seed, rng)`."""
-    store = Store(str(results), plan["study"])
-    store.write_json(plan, "study.json")
+    store = open_study(results, plan)
     for i, arm in enumerate(plan["arms"]):
         for seed in plan["seeds"]:
             rng = np.random.default_rng([seed, i])

@@ -4,11 +4,14 @@ import hashlib
 import json
 
 import numpy as np
+import pyarrow as pa
 
 from analysis import markdown
-from analysis.report import analyse, load
+from analysis.ledger import read_records
+from analysis.plan import make_plan
+from analysis.report import CURVE_COLUMNS, analyse, load, load_curves
 from analysis.sections import make_page
-from silhouette.results import Store
+from silhouette.results import SCHEMA, Store
 
 LAMBDAS = (0.0, 0.05, 0.2, 1.0)
 BLOCKS = ("none", "long_tail×20")
@@ -19,11 +22,15 @@ def arm_label(lam, block):
     return f"λ={lam:g} {block}"
 
 
+def factor_of(block):
+    return float(block.split("×")[1]) if "×" in block else 1.0
+
+
 def demo_plan(study="demo", lambdas=LAMBDAS, blocks=BLOCKS, seeds=10, **changes):
     arms = [
         {
             "arm": arm_label(lam, block),
-            "settings": {"lambda_sil": lam, "imbalance": block.split("×")[0]},
+            "settings": {"lambda_sil": lam, "imbalance": block.split("×")[0], "imbalance_factor": factor_of(block)},
             "block": block,
             "baseline": lam == lambdas[0],
             "config": {"lambda_sil": lam, "imbalance": block, "dataset": "digits"},
@@ -107,10 +114,18 @@ def record(arm, seed, **changes):
     return row | changes
 
 
-def write_study(results, plan, skip=(), change=None):
-    """Write study.json and one record per arm and seed; `skip` holds (arm, seed), `change(arm, seed)` a dict."""
+def open_study(results, plan):
+    """A store with its plan written; in memory where no folder is given."""
+    if results is None:
+        return Memory(plan)
     store = Store(str(results), plan["study"])
     store.write_json(plan, "study.json")
+    return store
+
+
+def write_study(results, plan, skip=(), change=None):
+    """Write study.json and one record per arm and seed; `skip` holds (arm, seed), `change(arm, seed)` a dict."""
+    store = open_study(results, plan)
     for arm in plan["arms"]:
         for seed in plan["seeds"]:
             if (arm["arm"], seed) not in skip:
@@ -118,10 +133,28 @@ def write_study(results, plan, skip=(), change=None):
     return store
 
 
+class Memory:
+    """A study that is not on disk: the same records in the same schema, for tests that need no files."""
+
+    def __init__(self, plan):
+        self.plan, self.rows = plan, []
+
+    def write_record(self, row):
+        assert set(row) <= set(SCHEMA.names)
+        self.rows.append(row)
+
+
 def document(store):
-    """The result document of a study on disk, and its Markdown, without writing files."""
-    data = analyse(*load(store))
-    return json.loads(json.dumps(data, allow_nan=False)), markdown.render(make_page(data))
+    """The result document of a study (on disk or in memory) and its Markdown, without writing files."""
+    if isinstance(store, Memory):
+        table = pa.Table.from_pylist(store.rows, schema=SCHEMA)
+        plan = make_plan(json.loads(json.dumps(store.plan)))
+        records, curves = read_records(table, [plan.metric]), table.select(CURVE_COLUMNS).to_pylist()
+    else:
+        plan, records = load(store)
+        curves = load_curves(store, len(records))
+    data = json.loads(json.dumps(analyse(plan, records, curves), allow_nan=False))
+    return data, markdown.render(make_page(data))
 
 
 def read_report(results, study="demo"):

@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 from studies import add_tuning, tail_extra, write
-from synthetic import demo_plan
+from synthetic import demo_plan, document
 
-from analysis.report import write_report
+from analysis import html
+from analysis.sections import make_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -17,9 +18,11 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 def page_path(tmp_path_factory):
     base = tmp_path_factory.mktemp("browser")
     plan = demo_plan(seeds=5, question="<script>document.title='broken'</script>")
-    store = write(base, plan, lambda a, s, r: 0.9, tail_extra)
+    store = write(None, plan, lambda a, s, r: 0.9, tail_extra)
     add_tuning(store, plan, configs=4)
-    return write_report(str(base), "demo")
+    path = base / "index.html"
+    path.write_text(html.render(make_page(document(store)[0])))
+    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.base import ReportError
-from analysis.external import write_table_report
+from analysis.external import analyse_table, write_table_report
 
 # five-seed worked example of the project's statistics notes (SciPy 1.17: stats.ttest_rel(a, b))
 OURS = [74.9, 75.4, 75.1, 75.6, 75.0]
@@ -38,15 +38,23 @@ def worked(tmp_path):
     return write_csv(tmp_path / "results.csv", rows)
 
 
-def report_of(path, out, **options):
-    given = {"arm": "method", "seed": "seed", "metric": "acc", "baseline": "CE", **options}
-    index = write_table_report(path, out=out, **given)
-    assert index.endswith("index.html")
-    return json.loads((out / "report.json").read_text())
+def report_of(path, **options):
+    return analyse_table(path, **({"arm": "method", "seed": "seed", "metric": "acc", "baseline": "CE"} | options))
+
+
+def test_the_report_is_written_whole(tmp_path):
+    index = write_table_report(
+        worked(tmp_path), arm="method", seed="seed", metric="acc", baseline="CE", sesoi=0.2, out=tmp_path / "out"
+    )
+    assert index == str(tmp_path / "out" / "index.html")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["comparisons"][0]["verdict"] == "better"
+    assert "CE + Sil is above CE by 0.62" in (tmp_path / "out" / "report.md").read_text()
+    assert (tmp_path / "out" / "tables" / "results.tex").is_file()
 
 
 def test_worked_example_gives_the_known_answers(tmp_path):
-    report = report_of(worked(tmp_path), tmp_path / "out", sesoi=0.2)
+    report = report_of(worked(tmp_path), sesoi=0.2)
     (c,) = report["comparisons"]
     assert c["difference"] == pytest.approx(0.62, abs=1e-9)
     assert (c["ci_low"], c["ci_high"]) == pytest.approx((0.336857, 0.903143), abs=1e-6)
@@ -67,7 +75,7 @@ def test_blocks_become_datasets_with_ranks_over_them(tmp_path):
         for m, values in DEMSAR.items() for i, v in enumerate(values) for s in (0, 1)
     ]  # fmt: skip
     path = write_csv(tmp_path / "demsar.csv", rows)
-    report = report_of(path, tmp_path / "out", block="data", baseline="C4.5")
+    report = report_of(path, block="data", baseline="C4.5")
     (across,) = report["across"]
     test = across["ranks"]["test"]
     assert (test["datasets"], test["methods"]) == (14, 4)
@@ -84,8 +92,8 @@ def test_semicolons_and_parquet_and_missing_values_are_read(tmp_path):
     rows[-1]["acc"] = None
     text = write_csv(tmp_path / "t.csv", rows, ";")
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
-    one = report_of(text, tmp_path / "a")
-    two = report_of(tmp_path / "t.parquet", tmp_path / "b")
+    one = report_of(text)
+    two = report_of(tmp_path / "t.parquet")
     assert one["arms"] == two["arms"]
     assert one["ledger"]["failed"] == 1
     assert one["comparisons"][0]["verdict"] == "no verdict"
@@ -95,8 +103,8 @@ def test_different_seeds_need_to_be_declared_unpaired(tmp_path):
     rows = [{"method": "CE", "seed": s, "acc": 70 + 0.1 * s} for s in range(5)]
     rows += [{"method": "A", "seed": s, "acc": 72 + 0.1 * s} for s in range(5, 10)]
     path = write_csv(tmp_path / "t.csv", rows)
-    assert report_of(path, tmp_path / "a")["comparisons"][0]["verdict"] == "no verdict"
-    declared = report_of(path, tmp_path / "b", unpaired=True)["comparisons"][0]
+    assert report_of(path)["comparisons"][0]["verdict"] == "no verdict"
+    declared = report_of(path, unpaired=True)["comparisons"][0]
     assert declared["verdict"] == "better"
     assert declared["detail"]["method"] == "Welch t"
 
@@ -116,26 +124,26 @@ def test_different_seeds_need_to_be_declared_unpaired(tmp_path):
 def test_faults_are_one_line(tmp_path, change, message):
     path = worked(tmp_path)
     if message is None:
-        assert report_of(path, tmp_path / "out", **change)["comparisons"]
+        assert report_of(path, **change)["comparisons"]
         return
     with pytest.raises(ReportError) as error:
-        report_of(path, tmp_path / "out", **change)
+        report_of(path, **change)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_absent_empty_and_doubled_tables_are_refused(tmp_path):
     with pytest.raises(ReportError, match="no such file"):
-        report_of(tmp_path / "nothing.csv", tmp_path / "out")
+        report_of(tmp_path / "nothing.csv")
     (tmp_path / "empty.csv").write_text("method,seed,acc\n")
     with pytest.raises(ReportError, match="no rows below the header"):
-        report_of(tmp_path / "empty.csv", tmp_path / "out")
+        report_of(tmp_path / "empty.csv")
     rows = [{"method": "CE", "seed": 0, "acc": 1.0}] * 2
     with pytest.raises(ReportError, match="has seed 0 twice; is a --block column missing"):
-        report_of(write_csv(tmp_path / "twice.csv", rows), tmp_path / "out")
+        report_of(write_csv(tmp_path / "twice.csv", rows))
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(ReportError, match="UTF-8"):
-        report_of(tmp_path / "bytes.csv", tmp_path / "out")
+        report_of(tmp_path / "bytes.csv")
     (tmp_path / "bad.parquet").write_bytes(b"no")
     with pytest.raises(ReportError, match="not Parquet"):
-        report_of(tmp_path / "bad.parquet", tmp_path / "out")
+        report_of(tmp_path / "bad.parquet")
