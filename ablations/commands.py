@@ -158,16 +158,21 @@ def data(given: Namespace) -> int:
     from rich.progress import Progress
 
     from ablations.catalog import load_study, shipped
-    from silhouette.datasets import prepare
+    from silhouette.cache import cache_folder
+    from silhouette.config import make_config
+    from silhouette.datasets import load
 
-    wanted: set[tuple[str, int | None]] = {(given.what, None)}
-    if given.what in shipped() or given.what.endswith(".py"):
-        wanted = {(arm.config.dataset, arm.config.image_size) for arm in load_study(given.what).arms}
-    for name, size in sorted(wanted, key=str):
+    of_study = given.what in shipped() or given.what.endswith(".py")
+    configs = (
+        [arm.config for arm in load_study(given.what).arms] if of_study else [make_config({"dataset": given.what})]
+    )
+    for name in dict.fromkeys(config.dataset for config in configs):
         with Progress(transient=True) as bar:
             update = partial(bar.update, bar.add_task(name))
-            folder = prepare(name, partial(_decoded, update), image_size=size)
-        print(f"{name}: ready in {folder}")
+            for config in configs:  # an entry that is there already takes no time
+                if config.dataset == name:
+                    load(config, partial(_decoded, update))
+        print(f"{name}: ready (cache: {cache_folder()})")
     return 0
 
 
