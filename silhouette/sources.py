@@ -44,7 +44,7 @@ WANTED = {
 
 
 def _missing(name: str, what: str, error: object) -> InputError:
-    return InputError(f"dataset: {name} cannot be downloaded ({error}); put the files in place: {raw_folder()}/{what}")
+    return InputError(f"dataset: {name} cannot be downloaded ({error}); put {raw_folder()}/{what}")
 
 
 # --- made here
