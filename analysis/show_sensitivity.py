@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
@@ -213,10 +213,6 @@ def _heat_map(data: Data, s: Data, i: int) -> Figure:
     return Figure(f"grid-{i + 1}", caption, alt, _draw_heat(s, scale), header, tuple(rows))
 
 
-# dark at both ends: text on a cell is white there and black in the middle, on light and dark pages alike
-_DIVERGING = LinearSegmentedColormap.from_list("gain", ["#8c3d00", "#e8a06a", "#f1efec", "#7fb3d9", "#0b4f83"])
-
-
 def _draw_heat(s: Data, scale: Scale) -> Canvas:
     ups, acrosses = s["levels"]
     cell = {(a, b): c for c in s["cells"] for a, b in [c["at"]]}
@@ -226,7 +222,9 @@ def _draw_heat(s: Data, scale: Scale) -> Canvas:
     with style.look():
         figure, (axis,) = style.new_figure(0.9 + 0.4 * len(ups))
         style.margins(figure, [f"{show_level(a)}__" for a in ups], top=0.2, bottom=0.47)
-        axis.imshow(means, cmap=_DIVERGING, norm=TwoSlopeNorm(middle, middle - reach, middle + reach), aspect="auto")
+        axis.imshow(
+            means, cmap=style.DIVERGING, norm=TwoSlopeNorm(middle, middle - reach, middle + reach), aspect="auto"
+        )
         for i, a in enumerate(ups):
             for j, b in enumerate(acrosses):
                 _heat_cell(axis, i, j, cell[a, b], scale, abs(means[i, j] - middle) / reach, len(acrosses))

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
 WIDTH = 5.0  # inches; a phone shows it at 0.95, a desktop at 1.3 to 1.7 times its size
@@ -21,6 +21,9 @@ BASELINE = "#7b828c"
 # Okabe & Ito 2008 without yellow and black: told apart with every common colour blindness, on white and on black
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _THEME = {INK: "--ink", MUTED: "--muted", LINE: "--line", PAPER: "--paper", BAND: "--band"}
+_THEME |= {colour: f"--c{i}" for i, colour in enumerate((*PALETTE, BASELINE))}
+# dark at both ends: text on a cell is white there and black in the middle, on light and dark pages alike
+DIVERGING = LinearSegmentedColormap.from_list("gain", ["#8c3d00", "#e8a06a", "#f1efec", "#7fb3d9", "#0b4f83"])
 MANY_POINTS = 4000  # above this, points are drawn as an image inside the SVG
 
 _RC: Any = {
