@@ -124,9 +124,9 @@ class SettingRun:
     def _step(self) -> dict[str, Any]:
         self.trainings = self.trainings or self._begin()
         start = time.perf_counter()
-        while not self._ended():
+        while not (self._ended() or self._awaits_word()):
             self._train_epoch()
-            if self._epoch in self.work.rungs or time.perf_counter() - start >= REPORT_SECONDS:
+            if time.perf_counter() - start >= REPORT_SECONDS:
                 break
         rows = self._new_rows()
         if self._ended():
@@ -148,6 +148,10 @@ class SettingRun:
     def _ended(self) -> bool:
         statuses = {training.status for training in self.trainings}
         return "diverged" in statuses or statuses == {"complete"} or self._epoch == self._until
+
+    def _awaits_word(self) -> bool:
+        """Whether it stands on a rung that the search has not judged, be it one that a checkpoint was taken on."""
+        return self._epoch in self.work.rungs and self.told < self._epoch
 
     @property
     def _until(self) -> int | None:
