@@ -136,7 +136,7 @@ def _nothing(ledger: Ledger, records: list[Record]) -> str:
 def files(data: Data) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the report's files; `index.html` comes last, when all it names is there."""
     page = make_page(data)
-    yield "report.json", (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    yield "report.json", to_json(data).encode()
     yield "report.md", markdown.render(page).encode()
     for section in page.sections:
         for table in section.tables:
@@ -146,6 +146,27 @@ def files(data: Data) -> Iterator[tuple[str, bytes]]:
         yield f"figures/{figure.name}.pdf", figure.pdf
         yield f"figures/{figure.name}.csv", _csv(figure).encode()
     yield "index.html", html.render(page).encode()
+
+
+def to_json(data: Data) -> str:
+    """The document as strict JSON, one line per key and per element of a list: readable, and fast to write.
+
+    >>> print(to_json({"n": 2, "arms": [{"arm": "CE"}]}), end="")
+    {
+    "n": 2,
+    "arms": [
+    {"arm": "CE"}
+    ]
+    }
+    """
+    parts = [f"{json.dumps(key, ensure_ascii=False)}: {_json_value(value)}" for key, value in data.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _json_value(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(_json_value(v) for v in value) + "\n]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _figures(page: Page) -> Iterator[Figure]:
