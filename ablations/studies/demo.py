@@ -12,7 +12,7 @@ STUDY = Study(
         "and does the answer survive a long tail?"
     ),
     factors={"lambda_sil": (0.0, 0.05, 0.2, 1.0), "imbalance": ("none", "long_tail")},
-    fixed={"dataset": "digits", "encoder": "small_cnn", "imbalance_factor": 20, "epochs": 30},
+    fixed={"dataset": "digits", "encoder": "small_cnn", "imbalance_factor": 20, "epochs": 20},
     baseline={"lambda_sil": 0.0},
     blocks=("imbalance",),
     seeds=range(10),
