@@ -112,39 +112,43 @@ class Ledger:
 def read_records(table: pa.Table, extra_metrics: Iterable[str] = ()) -> list[Record]:
     """Records from a table in the results contract's columns."""
     names = table.column_names
+    absent = [None] * table.num_rows
+    columns = {name: table[name].to_pylist() if name in names else absent for name in (*_PLAIN, *_CLASSES, *_ORIGIN)}
     metrics = [m for m in dict.fromkeys((*_METRICS, *extra_metrics)) if m in names]
-    columns = {name: table[name].to_pylist() for name in names}
-    return [_record(columns, metrics, i) for i in range(table.num_rows)]
+    measured = _rows(metrics, [table[m].to_pylist() for m in metrics], table.num_rows)
+    classes = _rows(_CLASSES, [columns[name] for name in _CLASSES], table.num_rows)
+    origin = _rows(_ORIGIN, [columns[name] for name in _ORIGIN], table.num_rows)
+    plain = zip(*(columns[name] for name in _PLAIN), strict=True)
+    return [
+        Record(
+            trial_id, phase or "", arm or "", seed, status, planned, reached, m, config, seconds, device, error, c, o
+        )
+        for (trial_id, phase, arm, seed, status, planned, reached, config, seconds, device, error), m, c, o in zip(
+            plain, measured, classes, origin, strict=True
+        )
+    ]
 
 
+def _rows(names: Sequence[str], columns: Sequence[list[Any]], count: int) -> Iterable[dict[str, Any]]:
+    """One mapping per row, without what is missing (null or NaN)."""
+    if not columns:
+        return ({} for _ in range(count))
+    return (
+        {n: v for n, v in zip(names, row, strict=True) if v is not None and v == v}
+        for row in zip(*columns, strict=True)
+    )
+
+
+_PLAIN = (
+    "trial_id", "phase", "arm", "seed", "status", "epochs_planned", "epochs_reached", "config", "seconds", "device",
+    "error",
+)  # fmt: skip
 _METRICS = (
     "val_top1", "val_macro_top1", "test_top1", "test_macro_top1", "test_silhouette",
     "classes_per_batch", "singleton_share", "single_class_batches",
 )  # fmt: skip
 _CLASSES = ("class_train", "class_correct", "class_total")
 _ORIGIN = ("git_commit", "git_dirty", "versions", "threads")
-
-
-def _record(columns: Mapping[str, list[Any]], metrics: list[str], i: int) -> Record:
-    def get(name: str) -> Any:
-        return columns[name][i] if name in columns else None
-
-    return Record(
-        trial_id=get("trial_id"),
-        phase=get("phase") or "",
-        arm=get("arm") or "",
-        seed=get("seed"),
-        status=get("status"),
-        planned=get("epochs_planned"),
-        reached=get("epochs_reached"),
-        metrics={m: v for m in metrics if (v := columns[m][i]) is not None and v == v},
-        config=get("config"),
-        seconds=get("seconds"),
-        device=get("device"),
-        error=get("error"),
-        classes={name: v for name in _CLASSES if (v := get(name))},
-        origin={name: v for name in _ORIGIN if (v := get(name)) is not None},
-    )
 
 
 def make_ledger(plan: Plan, records: Sequence[Record]) -> Ledger:

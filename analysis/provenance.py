@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from analysis.ledger import Ledger, Record
@@ -19,7 +20,7 @@ def provenance(plan: Plan, ledger: Ledger) -> dict[str, Any]:
         **dict(plan.provenance),
         **({"fixed settings": dict(plan.fixed)} if plan.fixed else {}),
         "commits of the records": _counted(_commit(r) for r in used),
-        "versions of the records": _counted(_versions(r) for r in used),
+        "versions of the records": _counted(_versions(r.origin.get("versions")) for r in used),
         "devices": _counted(r.device or "unknown" for r in used),
         "computing time, hours": round(sum(seconds) / 3600, 6) if seconds else None,
         "trial_ids": {arm.label: [r.trial_id for r in ledger.used[arm.label].values()] for arm in plan.arms},
@@ -35,8 +36,8 @@ def _commit(record: Record) -> str:
     return f"{commit} with uncommitted changes" if record.origin.get("git_dirty") else commit
 
 
-def _versions(record: Record) -> str:
-    raw = record.origin.get("versions")
+@lru_cache(maxsize=256)
+def _versions(raw: str | None) -> str:
     try:
         parsed = json.loads(raw) if raw else {}
     except ValueError:

@@ -127,7 +127,7 @@ def _box(axis: Axes, y: float, title: str, note: str) -> None:
             edgecolor=style.LINE, linewidth=0.8,
         )
     )  # fmt: skip
-    axis.text(0.3, y + 0.09, title, va="center", fontsize=8.5, weight="bold")
+    axis.text(0.3, y + 0.09, title, va="center", fontsize=9)
     axis.text(0.3, y - 0.13, note, va="center", fontsize=7, color=style.MUTED)
 
 

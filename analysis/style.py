@@ -29,8 +29,7 @@ MANY_POINTS = 4000  # above this, points are drawn as an image inside the SVG
 _RC: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 8.0,
-    "axes.titlesize": 8.5,
-    "axes.titleweight": "bold",
+    "axes.titlesize": 9.0,
     "axes.titlelocation": "left",
     "axes.labelsize": 8.0,
     "axes.edgecolor": MUTED,

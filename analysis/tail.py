@@ -103,16 +103,6 @@ def shot_group(train_count: float) -> str:
     return "medium" if train_count >= FEW else "few"
 
 
-def class_accuracy(record: Record) -> Floats | None:
-    """Accuracy of each class on test data; NaN for a class without test samples, None if not recorded."""
-    correct, total = record.classes.get("class_correct"), record.classes.get("class_total")
-    if not correct or not total or len(correct) != len(total):
-        return None
-    count = np.array(total, dtype=np.float64)
-    right = np.array(correct, dtype=np.float64)
-    return np.asarray(np.where(count > 0, right / np.maximum(count, 1.0), np.nan))
-
-
 def tail_comparisons(plan: Plan, ledger: Ledger) -> tuple[TailComparison, ...]:
     """Every comparison by class and shot group, where the records hold class counts and classes are uneven."""
     if plan.phase != "confirm":
@@ -185,11 +175,12 @@ def _mean_counts(records: Sequence[Record]) -> Floats | None:
 
 
 def _accuracies(records: Sequence[Record]) -> Floats | None:
-    rows = [row for r in records if (row := class_accuracy(r)) is not None]
-    if not rows or len({row.size for row in rows}) > 1:
+    """Accuracies of shape (records, classes); None if classes differ or one has no test samples."""
+    correct, total = ([r.classes[name] for r in records] for name in ("class_correct", "class_total"))
+    if len({len(row) for row in total}) > 1:
         return None
-    matrix = np.array(rows)
-    return None if np.isnan(matrix).any() else matrix
+    count = np.array(total, dtype=np.float64)
+    return np.array(correct, dtype=np.float64) / count if (count > 0).all() else None
 
 
 def _row_mean(matrix: Floats) -> Floats:
