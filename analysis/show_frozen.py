@@ -30,9 +30,9 @@ def banners(data: Data) -> Iterable[str]:
             )
     if "hash" in frozen and not frozen["intact"]:
         yield "The frozen plan is not the one that was confirmed: frozen.json or study.json was changed."
-    for arm in frozen.get("arms") or []:
-        for flag in arm["flags"]:
-            yield f"Tuning of {arm['arm']}: {flag}."
+    flagged = [arm["arm"] for arm in frozen.get("arms") or [] if arm["flags"]]
+    if flagged:
+        yield f"The tuning of {listing(flagged, 4)} carries a flag; the section on the frozen plan says which."
 
 
 def looks_text(data: Data) -> str:

@@ -56,7 +56,8 @@ def test_the_frozen_plan_is_shown_with_winners_and_flags(tmp_path):
     assert f"as {key}, before the first confirm trial began" in text
     assert "lr 0.01" in text
     assert "last epoch" in text
-    assert "Tuning of λ=0 none: lr = 0.01 lies at an end of its range." in text
+    assert "lr = 0.01 lies at an end of its range" in text
+    assert "carries a flag; the section on the frozen plan says which" in text
 
 
 def test_a_plan_that_was_changed_after_freezing_is_told(tmp_path):
