@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 
 def test_list_names_the_shipped_studies(ablate):
     done = ablate("list")
@@ -32,28 +30,7 @@ def test_plan_counts_trials_and_runs_nothing(ablate):
     assert not (ablate.folder / "results").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["run", "demo", "--set", "lambda_sil=banana"], "lambda_sil: input should be a valid number, got 'banana'"),
-        (["run", "nope"], "STUDY: one of"),
-        (["run", "nope.py"], "STUDY: no such file, got 'nope.py'"),
-        (["run", "broken.py"], "broken.py: ZeroDivisionError while reading the study: division by zero"),
-        (["run", "empty.py"], "empty.py: needs STUDY = Study(...), got NoneType"),
-        (["run", "demo", "--seeds", "0"], "--seeds: must be from 1 to 10000, got 0"),
-        (["run", "demo", "--cpus-per-trial", "0"], "--cpus-per-trial: must be at least 1, got 0"),
-        (["run", "demo", "--gpus-per-trial", "-1"], "--gpus-per-trial: must be from 0 to 64, got -1"),
-        (["run", "demo", "--results", "ftp://host/x"], "--results: not a folder or a pyarrow.fs URI"),
-        (["status", "demo", "--set", "nope=1"], "nope: no such setting"),
-        (["report", "demo"], "study.json"),
-        (["report", "../demo"], "study: use letters"),
-        (["sync", "demo"], "STUDY: must have run"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(ablate, arguments, line):
-    ablate.study("1 / 0", "broken")
-    ablate.study("", "empty")
-    done = ablate(*arguments)
-    assert done.returncode == 2, done.stderr
-    assert line in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_bad_input_ends_the_process_with_code_2(ablate):
+    done = ablate("run", "demo", "--set", "lambda_sil=banana")
+    assert done.returncode == 2
+    assert done.stderr == "ablate: lambda_sil: input should be a valid number, got 'banana'\n"
