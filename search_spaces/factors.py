@@ -186,6 +186,14 @@ _OPTIMISER = (
         "The budget of a run; equal in every arm of a study, and never tuned.",
         "epochs",
     ),
+    Factor(
+        "vary",
+        "source of chance",
+        ("all", "init", "order", "augment", "split"),
+        Choice(("all", "init", "order", "augment", "split")),
+        "All sources that a seed moves; one at a time tells where the spread between seeds comes from.",
+        text="varying {value}",
+    ),
 )
 
 FACTORS = {factor.field: factor for factor in (*_LOSS, *_DATA, *_NETWORK, *_OPTIMISER)}

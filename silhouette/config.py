@@ -93,6 +93,7 @@ class TrialConfig(BaseModel):
         shot_many: Classes with more training samples than this are `many`;
         shot_few: classes with fewer than this are `few`, the others `medium` (Liu et al. 2019).
         corruptions: Also measure the test split under corruptions.
+        vary: What the seed moves: everything, or one source of chance while the others stay as under seed 0.
 
     Raises:
         pydantic.ValidationError: If a field is unknown or out of range; `make_config` turns it into one line.
@@ -153,6 +154,8 @@ class TrialConfig(BaseModel):
     shot_many: int = Field(100, ge=0)
     shot_few: int = Field(20, ge=0)
     corruptions: bool = False
+
+    vary: Literal["all", "init", "order", "augment", "split"] = "all"
 
     @model_validator(mode="wrap")
     @classmethod

@@ -27,6 +27,8 @@ from silhouette.streams import derive
 
 Indices = NDArray[np.int64]
 
+SOURCES = ("split", "init", "order", "augment")
+"""Of chance in a trial. Dropout goes with the order of the batches."""
 _SMALLEST_SCALE = 2.0**-10  # of fp16 gradients: below it they overflow because they are huge, not because of fp16
 
 
@@ -72,16 +74,17 @@ class Training:
         self._tested: dict[str, Any] | None = None
         process.reset_peak_memory(self.device)
         self._data = load(config)
-        self._split = make_split(config, self._data, seed)
+        self._seeds = {source: seed if config.vary in ("all", source) else 0 for source in SOURCES}
+        self._split = make_split(config, self._data, self._seeds["split"])
         self._build()
 
     def _build(self) -> None:
         classes = len(self._data.classes)
-        process.reset(derive(self.seed, "network"), self.threads)
+        process.reset(derive(self._seeds["init"], "network"), self.threads)
         self.network = build(self.config, classes, self._data.in_shape).to(self.device)
         if self.config.channels_last:
             self.network.to(memory_format=torch.channels_last)
-        process.reset(derive(self.seed, "objective"), self.threads)
+        process.reset(derive(self._seeds["init"], "objective"), self.threads)
         self.objective = Objective(self.config, classes).to(self.device)
         self.optimizer = optim.build_optimizer(self.config, self.network, self.objective)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.config.amp == "fp16")
@@ -105,9 +108,9 @@ class Training:
         """
         if self.done:
             raise RuntimeError(f"the trial is {self.status} after epoch {self.epoch}; there is no next step")
-        process.reset(derive(self.seed, "epoch", self.epoch), self.threads)
+        process.reset(derive(self._seeds["order"], "epoch", self.epoch), self.threads)
         started = time.perf_counter()
-        batches = epoch_batches(self.config, self._split.train_labels, self.seed, self.epoch)
+        batches = epoch_batches(self.config, self._split.train_labels, self._seeds["order"], self.epoch)
         row: dict[str, Any] = dict.fromkeys(CURVE_KEYS) | {"epoch": self.epoch + 1}
         row |= vars(composition(batches, self._split.train_labels))
         try:
@@ -149,7 +152,9 @@ class Training:
         indices = self._split.train[batch]
         images = self._images(indices)
         views = [
-            transforms.augment(self.config, images, transforms.image_keys(self.seed, self.epoch, view, indices))
+            transforms.augment(
+                self.config, images, transforms.image_keys(self._seeds["augment"], self.epoch, view, indices)
+            )
             for view in range(self.objective.views)
         ]
         return transforms.to_input(self.config, torch.cat(views) if len(views) > 1 else views[0])

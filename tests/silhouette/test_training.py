@@ -154,3 +154,22 @@ def test_ce_has_no_silhouette_loss():
 def test_learns_the_digits(lambda_sil):
     result = finish(Training(TrialConfig(epochs=6, lambda_sil=lambda_sil), 0)).result()
     assert result["test_top1"] > 0.95
+
+
+def test_vary_moves_one_source_of_chance_alone():
+    def run(vary, seed):
+        training = Training(TrialConfig(epochs=1, width=4, vary=vary), seed, threads=1)
+        first = next(training.network.parameters()).detach().clone()
+        training.step()
+        return training._split.test.tolist(), first, training.result()["test_loss"]
+
+    split, weights, loss = run("all", 0)
+    for vary in ("init", "order", "split", "augment"):
+        assert run(vary, 0)[2] == loss  # seed 0 is where the other sources stay
+    init, order, other = run("init", 1), run("order", 1), run("split", 1)
+    assert init[0] == order[0] == split
+    assert other[0] != split
+    assert order[1].equal(weights)
+    assert other[1].equal(weights)
+    assert not init[1].equal(weights)
+    assert len({loss, init[2], order[2], other[2]}) == 4

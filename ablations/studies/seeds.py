@@ -1,0 +1,23 @@
+"""Where does the spread between seeds come from, and does the silhouette term change it?
+
+Command:  ablate run seeds && ablate report seeds
+Cost:     160 trials of 1 to 3 s; 3 to 6 minutes on 2 cores without a GPU
+"""
+
+from ablations.study import Study
+
+STUDY = Study(
+    question="Where does the spread between seeds come from, and does the silhouette term change it?",
+    factors={"lambda_sil": (0.0, 0.2), "vary": ("all", "init", "order", "split")},
+    fixed={
+        "dataset": "digits",
+        "encoder": "small_cnn",
+        "imbalance": "long_tail",
+        "imbalance_factor": 20,
+        "epochs": 20,
+    },
+    baseline={"lambda_sil": 0.0},
+    blocks=("vary",),
+    seeds=range(20),
+    role="exploratory",
+)
