@@ -15,6 +15,7 @@ from ablations.arms import Arm, Expansion, Trial, by_block
 from ablations.errors import StudyError
 from ablations.tuning import Tuning, fields_of, make_space
 from search_spaces import FACTORS
+from silhouette.catalog import dataset_entry
 from silhouette.config import MAX_SEED, TrialConfig, first_line, make_config, parse_value, trial_id
 from silhouette.metrics import METRICS
 from silhouette.results import check_name
@@ -248,6 +249,7 @@ class Study(BaseModel):
             "arms": [self._confirmed(described) for described in plan["arms"]],
             "factors": [self._describe_factor(field) for field in self.factors],
             "fixed": self.fixed,
+            "new_splits": all(_draws_its_test_split(arm.config) for arm in self.start_arms),
         }
 
     def _confirmed(self, described: dict[str, Any]) -> dict[str, Any]:
@@ -288,6 +290,11 @@ def make_study(values: Mapping[str, Any]) -> Study:
 
 def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {field: parse_value(field, value) for field, value in settings.items()}
+
+
+def _draws_its_test_split(config: TrialConfig) -> bool:
+    """Whether seeds differ in their test data too, so that an interval over them speaks of new splits."""
+    return config.vary in ("all", "split") and not dataset_entry(config.dataset).official_test
 
 
 def _describe_arm(arm: Arm, tuned: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.across import dataset_of
-from analysis.base import SCOPE_SEEDS, Interval, to_plain
+from analysis.base import Interval, to_plain
 from analysis.describe import Description, describe
 from analysis.evidence import Evidence
 from analysis.ledger import Ledger
@@ -38,15 +38,15 @@ def core(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: Scale)
         "seeds": list(plan.seeds),
         "phase": plan.phase,
         "unpaired": plan.unpaired,
-        "scope": SCOPE_SEEDS,
+        "scope": plan.scope,
         "blocks": list(plan.blocks),
         "datasets": sorted({d for a in plan.arms if (d := dataset_of(a)) is not None}),
         "factors": to_plain(plan.factors),
         "block_fields": sorted(plan.block_fields),
         "ledger": ledger_data(ledger),
-        "arms": [_arm(plan, ledger, arm) for arm in plan.arms],
+        "arms": [_arm(plan, ledger, arm) | {"scope": plan.scope} for arm in plan.arms],
         "families": [_family(plan, evidence, f.name) for f in plan.families],
-        "comparisons": [_comparison(plan, e, scale) for e in evidence],
+        "comparisons": [_comparison(plan, e, scale) | {"scope": plan.scope} for e in evidence],
     }
 
 

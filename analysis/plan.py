@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from analysis.base import ReportError
+from analysis.base import SCOPE_SEEDS, SCOPE_SPLITS, ReportError
 from analysis.looks import nominal_level
 from silhouette.results import Store
 
@@ -83,7 +83,8 @@ class Plan:
     """A study as frozen before its confirm phase. `direction` is `max` or `min`; `sesoi` is in the metric's unit.
 
     `alpha` is the level of this look: `declared_alpha` unless several `looks` at the seeds were declared. `extended`
-    lists seeds added later; `frozen` and `frozen_plan` are hash and content of a tuned study's `frozen.json`.
+    lists seeds added later; `new_splits` says that each seed draws a test split of its own; `frozen` and `frozen_plan`
+    are hash and content of a tuned study's `frozen.json`.
     """
 
     study: str
@@ -98,6 +99,7 @@ class Plan:
     alpha: float = 0.05
     phase: str = "confirm"
     unpaired: bool = False
+    new_splits: bool = False
     factors: tuple[Factor, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +108,11 @@ class Plan:
     extended: tuple[Mapping[str, Any], ...] = ()
     frozen: str = ""
     frozen_plan: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> str:
+        """What an interval over the seeds speaks about."""
+        return SCOPE_SPLITS if self.new_splits else SCOPE_SEEDS
 
     @cached_property
     def arm(self) -> dict[str, Arm]:
@@ -191,7 +198,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
     return plan
 
 
-_OPTIONAL = ("question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaired", "fixed", "provenance")
+_OPTIONAL = ("question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaired", "new_splits", "fixed", "provenance")
 
 
 def _arm(raw: Mapping[str, Any]) -> Arm:

@@ -160,3 +160,10 @@ def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
         compare_plans(small, other, "here")
     with pytest.raises(StudyError, match=r"sesoi: was 0\.002 and is now 0\.5"):
         compare_plans(small, study(sesoi=0.5).describe(), "here")
+
+
+def test_the_plan_says_whether_seeds_draw_new_test_splits():
+    assert study().describe()["new_splits"]
+    official = {"imbalance_factor": 20, "dataset": "mnist"}
+    assert not study(fixed=official).describe()["new_splits"]
+    assert not study(fixed={"imbalance_factor": 20, "vary": "init"}).describe()["new_splits"]
