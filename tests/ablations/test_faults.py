@@ -111,9 +111,9 @@ def test_killed_worker_is_replaced(ablate, uninterrupted):
     ablate.study()
     process = start(ablate, *SIZE, "--checkpoint-seconds", "0", ABLATE_TEST=str(ablate.folder))
     wait_for(lambda: finished(ablate.folder))
-    victim = next(iter(workers_of(str(ablate.folder))))
+    victim = min(wait_for(lambda: workers_of(str(ablate.folder))))
     os.kill(victim, signal.SIGKILL)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=500)
     assert process.returncode == 0, errors
     assert metrics(ablate.folder) == uninterrupted
 
