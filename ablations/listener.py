@@ -27,10 +27,14 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
         work: What the workers were sent.
         progress: The display.
         mirror: The MLflow mirror.
+
+    Attributes:
+        lost: Messages of the trials that Tune gave up, since their workers died.
     """
 
     def __init__(self, store: Store, work: Work, progress: Progress, mirror: Mirror) -> None:
         self.store, self.work, self.progress, self.mirror = store, work, progress, mirror
+        self.lost: list[str] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore, which we do not use."""
@@ -49,6 +53,7 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when Tune gives a trial up: the worker wrote no record, so the driver says what happened."""
         spec = self._spec(trial)
+        self.lost.append(trial.config["trial"])
         record = failed_record(spec, f"no worker could bring it to its end: {cause_of(trial)}", epochs_reached=0)
         with suppress(OSError):  # a full disk, say; the trial then counts as missing, and runs again
             self.store.write_record(record)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 WORKER_DEATHS = 3
 """How often a trial is taken up again from its checkpoint after its process or node died."""
 
+ROUNDS = 2
+
 
 @dataclass(frozen=True)
 class Options:
@@ -162,7 +164,7 @@ def _run_trials(
         mirror = Mirror(view, lambda trial_id: work.spec(messages[trial_id]), progress.note)
         mirror.start()
         try:
-            run_on_tune(list(messages.values()), work, options, Listener(store, work, progress, mirror))
+            _run_rounds(list(messages.values()), work, options, Listener(store, work, progress, mirror))
         finally:
             if not mirror.close(board.counts()):
                 progress.note(f"the MLflow view is not complete; `ablate sync {study.name}` completes it")
@@ -176,6 +178,19 @@ def _common(store: Store, options: Options) -> dict[str, Any]:
         "checkpoint_seconds": options.checkpoint_seconds,
         **code(),
     }
+
+
+def _run_rounds(messages: list[str], work: Work, options: Options, listener: Listener) -> None:
+    """Run all, and once more what Tune gave up.
+
+    A worker that dies between two trials fails both of the tasks that Tune has given it, and Tune may then give the
+    next trial up although retries are left.
+    """
+    for _ in range(ROUNDS):
+        run_on_tune(messages, work, options, listener)
+        messages, listener.lost = listener.lost, []
+        if not messages:
+            return
 
 
 def run_on_tune(
@@ -196,7 +211,7 @@ def run_on_tune(
 
     from ablations.trainable import TrialTrainable
 
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
     resources = {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
         tuner = tune.Tuner(

@@ -43,7 +43,6 @@ def ray_session(address: str | None) -> Iterator[None]:
         options |= {
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
-            "_node_ip_address": "127.0.0.1",  # by default Ray listens on all of the machine's addresses
         }
     with _keeping_signal_handlers():
         ray.init(**options)
