@@ -220,7 +220,7 @@ def test_a_setting_whose_worker_is_killed_goes_on(ablate):
     deadline = time.monotonic() + 600
     while not list(folder.glob("*/*.pt")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    workers = subprocess.run(["pgrep", "-f", "ray::.*SettingTrainable"], capture_output=True, text=True, check=False)
+    workers = subprocess.run(["pgrep", "-f", "ray::.*Trainable"], capture_output=True, text=True, check=False)
     mine = [int(pid) for pid in workers.stdout.split() if _descends(int(pid), process.pid)]
     assert mine
     subprocess.run(["kill", "-9", str(mine[0])], check=True)
