@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import runpy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from ablations.errors import StudyError
 from ablations.study import Study, make_study
-from silhouette.config import first_line
+from silhouette.config import defaults, first_line
 from silhouette.errors import InputError
 
 SHIPPED = Path(__file__).parent / "studies"
@@ -104,22 +103,16 @@ def _first_seeds(own: tuple[int, ...], count: int) -> tuple[int, ...]:
     return (*own, *range(start, start + count))[:count]
 
 
-@dataclass(frozen=True)
-class PlanChange:
-    """How a plan relates to the one that a results folder already holds."""
+def holds(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str) -> bool:
+    """Whether the plan that a results folder holds, if any, has all of the new one in it, and so stays.
 
-    keep_stored: bool
-    """The folder's plan holds all of this one: it stays."""
-
-
-def compare_plans(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str) -> PlanChange:
-    """Allow a plan that equals, extends or is part of the stored one.
+    A plan may equal the stored one, be part of it, or extend it.
 
     Raises:
         StudyError: If the two contradict each other, naming the first difference.
     """
     if stored is None or stored["plan_hash"] == new["plan_hash"]:
-        return PlanChange(keep_stored=stored is not None)
+        return stored is not None
     advice = f"{where} holds records of another plan; give another --results or undo the change"
     for key in ("metric", "sesoi", "alpha", "looks"):
         if stored.get(key) != new.get(key):
@@ -129,9 +122,9 @@ def compare_plans(stored: Mapping[str, Any] | None, new: Mapping[str, Any], wher
     for label in old_arms.keys() & new_arms.keys():
         _check_same_arm(old_arms[label], new_arms[label], advice)
     if _within(new, stored, new_arms, old_arms):
-        return PlanChange(keep_stored=True)
+        return True
     if _within(stored, new, old_arms, new_arms):
-        return PlanChange(keep_stored=False)
+        return False
     raise StudyError(f"plan: neither extends nor is part of the one before (arms or seeds removed); {advice}")
 
 
@@ -151,7 +144,7 @@ def _check_same_search(stored: Mapping[str, Any], new: Mapping[str, Any], advice
 
 
 def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
-    configs = [arm.get("start") or arm["config"] for arm in (old, new)]
+    configs = [{**defaults(), **(arm.get("start") or arm["config"])} for arm in (old, new)]
     for field in configs[0].keys() | configs[1].keys():
         before, after = (config.get(field) for config in configs)
         if before != after:

@@ -40,7 +40,7 @@ def _print_spaces() -> None:
 
 def plan(given: Namespace) -> int:
     """What a study wants, has and lacks; runs nothing."""
-    from ablations.catalog import compare_plans
+    from ablations.catalog import holds
     from ablations.freeze import thaw
     from ablations.overview import tune_line, tune_pace, tune_seconds
     from ablations.planner import make_plan
@@ -49,7 +49,7 @@ def plan(given: Namespace) -> int:
     study = _study(given)
     store = Store(given.results, study.name)
     study = thaw(study, store)
-    compare_plans(store.read_json("study.json"), study.describe(), store.root)
+    holds(store.read_json("study.json"), study.describe(), store.root)
     plan = make_plan(study, store)
     print(f"{study.name}: {study.question}\n")
     for arm in study.arms:
@@ -81,7 +81,8 @@ def run(given: Namespace) -> int:
     """Run what has no record."""
     import shlex
 
-    from ablations.runner import Options, run_study
+    from ablations.options import Options
+    from ablations.runner import run_study
 
     options = Options(
         results=given.results,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablations import freeze
 from ablations.conductor import Conductor, make_conductor
 from ablations.mlflow_view import View, tracking_uri
+from ablations.on_tune import resources_of_a_trial, watched
+from ablations.options import Options
 from ablations.overview import make_board
-from ablations.progress import Progress, complain, say
-from ablations.session import gpus_of_a_trial, ray_session
+from ablations.progress import complain, say
 from ablations.settings import OPEN
 from ablations.study import Study
-from ablations.tracking import Mirror
 from silhouette.results import Store
-
-if TYPE_CHECKING:
-    from ablations.runner import Options
 
 
 def tune_and_freeze(
@@ -77,23 +74,16 @@ def _search(
     conductor: Conductor,
     watch: Callable[[Callable[[], list[str]]], None],
 ) -> None:
-    from ablations.runner import WORKER_DEATHS
     from ablations.tune_phase import SettingListener, run_search
 
     board = make_board(study, {arm: search.settings.values() for arm, search in conductor.searches.items()})
     watch(board.running)
     specs: dict[str, Any] = {}
-    with ray_session(options.address), Progress(board) as progress:
-        resources = {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
-        view = View(tracking_uri(options.results, options.mlflow), store, study.describe())
-        mirror = Mirror(view, specs.__getitem__, progress.note)
-        mirror.start()
-        try:
-            listener = SettingListener(conductor, progress, mirror, specs)
-            run_search(conductor, resources, _room(resources, options), WORKER_DEATHS, listener)
-        finally:
-            if not mirror.close(board.counts()):
-                progress.note(f"the MLflow view is not complete; `ablate sync {study.name}` completes it")
+    view = View(tracking_uri(options.results, options.mlflow), store, study.describe())
+    with watched(options, board, view, specs.__getitem__) as (progress, mirror):
+        resources = resources_of_a_trial(options)
+        listener = SettingListener(conductor, progress, mirror, specs)
+        run_search(conductor, resources, _room(resources, options), listener)
 
 
 def _room(resources: Mapping[str, float], options: Options) -> Callable[[], int]:

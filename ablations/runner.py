@@ -2,75 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ablations.catalog import compare_plans
-from ablations.errors import StudyError
+from ablations.catalog import holds
 from ablations.extension import history
 from ablations.freeze import thaw
 from ablations.lock import DriverLock
 from ablations.mlflow_view import View, tracking_uri
+from ablations.on_tune import fit, resources_of_a_trial, watched
+from ablations.options import Options
 from ablations.phases import describe_confirmed, tune_and_freeze
 from ablations.planner import Plan, make_plan
-from ablations.progress import Board, Progress, complain, failures, say
+from ablations.progress import Board, complain, failures, say
 from ablations.provenance import code, versions
-from ablations.session import gpus_of_a_trial, ray_session
 from ablations.signals import Interrupted, interruptible
 from ablations.study import Study
-from ablations.tracking import Mirror
 from ablations.work import Work, make_work
 from silhouette.results import Store
 
 if TYPE_CHECKING:
     from ablations.listener import Listener
 
-WORKER_DEATHS = 3
-"""How often a trial is taken up again from its checkpoint after its process or node died."""
-
 ROUNDS = 2
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, as opposed to what: nothing here but the thread count can change a result.
-
-    Attributes:
-        results: Folder or URI of the results.
-        cpus: CPUs, and so threads, of a trial.
-        gpus: GPUs of a trial; None takes one where the cluster has any.
-        address: Ray cluster to join; None starts one on this machine.
-        mlflow: MLflow tracking URI; None takes the default.
-        checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
-        command: The command line, for the resume line and the provenance.
-    """
-
-    results: str = "results"
-    cpus: int = 1
-    gpus: float | None = None
-    address: str | None = None
-    mlflow: str | None = None
-    checkpoint_seconds: float = 30.0
-    command: str = ""
-
-    def check(self) -> None:
-        """Refuse resources that no machine has.
-
-        Raises:
-            StudyError: If a number is out of range.
-        """
-        if self.cpus < 1:
-            raise StudyError(f"--cpus-per-trial: must be at least 1, got {self.cpus}")
-        if self.gpus is not None and not 0 <= self.gpus <= 64:
-            raise StudyError(f"--gpus-per-trial: must be from 0 to 64, got {self.gpus:g}")
-        if self.address is None and self.cpus > (os.cpu_count() or 1):
-            raise StudyError(f"--cpus-per-trial: this machine has {os.cpu_count()}, got {self.cpus}")
-        if not 0 <= self.checkpoint_seconds <= 86_400:
-            raise StudyError(f"--checkpoint-seconds: must be from 0 to 86400, got {self.checkpoint_seconds:g}")
+"""How often the trials are run that Tune gives up without a record."""
 
 
 def run_study(study: Study, options: Options) -> int:
@@ -85,7 +41,7 @@ def run_study(study: Study, options: Options) -> int:
     options.check()
     store = Store(options.results, study.name)
     study = thaw(study, store)
-    compare_plans(store.read_json("study.json"), study.describe(), store.root)
+    holds(store.read_json("study.json"), study.describe(), store.root)
     try:
         with DriverLock(store, options.command) as lock, interruptible(partial(_last_words, store, options)):
             description = _adopt_plan(study, store, options)
@@ -118,7 +74,7 @@ def _tune_phase(study: Study, store: Store, options: Options, lock: DriverLock) 
 def _adopt_plan(study: Study, store: Store, options: Options) -> Mapping[str, Any]:
     """The plan that the folder now follows; written unless it is part of the one that is there."""
     stored, new = store.read_json("study.json"), study.describe()
-    if compare_plans(stored, new, store.root).keep_stored:
+    if holds(stored, new, store.root):
         return dict(stored)
     new |= history(stored, new, store)
     new["provenance"] = {**code(), "versions": versions(), "command": options.command}
@@ -159,15 +115,9 @@ def _run_trials(
     lock.running = board.running
     work = make_work(plan.to_run, _common(store, options))
     messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
-    with ray_session(options.address), Progress(board) as progress:
-        view = View(tracking_uri(options.results, options.mlflow), store, description)
-        mirror = Mirror(view, lambda trial_id: work.spec(messages[trial_id]), progress.note)
-        mirror.start()
-        try:
-            _run_rounds(list(messages.values()), work, options, Listener(store, work, progress, mirror))
-        finally:
-            if not mirror.close(board.counts()):
-                progress.note(f"the MLflow view is not complete; `ablate sync {study.name}` completes it")
+    view = View(tracking_uri(options.results, options.mlflow), store, description)
+    with watched(options, board, view, lambda trial_id: work.spec(messages[trial_id])) as (progress, mirror):
+        _run_rounds(list(messages.values()), work, options, Listener(store, work, progress, mirror))
 
 
 def _common(store: Store, options: Options) -> dict[str, Any]:
@@ -205,25 +155,13 @@ def run_on_tune(
         listener: Told of every report.
         trainable: What runs a trial; `TrialTrainable` by default.
     """
-    import logging
-
     from ray import tune
 
     from ablations.trainable import TrialTrainable
 
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
-    resources = {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
-    with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
-        tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(trainable or TrialTrainable, work=work), resources),
-            param_space={"trial": tune.grid_search(messages)},
-            tune_config=tune.TuneConfig(reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id),
-            run_config=tune.RunConfig(
-                name="trials",
-                storage_path=scratch,  # Tune's own files are scratch: the records are the state
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
-                callbacks=[listener],
-            ),
-        )
-        tuner.fit()
+    fit(
+        tune.with_parameters(trainable or TrialTrainable, work=work),
+        resources_of_a_trial(options),
+        listener,
+        param_space={"trial": tune.grid_search(messages)},
+    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from ray.tune.search import Searcher
 
 from ablations.conductor import Conductor
 from ablations.listener import cause_of
+from ablations.on_tune import fit
 from ablations.overview import slot
 from ablations.progress import Progress
 from ablations.tracking import Mirror
@@ -143,7 +142,6 @@ def run_search(
     conductor: Conductor,
     resources: Mapping[str, float],
     room: Callable[[], int],
-    deaths: int,
     listener: SettingListener,
 ) -> None:
     """Run every setting that is left, to its end or until the study is interrupted.
@@ -152,30 +150,16 @@ def run_search(
         conductor: What is left, and who decides.
         resources: CPUs and GPUs of a setting.
         room: How many settings may be under way at once.
-        deaths: How often a setting is taken up again after its process or node died.
         listener: Display and mirror.
     """
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    trainable = tune.with_parameters(SettingTrainable, work=conductor.work)
-    with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
-        tuner = tune.Tuner(
-            tune.with_resources(trainable, dict(resources)),
-            tune_config=tune.TuneConfig(
-                search_alg=SettingSearcher(conductor, room),
-                scheduler=SettingScheduler(conductor),
-                num_samples=conductor.left,
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial.trial_id,
-            ),
-            run_config=tune.RunConfig(
-                name="settings",
-                storage_path=scratch,  # Tune's own files are scratch: the records are the state
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=deaths),
-                callbacks=[listener],
-            ),
-        )
-        tuner.fit()
+    fit(
+        tune.with_parameters(SettingTrainable, work=conductor.work),
+        resources,
+        listener,
+        search_alg=SettingSearcher(conductor, room),
+        scheduler=SettingScheduler(conductor),
+        num_samples=conductor.left,
+    )
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.plan import Plan
+from silhouette.config import defaults
 
 COLUMNS = (
     "trial_id", "phase", "arm", "config", "seed", "status", "epochs_planned", "epochs_reached",
@@ -199,7 +200,7 @@ def _foreign(plan: Plan, record: Record) -> str:
     if record.seed not in _seed_set(plan.seeds):
         return "seed is not in the plan"
     config = plan.arm[record.arm].config
-    if config and record.config and _parsed(record.config) != config:
+    if config and record.config and _parsed(record.config) != {**defaults(), **config}:
         return "another configuration than the plan's"
     return ""
 
@@ -212,8 +213,8 @@ def _seed_set(seeds: tuple[int, ...]) -> frozenset[int]:
 @lru_cache(maxsize=4096)
 def _parsed(config: str) -> Any:
     try:
-        return json.loads(config)
-    except ValueError:
+        return {**defaults(), **json.loads(config)}
+    except (ValueError, TypeError):
         return None
 
 

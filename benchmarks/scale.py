@@ -26,8 +26,9 @@ import pyarrow.parquet as pq
 from ablations.arms import Trial
 from ablations.catalog import load_study
 from ablations.listener import Listener
+from ablations.options import Options
 from ablations.progress import Board, Progress
-from ablations.runner import Options, run_on_tune
+from ablations.runner import run_on_tune
 from ablations.session import ray_session
 from ablations.study import Study
 from ablations.trainable import TrialTrainable

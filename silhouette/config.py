@@ -302,6 +302,12 @@ def parse_value(field: str, value: Any) -> Any:
         raise ConfigError(first_line(error, field)) from None
 
 
+@lru_cache(maxsize=1)
+def defaults() -> Mapping[str, Any]:
+    """Every field's default, as records hold it: what a record from before a field was there stands for."""
+    return TrialConfig().model_dump(mode="json")
+
+
 def first_line(error: ValidationError, field: str = "") -> str:
     """The first fault of a pydantic error as one line: field, rule, value given."""
     fault = error.errors()[0]

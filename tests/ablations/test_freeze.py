@@ -6,7 +6,7 @@ import pytest
 
 from ablations import freeze
 from ablations.arms import Arm
-from ablations.catalog import change_study, compare_plans
+from ablations.catalog import change_study, holds
 from ablations.errors import StudyError
 from ablations.extension import history
 from ablations.phases import describe_confirmed
@@ -212,14 +212,14 @@ def test_failures_and_divergences_are_flagged_and_too_many_keep_the_search_open(
 def test_a_larger_search_is_allowed_until_the_plan_is_frozen(store):
     small = study().describe()
     large = study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 9, "grace": 1}).describe()
-    assert not compare_plans(small, large, "here").keep_stored
+    assert not holds(small, large, "here")
     with pytest.raises(StudyError, match=r"tuning\.settings: was 6 and is now 9"):
-        compare_plans({**small, "frozen": "0123"}, large, "here")
+        holds({**small, "frozen": "0123"}, large, "here")
     with pytest.raises(StudyError, match=r"tuning\.settings: was 9 and is now 6"):
-        compare_plans(large, small, "here")
+        holds(large, small, "here")
     other = study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 6, "grace": 2}).describe()
     with pytest.raises(StudyError, match=r"tuning\.grace: was 1 and is now 2"):
-        compare_plans(small, other, "here")
+        holds(small, other, "here")
 
 
 def looked_at(store: Store) -> Store:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablations.catalog import change_study, compare_plans, load_study, question, shipped
+from ablations.catalog import change_study, holds, load_study, question, shipped
 from ablations.errors import StudyError
 from ablations.study import Study, make_study
 from silhouette.errors import InputError
@@ -152,14 +152,24 @@ def test_a_bad_set_is_one_line_with_the_value(text, line):
 
 def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
     small, large = study().describe(), study(seeds=(0, 1, 2, 3)).describe()
-    assert not compare_plans(None, small, "here").keep_stored
-    assert not compare_plans(small, large, "here").keep_stored
-    assert compare_plans(large, small, "here").keep_stored
+    assert not holds(None, small, "here")
+    assert not holds(small, large, "here")
+    assert holds(large, small, "here")
     other = study(fixed={"imbalance_factor": 20, "epochs": 9}).describe()
     with pytest.raises(StudyError, match="epochs: was 30 and is now 9"):
-        compare_plans(small, other, "here")
+        holds(small, other, "here")
     with pytest.raises(StudyError, match=r"sesoi: was 0\.002 and is now 0\.5"):
-        compare_plans(small, study(sesoi=0.5).describe(), "here")
+        holds(small, study(sesoi=0.5).describe(), "here")
+
+
+def test_a_plan_from_before_a_field_was_there_has_its_default():
+    old, new = study().describe(), study().describe()
+    for arm in old["arms"]:
+        assert arm["config"].pop("vary") == "all"
+    assert holds({**old, "plan_hash": "of then"}, new, "here")
+    old["arms"][0]["config"]["vary"] = "init"
+    with pytest.raises(StudyError, match="vary: was 'init' and is now 'all'"):
+        holds({**old, "plan_hash": "of then"}, new, "here")
 
 
 def test_the_plan_says_whether_seeds_draw_new_test_splits():

@@ -161,6 +161,16 @@ def test_records_of_another_configuration_or_seed_are_excluded(tmp_path):
     assert "0.1" not in report["arms"][0]["values"].values()
 
 
+def test_a_record_from_after_a_field_was_added_is_of_the_same_configuration(tmp_path):
+    plan = demo_plan(seeds=3)
+    store = write_study(tmp_path, plan)
+    newer = json.dumps({**plan["arms"][0]["config"], "vary": "all"})
+    store.write_record(record(plan["arms"][0], 0, config=newer, test_top1=0.5))
+    report, _ = document(store)
+    assert report["ledger"]["exclusions"] == []
+    assert report["arms"][0]["values"]["0"] == 0.5
+
+
 def test_duplicates_that_disagree_are_not_used(tmp_path):
     plan = demo_plan(seeds=4)
     store = write_study(tmp_path, plan)

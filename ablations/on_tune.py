@@ -1,0 +1,90 @@
+"""A run on Ray Tune: what the tune phase and the confirm phase share."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ablations.mlflow_view import View
+from ablations.options import Options
+from ablations.progress import Board, Progress
+from ablations.session import gpus_of_a_trial, ray_session
+from ablations.tracking import Mirror
+
+WORKER_DEATHS = 3
+"""How often a trial is taken up again from its checkpoint after its process or node died."""
+
+
+@contextmanager
+def watched(
+    options: Options, board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]]
+) -> Iterator[tuple[Progress, Mirror]]:
+    """A Ray, a display and an MLflow mirror, for as long as trials run.
+
+    Args:
+        options: How to run.
+        board: What the display shows.
+        view: What the mirror feeds.
+        spec_of: What the worker of a trial was sent, by trial_id.
+    """
+    with ray_session(options.address), Progress(board) as progress:
+        mirror = Mirror(view, spec_of, progress.note)
+        mirror.start()
+        try:
+            yield progress, mirror
+        finally:
+            if not mirror.close(board.counts()):
+                progress.note(f"the MLflow view is not complete; `ablate sync {view.store.study}` completes it")
+
+
+def resources_of_a_trial(options: Options) -> dict[str, float]:
+    """CPUs and GPUs, once Ray is there to tell whether it has GPUs."""
+    return {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
+
+
+def fit(
+    trainable: Any,
+    resources: Mapping[str, float],
+    listener: Any,
+    *,
+    param_space: Mapping[str, Any] | None = None,
+    search_alg: Any = None,
+    scheduler: Any = None,
+    num_samples: int = 1,
+) -> None:
+    """Run Tune to its end, or until it is interrupted, in reused actors and without a word of its own.
+
+    Args:
+        trainable: A class trainable with `reset_config`.
+        resources: CPUs and GPUs of a trial.
+        listener: The callback that is told of every report.
+        param_space: The trials, if no `search_alg` proposes them.
+        search_alg: As `tune.TuneConfig` has it, as the next two.
+        scheduler: First come, first served by default.
+        num_samples: Trials to propose, or rounds over the `param_space`.
+    """
+    from ray import tune
+
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
+    with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
+        tune.Tuner(
+            tune.with_resources(trainable, dict(resources)),
+            param_space=param_space,
+            tune_config=tune.TuneConfig(
+                search_alg=search_alg,
+                scheduler=scheduler,
+                num_samples=num_samples,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=scratch,  # Tune's own files are scratch: the records are the state
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+                callbacks=[listener],
+            ),
+        ).fit()
