@@ -1,0 +1,70 @@
+"""Does this environment hold what the project needs, in the versions of constraints.txt?
+
+Run by install.sh with the environment's own Python. Exit code 0: nothing is to be installed, so no network is needed.
+Exit code 1: something is missing or has another version; one line says what.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+EXTRA = "cluster"
+
+
+def main() -> int:
+    """Print the first thing that is missing, if any."""
+    try:
+        fault = next(faults(), None)
+    except ImportError:  # without `packaging` nothing of ours is there
+        fault = "a new environment"
+    if fault:
+        print(f"to install: {fault}")
+    return 1 if fault else 0
+
+
+def faults() -> Iterator[str]:
+    """What is missing or has another version, requirements of requirements included."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    pins = dict(pinned())
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    todo = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"][EXTRA]]
+    seen: set[str] = set()
+    while todo:
+        wanted = todo.pop()
+        if str(wanted) in seen:
+            continue
+        seen.add(str(wanted))
+        try:
+            found = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            yield wanted.name
+            continue
+        pin = pins.get(canonicalize_name(wanted.name), found)
+        if found.split("+")[0] != pin.split("+")[0]:  # 2.15.0+cu130 is a build of 2.15.0
+            yield f"{wanted.name} {pin}, there is {found}"
+        for line in metadata.requires(wanted.name) or []:
+            needed = Requirement(line)
+            extras = {"", *wanted.extras}
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                todo.append(needed)
+
+
+def pinned() -> Iterator[tuple[str, str]]:
+    """Name and version of every line of constraints.txt."""
+    from packaging.utils import canonicalize_name
+
+    for line in (CHECKOUT / "constraints.txt").read_text().splitlines():
+        if "==" in line and not line.startswith("#"):
+            name, version = line.split("==", 1)
+            yield canonicalize_name(name), version.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
