@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from silhouette.errors import InputError
 
@@ -66,7 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     add("data", "data", "fetch and decode a data set ahead of time", _data_option)
     add("sync", "sync", "rebuild the MLflow view from the records", _name_option, _results_option, _mlflow_option)
     add("ui", "ui", "MLflow UI on 127.0.0.1", _results_option, _mlflow_option, _port_option)
+    _cluster_commands(commands)
     return parser
+
+
+def _cluster_commands(commands: Any) -> None:
+    cluster = commands.add_parser("cluster", help="what a Ray cluster needs beside Ray")
+    parts = cluster.add_subparsers(required=True, metavar="PART")
+    watch = parts.add_parser("watch", help="drain this spot machine's node when the cloud takes it back")
+    watch.set_defaults(command="cluster_watch")
 
 
 def _name_option(parser: argparse.ArgumentParser) -> None:

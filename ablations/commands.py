@@ -207,6 +207,13 @@ def ui(given: Namespace) -> int:
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(given.port)])
 
 
+def cluster_watch(given: Namespace) -> int:
+    """Wait for the notice that this spot machine is taken back, and drain its node."""
+    from ablations.spot import watch
+
+    return watch(partial(print, flush=True))
+
+
 def _study(given: Namespace) -> Study:
     from ablations.catalog import change_study, load_study
 

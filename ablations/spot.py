@@ -1,0 +1,134 @@
+"""The notice of a spot instance: a cloud that takes a machine back says so shortly before, and Ray wants to know.
+
+A node that is drained gets no new trials, and what its loss interrupts does not count as a failure of the trial. Ray's
+cluster launcher does not listen for the notice, so each spot worker runs `ablate cluster watch` beside Ray.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+POLL_SECONDS = 5.0
+"""What AWS advises; its notice comes two minutes ahead."""
+TIMEOUT_SECONDS = 2.0
+AWS = "http://169.254.169.254"
+GCP = "http://metadata.google.internal"
+GCP_NOTICE_SECONDS = 30.0
+
+Notice = Callable[[], float | None]
+"""Seconds until the machine goes; None while there is no notice. Raises OSError where nobody answers."""
+
+
+def watch(say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS) -> int:
+    """Wait for the notice, then drain this node.
+
+    Returns:
+        0 where there is no metadata service (no cloud machine: nothing to wait for), or once the node is drained; 1 if
+        Ray refused to drain it.
+    """
+    notice = find_notice()
+    if notice is None:
+        say("no metadata service answers: this is no machine that a cloud takes back, so there is nothing to watch")
+        return 0
+    say(f"watching for the notice, every {poll_seconds:g} s")
+    while (seconds := _ask(notice)) is None:
+        time.sleep(poll_seconds)
+    say(f"notice: this machine goes in {seconds:.0f} s; draining its node")
+    return drain(seconds, say)
+
+
+def find_notice() -> Notice | None:
+    """How the cloud of this machine gives notice; None outside AWS and GCP."""
+    for notice in (aws_notice, gcp_notice):
+        try:
+            notice()
+        except OSError:
+            continue
+        return notice
+    return None
+
+
+def aws_notice() -> float | None:
+    """The `spot/instance-action` of EC2's instance metadata service, version 2 (session tokens)."""
+    base = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", AWS).rstrip("/")
+    token = _get(f"{base}/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
+    try:
+        text = _get(f"{base}/latest/meta-data/spot/instance-action", {"X-aws-ec2-metadata-token": token})
+    except HTTPError as error:
+        if error.code == 404:  # the service's way to say: no notice
+            return None
+        raise
+    return _seconds_until(json.loads(text))
+
+
+def gcp_notice() -> float | None:
+    """The `preempted` flag of Compute Engine's metadata server; it comes 30 s ahead."""
+    host = os.environ.get("GCE_METADATA_HOST")
+    base = f"http://{host}" if host else GCP
+    text = _get(f"{base}/computeMetadata/v1/instance/preempted", {"Metadata-Flavor": "Google"})
+    return GCP_NOTICE_SECONDS if text.strip() == "TRUE" else None
+
+
+def drain(seconds: float, say: Callable[[str], None] = print) -> int:
+    """Tell Ray that this node goes in so many seconds, as a preemption.
+
+    Returns:
+        The exit code of `ray drain-node`.
+    """
+    import ray
+
+    ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+    node = ray.get_runtime_context().get_node_id()
+    ray.shutdown()
+    options = {
+        "--node-id": node,
+        "--reason": "DRAIN_NODE_REASON_PREEMPTION",
+        "--reason-message": "the cloud takes this machine back",
+        "--deadline-remaining-seconds": str(max(0, int(seconds))),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "ray.scripts.scripts",
+        "drain-node",
+        *(x for pair in options.items() for x in pair),
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    say(f"drained {node}" if done.returncode == 0 else f"not drained: {done.stderr.strip().splitlines()[-1:]}")
+    return done.returncode
+
+
+def _ask(notice: Notice) -> float | None:
+    """The notice; a service that does not answer for a moment is asked again."""
+    try:
+        return notice()
+    except OSError:
+        return None
+
+
+def _seconds_until(action: Mapping[str, Any]) -> float:
+    try:
+        at = datetime.fromisoformat(str(action["time"]).replace("Z", "+00:00"))
+    except (KeyError, ValueError):
+        return 0.0  # a notice all the same
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+
+
+def _get(url: str, headers: Mapping[str, str], method: str = "GET") -> str:
+    request = Request(url, headers=dict(headers), method=method)
+    with _opener().open(request, timeout=TIMEOUT_SECONDS) as answer:
+        return str(answer.read().decode())
+
+
+def _opener() -> OpenerDirector:
+    """Without proxies: metadata are this machine's own."""
+    return build_opener(ProxyHandler({}))

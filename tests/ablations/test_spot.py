@@ -1,0 +1,108 @@
+"""The spot watcher against a metadata service over HTTP that answers as EC2's and Compute Engine's do."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from ablations import spot
+from ablations.cli import main
+
+
+class Metadata(ThreadingHTTPServer):
+    """EC2's version 2 (a session token is needed) and Compute Engine's, with a notice when a test sets one."""
+
+    action: str | None = None
+    preempted = "FALSE"
+    broken = 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_PUT(self):
+        asked = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
+        self.answer(200 if self.path == "/latest/api/token" and asked else 400, "a-token")
+
+    def do_GET(self):
+        if self.server.broken:
+            self.server.broken -= 1
+            return self.answer(503, "")
+        if self.path.startswith("/computeMetadata/"):
+            allowed = self.headers.get("Metadata-Flavor") == "Google"
+            return self.answer(200 if allowed else 403, self.server.preempted)
+        if self.headers.get("X-aws-ec2-metadata-token") != "a-token":
+            return self.answer(401, "")
+        found = self.path == "/latest/meta-data/spot/instance-action" and self.server.action
+        return self.answer(200 if found else 404, found or "")
+
+    def answer(self, code, text):
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def metadata(monkeypatch):
+    server = Metadata(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # metadata must not go through a proxy
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def action(seconds):
+    at = datetime.now(UTC) + timedelta(seconds=seconds)
+    return json.dumps({"action": "terminate", "time": at.strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+
+def test_ec2_gives_no_notice_and_then_the_seconds_that_are_left(metadata):
+    assert spot.find_notice() is spot.aws_notice
+    assert spot.aws_notice() is None
+    metadata.action = action(120)
+    assert 110 < spot.aws_notice() <= 120
+
+
+def test_a_notice_without_a_readable_time_is_a_notice(metadata):
+    metadata.action = '{"action": "stop"}'
+    assert spot.aws_notice() == 0.0
+
+
+def test_compute_engine_gives_thirty_seconds(metadata, monkeypatch):
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{metadata.server_port}")
+    assert spot.find_notice() is spot.gcp_notice
+    assert spot.gcp_notice() is None
+    metadata.preempted = "TRUE"
+    assert spot.gcp_notice() == 30.0
+
+
+def test_the_watcher_outlives_a_service_that_fails_for_a_moment_and_drains_at_the_notice(metadata, monkeypatch):
+    drained, said = [], []
+    monkeypatch.setattr(
+        spot, "drain", lambda seconds, say: drained.append(seconds) or 0
+    )  # tests/cluster drains for real
+
+    def listen(line):
+        said.append(line)
+        metadata.broken, metadata.action = 2, action(60)
+
+    assert spot.watch(listen, poll_seconds=0.01) == 0
+    assert len(drained) == 1
+    assert 50 < drained[0] <= 60
+    assert said[0].startswith("watching for the notice")
+
+
+def test_a_machine_without_metadata_has_nothing_to_watch(monkeypatch, capsys):
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+    assert main(["cluster", "watch"]) == 0
+    assert "nothing to watch" in capsys.readouterr().out
