@@ -15,7 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 done, 1 some trials failed, 2 bad input (one line on standard error), 130 interrupted.
+        0 done, 1 some trials failed (doctor: a fault was found), 2 bad input (one line on standard error), 130
+        interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser().parse_args(given)
@@ -66,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     add("data", "data", "fetch and decode a data set ahead of time", _data_option)
     add("sync", "sync", "rebuild the MLflow view from the records", _name_option, _results_option, _mlflow_option)
     add("ui", "ui", "MLflow UI on 127.0.0.1", _results_option, _mlflow_option, _port_option)
+    add("doctor", "doctor", "check this machine, and a cluster; say what to do", _results_option, _doctor_options)
+    add("compact", "compact", "copy the records into one file, as each run does", _name_option, _results_option)
     _cluster_commands(commands)
     return parser
 
@@ -141,6 +144,18 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-seconds", type=float, default=30.0, metavar="N", help="least time between checkpoints (30)"
     )
     parser.add_argument("--address", metavar="A", help="Ray cluster to join (auto: the one on this machine)")
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="run trials only on nodes of the cluster that wear this label, such as pool=gpu",
+    )
+    _mlflow_option(parser)
+
+
+def _doctor_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", metavar="A", help="Ray cluster to look at (auto: the one on this machine)")
     _mlflow_option(parser)
 
 

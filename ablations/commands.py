@@ -81,13 +81,14 @@ def run(given: Namespace) -> int:
     """Run what has no record."""
     import shlex
 
-    from ablations.options import Options
+    from ablations.options import Options, labels_of
     from ablations.runner import run_study
 
     options = Options(
         results=given.results,
         cpus=given.cpus_per_trial,
         gpus=given.gpus_per_trial,
+        labels=labels_of(given.label),
         address=given.address,
         mlflow=given.mlflow,
         checkpoint_seconds=given.checkpoint_seconds,
@@ -205,6 +206,31 @@ def ui(given: Namespace) -> int:
     os.environ.update(QUIET)
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(given.port)])
+
+
+def doctor(given: Namespace) -> int:
+    """Examine this machine and a cluster; 1 if a study could not run."""
+    from ablations.doctor import examine
+
+    faults = 0
+    for finding in examine(given.results, given.mlflow, given.address):
+        print(finding, flush=True)
+        faults += finding.state == "fault"
+    print(f"{faults} fault{'s' * (faults != 1)}" if faults else "ready to run")
+    return 1 if faults else 0
+
+
+def compact(given: Namespace) -> int:
+    """Copy the per-trial records into `records.parquet`, while nothing else works on the study."""
+    from ablations.lock import DriverLock
+    from silhouette.results import Store
+
+    store = Store(given.results, _study_name(given.study))
+    if not store.trial_ids():
+        raise StudyError(f"STUDY: {given.results} holds no records of it, got {given.study!r}")
+    with DriverLock(store, "ablate compact"):
+        print(f"{store.study}: {store.compact()} records in {store.path('records.parquet')}")
+    return 0
 
 
 def cluster_watch(given: Namespace) -> int:

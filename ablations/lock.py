@@ -54,6 +54,11 @@ class DriverLock:
         self._thread.start()
         return self
 
+    @property
+    def holder(self) -> dict[str, Any]:
+        """Who this driver is, as `driver.json` tells every node that sees it."""
+        return {key: self.me[key] for key in ("host", "pid", "started_at")}
+
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         """Let go of the lock and forget the driver."""
         self._stop.set()

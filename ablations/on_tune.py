@@ -11,7 +11,9 @@ from typing import Any
 from ablations.mlflow_view import View
 from ablations.options import Options
 from ablations.progress import Board, Progress
-from ablations.session import gpus_of_a_trial, ray_session
+from ablations.reach import check_nodes
+from ablations.session import ray_session
+from ablations.share import Share, share_of_a_trial
 from ablations.tracking import Mirror
 
 WORKER_DEATHS = 3
@@ -20,17 +22,32 @@ WORKER_DEATHS = 3
 
 @contextmanager
 def watched(
-    options: Options, board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]]
-) -> Iterator[tuple[Progress, Mirror]]:
-    """A Ray, a display and an MLflow mirror, for as long as trials run.
+    options: Options, board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]], driver: Mapping[str, Any]
+) -> Iterator[tuple[Progress, Mirror, Share]]:
+    """A Ray, a display, an MLflow mirror, and what a trial takes of that Ray, for as long as trials run.
 
     Args:
         options: How to run.
         board: What the display shows.
         view: What the mirror feeds.
         spec_of: What the worker of a trial was sent, by trial_id.
+        driver: Who holds the study's lock; what the nodes of a cluster must see of it.
     """
-    with ray_session(options.address), Progress(board) as progress:
+    with ray_session(options.address):
+        if options.address:
+            check_nodes(view.store, driver)
+        share = share_of_a_trial(options)
+        with _mirrored(board, view, spec_of) as (progress, mirror):
+            if not share.fits():
+                progress.note(f"no node offers {share} yet: waiting for the cluster to grow")
+            yield progress, mirror, share
+
+
+@contextmanager
+def _mirrored(
+    board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]]
+) -> Iterator[tuple[Progress, Mirror]]:
+    with Progress(board) as progress:
         mirror = Mirror(view, spec_of, progress.note)
         mirror.start()
         try:
@@ -40,14 +57,9 @@ def watched(
                 progress.note(f"the MLflow view is not complete; `ablate sync {view.store.study}` completes it")
 
 
-def resources_of_a_trial(options: Options) -> dict[str, float]:
-    """CPUs and GPUs, once Ray is there to tell whether it has GPUs."""
-    return {"cpu": options.cpus, "gpu": gpus_of_a_trial(options.gpus)}
-
-
 def fit(
     trainable: Any,
-    resources: Mapping[str, float],
+    share: Share,
     listener: Any,
     *,
     param_space: Mapping[str, Any] | None = None,
@@ -59,7 +71,7 @@ def fit(
 
     Args:
         trainable: A class trainable with `reset_config`.
-        resources: CPUs and GPUs of a trial.
+        share: What a trial takes of the cluster.
         listener: The callback that is told of every report.
         param_space: The trials, if no `search_alg` proposes them.
         search_alg: As `tune.TuneConfig` has it, as the next two.
@@ -71,7 +83,7 @@ def fit(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
         tune.Tuner(
-            tune.with_resources(trainable, dict(resources)),
+            tune.with_resources(trainable, share.request()),
             param_space=param_space,
             tune_config=tune.TuneConfig(
                 search_alg=search_alg,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ablations.errors import StudyError
+
+LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
+"""A key or a value of a label, as Ray allows them."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,7 @@ class Options:
         results: Folder or URI of the results.
         cpus: CPUs, and so threads, of a trial.
         gpus: GPUs of a trial; None takes one where the cluster has any.
+        labels: What a node must wear to run trials, such as `pool: gpu`; on a cluster only.
         address: Ray cluster to join; None starts one on this machine.
         mlflow: MLflow tracking URI; None takes the default.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
@@ -25,6 +31,7 @@ class Options:
     results: str = "results"
     cpus: int = 1
     gpus: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
     mlflow: str | None = None
     checkpoint_seconds: float = 30.0
@@ -42,5 +49,28 @@ class Options:
             raise StudyError(f"--gpus-per-trial: must be from 0 to 64, got {self.gpus:g}")
         if self.address is None and self.cpus > (os.cpu_count() or 1):
             raise StudyError(f"--cpus-per-trial: this machine has {os.cpu_count()}, got {self.cpus}")
+        if self.labels and self.address is None:
+            raise StudyError(f"--label: goes with --address, since a Ray of its own has no labels, got {self._worn()}")
+        for pair in self.labels.items():
+            if not all(LABEL.fullmatch(part) for part in pair):
+                raise StudyError(f"--label: must be KEY=VALUE of letters, digits and '-_./', got {'='.join(pair)!r}")
         if not 0 <= self.checkpoint_seconds <= 86_400:
             raise StudyError(f"--checkpoint-seconds: must be from 0 to 86400, got {self.checkpoint_seconds:g}")
+
+    def _worn(self) -> str:
+        return " ".join(f"{key}={value}" for key, value in self.labels.items())
+
+
+def labels_of(given: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` strings as labels.
+
+    Raises:
+        StudyError: If one has no `=`, or a key comes twice.
+    """
+    labels: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or key in labels:
+            raise StudyError(f"--label: must be KEY=VALUE, each key once, got {text!r}")
+        labels[key] = value
+    return labels

@@ -8,7 +8,7 @@ from typing import Any
 from ablations import freeze
 from ablations.conductor import Conductor, make_conductor
 from ablations.mlflow_view import View, tracking_uri
-from ablations.on_tune import resources_of_a_trial, watched
+from ablations.on_tune import watched
 from ablations.options import Options
 from ablations.overview import make_board
 from ablations.progress import complain, say
@@ -80,23 +80,10 @@ def _search(
     watch(board.running)
     specs: dict[str, Any] = {}
     view = View(tracking_uri(options.results, options.mlflow), store, study.describe())
-    with watched(options, board, view, specs.__getitem__) as (progress, mirror):
-        resources = resources_of_a_trial(options)
+    with watched(options, board, view, specs.__getitem__, conductor.work.common["driver"]) as (progress, mirror, share):
         listener = SettingListener(conductor, progress, mirror, specs)
-        run_search(conductor, resources, _room(resources, options), listener)
-
-
-def _room(resources: Mapping[str, float], options: Options) -> Callable[[], int]:
-    """How many settings fit at once; on a cluster one more, which waits and so lets it grow."""
-
-    def room() -> int:
-        import ray
-
-        there = ray.cluster_resources()
-        fits = [int(there.get(kind.upper(), 0) // amount) for kind, amount in resources.items() if amount]
-        return max(1, min(fits, default=1)) + (1 if options.address else 0)
-
-    return room
+        waiting = 1 if options.address else 0  # on a cluster one more than fits, which lets it grow
+        run_search(conductor, share, lambda: max(1, share.fits()) + waiting, listener)
 
 
 def _finished(study: Study, conductor: Conductor, options: Options) -> bool:

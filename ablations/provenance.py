@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("soft-silhouette-ablations", "torch", "torchvision", "ray", "numpy", "scikit-learn", "pyarrow")
+
+SOURCES = ("ablations", "search_spaces", "silhouette")
+"""The packages that a worker runs."""
 
 
 @cache
@@ -36,6 +40,16 @@ def code() -> dict[str, Any]:
         "git_commit": commit,
         "git_dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
     }
+
+
+@cache
+def digest() -> str:
+    """The first 12 hex digits of the SHA-256 over this project's sources: the same code has the same, git or not."""
+    root, sums = Path(__file__).parents[1], hashlib.sha256()
+    for package in SOURCES:
+        for path in sorted((root / package).rglob("*.py")):
+            sums.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    return sums.hexdigest()[:12]
 
 
 def machine() -> dict[str, Any]:

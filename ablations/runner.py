@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ablations.catalog import holds
 from ablations.extension import history
 from ablations.freeze import thaw
+from ablations.head import check_head
 from ablations.lock import DriverLock
 from ablations.mlflow_view import View, tracking_uri
-from ablations.on_tune import fit, resources_of_a_trial, watched
+from ablations.on_tune import fit, watched
 from ablations.options import Options
 from ablations.phases import describe_confirmed, tune_and_freeze
 from ablations.planner import Plan, make_plan
 from ablations.progress import Board, complain, failures, say
 from ablations.provenance import code, versions
+from ablations.share import Share
 from ablations.signals import Interrupted, interruptible
 from ablations.study import Study
 from ablations.work import Work, make_work
@@ -36,9 +38,11 @@ def run_study(study: Study, options: Options) -> int:
         The exit code: 0 if every wanted trial has a complete record, 1 if some have not, 128 + signal if interrupted.
 
     Raises:
-        StudyError: If the results folder holds another plan, or another driver works on it.
+        StudyError: If the results folder holds another plan, another driver works on it, or no Ray head lets us in.
     """
     options.check()
+    if options.address:
+        check_head(options.address)
     store = Store(options.results, study.name)
     study = thaw(study, store)
     holds(store.read_json("study.json"), study.describe(), store.root)
@@ -68,7 +72,7 @@ def _tune_phase(study: Study, store: Store, options: Options, lock: DriverLock) 
     def watch(running: Callable[[], list[str]]) -> None:
         lock.running = running
 
-    return tune_and_freeze(study, store, options, _common(store, options), watch)
+    return tune_and_freeze(study, store, options, _common(store, options, lock), watch)
 
 
 def _adopt_plan(study: Study, store: Store, options: Options) -> Mapping[str, Any]:
@@ -113,45 +117,48 @@ def _run_trials(
 
     board = Board(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
     lock.running = board.running
-    work = make_work(plan.to_run, _common(store, options))
+    common = _common(store, options, lock)
+    work = make_work(plan.to_run, common)
     messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
     view = View(tracking_uri(options.results, options.mlflow), store, description)
-    with watched(options, board, view, lambda trial_id: work.spec(messages[trial_id])) as (progress, mirror):
-        _run_rounds(list(messages.values()), work, options, Listener(store, work, progress, mirror))
+    spec_of = lambda trial_id: work.spec(messages[trial_id])  # noqa: E731
+    with watched(options, board, view, spec_of, common["driver"]) as (progress, mirror, share):
+        _run_rounds(list(messages.values()), work, share, Listener(store, work, progress, mirror))
 
 
-def _common(store: Store, options: Options) -> dict[str, Any]:
+def _common(store: Store, options: Options, lock: DriverLock) -> dict[str, Any]:
     return {
         "results": store.uri,
         "study": store.study,
         "threads": options.cpus,
         "checkpoint_seconds": options.checkpoint_seconds,
+        "driver": lock.holder if options.address else None,
         **code(),
     }
 
 
-def _run_rounds(messages: list[str], work: Work, options: Options, listener: Listener) -> None:
+def _run_rounds(messages: list[str], work: Work, share: Share, listener: Listener) -> None:
     """Run all, and once more what Tune gave up.
 
     A worker that dies between two trials fails both of the tasks that Tune has given it, and Tune may then give the
     next trial up although retries are left.
     """
     for _ in range(ROUNDS):
-        run_on_tune(messages, work, options, listener)
+        run_on_tune(messages, work, share, listener)
         messages, listener.lost = listener.lost, []
         if not messages:
             return
 
 
 def run_on_tune(
-    messages: list[str], work: Work, options: Options, listener: Listener, trainable: type | None = None
+    messages: list[str], work: Work, share: Share, listener: Listener, trainable: type | None = None
 ) -> None:
     """One Tune trial per message, first come first served, no early stopping.
 
     Args:
         messages: The trials, as `Work.message` writes them.
         work: What they share.
-        options: How to run.
+        share: What a trial takes of the cluster.
         listener: Told of every report.
         trainable: What runs a trial; `TrialTrainable` by default.
     """
@@ -161,7 +168,7 @@ def run_on_tune(
 
     fit(
         tune.with_parameters(trainable or TrialTrainable, work=work),
-        resources_of_a_trial(options),
+        share,
         listener,
         param_space={"trial": tune.grid_search(messages)},
     )

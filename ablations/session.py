@@ -64,15 +64,6 @@ def _keeping_signal_handlers() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def gpus_of_a_trial(wanted: float | None) -> float:
-    """As wanted; by default one where the cluster has any."""
-    import ray
-
-    if wanted is not None:
-        return wanted
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
-
-
 def _tighten_token() -> None:
     """Ray writes its authentication token readable for everybody."""
     token = Path.home() / ".ray" / "auth_token"

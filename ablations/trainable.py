@@ -13,6 +13,7 @@ from ray import tune
 
 from ablations.checkpoints import Checkpoints
 from ablations.provenance import machine
+from ablations.reach import insist
 from ablations.work import Work
 from silhouette.config import make_config
 from silhouette.results import Store
@@ -130,6 +131,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no type
 
     def setup(self, config: dict[str, Any], work: Work) -> None:
         """Begin the first trial of this actor."""
+        insist(work.common)
         self.work = work
         self.run = TrialRun(work.spec(config["trial"]))
 

@@ -16,6 +16,7 @@ from ablations.listener import cause_of
 from ablations.on_tune import fit
 from ablations.overview import slot
 from ablations.progress import Progress
+from ablations.share import Share
 from ablations.tracking import Mirror
 from ablations.trainable import failed_record
 from ablations.tune_trainable import SettingTrainable, write_records
@@ -140,7 +141,7 @@ class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
 
 def run_search(
     conductor: Conductor,
-    resources: Mapping[str, float],
+    share: Share,
     room: Callable[[], int],
     listener: SettingListener,
 ) -> None:
@@ -148,13 +149,13 @@ def run_search(
 
     Args:
         conductor: What is left, and who decides.
-        resources: CPUs and GPUs of a setting.
+        share: What a setting takes of the cluster.
         room: How many settings may be under way at once.
         listener: Display and mirror.
     """
     fit(
         tune.with_parameters(SettingTrainable, work=conductor.work),
-        resources,
+        share,
         listener,
         search_alg=SettingSearcher(conductor, room),
         scheduler=SettingScheduler(conductor),

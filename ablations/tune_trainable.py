@@ -14,6 +14,7 @@ from ray import tune
 
 from ablations.checkpoints import Checkpoints
 from ablations.provenance import machine
+from ablations.reach import insist
 from ablations.search import Setting
 from ablations.settings import columns_of, mean_curve
 from ablations.trainable import MAX_ERROR, REPORT_SECONDS, failed_record, identity
@@ -245,6 +246,7 @@ class SettingTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no ty
 
     def setup(self, config: dict[str, Any], work: SettingWork) -> None:
         """Begin the first setting of this actor."""
+        insist(work.common)
         self.work = work
         self.run = SettingRun(work, config["setting"])
 

@@ -26,10 +26,10 @@ import pyarrow.parquet as pq
 from ablations.arms import Trial
 from ablations.catalog import load_study
 from ablations.listener import Listener
-from ablations.options import Options
 from ablations.progress import Board, Progress
 from ablations.runner import run_on_tune
 from ablations.session import ray_session
+from ablations.share import Share
 from ablations.study import Study
 from ablations.trainable import TrialTrainable
 from ablations.work import Work, make_work
@@ -106,7 +106,7 @@ def driver(trials: int) -> None:
         work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
         with ray_session(None), Progress(Board(wanted, {}, {}, study.metric)) as progress:
             messages = [work.message(trial) for trial in wanted]
-            run_on_tune(messages, work, Options(gpus=0), Listener(store, work, progress, meter), NoOp)  # type: ignore[arg-type]
+            run_on_tune(messages, work, Share(1, 0, {}), Listener(store, work, progress, meter), NoOp)  # type: ignore[arg-type]
         wall, cpu, kilobytes = meter.per_trial()
     print(f"{trials} no-op trials: {wall:.1f} ms a trial, of which {cpu:.1f} ms driver CPU; {kilobytes:.1f} kB a trial")
 
