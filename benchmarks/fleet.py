@@ -1,0 +1,107 @@
+"""A simulated large cluster: where planner, driver and records saturate, and what limits them.
+
+    python benchmarks/fleet.py --slots 1000 --trials 20000 --seconds 10
+
+Real: the planner, Ray Tune's controller, our listener, display, lock-step of reports, and one Parquet record per trial
+on the local disk. Simulated (benchmarks/slots.py): the workers, which only keep time; so neither Ray's own scheduling
+nor a network is measured, and one process writes the records of all workers. "busy" is the share of the slots' time
+that trials ran; 100 % less the actors' start is the best there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+import time
+from typing import Any
+
+os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "2000"
+
+from scale import STUDY, Meter
+from slots import Fleet, write_records
+
+from ablations.arms import Trial
+from ablations.catalog import load_study
+from ablations.listener import Listener
+from ablations.planner import make_plan
+from ablations.progress import Board, Progress
+from ablations.runner import run_on_tune
+from ablations.session import ray_session
+from ablations.share import Share
+from ablations.study import Study
+from ablations.trainable import TrialTrainable
+from ablations.work import make_work
+from silhouette.results import Store
+
+CURVE = [{"epoch": epoch, "val_top1": 0.5, "train_loss": 0.1} for epoch in range(1, 31)]
+ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0, "test_top1": 0.5, "curve": CURVE}
+
+
+class Timed(Listener):
+    """Our listener, which also keeps the time that it takes."""
+
+    seconds = 0.0
+
+    def _tell(self, report: Any) -> None:
+        start = time.perf_counter()
+        super()._tell(report)
+        self.seconds += time.perf_counter() - start
+
+
+def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: float) -> None:
+    """One fleet whose trials take so long."""
+    from ray.tune.execution import tune_controller
+
+    store = Store(os.path.join(folder, f"results-{seconds:g}"), study.name)
+    start = time.perf_counter()
+    wanted: list[Trial] = make_plan(study, store).to_run[: given.trials]
+    planned = time.perf_counter() - start
+    common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0}
+    work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
+    queue: multiprocessing.Queue[Any] = multiprocessing.Queue()
+    writer = multiprocessing.Process(target=write_records, args=(store.uri, study.name, ROW, queue))
+    writer.start()
+    fleet = Fleet(given.slots, seconds, given.report_seconds, work, queue)
+    tune_controller.RayActorManager = fleet.manager
+    with ray_session(None), Progress(Board(wanted, {}, {}, study.metric)) as progress:
+        listener = Timed(store, work, progress, Meter(warm_up=1))  # type: ignore[arg-type]
+        start, cpu = time.perf_counter(), time.process_time()
+        run_on_tune([work.message(trial) for trial in wanted], work, Share(1, 0, {}), listener, TrialTrainable)
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    queue.put(None)
+    writer.join()
+    lag = time.perf_counter() - start - wall
+    start = time.perf_counter()
+    rows = store.compact()
+    compacted = time.perf_counter() - start
+    busy, reports = fleet.ended * seconds / (given.slots * wall), fleet.reports
+    print(
+        f"{fleet.ended} trials of {seconds:g} s on {given.slots} slots: {wall:.0f} s, busy {busy:.0%}; "
+        f"{fleet.ended / wall:.0f} trials/s, {reports / wall:.0f} reports/s\n"
+        f"  driver: {cpu / wall:.0%} of a core, {1000 * cpu / fleet.ended:.1f} ms a trial, {1000 * cpu / reports:.2f} ms "
+        f"a report; our listener {listener.seconds / wall:.0%} of the time\n"
+        f"  planned in {planned:.1f} s; records {lag:.0f} s behind; {rows} compacted in {compacted:.1f} s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Simulate each length of trial in turn."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slots", type=int, default=1000)
+    parser.add_argument("--trials", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, nargs="+", default=[10.0], help="lengths of a trial")
+    parser.add_argument("--report-seconds", type=float, default=1.0, help="time between two reports of a trial")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "large.py")
+        with open(path, "w") as file:
+            file.write(STUDY.replace("SEEDS", str(-(-given.trials // 1000))))
+        for seconds in given.seconds:
+            simulate(load_study(path), folder, given, seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What `ablate doctor` finds on this machine, sound and not; and what a worker does that sees no results."""
+
+import http.server
+import os
+import threading
+
+import pytest
+
+from ablations import doctor, reach
+from ablations.cli import main
+from ablations.errors import StudyError
+from ablations.lock import DriverLock
+from silhouette.results import Store
+
+
+def only(findings):
+    (finding,) = findings
+    return finding
+
+
+def test_this_machine_can_run_a_study_and_looking_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line[7:17].strip() for line in lines[:-1]} >= {"packages", "project", "machine", "torch", "results", "data"}
+    assert lines[-1] == "ready to run"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_too_old_or_absent_is_named_with_what_is_needed(monkeypatch):
+    monkeypatch.setattr(doctor, "requires", lambda _: ["torch>=99", "no-such-thing", "pytest<1; extra == 'test'"])
+    finding = only(doctor.packages())
+    assert finding.state == "fault"
+    assert "(needs >=99), no-such-thing absent (needs any)" in finding.detail
+    assert "pytest" not in finding.detail
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o644, "fault"), (0o640, "fault")])
+def test_a_token_that_others_can_read_is_a_fault(tmp_path, monkeypatch, mode, state):
+    file = tmp_path / "token"
+    file.write_text("secret-token")
+    file.chmod(mode)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    finding = only(doctor.token())
+    assert finding.state == state
+    assert "secret-token" not in str(finding)
+
+
+def test_a_results_location_that_cannot_be_written_is_a_fault(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert main(["doctor", "--results", "file/below"]) == 1
+    out = capsys.readouterr().out
+    assert "fault  results     file/below: " in out
+    assert "give another --results" in out
+
+
+def test_a_full_disk_is_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "ENOUGH_BYTES", 1 << 60)
+    finding = only(doctor.store(str(tmp_path / "results")))
+    assert finding.state == "fault"
+    assert "MiB free" in finding.detail
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+        self.wfile.write(b"OK")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_mlflow_server_is_asked_for_its_health_and_its_silence_stops_nothing():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        assert only(doctor.view(uri)).state == "ok"
+        server.shutdown()
+        thread.join()
+    finding = only(doctor.view(uri))
+    assert finding.state == "note"
+    assert "ablate sync" in finding.advice
+
+
+def test_a_worker_runs_no_trial_where_it_does_not_see_the_driver_s_file(tmp_path):
+    store = Store(str(tmp_path / "seen"), "s")
+    with DriverLock(store, "ablate run s") as lock:
+        common = {"results": store.uri, "study": "s", "driver": lock.holder}
+        reach.insist(common)
+        with pytest.raises(StudyError, match=r"does not see .*no driver.json there.*s3://"):
+            reach.insist({**common, "results": str(tmp_path / "elsewhere")})
+        with pytest.raises(StudyError, match="another driver's"):
+            reach.insist({**common, "driver": {**lock.holder, "pid": os.getpid() + 1}})
+    reach.insist({**common, "driver": None})  # a machine of its own needs no proof
+
+
+def test_records_are_compacted_on_demand_but_not_under_a_driver(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    store = Store("results", "s")
+    assert main(["compact", "s"]) == 2
+    assert "holds no records of it" in capsys.readouterr().err
+    store.write_record({"trial_id": "a" * 16, "status": "complete"})
+    with DriverLock(store, "ablate run s"):
+        assert main(["compact", "s"]) == 2
+        assert "another `ablate run` works on" in capsys.readouterr().err
+    assert main(["compact", "s"]) == 0
+    assert "1 records" in capsys.readouterr().out
+    assert (tmp_path / "results/s/records.parquet").is_file()
