@@ -80,8 +80,8 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     print(
         f"{fleet.ended} trials of {seconds:g} s on {given.slots} slots: {wall:.0f} s, busy {busy:.0%}; "
         f"{fleet.ended / wall:.0f} trials/s, {reports / wall:.0f} reports/s\n"
-        f"  driver: {cpu / wall:.0%} of a core, {1000 * cpu / fleet.ended:.1f} ms a trial, {1000 * cpu / reports:.2f} ms "
-        f"a report; our listener {listener.seconds / wall:.0%} of the time\n"
+        f"  driver: {cpu / wall:.0%} of a core, {1000 * cpu / fleet.ended:.1f} ms a trial, "
+        f"{1000 * cpu / reports:.2f} ms a report; our listener {listener.seconds / wall:.0%} of the time\n"
         f"  planned in {planned:.1f} s; records {lag:.0f} s behind; {rows} compacted in {compacted:.1f} s",
         flush=True,
     )
