@@ -78,6 +78,10 @@ def _cluster_commands(commands: Any) -> None:
     parts = cluster.add_subparsers(required=True, metavar="PART")
     watch = parts.add_parser("watch", help="drain this spot machine's node when the cloud takes it back")
     watch.set_defaults(command="cluster_watch")
+    summary = "what is left to fill in and what is wrong in a cluster file, offline"
+    check = parts.add_parser("check", help=summary, description=summary)
+    check.add_argument("files", nargs="+", metavar="FILE", help="cluster.yaml, one of deploy/, or your own")
+    check.set_defaults(command="cluster_check")
 
 
 def _name_option(parser: argparse.ArgumentParser) -> None:

@@ -251,3 +251,10 @@ def _study_name(given: str) -> str:
     from pathlib import Path
 
     return Path(given).stem if given.endswith(".py") else given
+
+
+def cluster_check(given: Namespace) -> int:
+    """What is left to fill in and what is wrong in cluster files."""
+    from ablations.cluster_check import check
+
+    return check(given.files)

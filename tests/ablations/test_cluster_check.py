@@ -1,0 +1,200 @@
+"""`ablate cluster check`: the shipped files pass, and every way to break them gives its one line, without network."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from broken_clusters import AWS, BROKEN, GCP, KUBERAY, LOCAL
+
+from ablations.cli import main
+
+ROOT = Path(__file__).parents[2]
+FILLED = {
+    AWS: {
+        "<AWS region>": "eu-central-1",
+        "<AMI id>": "ami-0123456789abcdef0",
+        "<security group id>": "sg-0123456789abcdef0",
+    },
+    GCP: {
+        "<project id>": "my-project",
+        "<region>": "europe-west4",
+        "<zone>": "europe-west4-a",
+        "<image>": "projects/my-project/global/images/family/soft-silhouette",
+        "<subnetwork>": "projects/my-project/regions/europe-west4/subnetworks/soft-silhouette",
+        "<service account>": "worker@my-project.iam.gserviceaccount.com",
+    },
+    LOCAL: {
+        "<address of the head>": "10.0.0.10",
+        '"<address of a worker>"': "10.0.0.11, 10.0.0.12",
+        "<user on all machines>": "lab",
+    },
+    KUBERAY: {
+        "<registry>": "registry.example.org",
+        "<digest>": "0123456789abcdef" * 4,
+        "<bucket>": "my-bucket",
+    },
+}
+
+
+def filled(file):
+    """A shipped file with its values filled in."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    for placeholder, value in FILLED[file].items():
+        assert placeholder in text, placeholder
+        text = text.replace(placeholder, value)
+    return text
+
+
+def run(capsys, *files):
+    code = main(["cluster", "check", *map(str, files)])
+    return code, capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("file", FILLED)
+def test_a_shipped_file_that_is_filled_in_is_clean(file, tmp_path, capsys):
+    path = tmp_path / "filled.yaml"
+    path.write_text(filled(file))
+    assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
+
+
+@pytest.mark.parametrize("file", FILLED)
+def test_a_shipped_file_names_exactly_what_is_left_to_fill_in(file, capsys):
+    code, lines = run(capsys, ROOT / file)
+    source = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    expected = [number for number, line in enumerate(source, 1) if any(mark in line for mark in FILLED[file])]
+    assert code == 2
+    assert [int(line.split(":")[1]) for line in lines] == expected
+    assert all("must be filled in, got " in line and "; put " in line for line in lines)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_gives_its_line(name, tmp_path, capsys):
+    file, old, new, expected = BROKEN[name]
+    text = filled(file)
+    assert old in text, old
+    path = tmp_path / "broken.yaml"
+    path.write_text(text.replace(old, new, 1))
+    code, lines = run(capsys, path)
+    assert code == 2
+    assert len(lines) == 1, lines
+    assert expected in lines[0]
+    assert ", got " in lines[0]
+    assert "; " in lines[0]
+    assert lines[0].startswith(f"{path}:"), "the line's number"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("number of a plain value", "idle_timeout_minutes: 600"),
+        ("number of a shared value", "g5.xlrge"),
+        ("number of a value in a list", "--dashboard-host=10.0.0.1"),
+    ],
+)
+def test_the_line_is_the_one_to_change(name, text, tmp_path, capsys):
+    """A value that machine types share through an anchor is wrong once, where it stands."""
+    variant = next(one for one in BROKEN.values() if one[2] == text)
+    broken = filled(AWS).replace(variant[1], text, 1)
+    path = tmp_path / "broken.yaml"
+    path.write_text(broken)
+    number = int(run(capsys, path)[1][0].split(":")[1])
+    lines = broken.splitlines()
+    block = "\n".join(lines[number - 1 : number + 5]) if ">-" in lines[number - 1] else lines[number - 1]
+    assert text in block
+
+
+FILES = {  # content, or None for no file: part of the line
+    "not there": (None, "FILE: must be a YAML file, got no such file"),
+    "empty": ("", "the file: must be a mapping, got NoneType"),
+    "a list": ("- 1\n", "the file: must be a mapping, got list"),
+    "a number": ("3\n", "the file: must be a mapping, got int"),
+    "binary": (b"\xff\xfe\x00", "FILE: must be readable UTF-8 text"),
+    "control characters": ("a: \x07", "YAML: must be valid YAML"),
+    "two documents": ("provider: {type: aws}\n---\nprovider: {type: aws}\n", "must be one YAML document, got 2"),
+    "endless": ("a: &a [*a, *a]\n", "YAML: must be valid YAML"),
+    "a bomb": ("a: &a [x, x, x, x, x, x, x, x, x]\n"
+               + "".join(f"{y}: &{y} [*{x}, *{x}, *{x}, *{x}, *{x}, *{x}, *{x}, *{x}]\n"
+                         for x, y in zip("abcdefg", "bcdefgh", strict=True)), "YAML: must be valid YAML"),
+    "a Deployment": ("apiVersion: apps/v1\nkind: Deployment\n", "kind: must be RayJob, got 'Deployment'"),
+    "null provider": ("provider:\n", "provider: must be a mapping, got nothing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_cluster_file(name, tmp_path, capsys):
+    content, expected = FILES[name]
+    path = tmp_path / "file.yaml"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, lines = run(capsys, path)
+    assert code == 2
+    assert len(lines) == 1
+    assert expected in lines[0]
+
+
+def test_a_folder_is_no_cluster_file(tmp_path, capsys):
+    assert run(capsys, tmp_path) == (
+        2,
+        [f"{tmp_path}: FILE: must be a YAML file, got a folder; give the path of a cluster file"],
+    )
+
+
+def test_several_files_are_all_checked(capsys):
+    code, lines = run(capsys, ROOT / LOCAL, "nowhere.yaml", ROOT / KUBERAY)
+    assert code == 2
+    assert [line.split(".yaml")[0].rsplit("/", 1)[-1] for line in lines] == ["local"] * 3 + ["nowhere"] + [
+        "kuberay"
+    ] * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare")
+def test_it_needs_neither_network_nor_credentials_nor_a_home(tmp_path):
+    for file in FILLED:
+        (tmp_path / Path(file).name).write_text(filled(file))
+    done = subprocess.run(
+        ["unshare", "-n", sys.executable, "-m", "ablations.cli", "cluster", "check", *(Path(f).name for f in FILLED)],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "none"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.count("nothing wrong")) == (0, len(FILLED)), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "file"), [("jsonschema", LOCAL), ("aiohttp_cors", AWS), ("boto3", AWS), ("googleapiclient", GCP)]
+)
+def test_a_missing_package_is_one_line(module, file, tmp_path):
+    code = f"import sys; sys.modules[{module!r}] = None; from ablations.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "cluster", "check", str(ROOT / file)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "is not installed; pip install -c constraints.txt -e '.[cluster]'" in done.stderr
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from ablations.cli import _parser; _parser(); print({'ray', 'yaml', 'boto3'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_there_are_enough_of_them():
+    assert len(BROKEN) >= 30
