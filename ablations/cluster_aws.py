@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster_commands import commands
 from ablations.cluster_file import Path, at
-from ablations.cluster_nodes import head, is_spot, node_types, workers
+from ablations.cluster_nodes import head, node_types, workers
 
 Found = Iterator[tuple[Path, Any, str]]
 
@@ -82,14 +81,6 @@ def _disks(key: str, wanted: Any) -> Any:
     return broken
 
 
-def _watcher(config: Any) -> Found:
-    spot = any(is_spot(settings) for _, settings in workers(config))
-    started = [text for _, text in commands(config, "worker_start_ray_commands") if "pkill" not in text]
-    if spot and not any("ablate cluster watch" in text for text in started):
-        todo = "add: setsid -f nohup ablate cluster watch </dev/null >/tmp/spot-watch.log 2>&1; sleep 1"
-        yield ("worker_start_ray_commands",), None, todo
-
-
 RULES = (
     ("the region must be one of AWS, its zones inside it", "`ray up` fails late", _region),
     ("the image must be given", "Ray's own is from 2022", _image),
@@ -100,5 +91,4 @@ RULES = (
     ("disks must be encrypted", "they hold code, data and the token", _disks("Encrypted", True)),
     ("disks must go with their machine", "they cost for ever", _disks("DeleteOnTermination", True)),
     ("disks must be gp3", "as fast as gp2 for less, whatever their size", _disks("VolumeType", "gp3")),
-    ("spot workers must run the watcher", "a machine taken back would count as a failure", _watcher),
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster_commands import head_start, option
+from ablations.cluster_commands import commands, head_start, option
 from ablations.cluster_file import Got, Path, at
 
 Found = Iterator[tuple[Path, Any, str]]
@@ -161,3 +161,12 @@ def autoscaler_2(config: Any) -> Found:
     off = re.search(r"RAY_enable_autoscaler_v2=(?!1\b|true\b)\S*", text)
     if off:
         yield path, Got(off.group(0).rstrip(";")), "take it out"
+
+
+def watcher(config: Any) -> Found:
+    """The spot watcher."""
+    spot = any(is_spot(settings) for _, settings in workers(config))
+    started = [text for _, text in commands(config, "worker_start_ray_commands") if "pkill" not in text]
+    if spot and not any("ablate cluster watch" in text for text in started):
+        todo = "add: setsid -f nohup ablate cluster watch </dev/null >/tmp/spot-watch.log 2>&1; sleep 1"
+        yield ("worker_start_ray_commands",), None, todo

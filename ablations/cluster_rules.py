@@ -35,6 +35,7 @@ from ablations.cluster_nodes import (
     no_stopped_nodes,
     priorities,
     type_max_workers,
+    watcher,
 )
 from ablations.cluster_secrets import no_secrets
 
@@ -102,6 +103,7 @@ RULES: tuple[Rule, ...] = (
     Rule("machines must be ended, not stopped", "stopped disks still cost", CLOUDS, no_stopped_nodes),
     Rule("labels must name pool and market, and truly", "trials choose machines by them", CLOUDS, labels),
     Rule("spot must come before its on-demand twin", "it is cheaper", CLOUDS, priorities),
+    Rule("spot workers must run the watcher", "a machine taken back would count as a failure", CLOUDS, watcher),
     Rule("autoscaler 2 must not be switched off", "priorities and idle_timeout_s need it", CLOUDS, autoscaler_2),
     # one provider each
     *(Rule(must, why, ("aws",), broken) for must, why, broken in cluster_aws.RULES),
