@@ -29,6 +29,7 @@ class Conductor:
         waiting: Settings to begin before any new one: those that a kill left open.
         open: Settings under way, by (arm, number): their message.
         until: How settings ended of which a kill left only some records, by (arm, number).
+        lost: Settings that Tune has given up once, by (arm, number).
     """
 
     searches: Mapping[str, ArmSearch]
@@ -37,6 +38,7 @@ class Conductor:
     waiting: list[tuple[str, Setting]] = field(default_factory=list)
     open: dict[tuple[str, int], str] = field(default_factory=dict)
     until: Mapping[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
+    lost: set[tuple[str, int]] = field(default_factory=set)
 
     @property
     def left(self) -> int:
@@ -69,6 +71,16 @@ class Conductor:
         if report["status"] != "running":
             self.end(arm, number, report["status"])
         return bool(report["status"] == "running")
+
+    def again(self, arm: str, number: int) -> bool:
+        """Put a setting back that Tune gave up without its fault; once, then it has failed."""
+        if (arm, number) in self.lost:
+            return False
+        self.lost.add((arm, number))
+        self.waiting.append((arm, self.searches[arm].settings[number]))
+        self.open.pop((arm, number), None)
+        self._note()
+        return True
 
     def end(self, arm: str, number: int, status: str) -> None:
         """A setting has ended and its records are written: forget its message and its checkpoints."""

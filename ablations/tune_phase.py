@@ -113,6 +113,8 @@ class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when Tune gives a setting up: its workers wrote no records, so the driver says what happened."""
         message = json.loads(trial.config["setting"])
+        if self.conductor.again(message["arm"], message["number"]):
+            return
         why = f"no worker could bring it to its end: {cause_of(trial)}"
         records = [
             {**failed_record(spec, why, epochs_reached=0), **message["columns"]}
@@ -145,7 +147,7 @@ def run_search(
     room: Callable[[], int],
     listener: SettingListener,
 ) -> None:
-    """Run every setting that is left, to its end or until the study is interrupted.
+    """Run every setting that is left, to its end or until the study is interrupted, and once more what Tune gave up.
 
     Args:
         conductor: What is left, and who decides.
@@ -153,14 +155,17 @@ def run_search(
         room: How many settings may be under way at once.
         listener: Display and mirror.
     """
-    fit(
-        tune.with_parameters(SettingTrainable, work=conductor.work),
-        share,
-        listener,
-        search_alg=SettingSearcher(conductor, room),
-        scheduler=SettingScheduler(conductor),
-        num_samples=conductor.left,
-    )
+    lost = -1
+    while lost < len(conductor.lost) and conductor.left:
+        lost = len(conductor.lost)
+        fit(
+            tune.with_parameters(SettingTrainable, work=conductor.work),
+            share,
+            listener,
+            search_alg=SettingSearcher(conductor, room),
+            scheduler=SettingScheduler(conductor),
+            num_samples=conductor.left,
+        )
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

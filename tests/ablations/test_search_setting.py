@@ -138,6 +138,21 @@ def test_killed_between_the_records_of_a_setting_it_ends_where_it_had_ended(whol
     assert records(again) == records(store)
 
 
+def test_a_setting_that_tune_gives_up_runs_once_more_and_the_search_ends_the_same(whole, tmp_path):
+    conductor, store = begin(tmp_path)
+    message = json.loads(conductor.next())
+    arm, number = message["arm"], message["number"]
+    run = SettingRun(conductor.work, json.dumps(message))
+    conductor.take(json.loads(json.dumps(run.step())))  # its worker dies after this report
+    assert conductor.again(arm, number)
+    assert not conductor.open
+    assert json.loads(conductor.next()) == message
+    assert not conductor.again(arm, number)  # twice is no accident
+    conductor.waiting.append((arm, conductor.searches[arm].settings[number]))
+    work(conductor)
+    assert records(store) == records(whole[1])
+
+
 def test_two_workers_train_every_setting_once_and_say_what_they_knew(tmp_path):
     conductor, store = begin(tmp_path)
     work(conductor, workers=2)
