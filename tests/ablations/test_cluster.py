@@ -175,12 +175,6 @@ def test_the_doctor_finds_a_sound_cluster_sound(cluster):
     assert not (cluster.folder / "results/doctor-probe").exists()
 
 
-def test_the_doctor_names_a_wrong_token(cluster):
-    done = cluster("doctor", "--address", "auto", RAY_AUTH_TOKEN="0" * 32)
-    assert done.returncode == 1
-    assert "fault  cluster     --address: the head refused our token" in done.stdout
-
-
 def test_results_that_a_node_does_not_see_are_refused_before_a_trial_runs(odd):
     line = odd.refusal("--address", "auto", "--results", "blind")
     assert line.startswith("ablate: --results: ")
