@@ -12,7 +12,7 @@ BROKEN = {
     "no provider": (AWS, "provider:\n", "providers:\n", "provider: must be a mapping, got nothing"),
     "unknown provider": (AWS, "type: aws", "type: was", "provider.type: must be aws, gcp or local, got 'was'"),
     "misspelt field": (AWS, "idle_timeout_minutes: 10", "idle_timeout_minute: 10", "did you mean idle_timeout_minutes?"),
-    "misspelt field of a type": (AWS, "    idle_timeout_s: 300  #", "    idle_timeout: 300  #", "idle_timeout: must be a known field"),
+    "misspelt field of a type": (AWS, "    idle_timeout_s: *gpu_idle  #", "    idle_timeout: *gpu_idle  #", "idle_timeout: must be a known field"),
     "number as text": (AWS, "all: &all 12", "all: &all twelve", "max_workers: must be a whole number, got 'twelve'"),
     "no such head": (AWS, "head_node_type: head", "head_node_type: haed", "head_node_type: must pass Ray's own check"),
     "misspelt EC2 parameter": (AWS, "      InstanceType: *head_machine", "      InstnceType: *head_machine", "did you mean InstanceType?"),

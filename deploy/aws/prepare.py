@@ -1,0 +1,125 @@
+"""Make, once per account, what cluster.yaml needs on AWS, and print the values for its top.
+
+    python deploy/aws/prepare.py BUCKET
+
+A bucket for results (private), a security group (everything from itself, ssh from your address), and two instance
+profiles with the policies beside this file: the head may start and end this cluster's machines, workers may not; both
+may use the bucket. Run again, it changes nothing but the address that ssh is open to. None of it costs anything until
+it is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+HERE = Path(__file__).parent
+NAME = "soft-silhouette"
+IMAGE = "Deep Learning Base*Single CUDA*Ubuntu 24.04*"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make everything; exit code 2 with one line where AWS refuses."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bucket", metavar="BUCKET", help="name of the bucket, unique in the world")
+    parser.add_argument("--region", metavar="R", help="AWS region (that of your AWS configuration)")
+    parser.add_argument("--ssh-from", metavar="CIDR", help="addresses that may use ssh (the one you have now)")
+    given = parser.parse_args(arguments)
+    session = boto3.Session(region_name=given.region)
+    if not session.region_name:
+        print("prepare: --region: must be given where the AWS configuration has none, got nothing", file=sys.stderr)
+        return 2
+    try:
+        make_bucket(session, given.bucket)
+        group = make_group(session, given.ssh_from or own_address())
+        make_profile(session, f"{NAME}-head", given.bucket, "head.json")
+        make_profile(session, f"{NAME}-worker", given.bucket)
+        allow_spot(session)
+        image = newest_image(session)
+    except (BotoCoreError, ClientError, OSError) as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 2
+    print(f'region: &region "{session.region_name}"')
+    print(f'image: &image "{image or "<AMI id>"}"')
+    print(f'security_group: &security_group "{group}"')
+    return 0
+
+
+def make_bucket(session: boto3.Session, name: str) -> None:
+    """A bucket that nobody else can read; encrypted, as all are."""
+    s3 = session.client("s3")
+    if name not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": session.region_name}}
+        s3.create_bucket(Bucket=name, **({} if session.region_name == "us-east-1" else elsewhere))
+    blocks = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(blocks, True))
+
+
+def make_group(session: boto3.Session, ssh_from: str) -> str:
+    """A security group of the default network; returns its id."""
+    ec2 = session.client("ec2")
+    vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    if not vpcs:
+        raise OSError("no default VPC in this region; make a security group in yours, as docs/cluster.md shows")
+    named = [{"Name": "group-name", "Values": [NAME]}, {"Name": "vpc-id", "Values": [vpcs[0]["VpcId"]]}]
+    groups = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
+    if groups:
+        group = groups[0]["GroupId"]
+        if groups[0]["IpPermissions"]:
+            ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=groups[0]["IpPermissions"])
+    else:
+        made = ec2.create_security_group(GroupName=NAME, Description="Ray cluster", VpcId=vpcs[0]["VpcId"])
+        group = made["GroupId"]
+    inside = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": ssh_from}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[inside, ssh])
+    return str(group)
+
+
+def make_profile(session: boto3.Session, name: str, bucket: str, *more: str) -> None:
+    """A role with access to the bucket and what `more` allows, and the instance profile that hands it to machines."""
+    iam = session.client("iam")
+    known = iam.exceptions.EntityAlreadyExistsException
+    with contextlib.suppress(known):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=(HERE / "trust.json").read_text())
+    for file in ("bucket.json", *more):
+        policy = (HERE / file).read_text().replace("BUCKET", bucket)
+        iam.put_role_policy(RoleName=name, PolicyName=Path(file).stem, PolicyDocument=json.dumps(json.loads(policy)))
+    with contextlib.suppress(known):
+        iam.create_instance_profile(InstanceProfileName=name)
+    roles = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]
+    if not roles:
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+
+
+def allow_spot(session: boto3.Session) -> None:
+    """The role that an account needs before its first spot machine."""
+    iam = session.client("iam")
+    has_it = (iam.exceptions.InvalidInputException, iam.exceptions.EntityAlreadyExistsException)
+    with contextlib.suppress(*has_it):
+        iam.create_service_linked_role(AWSServiceName="spot.amazonaws.com")
+
+
+def newest_image(session: boto3.Session) -> str | None:
+    """Amazon's image with the NVIDIA driver and Python 3.12; None where there is none."""
+    filters = [{"Name": "name", "Values": [IMAGE]}, {"Name": "architecture", "Values": ["x86_64"]}]
+    images: list[dict[str, Any]] = session.client("ec2").describe_images(Owners=["amazon"], Filters=filters)["Images"]
+    return max(images, key=lambda image: image["CreationDate"])["ImageId"] if images else None
+
+
+def own_address() -> str:
+    """The address that this machine has on the internet, as Amazon sees it."""
+    with urlopen("https://checkip.amazonaws.com", timeout=10) as answer:
+        return f"{answer.read().decode().strip()}/32"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What cluster.yaml needs on AWS is made against a pretend AWS, twice; and an installation that is there stays."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-central-1"
+
+
+@pytest.fixture(scope="module")
+def aws():
+    """Environment of a person with an AWS account."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    server.stop()
+
+
+def prepare(aws, *arguments, **more):
+    return subprocess.run(
+        [sys.executable, ROOT / "deploy/aws/prepare.py", *arguments],
+        env={**os.environ, **aws, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def client(aws, service):
+    return boto3.client(
+        service,
+        endpoint_url=aws["AWS_ENDPOINT_URL"],
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+
+
+def test_prepare_makes_what_the_file_names_once(aws):
+    first = prepare(aws, "my-bucket", "--ssh-from", "192.0.2.1/32")
+    assert first.returncode == 0, first.stderr
+    again = prepare(aws, "my-bucket", "--ssh-from", "192.0.2.2/32")
+    assert again.stdout == first.stdout, again.stderr
+    region, image, group = [line.partition(' "')[2].rstrip('"') for line in first.stdout.splitlines()]
+    assert (region, image[:4]) == (REGION, "ami-") or image == "<AMI id>"
+
+    rules = client(aws, "ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    ssh = [one for one in rules if one["IpProtocol"] == "tcp"]
+    assert len(rules) == 2
+    assert [one["CidrIp"] for one in ssh[0]["IpRanges"]] == ["192.0.2.2/32"]
+    assert not any(one["CidrIp"] == "0.0.0.0/0" for rule in rules for one in rule["IpRanges"])
+
+    iam = client(aws, "iam")
+    for name, policies in {"soft-silhouette-head": ["bucket", "head"], "soft-silhouette-worker": ["bucket"]}.items():
+        profile = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
+        assert [role["RoleName"] for role in profile["Roles"]] == [name]
+        assert sorted(iam.list_role_policies(RoleName=name)["PolicyNames"]) == policies
+        policy = iam.get_role_policy(RoleName=name, PolicyName="bucket")["PolicyDocument"]
+        assert "arn:aws:s3:::my-bucket/*" in json.dumps(policy)
+    access = client(aws, "s3").get_public_access_block(Bucket="my-bucket")["PublicAccessBlockConfiguration"]
+    assert all(access.values())
+
+
+def test_prepare_refused_is_one_line(aws):
+    for arguments, more, expected in [
+        (["no/bucket"], {}, "ucket"),
+        (["my-bucket"], {"AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/none"}, "--region: must be given"),
+    ]:
+        done = prepare(aws, *arguments, "--ssh-from", "192.0.2.1/32", **more)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert expected in done.stderr
+
+
+def test_an_environment_that_has_everything_is_left_alone(tmp_path):
+    """As on a machine without network: pip is not even called."""
+    environment = tmp_path / "environment/bin"
+    environment.mkdir(parents=True)
+    (environment / "python").write_text(f'#!/bin/sh\n[ "$1" = -m ] && exit 9\nexec {sys.executable} "$@"\n')
+    (environment / "python").chmod(0o755)
+    for _ in range(2):
+        done = subprocess.run(
+            ["bash", ROOT / "deploy/install.sh", environment.parent],
+            env={**os.environ, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    lines = (tmp_path / ".bashrc").read_text().splitlines()
+    assert lines == [f'export PATH="{environment}:$PATH" PYTHONPATH="{ROOT}" # soft-silhouette environment']
