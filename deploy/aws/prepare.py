@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not session.region_name:
         print("prepare: --region: must be given where the AWS configuration has none, got nothing", file=sys.stderr)
         return 2
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", given.bucket):
+        rule = "must be 3 to 63 lower-case letters, digits, dots and hyphens"
+        print(f"prepare: BUCKET: {rule}, got {given.bucket!r}", file=sys.stderr)
+        return 2
     try:
         make_bucket(session, given.bucket)
         group = make_group(session, given.ssh_from or own_address())
@@ -45,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         allow_spot(session)
         image = newest_image(session)
     except (BotoCoreError, ClientError, OSError) as error:
-        print(f"prepare: {error}", file=sys.stderr)
+        print(f"prepare: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f'region: &region "{session.region_name}"')
     print(f'image: &image "{image or "<AMI id>"}"')

@@ -76,8 +76,9 @@ def test_prepare_makes_what_the_file_names_once(aws):
 
 def test_prepare_refused_is_one_line(aws):
     for arguments, more, expected in [
-        (["no/bucket"], {}, "ucket"),
+        (["Not_A_Bucket"], {}, "BUCKET: must be 3 to 63"),
         (["my-bucket"], {"AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/none"}, "--region: must be given"),
+        (["my-bucket"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "Could not connect"),
     ]:
         done = prepare(aws, *arguments, "--ssh-from", "192.0.2.1/32", **more)
         assert done.returncode == 2
