@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -55,6 +56,7 @@ class Document:
         placeholders: Path, line and text of every value that is still to be filled in, each once.
         duplicates: Path and line of every key that its mapping has already.
         source: The file's lines.
+        keys: Line of every key of a mapping, wherever its value stands.
     """
 
     value: Any
@@ -62,6 +64,7 @@ class Document:
     placeholders: list[tuple[Path, int, str]] = field(default_factory=list)
     duplicates: list[tuple[Path, int]] = field(default_factory=list)
     source: list[str] = field(default_factory=list)
+    keys: dict[Path, int] = field(default_factory=dict)
 
     def comment(self, line: int) -> str:
         """The comment at the end of a line."""
@@ -75,7 +78,23 @@ class Document:
 
     def fault(self, path: Path, rule: str, got: Any, todo: str) -> Fault:
         """A fault at a path of this document."""
-        return Fault(self.line(path), dotted(path), rule, show(got), todo)
+        return Fault(self._inside(self.line(path), got), dotted(path), rule, show(got), todo)
+
+    def key_fault(self, path: Path, rule: str, got: Any, todo: str) -> Fault:
+        """A fault of a key, not of its value."""
+        return Fault(self.keys.get(path, self.line(path)), dotted(path), rule, show(got), todo)
+
+    def _inside(self, line: int, got: Any) -> int:
+        """The line of a text of several lines that shows what was found; else the one that starts Ray."""
+        if not re.search(r"[>|][-+]?\s*$", self.source[line - 1]):
+            return line
+        indent = len(self.source[line - 1]) - len(self.source[line - 1].lstrip())
+        block = list(takewhile(lambda text: text.startswith(" " * (indent + 1)), self.source[line:]))
+        for wanted in (str(got) if isinstance(got, Got) else "ray start", "ray start"):
+            found = next((index for index, text in enumerate(block) if wanted in text), None)
+            if found is not None:
+                return line + found + 1
+        return line
 
 
 def read(name: str) -> list[Document]:
@@ -124,7 +143,7 @@ def _text(name: str) -> str:
 def _document(loader: yaml.SafeLoader, node: yaml.Node, source: list[str]) -> Document:
     found = Document(None, source=source)
     seen: dict[int, int] = {}
-    for path, line, value in _walk(node, (), node.start_mark.line + 1, found.duplicates):
+    for path, line, value in _walk(node, (), node.start_mark.line + 1, found):
         if len(found.lines) >= MAX_VALUES:
             raise ValueError(f"more than {MAX_VALUES} values, aliases counted")
         found.lines[path] = line
@@ -136,7 +155,7 @@ def _document(loader: yaml.SafeLoader, node: yaml.Node, source: list[str]) -> Do
 
 
 def _walk(
-    node: yaml.Node, path: Path, line: int, duplicates: list[tuple[Path, int]]
+    node: yaml.Node, path: Path, line: int, document: Document, merged: bool = False
 ) -> Iterator[tuple[Path, int, yaml.Node]]:
     """Every value below a node, merged mappings before what overrides them."""
     if len(path) > 40:
@@ -144,26 +163,27 @@ def _walk(
     yield path, line, node
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _walk(item, (*path, index), item.start_mark.line + 1, duplicates)
+            yield from _walk(item, (*path, index), item.start_mark.line + 1, document, merged)
     elif isinstance(node, yaml.MappingNode):
-        yield from _merged(node, path, line)
+        yield from _merged(node, path, line, document)
         keys: set[str] = set()
         for key, value in node.value:
             if key.tag == MERGE:
                 continue
             name = str(key.value)
-            if name in keys:
-                duplicates.append(((*path, name), key.start_mark.line + 1))
+            if name in keys and not merged:
+                document.duplicates.append(((*path, name), key.start_mark.line + 1))
             keys.add(name)
+            document.keys[(*path, name)] = key.start_mark.line + 1
             own = value.start_mark if isinstance(value, yaml.ScalarNode) else key.start_mark
-            yield from _walk(value, (*path, name), own.line + 1, duplicates)
+            yield from _walk(value, (*path, name), own.line + 1, document, merged)
 
 
-def _merged(node: yaml.MappingNode, path: Path, line: int) -> Iterator[tuple[Path, int, yaml.Node]]:
+def _merged(node: yaml.MappingNode, path: Path, line: int, document: Document) -> Iterator[tuple[Path, int, yaml.Node]]:
     for key, value in node.value:
         if key.tag == MERGE:
             for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                yield from _walk(part, path, line, [])
+                yield from _walk(part, path, line, document, merged=True)
 
 
 def dotted(path: Path) -> str:

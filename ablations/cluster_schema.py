@@ -62,7 +62,7 @@ def _explain(error: Any, document: Document, base: Path) -> Iterator[Fault]:
         known = sorted(error.schema.get("properties", {}))
         for key in sorted(set(got) - set(known)):
             todo = _did_you_mean(key, known) or "take it out"
-            yield document.fault((*path, key), "must be a known field", key, todo)
+            yield document.key_fault((*path, key), "must be a known field", key, todo)
     elif rule == "required":
         for key in error.validator_value:
             if key not in got and not _misspelt(key, error):
@@ -117,7 +117,8 @@ def ray_faults(document: Document) -> Iterator[Fault]:
         return
     problem = _prepare(deepcopy(document.value))
     if problem:
-        path: Path = next(((key,) for key in ("head_node_type", "max_workers") if key in problem), ())
+        named = sorted((problem.index(key), -len(key), key) for key in document.value if key in problem)
+        path: Path = (named[0][2],) if named else ()
         yield document.fault(path, "must pass Ray's own check", Got(problem), "change it")
 
 
