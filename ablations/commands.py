@@ -82,6 +82,9 @@ def run(given: Namespace) -> int:
     import shlex
 
     from ablations.options import Options, labels_of
+    from ablations.session import prepare
+
+    prepare(given.address)
     from ablations.runner import run_study
 
     options = Options(

@@ -22,8 +22,20 @@ SILENCE = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
 }
 """Set before Ray is imported. The loggers it switches off would import torch into the driver."""
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Set before Ray is imported, a Ray of our own listens on 127.0.0.1 alone, as it does by default on macOS and Windows.
+Without it, it listens on the machine's address, and `_node_ip_address="127.0.0.1"` is silently replaced."""
 OBJECT_STORE_BYTES = 200 << 20
 """Trials exchange a few kilobytes; Ray's default takes a third of the memory."""
+
+
+def prepare(address: str | None) -> None:
+    """Set what Ray reads from the environment, and most of it only while it is imported.
+
+    Args:
+        address: As `ray_session` has it.
+    """
+    os.environ.update(SILENCE if address else SILENCE | LOOPBACK)
 
 
 @contextmanager
@@ -33,17 +45,12 @@ def ray_session(address: str | None) -> Iterator[None]:
     Args:
         address: Cluster to join (`auto` for the one on this machine); None starts one here and ends it after.
     """
-    os.environ.update(SILENCE)
+    prepare(address)
     import ray
 
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address:
-        options["address"] = address
-    else:
-        options |= {
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-        }
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "address": address or "local"}
+    if not address:
+        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     with _keeping_signal_handlers():
         ray.init(**options)
     _tighten_token()
