@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
+import yaml
 from broken_clusters import AWS, BROKEN, GCP, KUBERAY, LOCAL
 
 from ablations.cli import main
@@ -186,6 +187,24 @@ def test_a_missing_package_is_one_line(module, file, tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "is not installed; pip install -c constraints.txt -e '.[cluster]'" in done.stderr
+
+
+def test_the_documentation_shows_what_is_printed(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    _, lines = run(capsys, AWS)
+    assert "$ ablate cluster check cluster.yaml\n" + "\n".join(lines) in (ROOT / "docs/cluster.md").read_text()
+
+
+@pytest.mark.parametrize("file", [AWS, GCP, LOCAL])
+def test_ray_up_from_another_folder_stops_before_it_syncs_it(file, monkeypatch):
+    """Ray hashes what it is about to sync, in order; a whole home folder must not get to a cloud by mistake."""
+    from ray.autoscaler._private.util import hash_runtime_conf
+
+    mounts = yaml.safe_load(filled(file))["file_mounts"]
+    del mounts["~/.ray/auth_token"]
+    monkeypatch.chdir(ROOT / "deploy")
+    with pytest.raises(FileNotFoundError, match=r"constraints\.txt"):
+        hash_runtime_conf(mounts, None, {"file": file})
 
 
 def test_help_imports_nothing_heavy():
