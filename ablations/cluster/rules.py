@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ablations import cluster_aws, cluster_gcp, cluster_local
-from ablations.cluster_commands import (
+from ablations.cluster import aws, gcp, local
+from ablations.cluster.commands import (
     client_port,
     constraints,
     dashboard,
@@ -23,8 +23,8 @@ from ablations.cluster_commands import (
     token_private,
     usage_stats,
 )
-from ablations.cluster_file import Document, Fault, Path, at, scalars
-from ablations.cluster_nodes import (
+from ablations.cluster.file import Document, Fault, Path, at, scalars
+from ablations.cluster.nodes import (
     autoscaler_2,
     head_cpu,
     head_market,
@@ -37,7 +37,7 @@ from ablations.cluster_nodes import (
     type_max_workers,
     watcher,
 )
-from ablations.cluster_secrets import no_secrets
+from ablations.cluster.secrets import no_secrets
 
 Found = Iterator[tuple[Path, Any, str]]
 EVERYWHERE = ("aws", "gcp", "local")
@@ -106,9 +106,9 @@ RULES: tuple[Rule, ...] = (
     Rule("spot workers must run the watcher", "a machine taken back would count as a failure", CLOUDS, watcher),
     Rule("autoscaler 2 must not be switched off", "priorities and idle_timeout_s need it", CLOUDS, autoscaler_2),
     # one provider each
-    *(Rule(must, why, ("aws",), broken) for must, why, broken in cluster_aws.RULES),
-    *(Rule(must, why, ("gcp",), broken) for must, why, broken in cluster_gcp.RULES),
-    *(Rule(must, why, ("local",), broken) for must, why, broken in cluster_local.RULES),
+    *(Rule(must, why, ("aws",), broken) for must, why, broken in aws.RULES),
+    *(Rule(must, why, ("gcp",), broken) for must, why, broken in gcp.RULES),
+    *(Rule(must, why, ("local",), broken) for must, why, broken in local.RULES),
 )
 
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster_file import Document, Fault, Path, at
-from ablations.cluster_schema import Schema, schema_faults
-from ablations.cluster_secrets import no_secrets
+from ablations.cluster.file import Document, Fault, Path, at
+from ablations.cluster.schema import Schema, schema_faults
+from ablations.cluster.secrets import no_secrets
 
 Found = Iterator[tuple[Path, Any, str]]
 CLUSTER: Path = ("spec", "rayClusterSpec")

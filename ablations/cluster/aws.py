@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster_file import Path, at
-from ablations.cluster_nodes import head, node_types, workers
+from ablations.cluster.file import Path, at
+from ablations.cluster.nodes import head, node_types, workers
 
 Found = Iterator[tuple[Path, Any, str]]
 
@@ -18,7 +18,7 @@ def _nodes(config: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _region(config: Any) -> Found:
-    from ablations.cluster_schema import aws_regions
+    from ablations.cluster.schema import aws_regions
 
     region, zones = at(config, "provider", "region"), at(config, "provider", "availability_zone")
     if region not in aws_regions():

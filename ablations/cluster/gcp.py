@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster_file import Got, Path, at, scalars
-from ablations.cluster_nodes import node_types, workers
+from ablations.cluster.file import Got, Path, at, scalars
+from ablations.cluster.nodes import node_types, workers
 
 Found = Iterator[tuple[Path, Any, str]]
 
