@@ -1,0 +1,111 @@
+"""What the tests of both kinds of cluster share: a shipped YAML file filled in, `ray` on it, and records compared."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab import CHECKOUT, Host, wait_for
+
+from silhouette.results import SCHEMA, Store
+
+BELOW = "Nothing below needs a change"
+CIRCUMSTANCES = ("started_at", "seconds", "images_per_second", "peak_memory", "host", "git_commit", "git_dirty")
+"""Columns that say when, where and how fast, not what came out."""
+STUDY = ("demo", "--set", "imbalance=none", "--set", "lambda_sil=0,1", "--seeds", "3", "--epochs", "60")
+"""Six trials on digits, long enough that a fault finds each in its middle."""
+
+
+def filled_in(text: str, values: Mapping[str, str]) -> str:
+    """A shipped cluster file, changed only in the values at its top: what stands after an anchor (`&name`)."""
+    top, below = text.split(BELOW)
+    for anchor, value in values.items():
+        top, count = re.subn(rf"(&{anchor}) .*", lambda match, value=value: f"{match[1]} {value}", top)
+        assert count == 1, f"&{anchor}: {count} times at the top"
+    return top + BELOW + below
+
+
+class Cluster:
+    """A cluster file in the operator's home, and the commands of Ray with it, given in the checkout.
+
+    Args:
+        operator: The operator's host.
+        text: Content of the cluster file.
+        environment: What the operator's shell has set besides.
+    """
+
+    def __init__(self, operator: Host, text: str, **environment: str) -> None:
+        self.operator = operator
+        self.environment = {"PYTHONPATH": str(CHECKOUT), "RAY_AUTH_MODE": "token", **environment}
+        self.check(f"cat >/root/cluster.yaml <<'END'\n{text}\nEND")
+        self.check("ray get-auth-token --generate")
+
+    def run(self, script: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run a bash script on the operator's host, in the checkout."""
+        return self.operator.run(f"cd {CHECKOUT} && {script}", timeout, **self.environment)
+
+    def check(self, script: str, timeout: float = 240) -> str:
+        """The same, for a script that must succeed; returns what it printed."""
+        done = self.run(script, timeout)
+        assert done.returncode == 0, f"{script}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def up(self) -> None:
+        """`ray up`."""
+        self.check("ray up -y --no-config-cache /root/cluster.yaml")
+
+    def execute(self, script: str) -> str:
+        """`ray exec`: a command on the head."""
+        return self.check(f"ray exec /root/cluster.yaml {_quoted(script)}")
+
+    def start(self, script: str, log: Path) -> subprocess.Popen[str]:
+        """`ray exec` in the background, in the checkout of the head."""
+        command = f"cd {CHECKOUT} && ray exec /root/cluster.yaml {_quoted('cd ~/soft-silhouette && ' + script)}"
+        return self.operator.start(command, log, **self.environment)
+
+    def down(self) -> None:
+        """`ray down`."""
+        self.check("ray down -y /root/cluster.yaml")
+
+    def nodes(self, head: Host, user: str = "root") -> list[str]:
+        """Names of the machines that the cluster now consists of."""
+        return []
+
+
+def finished(run: subprocess.Popen[str], log: Path, seconds: float = 240) -> None:
+    """Wait for a run in the background that must succeed."""
+    try:
+        code = run.wait(seconds)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        code = None
+    assert code == 0, log.read_text()[-6000:]
+
+
+def outcomes(results: Path, study: str = "demo") -> dict[str, dict[str, Any]]:
+    """Everything that the records of a study say came out, by trial_id; each trial has one record."""
+    columns = [name for name in SCHEMA.names if name not in CIRCUMSTANCES]
+    rows = Store(str(results), study).load(columns).to_pylist()
+    for row in rows:
+        row["curve"] = [{k: v for k, v in point.items() if k not in CIRCUMSTANCES} for point in row["curve"]]
+    found = {row["trial_id"]: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def writing_times(results: Path, study: str = "demo") -> dict[str, int]:
+    """When each record was written, by trial_id: a trial that is run again has a newer one."""
+    return {path.stem: path.stat().st_mtime_ns for path in (results / study / "trials").glob("*.parquet")}
+
+
+def in_the_middle(results: Path, trials: int, study: str = "demo") -> bool:
+    """Whether so many trials have checkpoints and no record yet."""
+    return len({path.parent.name for path in (results / study / "checkpoints").glob("*/*.pt")}) >= trials
+
+
+def _quoted(script: str) -> str:
+    return "'" + script.replace("'", "'\\''") + "'"

@@ -1,0 +1,28 @@
+"""The lab as fixtures; skipped, with the reason, where a machine cannot be one."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lab import Lab, missing
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A lab with the operator's host."""
+    if reason := missing("sshd", "ssh", "ssh-keygen", "rsync"):
+        pytest.skip(f"the lab {reason}")
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """One host alone, in which anything may be started and stopped; no ssh."""
+    if reason := missing():
+        pytest.skip(f"a host in namespaces {reason}")
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab.operator

@@ -1,0 +1,255 @@
+"""Several hosts on one machine, from namespaces: `ray up` meets what it meets on a real network.
+
+A host has its own network, processes, file system (a copy-on-write view of this machine's), /tmp, /dev/shm and sshd.
+Nothing is made in the network of the machine itself: the wire is a bridge in the network of the operator's host, so
+labs cannot collide, whatever addresses they use. Every host ends with the process that started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OPERATOR = "10.77.0.1"
+ANEW = ("/tmp", "/root", "/run", "/dev", "/proc", "/sys", "/home")
+"""Folders that a host has for itself, or that may be mounts of their own, which an overlay of / does not show."""
+
+
+def missing(*programs: str) -> str | None:
+    """Why there can be no lab here; None if there can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    for program in ("unshare", "nsenter", "setpriv", "ip", *programs):
+        if shutil.which(program, path=f"{os.environ['PATH']}:{PATHS}") is None:
+            return f"needs {program}"
+    probe = "mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt"
+    tried = subprocess.run(["unshare", "-npmiuf", "sh", "-c", probe], capture_output=True, text=True, check=False)
+    return f"needs CAP_SYS_ADMIN and overlayfs: {tried.stderr.strip()}" if tried.returncode else None
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a host is made with.
+
+    Attributes:
+        keys: Public keys that may log in; without any there is no sshd.
+        user: Who may log in.
+        bashrc: The user's .bashrc.
+    """
+
+    keys: str = ""
+    user: str = "root"
+    bashrc: str = ""
+
+
+class Host:
+    """One machine of the lab."""
+
+    def __init__(self, name: str, address: str, process: subprocess.Popen[str]) -> None:
+        self.name, self.address, self._process = name, address, process
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        self.init = int(children[0])
+
+    def command(self, script: str, **environment: str) -> list[str]:
+        """Command line that runs a bash script inside, with this interpreter's environment on its PATH."""
+        base = {"HOME": "/root", "LANG": "C.UTF-8", "PATH": f"{sys.prefix}/bin:{PATHS}", "RAY_USAGE_STATS_ENABLED": "0"}
+        settings = [f"{key}={value}" for key, value in (base | environment).items()]
+        enter = ["nsenter", "-t", str(self.init), *"-n -p -m -i -u -r -w --".split()]
+        return [*enter, "env", "-i", *settings, "bash", "-c", script]
+
+    def run(self, script: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a bash script inside and wait for it; never raises for its exit code."""
+        command = self.command(script, **environment)
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def start(self, script: str, log: Path, **environment: str) -> subprocess.Popen[str]:
+        """Run a bash script inside, in the background; what it says goes to a file of this machine."""
+        with log.open("w") as sink:
+            command = self.command(script, **environment)
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, text=True)
+
+    def processes(self, pattern: str) -> list[int]:
+        """Process ids, as the host knows them, whose command line matches."""
+        return [int(pid) for pid in self.run(f"pgrep -f -- '{pattern}'").stdout.split() if pid != "$$"]
+
+    def kill(self) -> None:
+        """Power failure: everything in it is gone at once. Its sockets are closed: kinder than a real one."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has power."""
+        return self._process.poll() is None
+
+    @contextlib.contextmanager
+    def network(self) -> Iterator[None]:
+        """Put the calling thread, and threads that it starts, on this host's network."""
+        with open("/proc/thread-self/ns/net") as here, open(f"/proc/{self.init}/ns/net") as there:
+            _set_namespace(there.fileno())
+            try:
+                yield
+            finally:
+                _set_namespace(here.fileno())
+
+
+class Lab:
+    """Hosts on one wire. `operator` is the person's own machine, with the key to the others; a context manager.
+
+    Args:
+        folder: An empty folder for the lab's files; `folder/shared` is /shared on every host.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shared = folder / "shared"
+        self.shared.mkdir()
+        self.shared.chmod(0o1777)
+        self.hosts: dict[str, Host] = {}
+        for name in ("operator_key", "host_key"):
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+            if shutil.which("ssh-keygen"):
+                subprocess.run(command, check=True)
+
+    def __enter__(self) -> Lab:
+        """Start the operator's host."""
+        self.operator = self._boot("operator", OPERATOR, Image())
+        bridge = f"ip link set lo up; ip link add wire type bridge; ip addr add {OPERATOR}/24 dev wire; ip link set wire up"
+        self._ip(self.operator, bridge + "; echo 1 >/proc/sys/net/ipv4/ip_forward")  # forwards nowhere: "unreachable"
+        key = self.folder / "operator_key"
+        if key.exists():
+            self._copy(self.operator, key, "/root/.ssh/lab_key", "600")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End every host."""
+        for host in self.hosts.values():
+            host.kill()
+
+    @property
+    def key(self) -> str:
+        """The operator's public key."""
+        return (self.folder / "operator_key.pub").read_text()
+
+    def boot(self, name: str, address: str, public: str | None = None, image: Image | None = None) -> Host:
+        """Start a host, or start it again with a file system as new, and plug it in.
+
+        Args:
+            name: Its name.
+            address: Its address and prefix length, such as 10.77.0.10/24.
+            public: A second address, to which the operator alone has a route.
+            image: What it is made with; by default root may log in with the operator's key.
+        """
+        host = self._boot(name, address.split("/")[0], image or Image(keys=self.key))
+        cable, init = self._cable(host), host.init
+        self._ip(
+            self.operator,
+            f"ip link del {cable} 2>/dev/null; set -e; ip link add {cable} type veth peer name eth0 netns {init};"
+            f"ip link set {cable} master wire; ip link set {cable} up",
+        )
+        self._ip(
+            host,
+            f"set -e; ip link set lo up; ip addr add {address} dev eth0; ip link set eth0 up;"
+            f"ip route replace {OPERATOR}/32 dev eth0; ip route add default via {OPERATOR}",
+        )
+        if public:
+            self._ip(host, f"ip addr add {public}/32 dev eth0")
+            self._ip(self.operator, f"ip route replace {public}/32 dev wire")
+        return host
+
+    def cut(self, host: Host) -> None:
+        """Pull the cable: the host goes on, and nobody hears of it."""
+        self._ip(self.operator, f"ip link set {self._cable(host)} down")
+
+    def plug(self, host: Host) -> None:
+        """Put the cable back."""
+        self._ip(self.operator, f"ip link set {self._cable(host)} up")
+
+    def _boot(self, name: str, address: str, image: Image) -> Host:
+        mount = self.folder / f"{name}.root"
+        mount.mkdir(exist_ok=True)
+        log = (self.folder / f"{name}.log").open("a")
+        command = "setpriv --pdeathsig KILL unshare --net --pid --mount --ipc --uts --fork --kill-child=SIGKILL".split()
+        process = subprocess.Popen(
+            [*command, str(HERE / "host.sh")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={"PATH": f"{os.environ['PATH']}:{PATHS}", **self._settings(name, mount, image)},
+        )
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            process.kill()
+            raise RuntimeError(f"host {name} did not start: {Path(log.name).read_text()}")
+        self.hosts[name] = Host(name, address, process)
+        return self.hosts[name]
+
+    def _settings(self, name: str, mount: Path, image: Image) -> dict[str, str]:
+        keys, rc = self.folder / f"{name}.keys", self.folder / f"{name}.bashrc"
+        keys.write_text(image.keys)
+        rc.write_text(image.bashrc)
+        return {
+            "HOST_NAME": name,
+            "HOST_MOUNT": str(mount),
+            "HOST_SHARED": str(self.shared),
+            "HOST_OVERLAYS": "\n".join(_hidden((sys.base_prefix, sys.prefix, str(CHECKOUT)))),
+            "HOST_KEYS": str(keys) if image.keys else "",
+            "HOST_KEY": str(self.folder / "host_key"),
+            "HOST_USER": image.user,
+            "HOST_RC": str(rc),
+        }
+
+    def _copy(self, host: Host, source: Path, target: str, mode: str) -> None:
+        command = host.command(f"install -m {mode} /dev/stdin {target}")
+        subprocess.run(command, input=source.read_text(), text=True, check=True)
+
+    @staticmethod
+    def _cable(host: Host) -> str:
+        return f"v{host.name[-12:]}"  # the name of an interface has at most 15 characters
+
+    @staticmethod
+    def _ip(host: Host, script: str) -> None:
+        command = ["nsenter", "-t", str(host.init), "-n", "sh", "-c", script]
+        subprocess.run(command, check=True, env={"PATH": PATHS})
+
+
+def wait_for(condition, seconds: float = 120, pause: float = 0.25):
+    """The first true value of `condition()`.
+
+    Raises:
+        TimeoutError: If there is none in time.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(pause)
+    raise TimeoutError(f"{condition} did not come true in {seconds} s")
+
+
+def _hidden(folders: tuple[str, ...]) -> Iterator[str]:
+    """Those that a host would not see: below what it has anew, or on another file system than /."""
+    device = os.stat("/").st_dev
+    for folder in dict.fromkeys(os.path.realpath(name) for name in folders):
+        if folder.startswith(tuple(f"{top}/" for top in ANEW)) or os.stat(folder).st_dev != device:
+            yield folder
+
+
+def _set_namespace(descriptor: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)  # os.setns came with Python 3.12
+    if libc.setns(descriptor, 0):
+        raise OSError(ctypes.get_errno(), "setns")

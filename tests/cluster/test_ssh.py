@@ -1,0 +1,94 @@
+"""`ray up` with machines that are there already, over ssh; then what can happen to them while a study runs.
+
+The tests follow each other on one cluster: a head and three workers.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+from clusters import STUDY, Cluster, filled_in, finished, in_the_middle, outcomes, writing_times
+from lab import CHECKOUT, wait_for
+
+pytestmark = pytest.mark.cluster
+ADDRESSES = {"head": "10.77.0.10", "w1": "10.77.0.11", "w2": "10.77.0.12", "w3": "10.77.0.13"}
+
+
+@pytest.fixture(scope="module")
+def hosts(lab):
+    return {name: lab.boot(name, f"{address}/24") for name, address in ADDRESSES.items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(lab):
+    """Outcomes of the study on one machine, without a cluster."""
+    command = " ".join(("ablate run", *STUDY, "--results /shared/undisturbed"))
+    done = lab.operator.run(command, timeout=240, PYTHONPATH=str(CHECKOUT))
+    assert done.returncode == 0, done.stderr
+    return outcomes(lab.shared / "undisturbed")
+
+
+@pytest.fixture(scope="module")
+def cluster(lab, hosts):
+    workers = [address for name, address in ADDRESSES.items() if name != "head"]
+    text = (CHECKOUT / "tests/cluster/interim-local.yaml").read_text().replace("PREFIX", sys.prefix)
+    values = {"head_ip": ADDRESSES["head"], "worker_ips": f"[{', '.join(workers)}]", "key": "~/.ssh/lab_key"}
+    cluster = Cluster(lab.operator, filled_in(text, values), RAY_UP_enable_autoscaler_v2="0")
+    cluster.up()
+    wait_for(lambda: all(serving(hosts[name]) for name in ("w1", "w2", "w3")), 60)
+    return cluster
+
+
+def serving(host):
+    return host.processes("raylet/raylet ")
+
+
+def run(results):
+    return " ".join(("ablate run", *STUDY, "--address auto --checkpoint-seconds 0 --results", results))
+
+
+def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_path):
+    results, log = lab.shared / "workers", tmp_path / "log"
+    study = cluster.start(run("/shared/workers"), log)
+    wait_for(lambda: study.poll() is not None or in_the_middle(results, 3))
+    before = writing_times(results)
+    hosts["w1"].kill()
+    lab.cut(hosts["w2"])
+    finished(study, log)
+    assert outcomes(results) == undisturbed
+    assert before.items() <= writing_times(results).items()
+    lab.plug(hosts["w2"])
+
+
+def test_driver_killed(lab, hosts, cluster, undisturbed, tmp_path):
+    results, log = lab.shared / "driver", tmp_path / "log"
+    study = cluster.start(run("/shared/driver"), log)
+    wait_for(lambda: study.poll() is not None or writing_times(results))
+    wait_for(lambda: study.poll() is not None or in_the_middle(results, 1))
+    hosts["head"].run("pkill -KILL -f '[a]blate run'")
+    assert study.wait(60) != 0
+    before = writing_times(results)
+    finished(cluster.start(run("/shared/driver"), log), log)
+    assert outcomes(results) == undisturbed
+    assert before.items() <= writing_times(results).items()
+
+
+def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
+    results, log = lab.shared / "head", tmp_path / "log"
+    study = cluster.start(run("/shared/head"), log)
+    wait_for(lambda: study.poll() is not None or writing_times(results))
+    wait_for(lambda: study.poll() is not None or in_the_middle(results, 1))
+    hosts["head"].kill()
+    assert study.wait(120) != 0
+    before = writing_times(results)
+    for name in ("head", "w1"):
+        hosts[name] = lab.boot(name, f"{ADDRESSES[name]}/24")
+    cluster.up()
+    finished(cluster.start(run("/shared/head"), log), log)
+    assert outcomes(results) == undisturbed
+    assert before.items() <= writing_times(results).items()
+
+
+def test_down_leaves_nothing(hosts, cluster):
+    cluster.down()
+    wait_for(lambda: not any(host.processes("ray|ablate") for host in hosts.values()), 120)
