@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow test-cluster lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run demo
@@ -20,6 +20,10 @@ test: $(VENV)/.tested
 
 test-slow: $(VENV)/.tested
 	$(BIN)/pytest -m slow
+
+# as root, with sshd, rsync and ip; tests/cluster/README.md
+test-cluster: $(VENV)/.tested
+	$(BIN)/pytest -m cluster tests/cluster
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

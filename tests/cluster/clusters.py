@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import CHECKOUT, Host, wait_for
+from lab import CHECKOUT, Host
 
 from silhouette.results import SCHEMA, Store
 
@@ -21,11 +20,12 @@ STUDY = ("demo", "--set", "imbalance=none", "--set", "lambda_sil=0,1", "--seeds"
 
 
 def filled_in(text: str, values: Mapping[str, str]) -> str:
-    """A shipped cluster file, changed only in the values at its top: what stands after an anchor (`&name`)."""
+    """A shipped cluster file, changed only in the values at its top; each is found by its key or its anchor."""
     top, below = text.split(BELOW)
-    for anchor, value in values.items():
-        top, count = re.subn(rf"(&{anchor}) .*", lambda match, value=value: f"{match[1]} {value}", top)
-        assert count == 1, f"&{anchor}: {count} times at the top"
+    for name, value in values.items():
+        line = rf"(?m)^(\s*(?:{name}:(?: &\w+)?|\w+: &{name}) ).*$"
+        top, count = re.subn(line, lambda match, value=value: match[1] + value, top)
+        assert count == 1, f"{name}: {count} times at the top"
     return top + BELOW + below
 
 
@@ -40,7 +40,7 @@ class Cluster:
 
     def __init__(self, operator: Host, text: str, **environment: str) -> None:
         self.operator = operator
-        self.environment = {"PYTHONPATH": str(CHECKOUT), "RAY_AUTH_MODE": "token", **environment}
+        self.environment = {"PYTHONPATH": str(CHECKOUT), "RAY_AUTH_MODE": "token", "TERM": "dumb", **environment}
         self.check(f"cat >/root/cluster.yaml <<'END'\n{text}\nEND")
         self.check("ray get-auth-token --generate")
 
@@ -70,10 +70,6 @@ class Cluster:
     def down(self) -> None:
         """`ray down`."""
         self.check("ray down -y /root/cluster.yaml")
-
-    def nodes(self, head: Host, user: str = "root") -> list[str]:
-        """Names of the machines that the cluster now consists of."""
-        return []
 
 
 def finished(run: subprocess.Popen[str], log: Path, seconds: float = 240) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import Lab, missing
+from clusters import STUDY, outcomes
+from lab import CHECKOUT, Lab, missing
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +18,15 @@ def lab(tmp_path_factory):
         pytest.skip(f"the lab {reason}")
     with Lab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def undisturbed(lab):
+    """Outcomes of the study without a cluster: one machine, where nothing happens to it."""
+    command = " ".join(("ablate run", *STUDY, "--results /shared/undisturbed"))
+    done = lab.operator.run(command, timeout=240, PYTHONPATH=str(CHECKOUT))
+    assert done.returncode == 0, done.stderr
+    return outcomes(lab.shared / "undisturbed")
 
 
 @pytest.fixture(scope="module")

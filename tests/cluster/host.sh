@@ -23,6 +23,8 @@ layer() { # layer LOWER TARGET NAME: TARGET shows LOWER; what is written there s
 layer / "$root" root
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
+mount -t tmpfs cgroup "$root/sys/fs/cgroup"        # a machine of one CPU, as Ray counts them
+echo "100000 100000" >"$root/sys/fs/cgroup/cpu.max"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o size=1g shm "$root/dev/shm"      # its own object store
 mount -t tmpfs tmp "$root/tmp"                     # its own /tmp/ray
@@ -41,7 +43,7 @@ echo "127.0.0.1 localhost" >"$root/etc/hosts"
 home=/root
 if [ "$HOST_USER" != root ]; then
   home=/home/$HOST_USER
-  chroot "$root" useradd --create-home --shell /bin/bash --password '*' "$HOST_USER"
+  chroot "$root" id "$HOST_USER" >/dev/null 2>&1 || chroot "$root" useradd --create-home --shell /bin/bash --password '*' "$HOST_USER"
 fi
 cp "$HOST_RC" "$root$home/.bashrc"
 mkdir -m 700 "$root$home/.ssh"

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,10 @@ HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OPERATOR = "10.77.0.1"
+NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),  # ends with the thread that started it
+    *("unshare", "--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "--kill-child=SIGKILL"),
+)
 ANEW = ("/tmp", "/root", "/run", "/dev", "/proc", "/sys", "/home")
 """Folders that a host has for itself, or that may be mounts of their own, which an overlay of / does not show."""
 
@@ -33,8 +37,9 @@ def missing(*programs: str) -> str | None:
     for program in ("unshare", "nsenter", "setpriv", "ip", *programs):
         if shutil.which(program, path=f"{os.environ['PATH']}:{PATHS}") is None:
             return f"needs {program}"
-    probe = "mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt"
-    tried = subprocess.run(["unshare", "-npmiuf", "sh", "-c", probe], capture_output=True, text=True, check=False)
+    layer = "mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt"
+    probe = [*NAMESPACES, "sh", "-c", f"mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w && {layer}"]
+    tried = subprocess.run(probe, capture_output=True, text=True, check=False)
     return f"needs CAP_SYS_ADMIN and overlayfs: {tried.stderr.strip()}" if tried.returncode else None
 
 
@@ -65,7 +70,7 @@ class Host:
         """Command line that runs a bash script inside, with this interpreter's environment on its PATH."""
         base = {"HOME": "/root", "LANG": "C.UTF-8", "PATH": f"{sys.prefix}/bin:{PATHS}", "RAY_USAGE_STATS_ENABLED": "0"}
         settings = [f"{key}={value}" for key, value in (base | environment).items()]
-        enter = ["nsenter", "-t", str(self.init), *"-n -p -m -i -u -r -w --".split()]
+        enter = ["nsenter", "-t", str(self.init), *["-n", "-p", "-m", "-i", "-u", "-r", "-w", "--"]]
         return [*enter, "env", "-i", *settings, "bash", "-c", script]
 
     def run(self, script: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -127,8 +132,11 @@ class Lab:
     def __enter__(self) -> Lab:
         """Start the operator's host."""
         self.operator = self._boot("operator", OPERATOR, Image())
-        bridge = f"ip link set lo up; ip link add wire type bridge; ip addr add {OPERATOR}/24 dev wire; ip link set wire up"
-        self._ip(self.operator, bridge + "; echo 1 >/proc/sys/net/ipv4/ip_forward")  # forwards nowhere: "unreachable"
+        self._ip(
+            self.operator,
+            f"set -e; ip link set lo up; ip link add wire type bridge; ip addr add {OPERATOR}/24 dev wire;"
+            "ip link set wire up; echo 1 >/proc/sys/net/ipv4/ip_forward",  # forwards nowhere: answers "unreachable"
+        )
         key = self.folder / "operator_key"
         if key.exists():
             self._copy(self.operator, key, "/root/.ssh/lab_key", "600")
@@ -182,9 +190,8 @@ class Lab:
         mount = self.folder / f"{name}.root"
         mount.mkdir(exist_ok=True)
         log = (self.folder / f"{name}.log").open("a")
-        command = "setpriv --pdeathsig KILL unshare --net --pid --mount --ipc --uts --fork --kill-child=SIGKILL".split()
         process = subprocess.Popen(
-            [*command, str(HERE / "host.sh")],
+            [*NAMESPACES, str(HERE / "host.sh")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

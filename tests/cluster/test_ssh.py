@@ -4,7 +4,6 @@ The tests follow each other on one cluster: a head and three workers.
 """
 
 import sys
-from pathlib import Path
 
 import pytest
 from clusters import STUDY, Cluster, filled_in, finished, in_the_middle, outcomes, writing_times
@@ -12,6 +11,7 @@ from lab import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.cluster
 ADDRESSES = {"head": "10.77.0.10", "w1": "10.77.0.11", "w2": "10.77.0.12", "w3": "10.77.0.13"}
+WORKERS = ("w1", "w2", "w3")
 
 
 @pytest.fixture(scope="module")
@@ -20,22 +20,17 @@ def hosts(lab):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(lab):
-    """Outcomes of the study on one machine, without a cluster."""
-    command = " ".join(("ablate run", *STUDY, "--results /shared/undisturbed"))
-    done = lab.operator.run(command, timeout=240, PYTHONPATH=str(CHECKOUT))
-    assert done.returncode == 0, done.stderr
-    return outcomes(lab.shared / "undisturbed")
-
-
-@pytest.fixture(scope="module")
 def cluster(lab, hosts):
-    workers = [address for name, address in ADDRESSES.items() if name != "head"]
-    text = (CHECKOUT / "tests/cluster/interim-local.yaml").read_text().replace("PREFIX", sys.prefix)
-    values = {"head_ip": ADDRESSES["head"], "worker_ips": f"[{', '.join(workers)}]", "key": "~/.ssh/lab_key"}
-    cluster = Cluster(lab.operator, filled_in(text, values), RAY_UP_enable_autoscaler_v2="0")
+    values = {
+        "head_ip": ADDRESSES["head"],
+        "worker_ips": f"[{', '.join(ADDRESSES[name] for name in WORKERS)}]",
+        "ssh_user": "root",
+        "ssh_private_key": "~/.ssh/lab_key",
+        "environment": f"bash ~/soft-silhouette/deploy/install.sh {sys.prefix}",
+    }
+    cluster = Cluster(lab.operator, filled_in((CHECKOUT / "deploy/local.yaml").read_text(), values))
     cluster.up()
-    wait_for(lambda: all(serving(hosts[name]) for name in ("w1", "w2", "w3")), 60)
+    wait_for(lambda: all(serving(hosts[name]) for name in WORKERS), 120)
     return cluster
 
 

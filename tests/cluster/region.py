@@ -1,0 +1,198 @@
+"""A pretend AWS region: moto answers the EC2, IAM and S3 calls, and every instance that it holds running is a lab host.
+
+An instance is a host with its private and public address, the key pair's public key and the image's user. It asks the
+instance metadata service at 169.254.169.254 for its credentials and for the notice of spot, as on AWS. A terminated
+instance is unplugged, then dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+from lab import OPERATOR, Host, Image, Lab, wait_for
+from moto.server import ThreadedMotoServer
+
+NAME = "us-west-2"
+ENDPOINT = f"http://{OPERATOR}:5000"
+BUCKET = "lab-bucket"
+USER = "ubuntu"
+PROFILES = ("soft-silhouette-head", "soft-silhouette-worker")
+PERSON = {
+    "AWS_ENDPOINT_URL": ENDPOINT,
+    "AWS_ACCESS_KEY_ID": "person",
+    "AWS_SECRET_ACCESS_KEY": "person",
+    "AWS_DEFAULT_REGION": NAME,
+}
+"""What a person's shell has set; an instance knows the endpoint alone, and gets its keys from the metadata service."""
+METADATA = "169.254.169.254"
+WIRE = "172.31.255.254/16"
+"""The operator's address among the instances: all default subnets are on one wire."""
+
+
+class Region:
+    """The region, from entering to leaving the context.
+
+    Args:
+        lab: Where its instances live.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.notices: dict[str, str] = {}  # of spot, by private address
+        self._hosts: dict[str, Host] = {}  # by instance id
+        self._ready, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._live, name="region", daemon=True)
+
+    def __enter__(self) -> Region:
+        """Open for business."""
+        self._thread.start()
+        assert self._ready.wait(60), "the region did not start"
+        with self.network():
+            self.ec2, self.s3 = _client("ec2"), _client("s3")
+            self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": NAME})
+            self.group = self.ec2.create_security_group(GroupName="lab", Description="lab")["GroupId"]
+            for profile in PROFILES:
+                _client("iam").create_instance_profile(InstanceProfileName=profile)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close; the instances end with the thread that started them."""
+        self._stop.set()
+        self._thread.join(60)
+
+    @contextlib.contextmanager
+    def network(self) -> Iterator[None]:
+        """Where the region can be called from."""
+        with self.lab.operator.network():
+            yield
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """Running instances that are no head, by id."""
+        return {i: found for i, found in self._instances().items() if _tags(found).get("ray-node-type") == "worker"}
+
+    def running(self) -> dict[str, dict[str, Any]]:
+        """All running instances, by id."""
+        return self._instances()
+
+    def host(self, instance: str) -> Host:
+        """The lab host that an instance is."""
+        return self._hosts[instance]
+
+    def give_notice(self, instance: str, seconds: float) -> None:
+        """What EC2 does two minutes before it takes a spot instance back."""
+        at = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.notices[self._hosts[instance].address] = json.dumps({"action": "terminate", "time": at})
+
+    def take(self, instance: str) -> None:
+        """Take an instance back."""
+        with self.network():
+            self.ec2.terminate_instances(InstanceIds=[instance])
+        wait_for(lambda: instance not in self._hosts, 30)
+
+    def objects(self, prefix: str) -> list[str]:
+        """Keys in the bucket."""
+        with self.network():
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+            return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def download(self, prefix: str, folder: Path) -> Path:
+        """Copy what is below a prefix into a folder; returns where it lies."""
+        for key in self.objects(prefix):
+            target = folder / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self.network():
+                target.write_bytes(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        return folder / prefix
+
+    def _instances(self) -> dict[str, dict[str, Any]]:
+        states = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        with self.network():
+            pages = self.ec2.describe_instances(Filters=states)["Reservations"]
+        return {found["InstanceId"]: found for page in pages for found in page["Instances"]}
+
+    def _live(self) -> None:
+        """The region's own thread: the servers, and hosts for instances."""
+        wire = f"ip addr add {WIRE} dev wire; ip addr add {METADATA}/32 dev wire"
+        subprocess.run(["nsenter", "-t", str(self.lab.operator.init), "-n", "sh", "-ec", wire], check=True)
+        with self.network():
+            api = ThreadedMotoServer(ip_address=OPERATOR, port=5000, verbose=False)
+            api.start()
+            logging.getLogger("werkzeug").setLevel(logging.ERROR)  # or it prints every call
+            metadata = _metadata_server(self.notices)
+            threading.Thread(target=metadata.serve_forever, daemon=True).start()
+            self.ec2 = _client("ec2")
+            self._ready.set()
+            while not self._stop.wait(0.5):
+                self._follow()
+            metadata.shutdown()
+            api.stop()
+
+    def _follow(self) -> None:
+        """Start hosts of new instances, end those of terminated ones."""
+        wanted = self._instances()
+        for instance in wanted.keys() - self._hosts.keys():
+            self._hosts[instance] = self._boot(instance, wanted[instance])
+        for instance in self._hosts.keys() - wanted.keys():
+            host = self._hosts.pop(instance)
+            self.lab.cut(host)
+            host.kill()
+
+    def _boot(self, instance: str, found: dict[str, Any]) -> Host:
+        pairs = self.ec2.describe_key_pairs(KeyNames=[found["KeyName"]], IncludePublicKey=True)["KeyPairs"]
+        image = Image(pairs[0]["PublicKey"] + "\n", USER, f"export AWS_ENDPOINT_URL={ENDPOINT}\n")
+        return self.lab.boot(instance, found["PrivateIpAddress"] + "/16", found.get("PublicIpAddress"), image)
+
+
+def _client(service: str) -> Any:
+    keys = {"aws_access_key_id": "region", "aws_secret_access_key": "region"}
+    return boto3.client(service, region_name=NAME, endpoint_url=ENDPOINT, **keys)
+
+
+def _tags(instance: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+
+
+def _metadata_server(notices: dict[str, str]) -> ThreadingHTTPServer:
+    """The instance metadata service, version 2: nothing without a session token."""
+    later = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    keys = {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "instance", "SecretAccessKey": "instance"}
+    answers = {
+        "iam/security-credentials": "profile",
+        "iam/security-credentials/profile": json.dumps({**keys, "Token": "instance", "Expiration": later}),
+        "placement/region": NAME,
+        "placement/availability-zone": f"{NAME}a",
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self._answer(200, "session-token")
+
+        def do_GET(self) -> None:
+            if self.headers.get("X-aws-ec2-metadata-token") != "session-token":
+                return self._answer(401, "")
+            what = self.path.removeprefix("/latest/meta-data/").rstrip("/")
+            text = notices.get(self.client_address[0]) if what == "spot/instance-action" else answers.get(what)
+            return self._answer(404 if text is None else 200, text or "")
+
+        def _answer(self, code: int, text: str) -> None:
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(text)))
+            self.send_header("X-aws-ec2-metadata-token-ttl-seconds", "21600")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: a test has enough to say."""
+
+    return ThreadingHTTPServer((METADATA, 80), Handler)

@@ -1,0 +1,74 @@
+"""`ray up cluster.yaml` on a pretend EC2: from no worker to spot machines with GPUs, one taken back, and none again.
+
+The tests follow each other on one cluster. There are no GPUs: Ray is told of them, as on a real machine of that type,
+and the trials that hold them compute on the CPU.
+"""
+
+import sys
+
+import pytest
+from clusters import STUDY, Cluster, filled_in, finished, outcomes
+from lab import CHECKOUT, wait_for
+from region import BUCKET, NAME, PERSON, Region
+
+pytestmark = pytest.mark.cluster
+IDLE_SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def region(lab):
+    with Region(lab) as region:
+        yield region
+
+
+@pytest.fixture(scope="module")
+def cluster(lab, region):
+    values = {
+        "region": NAME,
+        "image": "ami-0123456789abcdef0",
+        "security_group": region.group,
+        "gpu_spot": "2",
+        "gpu_idle": str(IDLE_SECONDS),
+        "environment": f"bash ~/soft-silhouette/deploy/install.sh {sys.prefix}",
+    }
+    cluster = Cluster(lab.operator, filled_in((CHECKOUT / "cluster.yaml").read_text(), values), **PERSON)
+    cluster.up()
+    return cluster
+
+
+def test_up_starts_the_head_alone(region, cluster):
+    assert [found["InstanceType"] for found in region.running().values()] == ["m6i.large"]
+
+
+def test_gpu_trials_fetch_spot_machines_and_survive_the_loss_of_one(region, cluster, undisturbed, tmp_path):
+    log = tmp_path / "log"
+    options = "--address auto --gpus-per-trial 1 --label pool=gpu --label market=spot --checkpoint-seconds 0"
+    study = cluster.start(" ".join(("ablate run", *STUDY, options, f"--results s3://{BUCKET}/runs")), log)
+    checkpoints = "runs/demo/checkpoints/"
+    wait_for(lambda: study.poll() is not None or (len(region.workers()) == 2 and region.objects(checkpoints)), 180)
+    assert study.poll() is None, log.read_text()
+    machines = region.workers()
+    assert {found["InstanceType"] for found in machines.values()} == {"g5.xlarge"}
+    assert {found["InstanceLifecycle"] for found in machines.values()} == {"spot"}
+    victim = min(machines)
+    wait_for(lambda: "watching" in watcher(region, victim), 60)
+    region.give_notice(victim, 20)
+    wait_for(lambda: "drained" in watcher(region, victim), 60)
+    region.take(victim)
+    finished(study, log)
+    assert outcomes(region.download("runs", tmp_path)) == undisturbed
+
+
+def watcher(region, instance):
+    """What the spot watcher of an instance has said."""
+    return region.host(instance).run("cat /tmp/spot-watch.log").stdout
+
+
+def test_idle_workers_go(region, cluster):
+    wait_for(lambda: not region.workers(), 60 + 4 * IDLE_SECONDS)
+    assert len(region.running()) == 1
+
+
+def test_down_leaves_no_instance(region, cluster):
+    cluster.down()
+    assert not region.running()
