@@ -11,7 +11,7 @@ from ray.tune import Callback
 
 from ablations.progress import Progress
 from ablations.tracking import Mirror
-from ablations.trainable import failed_record
+from ablations.trainable import failed_record, without_curve
 from ablations.work import Work
 from silhouette.results import Store
 
@@ -51,8 +51,15 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
         self._tell({"trial_id": self._spec(trial)["trial_id"], "rows": []})
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Called when Tune gives a trial up: the worker wrote no record, so the driver says what happened."""
+        """Called when Tune gives a trial up: the driver says what happened, unless a worker wrote the record.
+
+        A worker may have written it and then been lost, or cut off, before the driver heard of it.
+        """
         spec = self._spec(trial)
+        finished = self.store.finished_record(spec["trial_id"])
+        if finished is not None:
+            self._tell({"trial_id": spec["trial_id"], "rows": [], "record": without_curve(finished)})
+            return
         self.lost.append(trial.config["trial"])
         record = failed_record(spec, f"no worker could bring it to its end: {cause_of(trial)}", epochs_reached=0)
         with suppress(OSError):  # a full disk, say; the trial then counts as missing, and runs again

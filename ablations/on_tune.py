@@ -97,6 +97,8 @@ def fit(
                 storage_path=scratch,  # Tune's own files are scratch: the records are the state
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+                # Tune's default for a class saves at the end, into a folder that only the driver's machine has
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 callbacks=[listener],
             ),
         ).fit()

@@ -74,6 +74,10 @@ class TrialRun:
             self.checkpoints.save(self.training.epoch, self._state(self.training))
 
     def _step(self) -> dict[str, Any]:
+        finished = None if self.training else self.store.finished_record(self.spec["trial_id"])
+        if finished is not None:  # by a worker that was lost before the driver heard of it
+            self.finished = True
+            return {"rows": [], "record": without_curve(finished)}
         training = self.training = self.training or self._begin()
         rows, start = [], time.perf_counter()
         while not training.done:
@@ -114,7 +118,7 @@ class TrialRun:
         self._write(record)
         self.finished, self.training = True, None
         self.checkpoints.clear()
-        return {"record": {key: value for key, value in record.items() if key != "curve"}}
+        return {"record": without_curve(record)}
 
     def _write(self, record: dict[str, Any]) -> None:
         """Write the record, with patience: the training behind it is worth a few seconds."""
@@ -172,6 +176,11 @@ def _free_memory() -> None:
 
 def _is_out_of_memory(error: Exception) -> bool:
     return type(error).__name__ == "OutOfMemoryError"
+
+
+def without_curve(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as the driver is told of it: it has had the curve from the reports."""
+    return {key: value for key, value in record.items() if key != "curve"}
 
 
 def identity(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -254,6 +254,11 @@ class Store:
         table = pa.Table.from_pylist([row], schema=SCHEMA)
         self.write_bytes(_to_parquet(table), "trials", f"{check_name('trial_id', record['trial_id'])}.parquet")
 
+    def finished_record(self, trial_id: str) -> dict[str, Any] | None:
+        """The record of a trial that is never to be run again; None where there is no such, or it is damaged."""
+        rows = _read(self.read_bytes("trials", f"{trial_id}.parquet"), SCHEMA.names).to_pylist()
+        return rows[0] if rows and rows[0]["status"] in FINISHED else None
+
     def trial_ids(self) -> set[str]:
         """Ids of all trials that have a file of their own, readable or not."""
         names = self.names("trials")

@@ -40,6 +40,8 @@ CONFIG: dict[str, Any] = {
     **{f"{node}_start_ray_commands": [] for node in ("head", "worker")},
     "file_mounts_sync_continuously": False,
 }
+ALONE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs own /mnt && TMPDIR=/mnt exec "$@"', "alone"]
+"""The driver has its temporary files for itself, as on a machine of its own."""
 WORKER = {
     "resources": {"CPU": 1, "object_store_memory": 80_000_000},
     "node_config": {},
@@ -57,7 +59,7 @@ def main(study: str, results: str) -> None:
     ray.init(address="auto", log_to_driver=False)
     history = [_workers()]
     command = [sys.executable, "-m", "ablations.cli", "run", study, "--address", "auto", "--results", results]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen([*ALONE, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while run.poll() is None:
         _note(history)
     patience = time.monotonic() + 10 * IDLE_SECONDS

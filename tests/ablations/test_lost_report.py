@@ -1,0 +1,63 @@
+"""A worker that is lost after it wrote its record, and before the driver heard of it: the record counts."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from ablations.listener import Listener
+from ablations.trainable import TrialRun
+from ablations.work import Work
+from silhouette.config import TrialConfig
+from silhouette.results import Store
+
+MESSAGE = '["aa", "the arm", 0, "confirm"]'
+
+
+@pytest.fixture
+def work(tmp_path):
+    common = {"results": str(tmp_path), "study": "s", "threads": 1, "checkpoint_seconds": 0.0}
+    common |= {"git_commit": None, "git_dirty": None}
+    config = TrialConfig(dataset="digits", width=4, epochs=1).model_dump(mode="json")
+    return Work(common, {"the arm": {"arm": "the arm", "settings": {}, "config": config}})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path), "s")
+
+
+def write(store, status):
+    curve = [{"epoch": 1, "val_top1": 0.5}]
+    record = {"trial_id": "aa", "arm": "the arm", "seed": 0, "phase": "confirm", "status": status, "curve": curve}
+    store.write_record({**record, "test_top1": 0.5})
+
+
+def test_the_next_worker_trains_nothing(work, store):
+    write(store, "complete")
+    run = TrialRun(work.spec(MESSAGE))
+    report = run.step()
+    assert run.finished
+    assert run.training is None
+    assert (report["rows"], report["record"]["status"], report["record"]["test_top1"]) == ([], "complete", 0.5)
+    assert "curve" not in report["record"]
+
+
+def test_a_failed_record_is_no_end(work, store):
+    write(store, "failed")
+    run = TrialRun(work.spec(MESSAGE))
+    while not run.finished:
+        report = run.step()
+    assert report["record"]["status"] == "complete"
+
+
+@pytest.mark.parametrize(("written", "left", "lost"), [("complete", "complete", []), (None, "failed", [MESSAGE])])
+def test_the_driver_does_not_write_over_it(work, store, written, left, lost):
+    if written:
+        write(store, written)
+    told = []
+    ears = SimpleNamespace(update=told.append, report=lambda report: None)
+    listener = Listener(store, work, ears, ears)
+    listener.on_trial_error(0, [], SimpleNamespace(config={"trial": MESSAGE}, get_error=lambda: None))
+    assert store.load(["status"]).to_pylist() == [{"status": left}]
+    assert listener.lost == lost
+    assert told[-1]["record"]["status"] == left
