@@ -15,7 +15,7 @@ from silhouette.results import SCHEMA, Store
 BELOW = "Nothing below needs a change"
 CIRCUMSTANCES = ("started_at", "seconds", "images_per_second", "peak_memory", "host", "git_commit", "git_dirty")
 """Columns that say when, where and how fast, not what came out."""
-STUDY = ("demo", "--set", "imbalance=none", "--set", "lambda_sil=0,1", "--seeds", "3", "--epochs", "60")
+STUDY = ("demo", "--set", "imbalance=none", "--set", "lambda_sil=0,1", "--seeds", "3", "--epochs", "40")
 """Six trials on digits, long enough that a fault finds each in its middle."""
 
 
