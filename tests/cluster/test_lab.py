@@ -1,0 +1,57 @@
+"""The lab itself: its hosts are apart, a cable can be pulled, and none outlives the test that started it."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from lab import HERE, wait_for
+
+LEFT_ALONE = """
+import sys, time
+from pathlib import Path
+from lab import Lab
+with Lab(Path(sys.argv[1])) as lab:
+    print(lab.operator.init, lab.boot("other", "10.77.0.10/24").init, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_hosts_share_a_wire_and_shared_and_nothing_else(lab):
+    hosts = [lab.boot(name, f"10.77.0.{number}/24") for name, number in (("a", 10), ("b", 11))]
+    for host in hosts:
+        assert host.run(f"echo {host.name} | tee /tmp/mine /root/mine /usr/mine /dev/shm/mine").returncode == 0
+        assert host.run("cat /tmp/mine /root/mine /usr/mine /dev/shm/mine; hostname").stdout.split() == [host.name] * 5
+        assert len(host.processes("sshd")) == 1
+    assert not Path("/usr/mine").exists()
+    hosts[0].run("echo all >/shared/ours")
+    assert hosts[1].run("cat /shared/ours").stdout == "all\n"
+    assert reaches(hosts[0], hosts[1])
+
+
+def test_cable_and_power(lab):
+    host = lab.boot("c", "10.77.0.12/24")
+    assert reaches(lab.operator, host)
+    lab.cut(host)
+    assert not reaches(lab.operator, host)
+    assert host.alive
+    lab.plug(host)
+    wait_for(lambda: reaches(lab.operator, host), 20)
+    host.kill()
+    assert not host.alive
+    assert reaches(lab.operator, lab.boot("c", "10.77.0.12/24"))
+
+
+def reaches(one, other):
+    """Whether one host gets an answer from the sshd of the other."""
+    return one.run(f"timeout 2 bash -c 'head -c 3 </dev/tcp/{other.address}/22'").stdout == "SSH"
+
+
+def test_killed_test_leaves_no_host(lab, tmp_path):
+    command = [sys.executable, "-c", LEFT_ALONE, str(tmp_path)]
+    test = subprocess.Popen(command, env={"PYTHONPATH": str(HERE)}, stdout=subprocess.PIPE, text=True)
+    hosts = [Path("/proc", pid) for pid in test.stdout.readline().split()]
+    assert all(host.exists() for host in hosts)
+    test.send_signal(signal.SIGKILL)
+    test.wait()
+    wait_for(lambda: not any(host.exists() for host in hosts), 20)
