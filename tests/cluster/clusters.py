@@ -29,6 +29,14 @@ def filled_in(text: str, values: Mapping[str, str]) -> str:
     return top + BELOW + below
 
 
+SUBMIT = """
+ray dashboard -p 8265 /root/cluster.yaml & forward=$!
+trap 'kill $forward' EXIT
+for _ in $(seq 120); do (exec 3<>/dev/tcp/127.0.0.1/8265) 2>/dev/null && break; sleep 0.5; done
+ray job submit --address http://127.0.0.1:8265 -- {command}
+"""
+
+
 class Cluster:
     """A cluster file in the operator's home, and the commands of Ray with it, given in the checkout.
 
@@ -58,14 +66,14 @@ class Cluster:
         """`ray up`."""
         self.check("ray up -y --no-config-cache /root/cluster.yaml")
 
-    def execute(self, script: str) -> str:
-        """`ray exec`: a command on the head."""
-        return self.check(f"ray exec /root/cluster.yaml {_quoted(script)}")
-
     def start(self, script: str, log: Path) -> subprocess.Popen[str]:
         """`ray exec` in the background, in the checkout of the head."""
         command = f"cd {CHECKOUT} && ray exec /root/cluster.yaml {_quoted('cd ~/soft-silhouette && ' + script)}"
         return self.operator.start(command, log, **self.environment)
+
+    def submit(self, command: str) -> str:
+        """`ray job submit`, through `ray dashboard`, which forwards the head's loopback; returns what it printed."""
+        return self.check(SUBMIT.format(command=command))
 
     def down(self) -> None:
         """`ray down`."""

@@ -99,11 +99,11 @@ class Region:
             self.ec2.terminate_instances(InstanceIds=[instance])
         wait_for(lambda: instance not in self._hosts, 30)
 
-    def objects(self, prefix: str) -> list[str]:
-        """Keys in the bucket."""
+    def objects(self, prefix: str) -> dict[str, datetime]:
+        """When each object below a prefix was written, by key."""
         with self.network():
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-            return [found["Key"] for page in pages for found in page.get("Contents", [])]
+            return {found["Key"]: found["LastModified"] for page in pages for found in page.get("Contents", [])}
 
     def download(self, prefix: str, folder: Path) -> Path:
         """Copy what is below a prefix into a folder; returns where it lies."""

@@ -54,8 +54,10 @@ def test_gpu_trials_fetch_spot_machines_and_survive_the_loss_of_one(region, clus
     wait_for(lambda: "watching" in watcher(region, victim), 60)
     region.give_notice(victim, 20)
     wait_for(lambda: "drained" in watcher(region, victim), 60)
+    before = region.objects("runs/demo/trials/")
     region.take(victim)
     finished(study, log)
+    assert before.items() <= region.objects("runs/demo/trials/").items()
     assert outcomes(region.download("runs", tmp_path)) == undisturbed
 
 

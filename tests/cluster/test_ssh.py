@@ -61,9 +61,9 @@ def test_driver_killed(lab, hosts, cluster, undisturbed, tmp_path):
     wait_for(lambda: study.poll() is not None or writing_times(results))
     wait_for(lambda: study.poll() is not None or in_the_middle(results, 1))
     hosts["head"].run("pkill -KILL -f '[a]blate run'")
-    assert study.wait(60) != 0
+    assert study.wait(60) != 0, log.read_text()
     before = writing_times(results)
-    finished(cluster.start(run("/shared/driver"), log), log)
+    assert "6/6 complete" in cluster.submit(run("/shared/driver"))
     assert outcomes(results) == undisturbed
     assert before.items() <= writing_times(results).items()
 
@@ -74,7 +74,7 @@ def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
     wait_for(lambda: study.poll() is not None or writing_times(results))
     wait_for(lambda: study.poll() is not None or in_the_middle(results, 1))
     hosts["head"].kill()
-    assert study.wait(120) != 0
+    assert study.wait(120) != 0, log.read_text()
     before = writing_times(results)
     for name in ("head", "w1"):
         hosts[name] = lab.boot(name, f"{ADDRESSES[name]}/24")
