@@ -30,8 +30,9 @@ def filled_in(text: str, values: Mapping[str, str]) -> str:
 
 
 SUBMIT = """
-ray dashboard -p 8265 /root/cluster.yaml & forward=$!
-trap 'kill $forward' EXIT
+true  # what was before this stays in the foreground
+setsid ray dashboard -p 8265 /root/cluster.yaml >/dev/null 2>&1 & forward=$!
+trap 'kill -- -$forward' EXIT
 for _ in $(seq 120); do (exec 3<>/dev/tcp/127.0.0.1/8265) 2>/dev/null && break; sleep 0.5; done
 ray job submit --address http://127.0.0.1:8265 -- {command}
 """

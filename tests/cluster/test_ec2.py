@@ -22,7 +22,7 @@ def region(lab):
 
 
 @pytest.fixture(scope="module")
-def cluster(lab, region):
+def cluster(lab, region, undisturbed):
     values = {
         "region": NAME,
         "image": "ami-0123456789abcdef0",

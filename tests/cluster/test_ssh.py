@@ -20,7 +20,7 @@ def hosts(lab):
 
 
 @pytest.fixture(scope="module")
-def cluster(lab, hosts):
+def cluster(lab, hosts, undisturbed):
     values = {
         "head_ip": ADDRESSES["head"],
         "worker_ips": f"[{', '.join(ADDRESSES[name] for name in WORKERS)}]",
