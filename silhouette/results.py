@@ -257,7 +257,7 @@ class Store:
     def finished_record(self, trial_id: str) -> dict[str, Any] | None:
         """The record of a trial that is never to be run again; None where there is no such, or it is damaged."""
         rows = _read(self.read_bytes("trials", f"{trial_id}.parquet"), SCHEMA.names).to_pylist()
-        return rows[0] if rows and rows[0]["status"] in FINISHED else None
+        return dict(rows[0]) if rows and rows[0]["status"] in FINISHED else None
 
     def trial_ids(self) -> set[str]:
         """Ids of all trials that have a file of their own, readable or not."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 from ablations.cluster import aws, gcp, local
@@ -76,6 +77,12 @@ def _ignored(config: Any) -> Found:
         yield ("rsync_filter",), at(config, "rsync_filter"), "write rsync_filter: [.gitignore]"
 
 
+def _ray_key(config: Any) -> Found:
+    for number, pattern in enumerate(at(config, "rsync_exclude") or []):
+        if fnmatch("ray-autoscaler.pem", str(pattern).rsplit("/", 1)[-1]):
+            yield ("rsync_exclude", number), pattern, "write it into .gitignore: that holds for the checkout alone"
+
+
 RULES: tuple[Rule, ...] = (
     # who can reach the cluster, and with what
     Rule("the dashboard must listen on 127.0.0.1", "it runs anybody's code", EVERYWHERE, dashboard),
@@ -89,6 +96,7 @@ RULES: tuple[Rule, ...] = (
     # what runs there
     Rule("the checkout must be synced", "workers run the code that you see", EVERYWHERE, _project),
     Rule("what git ignores must stay at home", "results and environments are large", EVERYWHERE, _ignored),
+    Rule("Ray's own key must reach the head", "without it the head starts no worker", EVERYWHERE, _ray_key),
     Rule("the versions of constraints.txt must be installed", "others were not tested", EVERYWHERE, constraints),
     Rule("Ray must be stopped before it is started", "`ray up` again must work", EVERYWHERE, ray_stop),
     Rule("OMP_NUM_THREADS must be unset or set on purpose", "Ray's ssh makes it 1", EVERYWHERE, threads),

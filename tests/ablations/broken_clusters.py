@@ -33,6 +33,7 @@ BROKEN = {
     "statistics": (AWS, "--dashboard-host=127.0.0.1 --disable-usage-stats", "--dashboard-host=127.0.0.1", "usage statistics must be off"),
     "no checkout": (AWS, "  ~/soft-silhouette: .", "  ~/elsewhere: .", "the checkout must be synced"),
     "everything synced": (AWS, "rsync_filter: [.gitignore]", "rsync_filter: []", "what git ignores must stay at home"),
+    "key left at home": (AWS, '"**/__pycache__"', '"**/__pycache__", "**/*.pem"', "Ray's own key must reach the head"),
     "own versions": (AWS, "bash ~/soft-silhouette/deploy/install.sh ~/soft-silhouette-env", "pip install ray", "the versions of constraints.txt"),
     "no ray stop": (AWS, "worker_start_ray_commands:\n  - ray stop\n", "worker_start_ray_commands:\n", "Ray must be stopped before"),
     "one thread": (AWS, "unset OMP_NUM_THREADS PYTHONWARNINGS;\n    ray start --address", "ray start --address", "OMP_NUM_THREADS must be unset"),
