@@ -170,7 +170,8 @@ class Lab:
         )
         self._ip(
             host,
-            f"set -e; ip link set lo up; ip addr add {address} dev eth0; ip link set eth0 up;"
+            f"set -e; ip link set lo up; ip link set eth0 address {_card(host.address)};"
+            f"ip addr add {address} dev eth0; ip link set eth0 up;"
             f"ip route replace {OPERATOR}/32 dev eth0; ip route add default via {OPERATOR}",
         )
         if public:
@@ -246,6 +247,11 @@ def wait_for(condition, seconds: float = 120, pause: float = 0.25):
             return found
         time.sleep(pause)
     raise TimeoutError(f"{condition} did not come true in {seconds} s")
+
+
+def _card(address: str) -> str:
+    """Hardware address of a network card: a machine that is started again has the same."""
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 def _hidden(folders: tuple[str, ...]) -> Iterator[str]:
