@@ -115,19 +115,10 @@ class TrialRun:
             **machine(),
             **outcome,
         }
-        self._write(record)
+        write_record(self.store, record)
         self.finished, self.training = True, None
         self.checkpoints.clear()
         return {"record": without_curve(record)}
-
-    def _write(self, record: dict[str, Any]) -> None:
-        """Write the record, with patience: the training behind it is worth a few seconds."""
-        for pause in PAUSES:
-            try:
-                return self.store.write_record(record)
-            except OSError:
-                time.sleep(pause)
-        return self.store.write_record(record)
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no types
@@ -161,6 +152,16 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no type
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: `TrialRun` finds its own."""
+
+
+def write_record(store: Store, record: Mapping[str, Any]) -> None:
+    """Write a record with patience: the training behind it is worth a few seconds."""
+    for pause in PAUSES:
+        try:
+            return store.write_record(record)
+        except OSError:
+            time.sleep(pause)
+    return store.write_record(record)
 
 
 def _free_memory() -> None:

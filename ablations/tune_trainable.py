@@ -17,7 +17,7 @@ from ablations.provenance import machine
 from ablations.reach import insist
 from ablations.search import Setting
 from ablations.settings import columns_of, mean_curve
-from ablations.trainable import MAX_ERROR, REPORT_SECONDS, failed_record, identity
+from ablations.trainable import MAX_ERROR, REPORT_SECONDS, failed_record, identity, write_record
 from ablations.tuning import setting_id
 from silhouette.config import TrialConfig, make_config, trial_id
 from silhouette.results import Store
@@ -229,16 +229,9 @@ class SettingRun:
 
 
 def write_records(store: Store, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write the records of a setting, with patience: the training behind them is worth a few seconds."""
+    """Write the records of a setting."""
     for record in records:
-        for pause in (1.0, 5.0, None):
-            try:
-                store.write_record(record)
-                break
-            except OSError:
-                if pause is None:
-                    raise
-                time.sleep(pause)
+        write_record(store, record)
 
 
 class SettingTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no types
