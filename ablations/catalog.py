@@ -68,10 +68,12 @@ def change_study(
     Raises:
         StudyError: One line for the first fault.
     """
+    given = [(field, value) for field, value in (extra or {}).items() if value is not None]
+    if not settings and not given and seeds is None:
+        return study
     values = _given(study)
     factors, fixed = dict(study.factors), dict(study.fixed)
     treated = {field for settings_ in study.treatments.values() for field in settings_}
-    given = [(field, value) for field, value in (extra or {}).items() if value is not None]
     for field, value in [*map(_split, settings), *given]:
         if field in factors:
             factors[field] = tuple(value.split(","))

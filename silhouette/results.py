@@ -32,7 +32,8 @@ from silhouette.errors import InputError
 SCHEMA_VERSION = 1
 FINISHED = ("complete", "stopped", "diverged")
 """Statuses of trials that are never run again; a `failed` one is retried by the next run."""
-STATUSES = (*FINISHED, "failed")
+FAILED = "failed"
+STATUSES = (*FINISHED, FAILED)
 
 _TERM = pa.struct([("term", pa.string()), ("loss", pa.float64()), ("share", pa.float64())])
 """A term's weighted loss, and its share in the sum of the absolute values of all terms."""
@@ -276,7 +277,7 @@ class Store:
         names = list(SCHEMA.names if columns is None else columns)
         needed = list(dict.fromkeys([*names, "trial_id", "status", "arm", "seed"]))
         compacted = _read(self.read_bytes("records.parquet"), needed)
-        final = pc.is_in(compacted["status"], value_set=pa.array(FINISHED))
+        final = pc.invert(pc.equal(compacted["status"], FAILED))
         settled = set(compacted.filter(final)["trial_id"].to_pylist())
         fresh = self._read_trials(sorted(self.trial_ids() - settled), needed)
         again = pc.is_in(compacted["trial_id"], value_set=fresh["trial_id"])
@@ -300,7 +301,8 @@ class Store:
 
 
 def _empty(columns: list[str]) -> pa.Table:
-    return pa.schema([SCHEMA.field(name) for name in columns]).empty_table()
+    # not schema.empty_table(): that, like pa.array of a list, imports pandas, which takes longer than most commands
+    return pa.Table.from_batches([], pa.schema([SCHEMA.field(name) for name in columns]))
 
 
 def _to_parquet(table: pa.Table) -> bytes:
