@@ -16,8 +16,8 @@ from ablations.checkpoints import Checkpoints
 from ablations.provenance import machine
 from ablations.reach import insist
 from ablations.search import Setting
-from ablations.settings import columns_of, mean_curve
-from ablations.trainable import MAX_ERROR, REPORT_SECONDS, failed_record, identity, write_record
+from ablations.settings import columns_of, mean_curve, setting_status
+from ablations.trainable import MAX_ERROR, REPORT_SECONDS, failed_record, identity, without_curve, write_record
 from ablations.tuning import setting_id
 from silhouette.config import TrialConfig, make_config, trial_id
 from silhouette.results import Store
@@ -123,6 +123,9 @@ class SettingRun:
             self.checkpoints.save(self.trainings[0].epoch, self._state())
 
     def _step(self) -> dict[str, Any]:
+        written = None if self.trainings else self._written()
+        if written is not None:
+            return written
         self.trainings = self.trainings or self._begin()
         start = time.perf_counter()
         while not (self._ended() or self._awaits_word()):
@@ -210,10 +213,17 @@ class SettingRun:
         }
 
     def _finish(self, rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
-        from ablations.settings import setting_status
-
         records = self._records("stopped")
         return self._end(setting_status(record["status"] for record in records), rows, records)
+
+    def _written(self) -> dict[str, Any] | None:
+        """The end that another worker has written for every seed, and was lost before the driver heard of it."""
+        records = [record for spec in self.specs if (record := self.store.finished_record(spec["trial_id"]))]
+        if len(records) < len(self.specs):
+            return None
+        self.status = setting_status(record["status"] for record in records)
+        rows = {record["trial_id"]: record["curve"] or [] for record in records}
+        return self._report(rows, [without_curve(record) for record in records])
 
     def _fail(self, error: str) -> dict[str, Any]:
         reached = self._epoch if self.trainings else 0
@@ -225,7 +235,7 @@ class SettingRun:
         write_records(self.store, records)
         self.status, self.trainings = status, []
         self.checkpoints.clear()
-        return self._report(rows, [{k: v for k, v in record.items() if k != "curve"} for record in records])
+        return self._report(rows, [without_curve(record) for record in records])
 
 
 def write_records(store: Store, records: Sequence[Mapping[str, Any]]) -> None:

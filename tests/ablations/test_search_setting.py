@@ -153,6 +153,23 @@ def test_a_setting_that_tune_gives_up_runs_once_more_and_the_search_ends_the_sam
     assert records(store) == records(whole[1])
 
 
+def test_a_setting_whose_worker_is_lost_after_its_records_is_not_trained_again(whole, tmp_path):
+    conductor, store = begin(tmp_path)
+    message, report = conductor.next(), {"status": "running"}
+    first = SettingRun(conductor.work, message)
+    while report["status"] == "running":  # the driver hears all but the end
+        report = json.loads(json.dumps(first.step()))
+        if report["status"] == "running":
+            conductor.take(report)
+    second = SettingRun(conductor.work, message)
+    again = json.loads(json.dumps(second.step()))
+    assert second.trainings == []
+    assert (again["status"], again["records"][0]["trial_id"]) == (report["status"], report["records"][0]["trial_id"])
+    assert not conductor.take(again)
+    work(conductor)
+    assert records(store) == records(whole[1])
+
+
 def test_two_workers_train_every_setting_once_and_say_what_they_knew(tmp_path):
     conductor, store = begin(tmp_path)
     work(conductor, workers=2)
