@@ -61,11 +61,10 @@ def fit(
     trainable: Any,
     share: Share,
     listener: Any,
+    feed: Any,
     *,
-    param_space: Mapping[str, Any] | None = None,
-    search_alg: Any = None,
+    count: int,
     scheduler: Any = None,
-    num_samples: int = 1,
 ) -> None:
     """Run Tune to its end, or until it is interrupted, in reused actors and without a word of its own.
 
@@ -73,10 +72,9 @@ def fit(
         trainable: A class trainable with `reset_config`.
         share: What a trial takes of the cluster.
         listener: The callback that is told of every report.
-        param_space: The trials, if no `search_alg` proposes them.
-        search_alg: As `tune.TuneConfig` has it, as the next two.
+        feed: The `Feed` of its trials.
+        count: How many there are at most.
         scheduler: First come, first served by default.
-        num_samples: Trials to propose, or rounds over the `param_space`.
     """
     from ray import tune
 
@@ -84,11 +82,10 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
         tune.Tuner(
             tune.with_resources(trainable, share.request()),
-            param_space=param_space,
             tune_config=tune.TuneConfig(
-                search_alg=search_alg,
+                search_alg=feed,
                 scheduler=scheduler,
-                num_samples=num_samples,
+                num_samples=count,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),

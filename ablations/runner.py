@@ -164,11 +164,14 @@ def run_on_tune(
     """
     from ray import tune
 
+    from ablations.feed import Feed
     from ablations.trainable import TrialTrainable
 
+    left = iter(messages)
     fit(
         tune.with_parameters(trainable or TrialTrainable, work=work),
         share,
         listener,
-        param_space={"trial": tune.grid_search(messages)},
+        Feed("trial", lambda: next(left, None)),
+        count=len(messages),
     )

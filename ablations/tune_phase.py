@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
 
 from ablations.conductor import Conductor
+from ablations.feed import Feed
 from ablations.listener import cause_of
 from ablations.on_tune import fit
 from ablations.overview import slot
@@ -23,47 +23,6 @@ from ablations.tune_trainable import SettingTrainable, write_records
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
-
-
-class SettingSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
-    """Gives Tune the conductor's next setting whenever there is room for one.
-
-    A setting is proposed when it can begin, not before: what ended meanwhile is then known to the proposal.
-
-    Args:
-        conductor: Who decides.
-        room: How many settings may be under way at once.
-    """
-
-    def __init__(self, conductor: Conductor, room: Callable[[], int]) -> None:
-        super().__init__()
-        self.conductor, self.room = conductor, room
-        self.live: set[str] = set()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its parts for a restore, which we do not use."""
-        return {}
-
-    def set_search_properties(self, metric: str | None, mode: str | None, config: Any, **spec: Any) -> bool:
-        """Nothing to set."""
-        return True
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next setting, None while there is no room, or the word that there are no more."""
-        if len(self.live) >= self.room():
-            return None
-        message = self.conductor.next()
-        if message is None:
-            return str(self.FINISHED)
-        self.live.add(trial_id)
-        return {"setting": message}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Make room."""
-        self.live.discard(trial_id)
-
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing: the records are the state."""
 
 
 class SettingScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
@@ -162,9 +121,9 @@ def run_search(
             tune.with_parameters(SettingTrainable, work=conductor.work),
             share,
             listener,
-            search_alg=SettingSearcher(conductor, room),
+            Feed("setting", conductor.next, room),
             scheduler=SettingScheduler(conductor),
-            num_samples=conductor.left,
+            count=conductor.left,
         )
 
 

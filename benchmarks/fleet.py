@@ -17,8 +17,6 @@ import tempfile
 import time
 from typing import Any
 
-os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "2000"
-
 from scale import STUDY, Meter
 from slots import Fleet, write_records
 
@@ -61,7 +59,7 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0}
     work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
     queue: multiprocessing.Queue[Any] = multiprocessing.Queue()
-    writer = multiprocessing.Process(target=write_records, args=(store.uri, study.name, ROW, queue))
+    writer = multiprocessing.Process(target=write_records, args=(store.uri, study.name, ROW, queue), daemon=True)
     writer.start()
     fleet = Fleet(given.slots, seconds, given.report_seconds, work, queue)
     tune_controller.RayActorManager = fleet.manager

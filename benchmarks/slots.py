@@ -47,8 +47,19 @@ class Fleet:
         return SlotManager(self)
 
 
+class _Deaf:
+    """A remote method that Tune calls for its own display."""
+
+    @staticmethod
+    def remote(**arguments: Any) -> dict[str, Any]:
+        """Nothing to tell."""
+        return {}
+
+
 class SlotActor:
     """One trial after another, on the clock alone."""
+
+    get_auto_filled_metrics = _Deaf()
 
     def __init__(self, fleet: Fleet, message: str) -> None:
         self.fleet = fleet
@@ -120,7 +131,10 @@ class SlotManager:
         on_result: Any = None, on_error: Any = None, _return_future: bool = False,
     ) -> None:  # fmt: skip
         """Have the task end when its time has come."""
-        actor = self._live_actors_to_ray_actors_resources[tracked_actor][0]
+        live = self._live_actors_to_ray_actors_resources.get(tracked_actor)
+        if live is None:  # it is told to stop before it has begun
+            return
+        actor = live[0]
         if method_name == "train":
             takes, result = actor.step()
             self._at(takes, tracked_actor, lambda: self._reported(tracked_actor, result, on_result))
