@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,33 @@ def outcomes(results: Path, study: str = "demo") -> dict[str, dict[str, Any]]:
 def writing_times(results: Path, study: str = "demo") -> dict[str, int]:
     """When each record was written, by trial_id: a trial that is run again has a newer one."""
     return {path.stem: path.stat().st_mtime_ns for path in (results / study / "trials").glob("*.parquet")}
+
+
+class Recovery:
+    """How long after a fault the trials that were in their middle went on; printed, never asserted.
+
+    Args:
+        results: Where the study writes.
+    """
+
+    def __init__(self, results: Path, study: str = "demo") -> None:
+        self.folder, self.start = results / study, time.monotonic()
+        self.before = self._progress()
+
+    def watch(self, run: subprocess.Popen[str], fault: str) -> None:
+        """Look until each has a newer checkpoint or a record, or the run ends."""
+        waiting = dict(self.before)
+        while waiting and run.poll() is None:
+            now = self._progress()
+            for trial in [trial for trial, state in waiting.items() if now.get(trial) != state]:
+                del waiting[trial]
+                print(f"{fault}: {trial} went on after {time.monotonic() - self.start:.1f} s")
+            time.sleep(0.1)
+
+    def _progress(self) -> dict[str, str]:
+        """The newest checkpoint of each trial that has one."""
+        found = sorted(self.folder.glob("checkpoints/*/*.pt"))
+        return {path.parent.name: path.name for path in found}
 
 
 def in_the_middle(results: Path, trials: int, study: str = "demo") -> bool:

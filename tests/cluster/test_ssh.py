@@ -6,7 +6,7 @@ The tests follow each other on one cluster: a head and three workers.
 import sys
 
 import pytest
-from clusters import STUDY, Cluster, filled_in, finished, in_the_middle, outcomes, writing_times
+from clusters import STUDY, Cluster, Recovery, filled_in, finished, in_the_middle, outcomes, writing_times
 from lab import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.cluster
@@ -47,8 +47,10 @@ def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_
     study = cluster.start(run("/shared/workers"), log)
     wait_for(lambda: study.poll() is not None or in_the_middle(results, 3))
     before = writing_times(results)
+    recovery = Recovery(results)
     hosts["w1"].kill()
     lab.cut(hosts["w2"])
+    recovery.watch(study, "worker killed, worker cut off, one left")
     finished(study, log)
     assert outcomes(results) == undisturbed
     assert before.items() <= writing_times(results).items()
@@ -73,13 +75,16 @@ def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
     study = cluster.start(run("/shared/head"), log)
     wait_for(lambda: study.poll() is not None or writing_times(results))
     wait_for(lambda: study.poll() is not None or in_the_middle(results, 1))
+    recovery = Recovery(results)
     hosts["head"].kill()
     assert study.wait(120) != 0, log.read_text()
     before = writing_times(results)
     for name in ("head", "w1"):
         hosts[name] = lab.boot(name, f"{ADDRESSES[name]}/24")
     cluster.up()
-    finished(cluster.start(run("/shared/head"), log), log)
+    study = cluster.start(run("/shared/head"), log)
+    recovery.watch(study, "head lost, ray up and ablate run again")
+    finished(study, log)
     assert outcomes(results) == undisturbed
     assert before.items() <= writing_times(results).items()
 
