@@ -100,10 +100,11 @@ class Region:
         wait_for(lambda: instance not in self._hosts, 30)
 
     def objects(self, prefix: str) -> dict[str, datetime]:
-        """When each object below a prefix was written, by key."""
+        """When each object below a prefix was written, by key; not what stands for a folder."""
         with self.network():
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-            return {found["Key"]: found["LastModified"] for page in pages for found in page.get("Contents", [])}
+            found = [item for page in pages for item in page.get("Contents", [])]
+        return {item["Key"]: item["LastModified"] for item in found if not item["Key"].endswith("/")}
 
     def download(self, prefix: str, folder: Path) -> Path:
         """Copy what is below a prefix into a folder; returns where it lies."""
