@@ -70,16 +70,15 @@ class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
         self._tell(report)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Called when Tune gives a setting up: its workers wrote no records, so the driver says what happened."""
+        """Called when Tune gives a setting up: the driver says what happened to the seeds that left no record."""
         message = json.loads(trial.config["setting"])
         if self.conductor.again(message["arm"], message["number"]):
             return
         why = f"no worker could bring it to its end: {cause_of(trial)}"
-        records = [
-            {**failed_record(spec, why, epochs_reached=0), **message["columns"]}
-            for spec in self.conductor.work.specs(message)
-        ]
-        write_records(self.conductor.store, records)
+        store, specs = self.conductor.store, self.conductor.work.specs(message)
+        lost = [spec for spec in specs if store.finished_record(spec["trial_id"]) is None]
+        records = [{**failed_record(spec, why, epochs_reached=0), **message["columns"]} for spec in lost]
+        write_records(store, records)
         self.conductor.end(message["arm"], message["number"], "failed")
         report = {"arm": message["arm"], "number": message["number"], "status": "failed", "rows": {}}
         self._tell({**report, "records": records})
