@@ -21,13 +21,15 @@ def check_nodes(store: Store, driver: Mapping[str, Any]) -> None:
     Raises:
         StudyError: If a node sees no results, other ones, or has none or another version of this project.
     """
-    others = [node for node in nodes.alive() if node.id != nodes.own()]
-    for node_id, answer in nodes.ask(others, unseen, store.uri, store.study, dict(driver)).items():
-        host = next(node.host for node in others if node.id == node_id)
+    own = nodes.own()
+    others = [node for node in nodes.alive() if node.id != own]
+    answers = nodes.ask(others, unseen, store.uri, store.study, dict(driver))
+    for node in others:
+        answer = answers[node.id]
         if isinstance(answer, ImportError | AttributeError):
-            raise StudyError(f"--address: {host} lacks this version of the project ({answer}); {DOCTOR}")
+            raise StudyError(f"--address: {node.host} lacks this version of the project ({answer}); {DOCTOR}")
         if isinstance(answer, str):
-            raise StudyError(f"--results: {host} does not see {store.root} ({answer}); {ADVICE}")
+            raise StudyError(f"--results: {node.host} does not see {store.root} ({answer}); {ADVICE}")
 
 
 def unseen(uri: str, study: str, driver: Mapping[str, Any]) -> str | None:

@@ -121,7 +121,10 @@ def _run_trials(
     work = make_work(plan.to_run, common)
     messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
     view = View(tracking_uri(options.results, options.mlflow), store, description)
-    spec_of = lambda trial_id: work.spec(messages[trial_id])  # noqa: E731
+
+    def spec_of(trial_id: str) -> dict[str, Any]:
+        return work.spec(messages[trial_id])
+
     with watched(options, board, view, spec_of, common["driver"]) as (progress, mirror, share):
         _run_rounds(list(messages.values()), work, share, Listener(store, work, progress, mirror))
 
