@@ -18,7 +18,7 @@ from ablations.overview import slot
 from ablations.progress import Progress
 from ablations.share import Share
 from ablations.tracking import Mirror
-from ablations.trainable import failed_record
+from ablations.trainable import failed_record, without_curve
 from ablations.tune_trainable import SettingTrainable, write_records
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
         ended = report["status"] != "running"
         final = {record["trial_id"]: record for record in report["records"]} if ended else {}
         for trial_id in report["rows"].keys() | final.keys():
-            record = {"record": _flat(final[trial_id])} if trial_id in final else {}
+            record = {"record": without_curve(final[trial_id])} if trial_id in final else {}
             self.mirror.report({"trial_id": trial_id, "rows": report["rows"].get(trial_id, []), **record})
         place = slot(report["arm"], report["number"])
         self.progress.update({"trial_id": place, "rows": [], **self._shown(report, ended)})
@@ -124,7 +124,3 @@ def run_search(
             scheduler=SettingScheduler(conductor),
             count=conductor.left,
         )
-
-
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key != "curve"}
