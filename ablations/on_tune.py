@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ablations.mlflow_view import View
 from ablations.options import Options
@@ -15,6 +15,9 @@ from ablations.reach import check_nodes
 from ablations.session import ray_session
 from ablations.share import Share, share_of_a_trial
 from ablations.tracking import Mirror
+
+if TYPE_CHECKING:
+    from ablations.feed import Feed, FirstCome
 
 WORKER_DEATHS = 3
 """How often a trial is taken up again from its checkpoint after its process or node died."""
@@ -61,10 +64,10 @@ def fit(
     trainable: Any,
     share: Share,
     listener: Any,
-    feed: Any,
+    feed: Feed,
     *,
     count: int,
-    scheduler: Any = None,
+    scheduler: FirstCome | None = None,
 ) -> None:
     """Run Tune to its end, or until it is interrupted, in reused actors and without a word of its own.
 
@@ -74,9 +77,11 @@ def fit(
         listener: The callback that is told of every report.
         feed: The `Feed` of its trials.
         count: How many there are at most.
-        scheduler: First come, first served by default.
+        scheduler: First come, first served by default, without early stopping.
     """
     from ray import tune
+
+    from ablations.feed import FirstCome
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
@@ -84,7 +89,7 @@ def fit(
             tune.with_resources(trainable, share.request()),
             tune_config=tune.TuneConfig(
                 search_alg=feed,
-                scheduler=scheduler,
+                scheduler=scheduler or FirstCome(),
                 num_samples=count,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,

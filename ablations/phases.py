@@ -13,6 +13,7 @@ from ablations.options import Options
 from ablations.overview import make_board
 from ablations.progress import complain, say
 from ablations.settings import OPEN
+from ablations.share import Room
 from ablations.study import Study
 from silhouette.results import Store
 
@@ -82,8 +83,7 @@ def _search(
     view = View(tracking_uri(options.results, options.mlflow), store, study.describe())
     with watched(options, board, view, specs.__getitem__, conductor.work.common["driver"]) as (progress, mirror, share):
         listener = SettingListener(conductor, progress, mirror, specs)
-        waiting = 1 if options.address else 0  # on a cluster one more than fits, which lets it grow
-        run_search(conductor, share, lambda: max(1, share.fits()) + waiting, listener)
+        run_search(conductor, share, Room(share, grows=options.address is not None), listener)
 
 
 def _finished(study: Study, conductor: Conductor, options: Options) -> bool:

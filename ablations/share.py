@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ablations.nodes import alive
 from ablations.options import Options
+
+GROWTH_SECONDS = 900.0
+"""A cluster that has not grown for so long, although trials waited, has its size; a machine takes minutes to come."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,33 @@ def share_of_a_trial(options: Options) -> Share:
         there = (node.resources.get("GPU", 0) for node in alive() if node.wears(options.labels))
         gpus = 1.0 if max(there, default=0) >= 1 else 0.0
     return Share(options.cpus, gpus, options.labels)
+
+
+class Room:
+    """How many settings a search may have under way at once.
+
+    What waits for a place makes a cluster grow, but a setting that waits was proposed before its rivals' results were
+    known. So as many wait as run while the cluster still grows, which doubles it each time, and one from then on.
+
+    Args:
+        share: What a setting takes.
+        grows: Whether the cluster may; what runs on this machine alone never waits.
+        clock: Seconds.
+    """
+
+    def __init__(self, share: Share, grows: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.share, self.grows, self.clock = share, grows, clock
+        self._slots, self._grown, self._asked = share.fits(), clock(), clock()
+
+    def __call__(self) -> int:
+        """So many now; the cluster is asked at most once a second."""
+        now = self.clock()
+        if now - self._asked >= 1.0:
+            slots, self._asked = self.share.fits(), now
+            if slots > self._slots:
+                self._grown = now
+            self._slots = slots
+        at_once = max(1, self._slots)
+        if not self.grows:
+            return at_once
+        return at_once + (at_once if now - self._grown < GROWTH_SECONDS else 1)

@@ -25,7 +25,8 @@ GCP = "http://metadata.google.internal"
 GCP_NOTICE_SECONDS = 30.0
 
 Notice = Callable[[], float | None]
-"""Seconds until the machine goes; None while there is no notice. Raises OSError where nobody answers."""
+"""Seconds until the machine goes; None while there is no notice. Raises OSError where nobody answers, and ValueError
+where what answers makes no sense."""
 
 
 def watch(say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS) -> int:
@@ -53,6 +54,8 @@ def find_notice() -> Notice | None:
             notice()
         except OSError:
             continue
+        except ValueError:
+            pass  # it answers, if not in order: asked again like one that is away for a moment
         return notice
     return None
 
@@ -67,7 +70,10 @@ def aws_notice() -> float | None:
         if error.code == 404:  # the service's way to say: no notice
             return None
         raise
-    return _seconds_until(json.loads(text))
+    action = json.loads(text)
+    if not isinstance(action, dict):
+        raise ValueError(f"spot/instance-action: wants a JSON object, got {text[:80]!r}")
+    return _seconds_until(action)
 
 
 def gcp_notice() -> float | None:
@@ -108,10 +114,10 @@ def drain(seconds: float, say: Callable[[str], None] = print) -> int:
 
 
 def _ask(notice: Notice) -> float | None:
-    """The notice; a service that does not answer for a moment is asked again."""
+    """The notice; a service that does not answer for a moment, or not in order, is asked again."""
     try:
         return notice()
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -120,7 +126,7 @@ def _seconds_until(action: Mapping[str, Any]) -> float:
         at = datetime.fromisoformat(str(action["time"]).replace("Z", "+00:00"))
     except (KeyError, ValueError):
         return 0.0  # a notice all the same
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _get(url: str, headers: Mapping[str, str], method: str = "GET") -> str:

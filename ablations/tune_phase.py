@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 from ray.tune import Callback
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
 from ablations.conductor import Conductor
-from ablations.feed import Feed
+from ablations.feed import Feed, FirstCome
 from ablations.listener import cause_of
 from ablations.on_tune import fit
 from ablations.overview import slot
@@ -25,16 +25,12 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
 
 
-class SettingScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
+class SettingScheduler(FirstCome):
     """Asks the conductor after each report whether the setting may go on."""
 
     def __init__(self, conductor: Conductor) -> None:
         super().__init__()
         self.conductor = conductor
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its parts for a restore, which we do not use."""
-        return {}
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Called with each report but a setting's own last one, before the callbacks; it may end the setting."""

@@ -34,6 +34,8 @@ FINISHED = ("complete", "stopped", "diverged")
 """Statuses of trials that are never run again; a `failed` one is retried by the next run."""
 FAILED = "failed"
 STATUSES = (*FINISHED, FAILED)
+BATCH = 256
+"""Per-trial files that are held in memory at once while they are read."""
 
 _TERM = pa.struct([("term", pa.string()), ("loss", pa.float64()), ("share", pa.float64())])
 """A term's weighted loss, and its share in the sum of the absolute values of all terms."""
@@ -295,9 +297,13 @@ class Store:
         return int(table.num_rows)
 
     def _read_trials(self, ids: list[str], columns: list[str]) -> pa.Table:
+        """Fetched together, since a store in the cloud answers late; parsed one by one, since threads only contend."""
+        tables = [_empty(columns)]
         with ThreadPoolExecutor(8) as pool:
-            tables = pool.map(lambda i: _read(self.read_bytes("trials", f"{i}.parquet"), columns), ids)
-            return pa.concat_tables([_empty(columns), *tables])
+            for start in range(0, len(ids), BATCH):
+                fetched = pool.map(lambda i: self.read_bytes("trials", f"{i}.parquet"), ids[start : start + BATCH])
+                tables += [_read(data, columns) for data in list(fetched)]
+        return pa.concat_tables(tables)
 
 
 def _empty(columns: list[str]) -> pa.Table:
@@ -318,11 +324,13 @@ def _read(data: bytes | None, columns: list[str]) -> pa.Table:
     try:
         # Not pq.read_table: its thread pool costs more than it gives on files this small, and has aborted under load.
         file = pq.ParquetFile(pa.BufferReader(data))
-        present = [name for name in columns if name in file.schema_arrow.names]
+        there = set(file.schema_arrow.names)  # once: the schema is converted anew each time that it is asked for
+        present = [name for name in columns if name in there]
         table = file.read(present, use_threads=False)
         for name in columns:  # a record of an older schema version lacks columns that came later
-            if name not in present:
+            if name not in there:
                 table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
-        return table.select(columns).cast(_empty(columns).schema)
+        table, wanted = table.select(columns), _empty(columns).schema
+        return table if table.schema == wanted else table.cast(wanted)
     except (pa.ArrowException, OSError, KeyError):
         return _empty(columns)

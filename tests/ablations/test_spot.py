@@ -15,6 +15,7 @@ class Metadata(ThreadingHTTPServer):
     """EC2's version 2 (a session token is needed) and Compute Engine's, with a notice when a test sets one."""
 
     action: str | None = None
+    garbled = 0
     preempted = "FALSE"
     broken = 0
 
@@ -28,6 +29,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.broken:
             self.server.broken -= 1
             return self.answer(503, "")
+        if self.server.garbled and "spot" in self.path:
+            self.server.garbled -= 1
+            return self.answer(200, ["<html>come back later</html>", "[]"][self.server.garbled % 2])
         if self.path.startswith("/computeMetadata/"):
             allowed = self.headers.get("Metadata-Flavor") == "Google"
             return self.answer(200 if allowed else 403, self.server.preempted)
@@ -76,6 +80,11 @@ def test_a_notice_without_a_readable_time_is_a_notice(metadata):
     assert spot.aws_notice() == 0.0
 
 
+def test_a_time_without_a_zone_is_utc(metadata):
+    metadata.action = action(120).replace("Z", "")
+    assert 110 < spot.aws_notice() <= 120
+
+
 def test_compute_engine_gives_thirty_seconds(metadata, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{metadata.server_port}")
@@ -93,8 +102,9 @@ def test_the_watcher_outlives_a_service_that_fails_for_a_moment_and_drains_at_th
 
     def listen(line):
         said.append(line)
-        metadata.broken, metadata.action = 2, action(60)
+        metadata.broken, metadata.garbled, metadata.action = 2, 2, action(60)
 
+    metadata.garbled = 1
     assert spot.watch(listen, poll_seconds=0.01) == 0
     assert len(drained) == 1
     assert 50 < drained[0] <= 60
