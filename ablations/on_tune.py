@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ablations.compaction import compacting
 from ablations.mlflow_view import View
 from ablations.options import Options
 from ablations.progress import Board, Progress
@@ -29,6 +30,8 @@ def watched(
 ) -> Iterator[tuple[Progress, Mirror, Share]]:
     """A Ray, a display, an MLflow mirror, and what a trial takes of that Ray, for as long as trials run.
 
+    Of a large study the records are compacted meanwhile.
+
     Args:
         options: How to run.
         board: What the display shows.
@@ -40,7 +43,7 @@ def watched(
         if options.address:
             check_nodes(view.store, driver)
         share = share_of_a_trial(options)
-        with _mirrored(board, view, spec_of) as (progress, mirror):
+        with _mirrored(board, view, spec_of) as (progress, mirror), compacting(view.store, lambda: board.ended):
             if not share.fits():
                 progress.note(f"no node offers {share} yet: waiting for the cluster to grow")
             yield progress, mirror, share

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ablations.catalog import holds
+from ablations.compaction import LOOSE
 from ablations.extension import history
 from ablations.freeze import thaw
 from ablations.head import check_head
@@ -106,7 +107,8 @@ def _answer(study: Study, plan: Plan, options: Options) -> int:
 
 
 def _last_words(store: Store, options: Options, interruption: Interrupted) -> None:
-    store.compact()
+    if len(store.trial_ids()) <= LOOSE:  # more take longer than a machine that is taken back has
+        store.compact()
     say(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
 
 

@@ -1,0 +1,60 @@
+"""Compaction while a large study runs, so that a look at it and its orderly end stay short."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from silhouette.results import Store
+
+POLL_SECONDS = 10.0
+LOOSE = 1000
+"""Records with nothing but a file of their own: each takes milliseconds to read, so this many take seconds."""
+SHARE = 4
+"""A large study is copied again when it has grown by a quarter, so that copying takes a fixed share of its time."""
+COMPACT = "import os, sys; os.nice(10); from silhouette.results import Store; Store(*sys.argv[1:]).compact()"
+
+
+@contextmanager
+def compacting(store: Store, ended: Callable[[], int]) -> Iterator[None]:
+    """Copy the records into one file whenever many have come.
+
+    In a process of its own, since reading records would hold up the driver's loop. If that process outlives the driver,
+    or lands after a newer copy, nothing is lost: readers take the union with the per-trial files.
+
+    Args:
+        store: Where the records are.
+        ended: How many trials have ended since the run began.
+    """
+    stop = threading.Event()
+    thread = threading.Thread(target=_watch, args=(store, ended, stop), name="compaction", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _watch(store: Store, ended: Callable[[], int], stop: threading.Event) -> None:
+    at_start = copied = 0
+    with suppress(OSError):  # a store that is away for a moment: then the first copy comes early
+        at_start = len(store.trial_ids())
+    while not stop.wait(POLL_SECONDS):
+        now = ended()
+        if now - copied >= max(LOOSE, (at_start + copied) // SHARE):
+            _compact(store, stop)
+            copied = now
+
+
+def _compact(store: Store, stop: threading.Event) -> None:
+    command = [sys.executable, "-c", COMPACT, store.uri, store.study]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        while child.poll() is None:
+            if stop.wait(0.2):
+                child.send_signal(signal.SIGINT)  # not SIGKILL: it takes its unfinished file with it
+                return
