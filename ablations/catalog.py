@@ -113,8 +113,12 @@ def holds(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str) 
     Raises:
         StudyError: If the two contradict each other, naming the first difference.
     """
-    if stored is None or stored["plan_hash"] == new["plan_hash"]:
-        return stored is not None
+    if stored is None:
+        return False
+    if not isinstance(stored, Mapping) or not {"plan_hash", "arms", "seeds"} <= stored.keys():
+        raise StudyError(f"{where}/study.json: holds no plan; give another --results, or remove the file and run again")
+    if stored["plan_hash"] == new["plan_hash"]:
+        return True
     advice = f"{where} holds records of another plan; give another --results or undo the change"
     for key in ("metric", "sesoi", "alpha", "looks"):
         if stored.get(key) != new.get(key):
@@ -123,6 +127,7 @@ def holds(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str) 
     old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
     for label in old_arms.keys() & new_arms.keys():
         _check_same_arm(old_arms[label], new_arms[label], advice)
+    _check_same_families(stored, new, advice)
     if _within(new, stored, new_arms, old_arms):
         return True
     if _within(stored, new, old_arms, new_arms):
@@ -143,6 +148,13 @@ def _check_same_search(stored: Mapping[str, Any], new: Mapping[str, Any], advice
         grows = field == "settings" and before and after and after > before and "frozen" not in stored
         if before != after and not grows:
             raise StudyError(f"tuning.{field}: was {before!r} and is now {after!r}; {advice}")
+
+
+def _check_same_families(stored: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
+    """What is compared with what is declared before results can be seen: only other arms or seeds may change it."""
+    same_trials = {arm["arm"] for arm in stored["arms"]} == {arm["arm"] for arm in new["arms"]}
+    if same_trials and set(stored["seeds"]) == set(new["seeds"]) and stored.get("families") != new.get("families"):
+        raise StudyError(f"families: the comparisons are not those that were declared with these trials; {advice}")
 
 
 def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Container
 from contextlib import suppress
 from typing import Any
 
@@ -61,8 +62,22 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Delete them all: the trial has its record."""
-        self.store.delete(*self.folder)
+        """Delete them all: the trial has its record, which a store that fails here must not undo."""
+        with suppress(OSError):
+            self.store.delete(*self.folder)
 
     def _names(self) -> list[str]:
         return sorted((n for n in self.store.names(*self.folder) if n.endswith(".pt")), reverse=True)
+
+
+def sweep(store: Store, finished: Container[str]) -> None:
+    """Delete what a worker that was killed right after it wrote its record has left.
+
+    Args:
+        store: Where the study keeps its files.
+        finished: Ids of the trials that are never run again.
+    """
+    with suppress(OSError):
+        for trial_id in store.folders("checkpoints"):
+            if trial_id in finished:
+                store.delete("checkpoints", trial_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -33,9 +34,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         print(f"ablate: {error}", file=sys.stderr)
-        return 2 if isinstance(error, PermissionError | NotADirectoryError | FileExistsError) else 1
+        return 2 if error.errno in BAD_PATH else 1
     except KeyboardInterrupt:
         return 130
+
+
+BAD_PATH = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+"""What a path that cannot be used is answered with; any other error of a file system is no bad input."""
 
 
 class _Parser(argparse.ArgumentParser):

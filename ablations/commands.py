@@ -60,11 +60,11 @@ def plan(given: Namespace) -> int:
     print(f"{size}, {wanted - left} present, {left} to run")
     plan = plan if plan.pace else replace(plan, pace=tune_pace(store))
     seconds = plan.expected_seconds()
-    print(_expectation(given, None if seconds is None else seconds + tune_seconds(study, store, plan.pace)))
+    print(_expectation(given, None if seconds is None else seconds + tune_seconds(study, store, plan.pace), plan.gpu))
     return 0
 
 
-def _expectation(given: Namespace, seconds: float | None) -> str:
+def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
     """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
     from ablations.planner import slots
     from ablations.progress import duration
@@ -73,7 +73,7 @@ def _expectation(given: Namespace, seconds: float | None) -> str:
         return "expected time: unknown, there are no records of similar trials"
     at_once = slots(given.cpus_per_trial, os.cpu_count() or 1)
     line = f"expected time: about {duration(seconds / at_once)}, {at_once} at once on this machine"
-    gpus = given.gpus_per_trial or 0.0
+    gpus = float(gpu) if given.gpus_per_trial is None else given.gpus_per_trial
     return line + (f"; {seconds * gpus / 3600:.2g} GPU-hours" if gpus else "")
 
 
@@ -86,6 +86,7 @@ def run(given: Namespace) -> int:
 
     prepare(given.address)
     from ablations.runner import run_study
+    from silhouette.results import without_secret
 
     options = Options(
         results=given.results,
@@ -95,7 +96,7 @@ def run(given: Namespace) -> int:
         address=given.address,
         mlflow=given.mlflow,
         checkpoint_seconds=given.checkpoint_seconds,
-        command=shlex.join(["ablate", *given.given]),
+        command=without_secret(shlex.join(["ablate", *given.given])),
     )
     return run_study(_study(given), options)
 
@@ -187,25 +188,41 @@ def _decoded(update: Callable[..., None], done: int, total: int) -> None:
 
 def sync(given: Namespace) -> int:
     """Rebuild the MLflow view from the records."""
-    from ablations.mlflow_view import View, tracking_uri
+    from ablations.mlflow_view import QUIET, View, tracking_uri
+
+    os.environ.update(QUIET)
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
     from ablations.tracking import sync
-    from silhouette.results import Store
+    from silhouette.results import Store, without_secret
 
     store = Store(given.results, _study_name(given.study))
     description = store.read_json("study.json")
     if description is None:
         raise StudyError(f"STUDY: must have run; {given.results} holds nothing of it, got {given.study!r}")
     view = View(tracking_uri(given.results, given.mlflow), store, description)
-    print(f"{store.study}: {sync(view)} trials shown at {view.uri}")
+    try:
+        shown = sync(view)
+    except (MlflowException, SQLAlchemyError) as error:
+        why = (str(error).strip().splitlines() or [""])[0][:160]
+        where = without_secret(view.uri)
+        raise StudyError(f"--mlflow: must be an MLflow server or database that answers ({why}), got {where}") from None
+    print(f"{store.study}: {shown} trials shown at {without_secret(view.uri)}")
     return 0
 
 
 def ui(given: Namespace) -> int:
     """Become the MLflow UI, on 127.0.0.1."""
-    from ablations.mlflow_view import QUIET, tracking_uri
+    from ablations.mlflow_view import QUIET, make_folder, tracking_uri
+    from silhouette.results import without_secret
+
+    if not 1 <= given.port <= 65_535:
+        raise StudyError(f"--port: must be from 1 to 65535, got {given.port}")
 
     uri = tracking_uri(given.results, given.mlflow)
-    print(f"MLflow UI of {uri} at http://127.0.0.1:{given.port} (Ctrl-C ends it)", flush=True)
+    make_folder(uri)
+    print(f"MLflow UI of {without_secret(uri)} at http://127.0.0.1:{given.port} (Ctrl-C ends it)", flush=True)
     os.environ.update(QUIET)
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(given.port)])

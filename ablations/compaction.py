@@ -37,7 +37,7 @@ def compacting(store: Store, ended: Callable[[], int]) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(2.0)  # a copy that is slow to end ends by itself
 
 
 def _watch(store: Store, ended: Callable[[], int], stop: threading.Event) -> None:
@@ -52,8 +52,9 @@ def _watch(store: Store, ended: Callable[[], int], stop: threading.Event) -> Non
 
 
 def _compact(store: Store, stop: threading.Event) -> None:
+    """One copy; one that fails is made up for by the next."""
     command = [sys.executable, "-c", COMPACT, store.uri, store.study]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+    with suppress(OSError), subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         while child.poll() is None:
             if stop.wait(0.2):
                 child.send_signal(signal.SIGINT)  # not SIGKILL: it takes its unfinished file with it

@@ -12,10 +12,10 @@ from ablations.errors import StudyError
 from ablations.search import ArmSearch, Setting
 from ablations.settings import OPEN, begun, columns_of, read_settings, tune_rows
 from ablations.study import Study
-from ablations.tune_trainable import SettingWork, write_records
+from ablations.tune_trainable import SettingWork
 from ablations.tuning import make_space, rungs
 from silhouette.metrics import METRICS
-from silhouette.results import Store
+from silhouette.results import Store, StoreError
 
 
 @dataclass
@@ -66,7 +66,11 @@ class Conductor:
         means = {int(epoch): value for epoch, value in report["means"].items()}
         go_on = self.searches[arm].observe(number, means) or (arm, number) in self.until
         if report["status"] == "running" and not go_on and report["records"]:
-            write_records(self.store, report["records"])
+            try:
+                for record in report["records"]:
+                    self.store.write_record(record)
+            except OSError:  # a full disk, or a store that is away: it goes on, and is judged again on its next rung
+                return True
             report["status"] = "stopped"
         if report["status"] != "running":
             self.end(arm, number, report["status"])
@@ -126,7 +130,7 @@ def make_conductor(study: Study, store: Store, common: Mapping[str, Any]) -> Con
 
 def _reopen(conductor: Conductor, store: Store, rows: list[dict[str, Any]]) -> None:
     """Put back the settings that were under way, those with some records or failed ones first."""
-    noted = store.read_json(OPEN) or []
+    noted = _noted(store)
     seen = [row for row in rows if row["tune_number"] is not None]
     for note in sorted([*seen, *noted], key=lambda n: n["tune_number"]):
         search = conductor.searches.get(note["arm"])
@@ -137,3 +141,13 @@ def _reopen(conductor: Conductor, store: Store, rows: list[dict[str, Any]]) -> N
         )
         search.settings[setting.number] = setting
         conductor.waiting.append((note["arm"], setting))
+
+
+def _noted(store: Store) -> list[dict[str, Any]]:
+    """The notes of the last driver; damaged ones are done without, since a proposal would only be made anew."""
+    try:
+        notes = store.read_json(OPEN) or []
+        whole = {"arm", "tune_number", "tune_values", "tune_known", "tune_bracket"}
+        return [note for note in notes if whole <= note.keys()]
+    except (StoreError, AttributeError, TypeError):
+        return []

@@ -56,7 +56,9 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
         A worker may have written it and then been lost, or cut off, before the driver heard of it.
         """
         spec = self._spec(trial)
-        finished = self.store.finished_record(spec["trial_id"])
+        finished = None
+        with suppress(OSError):  # a store that is away for a moment
+            finished = self.store.finished_record(spec["trial_id"])
         if finished is not None:
             self._tell({"trial_id": spec["trial_id"], "rows": [], "record": without_curve(finished)})
             return

@@ -92,7 +92,9 @@ def living_driver(store: Store) -> dict[str, Any] | None:
     try:
         found = store.read_json(FILE)
         age = (datetime.now(UTC) - datetime.fromisoformat(found["updated_at"])).total_seconds()
-    except (StoreError, KeyError, TypeError, ValueError):
+        if not {"host", "pid", "started_at"} <= found.keys():
+            return None
+    except (StoreError, AttributeError, KeyError, TypeError, ValueError):
         return None
     return dict(found) if age < STALE_SECONDS else None
 

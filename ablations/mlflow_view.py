@@ -26,6 +26,7 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 """Set before MLflow is imported: no telemetry; a dead server is noticed at once, since the mirror retries itself."""
+SQLITE = "sqlite:///"
 MAX_BATCH = 1000
 PARAMETER_TAGS = ("trial_id", "arm", "seed", "phase", "git_commit")
 
@@ -37,12 +38,16 @@ def tracking_uri(results: str, given: str | None = None) -> str:
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
-        uri = f"sqlite:///{Path('results' if '://' in results else results).absolute()}/mlflow.db"
-    if uri.startswith("sqlite:///"):
-        path = Path(uri.removeprefix("sqlite:///")).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{path}"
+        uri = f"{SQLITE}{Path('results' if '://' in results else results).absolute()}/mlflow.db"
+    if uri.startswith(SQLITE):
+        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
     return uri
+
+
+def make_folder(uri: str) -> None:
+    """The folder of a database file, made if it is not there."""
+    if uri.startswith(SQLITE):
+        Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass
@@ -60,6 +65,8 @@ class View:
     study: Mapping[str, Any]
     _runs: dict[str, str] = field(default_factory=dict)
     _starts: dict[str, int] = field(default_factory=dict)
+    _bare: set[str] = field(default_factory=set)
+    _with_error: set[str] = field(default_factory=set)
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -71,6 +78,7 @@ class View:
 
         for name in ("mlflow", "alembic"):  # after the import, which sets levels of its own
             logging.getLogger(name).setLevel(logging.ERROR)
+        make_folder(self.uri)
         return MlflowClient(self.uri)
 
     @cached_property
@@ -79,15 +87,17 @@ class View:
         name = self.study["study"]
         found = self.client.get_experiment_by_name(name)
         if found is not None:
+            if found.lifecycle_stage == "deleted":  # in the page, say; its name stays taken
+                self.client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
         tags = {"mlflow.experimentKind": "custom_model_development"}  # the page then opens on runs, not on traces
         return str(self.client.create_experiment(name, artifact_location=self._artifact_folder(), tags=tags))
 
     def _artifact_folder(self) -> str | None:
         """Beside a database file; a server has its own place."""
-        if not self.uri.startswith("sqlite:///"):
+        if not self.uri.startswith(SQLITE):
             return None
-        return (Path(self.uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts").as_uri()
+        return (Path(self.uri.removeprefix(SQLITE)).parent / "mlflow-artifacts").as_uri()
 
     @cached_property
     def parent(self) -> str:
@@ -96,12 +106,17 @@ class View:
             self._remember(run.data.tags["trial_id"], run)
         for run in self._search("study"):
             return str(run.info.run_id)
-        tags = {"kind": "study", "results": self.store.uri, "mlflow.note.content": self.study["question"]}
+        tags = {"kind": "study", "results": self.place, "mlflow.note.content": self.study["question"]}
         run = self.client.create_run(self.experiment, tags=tags, run_name=self.study["study"])
         return str(run.info.run_id)
 
+    @property
+    def place(self) -> str:
+        """The results location as a tag: without a secret, and without the quote that would end it in a search."""
+        return self.store.shown.replace("'", "")
+
     def _search(self, kind: str) -> Iterator[Any]:
-        wanted = f"tags.results = '{self.store.uri.replace(chr(39), '')}' AND tags.kind = '{kind}'"
+        wanted = f"tags.results = '{self.place}' AND tags.kind = '{kind}'"
         token = None
         while True:
             page = self.client.search_runs([self.experiment], wanted, max_results=1000, page_token=token)
@@ -113,6 +128,10 @@ class View:
     def _remember(self, trial_id: str, run: Any) -> None:
         self._runs[trial_id] = str(run.info.run_id)
         self._starts[run.info.run_id] = run.info.start_time
+        if not run.data.params:
+            self._bare.add(trial_id)
+        if "error" in run.data.tags:
+            self._with_error.add(run.info.run_id)
 
     def open(self) -> None:
         """Show that the study is running."""
@@ -140,13 +159,22 @@ class View:
 
         parent = self.parent  # first: it learns which runs there are
         if spec["trial_id"] not in self._runs:
-            tags = {"kind": "trial", "results": self.store.uri, "mlflow.parentRunId": parent}
-            tags |= {name: str(spec[name]) for name in PARAMETER_TAGS if spec.get(name) is not None}
-            run = self.client.create_run(self.experiment, tags=tags, run_name=run_name(spec))
+            self._remember(spec["trial_id"], self._new_run(spec, parent))
+        run_id = self._runs[spec["trial_id"]]
+        if spec["trial_id"] in self._bare:
             values = {**spec["config"], "seed": spec["seed"]}  # an allow-list: nothing else is a parameter
-            self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in values.items()])
-            self._remember(spec["trial_id"], run)
-        return self._runs[spec["trial_id"]]
+            self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in values.items()])
+            self._bare.discard(spec["trial_id"])
+        return run_id
+
+    def _new_run(self, spec: Mapping[str, Any], parent: str) -> Any:
+        tags = {"kind": "trial", "results": self.place, "mlflow.parentRunId": parent}
+        tags |= {name: str(spec[name]) for name in PARAMETER_TAGS if spec.get(name) is not None}
+        try:
+            return self.client.create_run(self.experiment, tags=tags, run_name=run_name(spec))
+        except Exception:  # the server may have made the run and failed to say so: look again before the next try
+            self.__dict__.pop("parent", None)
+            raise
 
     def _log(self, run_id: str, values: Iterable[tuple[str, Any, int]]) -> None:
         """Log metrics. A metric's time follows from its run and epoch: what is sent twice is stored once."""
@@ -165,6 +193,10 @@ class View:
         self.client.set_tag(run_id, "status", record["status"])
         if record.get("error"):
             self.client.set_tag(run_id, "error", record["error"][:5000])
+            self._with_error.add(run_id)
+        elif run_id in self._with_error:  # it failed, and was run again
+            self.client.delete_tag(run_id, "error")
+            self._with_error.discard(run_id)
         ended = "FINISHED" if record["status"] in ("complete", "stopped") else "FAILED"
         took = round(1000 * (record.get("seconds") or 0))
         self.client.set_terminated(run_id, ended, end_time=self._starts[run_id] + took)

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ablations.compaction import compacting
+from ablations.errors import StudyError
 from ablations.mlflow_view import View
 from ablations.options import Options
 from ablations.progress import Board, Progress
 from ablations.reach import check_nodes
 from ablations.session import ray_session
 from ablations.share import Share, share_of_a_trial
+from ablations.signals import raise_if_interrupted
 from ablations.tracking import Mirror
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def watched(
         share = share_of_a_trial(options)
         with _mirrored(board, view, spec_of) as (progress, mirror), compacting(view.store, lambda: board.ended):
             if not share.fits():
+                if not options.address:
+                    raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
                 progress.note(f"no node offers {share} yet: waiting for the cluster to grow")
             yield progress, mirror, share
 
@@ -72,7 +76,7 @@ def fit(
     count: int,
     scheduler: FirstCome | None = None,
 ) -> None:
-    """Run Tune to its end, or until it is interrupted, in reused actors and without a word of its own.
+    """Run Tune to its end in reused actors and without a word of its own.
 
     Args:
         trainable: A class trainable with `reset_config`.
@@ -81,11 +85,15 @@ def fit(
         feed: The `Feed` of its trials.
         count: How many there are at most.
         scheduler: First come, first served by default, without early stopping.
+
+    Raises:
+        Interrupted: If a signal has come, once Tune has ended in order.
     """
     from ray import tune
 
     from ablations.feed import FirstCome
 
+    raise_if_interrupted()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
         tune.Tuner(
@@ -107,3 +115,4 @@ def fit(
                 callbacks=[listener],
             ),
         ).fit()
+    raise_if_interrupted()

@@ -45,8 +45,8 @@ class Options:
         """
         if self.cpus < 1:
             raise StudyError(f"--cpus-per-trial: must be at least 1, got {self.cpus}")
-        if self.gpus is not None and not 0 <= self.gpus <= 64:
-            raise StudyError(f"--gpus-per-trial: must be from 0 to 64, got {self.gpus:g}")
+        if self.gpus is not None and not 0 <= self.gpus <= 1:
+            raise StudyError(f"--gpus-per-trial: must be from 0 to 1, got {self.gpus:g}")
         if self.address is None and self.cpus > (os.cpu_count() or 1):
             raise StudyError(f"--cpus-per-trial: this machine has {os.cpu_count()}, got {self.cpus}")
         if self.labels and self.address is None:

@@ -17,7 +17,7 @@ from ablations.arms import Trial
 from ablations.study import Study
 from silhouette.results import FINISHED, Store
 
-_COLUMNS = ("trial_id", "status", "arm", "seconds", "epochs_reached", "error")
+_COLUMNS = ("trial_id", "status", "arm", "seconds", "epochs_reached", "error", "device")
 _SIMILAR = ("dataset", "encoder", "objective")
 """Settings that decide most of the time that an epoch takes."""
 
@@ -31,12 +31,14 @@ class Plan:
         status: Status by trial_id, of those that have a record.
         errors: Error text by trial_id, of those that failed or diverged.
         pace: Seconds per epoch by arm label, from finished trials.
+        gpu: Whether these trials ran on one.
     """
 
     wanted: list[Trial]
     status: Mapping[str, str]
     errors: Mapping[str, str]
     pace: Mapping[str, float]
+    gpu: bool = False
 
     @cached_property
     def to_run(self) -> list[Trial]:
@@ -77,6 +79,7 @@ def make_plan(study: Study, store: Store) -> Plan:
         errors={i: error for i, error in zip(columns["trial_id"], columns["error"], strict=True) if error},
         pace=_pace(zip(columns["arm"], columns["seconds"], columns["epochs_reached"], strict=True))
         or _pace_of_others(study, store),
+        gpu=any((device or "").startswith("cuda") for device in pc.unique(table["device"]).to_pylist()),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -159,7 +161,8 @@ class Progress:
         """Show the last state and stop."""
         self.show(force=True)
         if self.live:
-            self.live.stop()
+            with _unheard(sys.stdout):
+                self.live.stop()
 
     def update(self, report: Mapping[str, Any]) -> None:
         """Take a trial's report and show it."""
@@ -173,7 +176,8 @@ class Progress:
             if now < self._next and not force:
                 return
             status = Text(f"{self.board.line()}; {self.board.pace()}")
-            self.live.update(Group(self.board.table(), status, Text(self.board.best()), legend()))
+            with _unheard(sys.stdout):
+                self.live.update(Group(self.board.table(), status, Text(self.board.best()), legend()))
             self._next = now + max(LIVE_SECONDS, LIVE_SHARE * (time.monotonic() - now))
         elif force or now - self._last >= PLAIN_SECONDS:
             self._last = now
@@ -182,19 +186,31 @@ class Progress:
     def note(self, text: str) -> None:
         """A line of its own, above the live display."""
         if self.live:
-            self.console.print(Text(text))
+            with _unheard(sys.stdout):
+                self.console.print(Text(text))
         else:
             say(text)
 
 
 def say(*lines: str) -> None:
     """Print plain lines at once."""
-    print(*lines, sep="\n", flush=True)
+    with _unheard(sys.stdout):
+        print(*lines, sep="\n", flush=True)
 
 
 def complain(text: str) -> None:
     """Print one line to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    with _unheard(sys.stderr):
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _unheard(stream: TextIO) -> Iterator[None]:
+    """A study outlives its listener: a closed terminal, or `| head`. What nobody reads goes nowhere from then on."""
+    try:
+        yield
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def failures(trials: Iterable[Trial], status: Mapping[str, str], errors: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ablations import nodes
@@ -12,6 +14,7 @@ from silhouette.errors import InputError
 from silhouette.results import Store
 
 DOCTOR = "`ablate doctor --address auto` compares the nodes"
+OWN_DISK = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs")
 ADVICE = "give a folder that every node mounts at the same path, or s3://bucket/prefix"
 
 
@@ -22,7 +25,14 @@ def check_nodes(store: Store, driver: Mapping[str, Any]) -> None:
         StudyError: If a node sees no results, other ones, or has none or another version of this project.
     """
     own = nodes.own()
-    others = [node for node in nodes.alive() if node.id != own]
+    alive = nodes.alive()
+    others = [node for node in alive if node.id != own]
+    runs_trials = any(node.resources.get("CPU") for node in alive)
+    if store.local and not runs_trials and on_own_disk(store.root, Path("/proc/mounts").read_text()):
+        raise StudyError(
+            f"--results: must be seen by workers, none of which is up yet, but is on a disk of this machine; {ADVICE}, "
+            f"got {store.root}"
+        )
     answers = nodes.ask(others, unseen, store.uri, store.study, dict(driver))
     for node in others:
         answer = answers[node.id]
@@ -42,6 +52,22 @@ def unseen(uri: str, study: str, driver: Mapping[str, Any]) -> str | None:
         return f"no {FILE} there"
     same = all(found.get(key) == value for key, value in driver.items())
     return None if same else f"another driver's {FILE}"
+
+
+def on_own_disk(path: str, mounts: str) -> bool:
+    r"""Whether a path lies on a disk of this machine, and not on what others may see too.
+
+    Args:
+        path: Absolute.
+        mounts: Text of `/proc/mounts`: per line device, place, kind.
+
+    >>> on_own_disk("/shared/results", "/dev/sda1 / ext4 rw 0 0\\nserver:/all /shared nfs4 rw 0 0")
+    False
+    """
+    path = os.path.realpath(path)
+    found = [line.split()[1:3] for line in mounts.splitlines()]
+    above = [(place, kind) for place, kind in found if f"{path}/".startswith(f"{place.rstrip('/')}/")]
+    return max(above, key=lambda mount: len(mount[0]), default=("/", ""))[1] in OWN_DISK
 
 
 def insist(common: Mapping[str, Any]) -> None:

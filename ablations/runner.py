@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ablations.catalog import holds
+from ablations.checkpoints import sweep
 from ablations.compaction import LOOSE
 from ablations.extension import history
 from ablations.freeze import thaw
 from ablations.head import check_head
+from ablations.lock import FILE as DRIVER
 from ablations.lock import DriverLock
 from ablations.mlflow_view import View, tracking_uri
 from ablations.on_tune import fit, watched
@@ -23,7 +26,7 @@ from ablations.share import Share
 from ablations.signals import Interrupted, interruptible
 from ablations.study import Study
 from ablations.work import Work, make_work
-from silhouette.results import Store
+from silhouette.results import FINISHED, Store
 
 if TYPE_CHECKING:
     from ablations.listener import Listener
@@ -48,23 +51,27 @@ def run_study(study: Study, options: Options) -> int:
     study = thaw(study, store)
     holds(store.read_json("study.json"), study.describe(), store.root)
     try:
-        with DriverLock(store, options.command) as lock, interruptible(partial(_last_words, store, options)):
+        with DriverLock(store, options.command) as lock, interruptible(partial(_go_on_with, store, options)):
             description = _adopt_plan(study, store, options)
             if study.tuning is not None:
                 confirmed = _tune_phase(study, store, options, lock)
                 if confirmed is None:
-                    store.compact()
+                    _compact(store)
                     return 1
                 study, description = confirmed, describe_confirmed(confirmed, store, description)
             plan = make_plan(study, store)
             _announce(study, store, plan)
             if plan.to_run:
                 _run_trials(study, store, plan, description, options, lock)
-            store.compact()
+            _compact(store)
     except Interrupted as interruption:
-        _last_words(store, options, interruption)
+        _go_on_with(store, options, interruption)
+        if len(store.trial_ids()) <= LOOSE:  # more take longer than a machine that is taken back has
+            _compact(store)
         return interruption.code
-    return _answer(study, make_plan(study, store), options)
+    plan = make_plan(study, store)
+    sweep(store, {trial_id for trial_id, status in plan.status.items() if status in FINISHED})
+    return _answer(study, plan, options)
 
 
 def _tune_phase(study: Study, store: Store, options: Options, lock: DriverLock) -> Study | None:
@@ -106,10 +113,21 @@ def _answer(study: Study, plan: Plan, options: Options) -> int:
     return 1
 
 
-def _last_words(store: Store, options: Options, interruption: Interrupted) -> None:
-    if len(store.trial_ids()) <= LOOSE:  # more take longer than a machine that is taken back has
-        store.compact()
+def _go_on_with(store: Store, options: Options, interruption: Interrupted) -> None:
+    """The last words. If the orderly end took too long they are also the driver's last act: nobody must wait for it."""
     say(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
+    with suppress(OSError):
+        store.delete(DRIVER)
+
+
+def _compact(store: Store) -> None:
+    """Copy the records into one file; it is but a copy, so nothing hangs on it."""
+    try:
+        store.compact()
+    except OSError as error:
+        complain(
+            f"{store.study}: the records are not compacted ({error}); `ablate compact {store.study}` does it later"
+        )
 
 
 def _run_trials(

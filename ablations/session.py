@@ -67,8 +67,13 @@ def ray_session(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _keeping_signal_handlers() -> Iterator[None]:
-    """`ray.init` sets handlers of its own, under which SIGTERM aborts the process."""
+    """`ray.init` sets handlers of its own, under which SIGTERM aborts the process.
+
+    A terminal that is closed sends SIGHUP to the whole group of processes. Ray's, which inherit what is ignored, must
+    outlive it: the driver tells the trials to write their checkpoints.
+    """
     handlers = {number: signal.getsignal(number) for number in NUMBERS}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:

@@ -22,6 +22,20 @@ class Interrupted(Exception):
         self.code = 128 + number
 
 
+_seen: list[Interrupted] = []
+"""The signals of this process's study; the first one counts."""
+
+
+def raise_if_interrupted() -> None:
+    """Leave, if a signal has come: Tune ends its run in order then, and returns as if it had come to its end.
+
+    Raises:
+        Interrupted: If one has come since `interruptible` was entered.
+    """
+    if _seen:
+        raise _seen[0]
+
+
 @contextmanager
 def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
     """Turn the first signal into the orderly end of a Tune run, and into `Interrupted` on leaving.
@@ -29,17 +43,17 @@ def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
     Args:
         last_words: Called, before the process is ended, if the orderly end takes longer than `GRACE_SECONDS`.
     """
-    seen: list[Interrupted] = []
+    _seen.clear()
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if seen:  # the second signal does not wait
-            _end(seen[0], last_words)
-        seen.append(Interrupted(number))
-        timer = threading.Timer(GRACE_SECONDS, _end, (seen[0], last_words))
+        if _seen:  # the second signal does not wait
+            _end(_seen[0], last_words)
+        _seen.append(Interrupted(number))
+        timer = threading.Timer(GRACE_SECONDS, _end, (_seen[0], last_words))
         timer.daemon = True
         timer.start()
         if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
-            raise seen[0]
+            raise _seen[0]
         os.kill(os.getpid(), signal.SIGUSR1)  # Tune has set its handler: its own way to be told
 
     before = {number: signal.signal(number, stop) for number in NUMBERS}
@@ -50,8 +64,7 @@ def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, usual)
         for number, handler in before.items():
             signal.signal(number, handler)
-    if seen:
-        raise seen[0]
+    raise_if_interrupted()
 
 
 def _end(interruption: Interrupted, last_words: Callable[[Interrupted], None]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ablations.lock import living_driver
 from ablations.mlflow_view import View
+from silhouette.results import without_secret
 
 FLUSH_SECONDS = 1.0
 MAX_FLUSH = 2000
@@ -95,7 +96,7 @@ class Mirror(threading.Thread):
         if not self.warned:
             first = (str(error).strip().splitlines() or [""])[0][:120]
             self.warn(
-                f"MLflow at {self.view.uri} does not answer ({type(error).__name__}: {first}); "
+                f"MLflow at {without_secret(self.view.uri)} does not answer ({type(error).__name__}: {first}); "
                 f"the study goes on, and `ablate sync {self.view.store.study}` completes the view"
             )
         self.warned = True
@@ -109,7 +110,7 @@ def sync(view: View) -> int:
     """
     records = view.store.load().to_pylist()
     for record in records:
-        view.show({**record, "config": json.loads(record["config"])}, record["curve"] or (), record)
+        view.show({**record, "config": json.loads(record["config"] or "{}")}, record["curve"] or (), record)
     driver = living_driver(view.store) or {}
     view.close_stale([*(record["trial_id"] for record in records), *driver.get("running", ())])
     view.attach_report()

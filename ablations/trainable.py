@@ -58,7 +58,7 @@ class TrialRun:
         try:
             return self._step()
         except Exception as error:  # whatever a trial raises must not end the study
-            if self.retried or _is_out_of_memory(error):
+            if self.retried or is_out_of_memory(error):
                 text = "".join(traceback.format_exception(error))[-MAX_ERROR:]
                 reached = self.training.epoch if self.training else 0
                 return {"rows": [], **self._finish(failed_record(self.spec, text, reached))}
@@ -66,7 +66,7 @@ class TrialRun:
             return {"rows": []}
         finally:
             if self.training is None:
-                _free_memory()
+                free_memory()
 
     def save(self) -> None:
         """Checkpoint an unfinished trial that has at least one epoch."""
@@ -77,6 +77,7 @@ class TrialRun:
         finished = None if self.training else self.store.finished_record(self.spec["trial_id"])
         if finished is not None:  # by a worker that was lost before the driver heard of it
             self.finished = True
+            self.checkpoints.clear()
             return {"rows": [], "record": without_curve(finished)}
         training = self.training = self.training or self._begin()
         rows, start = [], time.perf_counter()
@@ -164,7 +165,7 @@ def write_record(store: Store, record: Mapping[str, Any]) -> None:
     return store.write_record(record)
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
     """Give the memory of a trial that ended back, so that the next one on this GPU starts clean."""
     import gc
 
@@ -175,7 +176,8 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a GPU had no memory left: the same again would fail the same way, so it is not tried again."""
     return type(error).__name__ == "OutOfMemoryError"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -19,7 +20,7 @@ from ablations.progress import Progress
 from ablations.share import Share
 from ablations.tracking import Mirror
 from ablations.trainable import failed_record, without_curve
-from ablations.tune_trainable import SettingTrainable, write_records
+from ablations.tune_trainable import SettingTrainable
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
@@ -72,9 +73,12 @@ class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
             return
         why = f"no worker could bring it to its end: {cause_of(trial)}"
         store, specs = self.conductor.store, self.conductor.work.specs(message)
-        lost = [spec for spec in specs if store.finished_record(spec["trial_id"]) is None]
-        records = [{**failed_record(spec, why, epochs_reached=0), **message["columns"]} for spec in lost]
-        write_records(store, records)
+        records: list[dict[str, Any]] = []
+        with suppress(OSError):  # a full disk, say; the setting then counts as missing, and runs again
+            lost = [spec for spec in specs if store.finished_record(spec["trial_id"]) is None]
+            records = [{**failed_record(spec, why, epochs_reached=0), **message["columns"]} for spec in lost]
+            for record in records:
+                store.write_record(record)
         self.conductor.end(message["arm"], message["number"], "failed")
         report = {"arm": message["arm"], "number": message["number"], "status": "failed", "rows": {}}
         self._tell({**report, "records": records})

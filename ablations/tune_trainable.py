@@ -17,7 +17,16 @@ from ablations.provenance import machine
 from ablations.reach import insist
 from ablations.search import Setting
 from ablations.settings import columns_of, mean_curve, setting_status
-from ablations.trainable import MAX_ERROR, REPORT_SECONDS, failed_record, identity, without_curve, write_record
+from ablations.trainable import (
+    MAX_ERROR,
+    REPORT_SECONDS,
+    failed_record,
+    free_memory,
+    identity,
+    is_out_of_memory,
+    without_curve,
+    write_record,
+)
 from ablations.tuning import setting_id
 from silhouette.config import TrialConfig, make_config, trial_id
 from silhouette.results import Store
@@ -111,10 +120,13 @@ class SettingRun:
         try:
             return self._step()
         except Exception as error:  # whatever a setting raises must not end the study
-            if self.retried or type(error).__name__ == "OutOfMemoryError":
+            if self.retried or is_out_of_memory(error):
                 return self._fail("".join(traceback.format_exception(error))[-MAX_ERROR:])
             self.retried, self.trainings = True, []
             return self._report({}, [])
+        finally:
+            if not self.trainings:
+                free_memory()
 
     def save(self) -> None:
         """Checkpoint a setting that has not ended, by itself or by the search's word."""
@@ -222,6 +234,7 @@ class SettingRun:
         if len(records) < len(self.specs):
             return None
         self.status = setting_status(record["status"] for record in records)
+        self.checkpoints.clear()
         rows = {record["trial_id"]: record["curve"] or [] for record in records}
         return self._report(rows, [without_curve(record) for record in records])
 

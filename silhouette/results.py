@@ -143,6 +143,15 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+def without_secret(text: str) -> str:
+    """A text without the user names and passwords of its URIs.
+
+    >>> without_secret("--results s3://key:secret@bucket/x?region=eu --mlflow http://me:pw@host")
+    '--results s3://bucket/x?region=eu --mlflow http://host'
+    """
+    return re.sub(r"://[^/@\s'\"]*@", "://", text)
+
+
 class Store:
     """The records of one study below one results location.
 
@@ -165,6 +174,11 @@ class Store:
         self.uri = results if "://" in results else uri
         self.root = f"{base.rstrip('/')}/{study}"
         self.local = isinstance(self.fs, pafs.LocalFileSystem)
+
+    @property
+    def shown(self) -> str:
+        """The results location for other eyes: an object store's keys may stand in its URI."""
+        return without_secret(self.uri)
 
     def path(self, *parts: str) -> str:
         """Path of a file below the study's folder, as the store's file system spells it."""
@@ -202,15 +216,21 @@ class Store:
         selector = pafs.FileSelector(self.path(*parts), allow_not_found=True)
         return [info.base_name for info in self.fs.get_file_info(selector) if info.is_file]
 
+    def folders(self, *parts: str) -> list[str]:
+        """Names of the folders in a folder; none where there is no such folder."""
+        return self._folders(self.path(*parts))
+
+    def _folders(self, path: str) -> list[str]:
+        found = self.fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+        return [info.base_name for info in found if info.type == pafs.FileType.Directory]
+
     def download(self, part: str, folder: str) -> None:
         """Copy a folder of the study's own into a local one."""
         pafs.copy_files(self.path(part), folder, source_filesystem=self.fs)
 
     def siblings(self) -> list[str]:
         """Names of the other studies below the same results location."""
-        base = self.root.removesuffix(f"/{self.study}")
-        found = self.fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))
-        names = [info.base_name for info in found if info.type == pafs.FileType.Directory]
+        names = self._folders(self.root.removesuffix(f"/{self.study}"))
         return sorted(name for name in names if name != self.study and _NAME.fullmatch(name))
 
     def delete(self, *parts: str) -> None:

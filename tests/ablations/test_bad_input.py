@@ -106,7 +106,15 @@ COMMANDS = [  # command line: part of the line
     (["run", "demo", "--nonsense"], "unrecognized arguments: --nonsense"),
     (["run", "demo", "--cpus-per-trial", "0"], "--cpus-per-trial: must be at least 1, got 0"),
     (["run", "demo", "--cpus-per-trial", "4096"], "--cpus-per-trial: this machine has"),
-    (["run", "demo", "--gpus-per-trial", "-0.5"], "--gpus-per-trial: must be from 0 to 64, got -0.5"),
+    (
+        ["run", "demo", "--gpus-per-trial", "-0.5"],
+        "--gpus-per-trial: must be from 0 to 1, got -0.5",
+    ),
+    (
+        ["run", "demo", "--gpus-per-trial", "2"],
+        "--gpus-per-trial: must be from 0 to 1, got 2",
+    ),
+    (["ui", "--port", "99999"], "--port: must be from 1 to 65535, got 99999"),
     (["run", "demo", "--checkpoint-seconds", "-1"], "--checkpoint-seconds: must be from 0 to 86400, got -1"),
     (["run", "demo", "--label", "pool"], "--label: must be KEY=VALUE, each key once, got 'pool'"),
     (["run", "demo", "--label", "a=b", "--label", "a=c"], "--label: must be KEY=VALUE, each key once, got 'a=c'"),

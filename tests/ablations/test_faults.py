@@ -47,6 +47,7 @@ def start(ablate, *arguments, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -118,17 +119,21 @@ def test_killed_worker_is_replaced(ablate, uninterrupted):
     assert metrics(ablate.folder) == uninterrupted
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_termination_checkpoints_and_ends_soon(ablate, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "send"),
+    [(signal.SIGTERM, 143, os.kill), (signal.SIGHUP, 129, os.killpg)],
+    ids=["a preempted node", "a closed terminal, which tells every process"],
+)
+def test_termination_checkpoints_and_ends_soon(ablate, number, code, send):
     ablate.study()
     process = start(ablate, "--set", "epochs=5000", "--seeds", "1", "--checkpoint-seconds", "10")
     first = wait_for(lambda: checkpoints(ablate.folder))
     time.sleep(2)  # some epochs pass; no checkpoint is due in this time
     begin = time.monotonic()
-    process.send_signal(number)
+    send(process.pid, number)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 10
     assert "To go on: ablate run tiny.py --set epochs=5000 --seeds 1" in out
     assert checkpoints(ablate.folder) > first
 
@@ -141,6 +146,15 @@ def checkpoints(folder):
 def _running(folder):
     path = folder / "results/tiny/driver.json"
     return path.exists() and json.loads(path.read_text())["running"]
+
+
+def test_a_study_outlives_the_reader_of_its_output(ablate):
+    ablate.study()
+    process = start(ablate)
+    process.stdout.close()  # `ablate run … | head`
+    assert process.wait(300) == 0, process.stderr.read()
+    process.stderr.close()
+    assert len(finished(ablate.folder)) == 4
 
 
 def test_two_drivers_at_once_are_refused_by_name(ablate):

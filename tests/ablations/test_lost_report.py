@@ -3,12 +3,15 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from ablations.checkpoints import sweep
 from ablations.listener import Listener
 from ablations.trainable import TrialRun
 from ablations.work import Work
 from silhouette.config import TrialConfig
 from silhouette.results import Store
+from silhouette.training import Training
 
 MESSAGE = '["aa", "the arm", 0, "confirm"]'
 
@@ -47,6 +50,52 @@ def test_a_failed_record_is_no_end(work, store):
     run = TrialRun(work.spec(MESSAGE))
     while not run.finished:
         report = run.step()
+    assert report["record"]["status"] == "complete"
+
+
+def test_checkpoints_that_a_killed_worker_left_beside_its_record_go(work, store):
+    write(store, "complete")
+    store.write_bytes(b"", "checkpoints", "aa", "1.pt")
+    store.write_bytes(b"", "checkpoints", "unfinished", "1.pt")
+    sweep(store, {"aa"})
+    assert store.folders("checkpoints") == ["unfinished"]
+    store.write_bytes(b"", "checkpoints", "aa", "1.pt")
+    TrialRun(work.spec(MESSAGE)).step()
+    assert store.folders("checkpoints") == ["unfinished"]
+
+
+def test_a_store_that_fails_after_the_record_does_not_undo_it(work, store, monkeypatch):
+    def away(*parts):
+        raise OSError("503 Slow Down")
+
+    monkeypatch.setattr(Store, "delete", away)
+    run = TrialRun(work.spec(MESSAGE))
+    run.retried = True  # a failure would be its last
+    while not run.finished:
+        report = run.step()
+    assert report["record"]["status"] == "complete"
+    assert store.load(["status"]).to_pylist() == [{"status": "complete"}]
+
+
+@pytest.mark.parametrize(("error", "times"), [(RuntimeError, 2), (torch.OutOfMemoryError, 1)])
+def test_an_error_is_tried_again_once_but_not_one_of_memory(work, store, monkeypatch, error, times):
+    raised = []
+
+    def step(training):
+        raised.append(error("CUDA out of memory" if error is torch.OutOfMemoryError else "it broke"))
+        raise raised[-1]
+
+    monkeypatch.setattr(Training, "step", step)
+    run = TrialRun(work.spec(MESSAGE))
+    while not run.finished:
+        report = run.step()
+    assert len(raised) == times
+    assert (report["record"]["status"], run.training) == ("failed", None)
+    monkeypatch.undo()
+    assert str(raised[-1]) in store.load(["error"]).to_pylist()[0]["error"]
+    again = TrialRun(work.spec(MESSAGE))  # a failed record is no end, and what failed leaves nothing behind
+    while not again.finished:
+        report = again.step()
     assert report["record"]["status"] == "complete"
 
 

@@ -162,6 +162,22 @@ def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
         holds(small, study(sesoi=0.5).describe(), "here")
 
 
+def test_other_comparisons_of_the_same_trials_are_another_plan():
+    plan = study().describe()
+    (family, *others) = plan["families"]
+    other = {**plan, "plan_hash": "another", "families": [{**family, "role": "exploratory"}, *others]}
+    with pytest.raises(StudyError, match="families: the comparisons are not those that were declared"):
+        holds(plan, other, "here")
+    larger = study(seeds=(0, 1, 2, 3)).describe()
+    assert not holds(plan, {**larger, "families": other["families"]}, "here")
+
+
+@pytest.mark.parametrize("damaged", [[], {}, {"plan_hash": "0"}, "a text"])
+def test_a_study_json_that_is_no_plan_is_refused(damaged):
+    with pytest.raises(StudyError, match="here/study.json: holds no plan"):
+        holds(damaged, study().describe(), "here")
+
+
 def test_a_plan_from_before_a_field_was_there_has_its_default():
     old, new = study().describe(), study().describe()
     for arm in old["arms"]:

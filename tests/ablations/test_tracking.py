@@ -215,6 +215,97 @@ def test_sync_attaches_the_report_and_its_verdicts(store, tmp_path):
     assert [file.path for file in view.client.list_artifacts(view.parent, "report")] == ["report/report.json"]
 
 
+def test_an_experiment_deleted_in_the_page_comes_back(store, tmp_path):
+    store.write_record(record(0))
+    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    sync(view)
+    view.client.delete_experiment(view.experiment)
+    assert sync(View(view.uri, store, STUDY)) == 1
+    assert view.client.get_experiment(view.experiment).lifecycle_stage == "active"
+    assert len(trial_runs(view)) == 1
+
+
+def test_the_error_of_a_trial_that_succeeded_later_goes(store, tmp_path):
+    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    spec = spec_of(f"{0:016x}")
+    view.show(spec, [], record(0, "failed"))
+    View(view.uri, store, STUDY).show(spec, [], record(0))
+    (run,) = trial_runs(view).values()
+    assert (run.data.tags["status"], "error" in run.data.tags) == ("complete", False)
+
+
+def test_a_run_whose_making_was_not_confirmed_is_not_made_twice(store, tmp_path, monkeypatch):
+    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    make = view.client.create_run
+
+    def made_but_not_said(*arguments, **named):
+        make(*arguments, **named)
+        raise ConnectionError("timed out")
+
+    assert view.parent
+    monkeypatch.setattr(view.client, "create_run", made_but_not_said)
+    with pytest.raises(ConnectionError):
+        view.show(spec_of(f"{1:016x}"), [], None)
+    view.show(spec_of(f"{1:016x}"), [], record(1))
+    (run,) = trial_runs(view).values()
+    assert run.data.params == {"lambda_sil": "0.2", "seed": "1"}
+    assert len(view.client.search_runs([view.experiment])) == 2
+
+
+def test_no_secret_of_a_results_location_reaches_the_view(tmp_path):
+    store = Store("s3://k3y:s3cret@bucket/x?region=eu-central-1", "tiny")
+    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    view.show(spec_of(f"{1:016x}"), [], None)
+    for run in view.client.search_runs([view.experiment]):
+        assert run.data.tags["results"] == "s3://bucket/x?region=eu-central-1"
+        assert "s3cret" not in str(run.to_dictionary())
+
+
+def test_results_in_a_folder_with_a_quote_are_shown_once(tmp_path):
+    store = Store(str(tmp_path / "it's"), "tiny")
+    store.write_record(record(0))
+    for _ in range(2):
+        view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+        sync(view)
+    assert len(view.client.search_runs([view.experiment])) == 2
+
+
+def test_a_study_runs_on_while_its_mlflow_server_goes_and_comes_back(server, ablate):
+    ablate.study()
+    server.start()
+    run = subprocess.Popen(
+        ablate.command("run", "tiny.py", "--set", "epochs=6", "--seeds", "12", "--mlflow", server.uri),
+        cwd=ablate.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    written = ablate.folder / "results/tiny/trials"
+    while len(list(written.glob("*.parquet"))) < 6:
+        assert run.poll() is None, run.stdout.read()
+        time.sleep(0.1)
+    server.kill()
+    while len(list(written.glob("*.parquet"))) < 12:
+        assert run.poll() is None, run.stdout.read()
+        time.sleep(0.1)
+    server.start()
+    out, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, out
+    assert "Traceback" not in out
+    assert ablate("sync", "tiny", "--mlflow", server.uri).returncode == 0
+    view = View(server.uri, Store(str(ablate.folder / "results"), "tiny"), STUDY)
+    runs = view.client.search_runs([view.experiment])
+    assert len(runs) == 25
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_sync_with_a_server_that_is_down_is_one_line(store, ablate):
+    store.write_json(STUDY, "study.json")
+    done = ablate("sync", "tiny", "--mlflow", f"http://127.0.0.1:{free_port()}")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("ablate: --mlflow: must be an MLflow server or database that answers")
+
+
 def test_parameters_are_the_config_and_the_seed_alone(store, tmp_path):
     view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
     view.show({**spec_of(f"{1:016x}"), "results": "s3://key:secret@bucket"}, [], None)
