@@ -74,6 +74,30 @@ def test_prepare_makes_what_the_file_names_once(aws):
     assert all(access.values())
 
 
+def test_rules_of_others_stay_and_the_same_address_again_is_no_fault(aws):
+    assert prepare(aws, "my-bucket", "--ssh-from", "192.0.2.3").returncode == 0
+    ec2 = client(aws, "ec2")
+    named = [{"Name": "group-name", "Values": ["soft-silhouette"]}]
+    group = ec2.describe_security_groups(Filters=named)["SecurityGroups"][0]["GroupId"]
+    mine = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "198.51.100.0/24"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[mine])
+    done = prepare(aws, "my-bucket", "--ssh-from", "192.0.2.3/32")
+    assert done.returncode == 0, done.stderr
+    rules = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    open_to = {rule.get("FromPort"): [one["CidrIp"] for one in rule["IpRanges"]] for rule in rules}
+    assert open_to == {22: ["192.0.2.3/32"], 443: ["198.51.100.0/24"], None: []}
+
+
+@pytest.mark.parametrize("given", ["1.2.3.4x", "0.0.0.0/0", "10.0.0.0/15", "300.1.1.1/32", "::/0", "1.2.3.4/33"])
+def test_ssh_from_a_wrong_place_is_refused_before_anything_is_touched(aws, given):
+    done = prepare(aws, "other-bucket", "--ssh-from", given, AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "prepare: --ssh-from: must be an IPv4 address or network of prefix /16 or longer, such as 192.0.2.1/32, "
+        f"got {given!r}"
+    ]
+
+
 def test_prepare_refused_is_one_line(aws):
     for arguments, more, expected in [
         (["Not_A_Bucket"], {}, "BUCKET: must be 3 to 63"),
