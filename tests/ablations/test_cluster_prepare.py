@@ -127,3 +127,25 @@ def test_an_environment_that_has_everything_is_left_alone(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
     lines = (tmp_path / ".bashrc").read_text().splitlines()
     assert lines == [f'export PATH="{environment}:$PATH" PYTHONPATH="{ROOT}" # soft-silhouette environment']
+
+
+def test_half_an_environment_is_completed_by_one_machine_at_a_time(tmp_path):
+    """As after a `venv` without Debian's package: bin/python without pip. Two machines have the same home."""
+    environment, log = tmp_path / "environment", tmp_path / "log"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = tmp_path / "python"  # stands for PYTHON: makes an environment whose pip installs nothing, slowly
+    python.write_text(f"""#!/bin/bash
+echo begin >> {log}; sleep 0.3
+printf '#!/bin/sh\\n[ "$1 $2" = "-m pip" ] && exit 0\\n[ -e {tmp_path}/done ]\\n' > "{environment}/bin/new"
+chmod +x "{environment}/bin/new"; mv "{environment}/bin/new" "{environment}/bin/python"
+touch {tmp_path}/done; echo end >> {log}
+""")
+    python.chmod(0o755)
+    command = ["bash", ROOT / "deploy/install.sh", environment, python]
+    both = [
+        subprocess.Popen(command, env={**os.environ, "HOME": str(tmp_path)}, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [(one.communicate()[1], one.returncode) for one in both] == [("", 0)] * 2
+    assert log.read_text().split() == ["begin", "end"], "the second finds what the first has made"
+    assert len((tmp_path / ".bashrc").read_text().splitlines()) == 1
