@@ -85,7 +85,8 @@ def lost_nodes(status: ClusterStatus, deaths: Mapping[str, Mapping[str, Any]]) -
     for node in lost[:SHOWN]:
         death = deaths.get(node.node_id, {})
         words = "taken back" if death.get("DeathReason") == PREEMPTED else death.get("DeathReasonMessage") or "lost"
-        detail = f"{node.ray_node_type_name} ({node.ip_address}): {' '.join(str(words).split())[:160]}"
+        kind = "machine" if node.ray_node_type_name == f"node_{node.node_id}" else node.ray_node_type_name
+        detail = f"{kind} ({node.ip_address}): {' '.join(str(words).split())[:160]}"
         yield Finding("note", "autoscaler", detail, "its trials go on elsewhere")
     if len(lost) > SHOWN:
         yield Finding("note", "autoscaler", f"{len(lost) - SHOWN} more machines were lost", "`ray list nodes` has them")
