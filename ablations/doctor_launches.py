@@ -1,4 +1,4 @@
-"""The part of `ablate doctor` that asks Ray's autoscaler: machines that it could not start, and machines that were lost."""
+"""The part of `ablate doctor` that asks Ray's autoscaler: machines that did not start, or were lost."""
 
 from __future__ import annotations
 

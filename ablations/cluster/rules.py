@@ -81,7 +81,7 @@ def _git_config(config: Any) -> Found:
     patterns = [str(pattern) for pattern in at(config, "rsync_exclude") or []]
     bare = [pattern.removeprefix("**").strip("/") for pattern in patterns]
     if not any(fnmatch(name, pattern) for name in (".git", ".git/config") for pattern in bare):
-        yield ("rsync_exclude",), at(config, "rsync_exclude"), 'add "**/.git/config"; commit and state are read without it'
+        yield ("rsync_exclude",), at(config, "rsync_exclude"), 'add "**/.git/config", which git reads no commit from'
 
 
 def _ray_key(config: Any) -> Found:
