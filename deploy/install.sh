@@ -17,14 +17,26 @@ has_pip() { # a `venv` that failed half-way leaves bin/python behind, without pi
   "$environment/bin/python" -m pip --version >/dev/null 2>&1
 }
 
-apt() { # -n: fail instead of asking for a password; a fresh Ubuntu holds the lock while it updates itself
-  sudo -n apt-get -qq -o DPkg::Lock::Timeout=300 "$@"
+# A fresh Ubuntu holds apt's locks while it updates itself. -n: fail instead of asking for a password
+apt() {
+  sudo -n env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"
+}
+
+update_lists() { # their lock is not one that apt waits for
+  local said=
+  for _ in {1..30}; do
+    said=$(apt update 2>&1) && return
+    [[ $said == *"get lock"* ]] || break
+    sleep 10
+  done
+  echo "$said" >&2
+  return 1
 }
 
 make_environment() { # no --clear: what is there already may be somebody's, and half an environment is completed
   "$python" -m venv "$environment" && return
   # Debian and Ubuntu ship venv apart from Python
-  apt update && apt install -y python3-venv && "$python" -m venv "$environment"
+  update_lists && apt install -y python3-venv && "$python" -m venv "$environment"
 }
 
 write_bashrc() { # one line of ours, replaced as a whole

@@ -149,3 +149,30 @@ touch {tmp_path}/done; echo end >> {log}
     assert [(one.communicate()[1], one.returncode) for one in both] == [("", 0)] * 2
     assert log.read_text().split() == ["begin", "end"], "the second finds what the first has made"
     assert len((tmp_path / ".bashrc").read_text().splitlines()) == 1
+
+
+def test_a_fresh_ubuntu_that_updates_itself_is_waited_for(tmp_path):
+    """Python without venv, and lists that another apt holds at first; nothing asks for a password."""
+    (tmp_path / "bin").mkdir()
+    sudo = f"""printf '%s\\n' "$*" >> {tmp_path}/log
+case "$*" in
+  *update) [ -e {tmp_path}/again ] || {{ touch {tmp_path}/again; echo 'E: Could not get lock /x' >&2; exit 100; }} ;;
+  *install*) touch {tmp_path}/venv ;;
+esac"""
+    python = f"""[ -e {tmp_path}/venv ] || exit 1
+mkdir -p {tmp_path}/environment/bin && printf '#!/bin/sh\\n' > {tmp_path}/environment/bin/python
+chmod +x {tmp_path}/environment/bin/python"""
+    for name, text in {"sudo": sudo, "sleep": "true", "python-without-venv": python}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    done = subprocess.run(
+        ["bash", ROOT / "deploy/install.sh", tmp_path / "environment", "python-without-venv"],
+        env={**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert [call.split()[-1] for call in calls] == ["update", "update", "python3-venv"]
+    assert all(call.startswith("-n ") and "DPkg::Lock::Timeout=300" in call for call in calls)
