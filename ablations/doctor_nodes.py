@@ -11,6 +11,7 @@ from typing import Any
 
 from ablations import nodes
 from ablations.doctor import PROBE, Finding
+from ablations.doctor_launches import autoscaler
 from ablations.head import check_head
 from ablations.lock import DriverLock
 from ablations.provenance import digest, versions
@@ -23,7 +24,7 @@ SKEW_SECONDS = 20.0
 
 
 def cluster(address: str, results: str) -> Iterator[Finding]:
-    """Findings on the head, on every node that is alive, and on what each sees of the results location."""
+    """Findings on the head, on machines that did not come, on every node that is alive, and on what each sees."""
     check_head(address)
     with ray_session(address):
         found = nodes.alive()
@@ -31,6 +32,7 @@ def cluster(address: str, results: str) -> Iterator[Finding]:
         yield Finding("ok", "cluster", f"{len(found)} nodes, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs")
         if not total["CPU"]:
             yield Finding("note", "cluster", "no node runs trials yet", "workers from 0 start with the first trial")
+        yield from autoscaler()
         store = Store(results, PROBE)
         with DriverLock(store, "ablate doctor") as lock:
             answers = nodes.ask(found, report, store.uri, store.study, lock.holder)

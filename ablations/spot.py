@@ -19,10 +19,20 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 POLL_SECONDS = 5.0
 """What AWS advises; its notice comes two minutes ahead."""
+FIND_TRIES = 12
+"""A minute of them: right after a machine's boot its metadata service may not be up yet."""
 TIMEOUT_SECONDS = 2.0
+ATTEMPT_SECONDS = 20.0
+"""What Ray may take for one answer; most of it is its import."""
 AWS = "http://169.254.169.254"
 GCP = "http://metadata.google.internal"
 GCP_NOTICE_SECONDS = 30.0
+
+_OWN_NODE = (
+    "import ray; ray.init(address='auto', log_to_driver=False, logging_level='ERROR'); "
+    "print(ray.get_runtime_context().get_node_id())"
+)
+"""In a process of its own: without a head Ray may end the process that asks."""
 
 Notice = Callable[[], float | None]
 """Seconds until the machine goes; None while there is no notice. Raises OSError where nobody answers, and ValueError
@@ -34,9 +44,9 @@ def watch(say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS
 
     Returns:
         0 where there is no metadata service (no cloud machine: nothing to wait for), or once the node is drained; 1 if
-        Ray refused to drain it.
+        it could not be drained before the machine goes.
     """
-    notice = find_notice()
+    notice = _find_patiently(poll_seconds)
     if notice is None:
         say("no metadata service answers: this is no machine that a cloud takes back, so there is nothing to watch")
         return 0
@@ -44,7 +54,15 @@ def watch(say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS
     while (seconds := _ask(notice)) is None:
         time.sleep(poll_seconds)
     say(f"notice: this machine goes in {seconds:.0f} s; draining its node")
-    return drain(seconds, say)
+    return drain(seconds, say, poll_seconds)
+
+
+def _find_patiently(poll_seconds: float) -> Notice | None:
+    for left in reversed(range(FIND_TRIES)):
+        if (notice := find_notice()) or not left:
+            return notice
+        time.sleep(poll_seconds)
+    return None
 
 
 def find_notice() -> Notice | None:
@@ -84,33 +102,48 @@ def gcp_notice() -> float | None:
     return GCP_NOTICE_SECONDS if text.strip() == "TRUE" else None
 
 
-def drain(seconds: float, say: Callable[[str], None] = print) -> int:
-    """Tell Ray that this node goes in so many seconds, as a preemption.
+def drain(seconds: float, say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS) -> int:
+    """Tell Ray that this node goes in so many seconds, as a preemption; again until then where the head is away.
 
     Returns:
-        The exit code of `ray drain-node`.
+        0 once Ray has agreed, 1 if it has not until the machine goes.
     """
-    import ray
+    deadline = time.monotonic() + seconds
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            say(f"drained {_drain_once(left)}")
+            return 0
+        except OSError as error:
+            if left <= poll_seconds:
+                say(f"not drained: {error}")
+                return 1
+        time.sleep(poll_seconds)
 
-    ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
-    node = ray.get_runtime_context().get_node_id()
-    ray.shutdown()
+
+def _drain_once(seconds: float) -> str:
+    """One attempt; returns the node's id, and raises what Ray says against it."""
+    node = _answer("-c", _OWN_NODE)
     options = {
         "--node-id": node,
         "--reason": "DRAIN_NODE_REASON_PREEMPTION",
         "--reason-message": "the cloud takes this machine back",
-        "--deadline-remaining-seconds": str(max(0, int(seconds))),
+        "--deadline-remaining-seconds": str(int(seconds)),
     }
-    command = [
-        sys.executable,
-        "-m",
-        "ray.scripts.scripts",
-        "drain-node",
-        *(x for pair in options.items() for x in pair),
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    say(f"drained {node}" if done.returncode == 0 else f"not drained: {done.stderr.strip().splitlines()[-1:]}")
-    return done.returncode
+    _answer("-m", "ray.scripts.scripts", "drain-node", *(word for pair in options.items() for word in pair))
+    return node
+
+
+def _answer(*arguments: str) -> str:
+    """The last line that Python prints; raises OSError with the last line that it complains."""
+    command = [sys.executable, *arguments]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=ATTEMPT_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"no answer from the head in {ATTEMPT_SECONDS:g} s") from None
+    if done.returncode:
+        raise OSError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+    return (done.stdout.strip().splitlines() or [""])[-1]
 
 
 def _ask(notice: Notice) -> float | None:

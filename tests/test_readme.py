@@ -50,7 +50,9 @@ def test_ablate_commands_parse(page):
 def ablate_commands(text: str) -> Iterator[str]:
     """What follows `ablate`, at the start of a line, after ` -- `, or inside the quotes of a `ray exec`."""
     for whole, quoted in re.findall(r"^(?:.*? -- )?ablate ([^#\n]+)|'ablate ([^'\n]+)'", text, re.M):
-        yield (whole or quoted).split(" && ")[0]
+        first, *more = re.split(r" && |; ", whole or quoted)
+        yield first
+        yield from (part.removeprefix("ablate ") for part in more if part.startswith("ablate "))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path as FilePath
 from typing import Any
 
 from ablations.cluster.file import Path, at
 from ablations.cluster.nodes import head, node_types, workers
 
 Found = Iterator[tuple[Path, Any, str]]
+HEAD_POLICY = FilePath(__file__).parents[2] / "deploy/aws/head.json"
+"""What deploy/aws/prepare.py gives the head of clusters started from this checkout."""
 
 
 def _nodes(config: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -68,6 +73,35 @@ def _metadata(config: Any) -> Found:
             yield (*path, "MetadataOptions", "HttpTokens"), tokens, "write HttpTokens: required"
 
 
+def _statements() -> list[dict[str, Any]]:
+    """Of the head's policy; none where this is no checkout."""
+    if not HEAD_POLICY.is_file():
+        return []
+    found: list[dict[str, Any]] = json.loads(HEAD_POLICY.read_text(encoding="utf-8"))["Statement"]
+    return [{**one, "Action": [one["Action"]] if isinstance(one["Action"], str) else one["Action"]} for one in found]
+
+
+def _policy_cluster(config: Any) -> Found:
+    own = at(config, "cluster_name")
+    for statement in _statements():
+        named = at(statement, "Condition", "StringEquals", "aws:ResourceTag/ray-cluster-name")
+        names = named if isinstance(named, list) else [named]
+        if "ec2:TerminateInstances" in statement["Action"] and named and own not in names:
+            todo = f"write {names[0]}, or write {own} into deploy/aws/head.json and prepare again"
+            yield ("cluster_name",), own, todo
+
+
+def _policy_role(config: Any) -> Found:
+    passed = [str(one["Resource"]) for one in _statements() if "iam:PassRole" in one["Action"]]
+    roles = [role.rpartition("role/")[2] for role in passed]
+    own = at(head(config)[1], "node_config", "IamInstanceProfile", "Name")
+    for path, settings in workers(config):
+        name = at(settings, "node_config", "IamInstanceProfile", "Name")
+        if name and name != own and roles and not any(fnmatch(name, role) for role in roles):
+            todo = f"write {roles[0]}, or write {name} into deploy/aws/head.json and prepare again"
+            yield (*path, "node_config", "IamInstanceProfile", "Name"), name, todo
+
+
 def _disks(key: str, wanted: Any) -> Any:
     def broken(config: Any) -> Found:
         for path, node in _nodes(config):
@@ -87,6 +121,8 @@ RULES = (
     ("every machine must be in a security group of yours", "Ray's opens ssh to the world", _security_group),
     ("every machine must have an instance profile", "workers without one cannot write results", _profile),
     ("workers must not have the head's profile", "it starts and ends machines", _worker_profile),
+    ("deploy/aws/head.json must name this cluster", "the head could not end its workers", _policy_cluster),
+    ("deploy/aws/head.json must name the workers' profile", "the head could not start them", _policy_role),
     ("IMDSv2 must be required", "version 1 gives the machine's rights to any forged request", _metadata),
     ("disks must be encrypted", "they hold code, data and the token", _disks("Encrypted", True)),
     ("disks must go with their machine", "they cost for ever", _disks("DeleteOnTermination", True)),

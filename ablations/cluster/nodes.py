@@ -105,7 +105,7 @@ def type_max_workers(config: Any) -> Found:
     most = at(config, "max_workers")
     for path, settings in workers(config):
         own = settings.get("max_workers")
-        if own is None or own < 1:
+        if own is None or own < 0:  # 0 switches a type off
             yield (*path, "max_workers"), own, "add max_workers: the most machines of this type"
         elif isinstance(most, int) and own > most:
             yield (*path, "max_workers"), Got(f"{own}, the whole cluster {most}"), f"give {most} or fewer"

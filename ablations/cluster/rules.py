@@ -77,6 +77,13 @@ def _ignored(config: Any) -> Found:
         yield ("rsync_filter",), at(config, "rsync_filter"), "write rsync_filter: [.gitignore]"
 
 
+def _git_config(config: Any) -> Found:
+    patterns = [str(pattern) for pattern in at(config, "rsync_exclude") or []]
+    bare = [pattern.removeprefix("**").strip("/") for pattern in patterns]
+    if not any(fnmatch(name, pattern) for name in (".git", ".git/config") for pattern in bare):
+        yield ("rsync_exclude",), at(config, "rsync_exclude"), 'add "**/.git/config", which git reads no commit from'
+
+
 def _ray_key(config: Any) -> Found:
     for number, pattern in enumerate(at(config, "rsync_exclude") or []):
         if fnmatch("ray-autoscaler.pem", str(pattern).rsplit("/", 1)[-1]):
@@ -96,6 +103,7 @@ RULES: tuple[Rule, ...] = (
     # what runs there
     Rule("the checkout must be synced", "workers run the code that you see", EVERYWHERE, _project),
     Rule("what git ignores must stay at home", "results and environments are large", EVERYWHERE, _ignored),
+    Rule("git's settings must stay at home", "a remote's URL may hold a token", EVERYWHERE, _git_config),
     Rule("Ray's own key must reach the head", "without it the head starts no worker", EVERYWHERE, _ray_key),
     Rule("the versions of constraints.txt must be installed", "others were not tested", EVERYWHERE, constraints),
     Rule("Ray must be stopped before it is started", "`ray up` again must work", EVERYWHERE, ray_stop),

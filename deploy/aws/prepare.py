@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ipaddress
 import json
 import re
 import sys
@@ -25,6 +26,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 HERE = Path(__file__).parent
 NAME = "soft-silhouette"
 IMAGE = "Deep Learning Base*Single CUDA*Ubuntu 24.04*"
+WIDEST = 16
+"""Shortest prefix that ssh is opened to: a provider's range, not a share of the world."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,8 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"prepare: BUCKET: {rule}, got {given.bucket!r}", file=sys.stderr)
         return 2
     try:
+        ssh_from = network(given.ssh_from or own_address())
+    except (ValueError, OSError) as error:
+        print(f"prepare: --ssh-from: {error}", file=sys.stderr)
+        return 2
+    try:
         make_bucket(session, given.bucket)
-        group = make_group(session, given.ssh_from or own_address())
+        group = make_group(session, ssh_from)
         make_profile(session, f"{NAME}-head", given.bucket, "head.json")
         make_profile(session, f"{NAME}-worker", given.bucket)
         allow_spot(session)
@@ -77,16 +85,26 @@ def make_group(session: boto3.Session, ssh_from: str) -> str:
     named = [{"Name": "group-name", "Values": [NAME]}, {"Name": "vpc-id", "Values": [vpcs[0]["VpcId"]]}]
     groups = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
     if groups:
-        group = groups[0]["GroupId"]
-        if groups[0]["IpPermissions"]:
-            ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=groups[0]["IpPermissions"])
+        group, there = groups[0]["GroupId"], groups[0]["IpPermissions"]
     else:
         made = ec2.create_security_group(GroupName=NAME, Description="Ray cluster", VpcId=vpcs[0]["VpcId"])
-        group = made["GroupId"]
-    inside = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
-    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": ssh_from}]}
-    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[inside, ssh])
+        group, there = made["GroupId"], []
+    open_group(ec2, group, there, ssh_from)
     return str(group)
+
+
+def open_group(ec2: Any, group: str, there: list[dict[str, Any]], ssh_from: str) -> None:
+    """Everything from the group itself, ssh from one network; what is new first, so that a refusal closes nothing."""
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    old = [cidr for rule in there if ssh.items() <= rule.items() for cidr in rule["IpRanges"]]
+    new = [] if ssh_from in [one["CidrIp"] for one in old] else [{**ssh, "IpRanges": [{"CidrIp": ssh_from}]}]
+    if not any(pair["GroupId"] == group for rule in there for pair in rule["UserIdGroupPairs"]):
+        new.append({"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]})
+    if new:
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=new)
+    gone = [{"CidrIp": one["CidrIp"]} for one in old if one["CidrIp"] != ssh_from]
+    if gone:
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[{**ssh, "IpRanges": gone}])
 
 
 def make_profile(session: boto3.Session, name: str, bucket: str, *more: str) -> None:
@@ -118,6 +136,18 @@ def newest_image(session: boto3.Session) -> str | None:
     filters = [{"Name": "name", "Values": [IMAGE]}, {"Name": "architecture", "Values": ["x86_64"]}]
     images: list[dict[str, Any]] = session.client("ec2").describe_images(Owners=["amazon"], Filters=filters)["Images"]
     return max(images, key=lambda image: image["CreationDate"])["ImageId"] if images else None
+
+
+def network(text: str) -> str:
+    """An address or a network as EC2 writes it; raises ValueError for what it does not take, and for too wide a one."""
+    rule = f"must be an IPv4 address or network of prefix /{WIDEST} or longer, such as 192.0.2.1/32"
+    try:
+        found = ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{rule}, got {text!r}") from None
+    if found.prefixlen < WIDEST:
+        raise ValueError(f"{rule}, got {text!r}")
+    return str(found)
 
 
 def own_address() -> str:

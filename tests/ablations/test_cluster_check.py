@@ -62,6 +62,21 @@ def test_a_shipped_file_that_is_filled_in_is_clean(file, tmp_path, capsys):
     assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
 
 
+def test_the_on_demand_twin_can_be_switched_off(tmp_path, capsys):
+    path = tmp_path / "spot-alone.yaml"
+    path.write_text(filled(AWS).replace("&gpu_on_demand 2", "&gpu_on_demand 0"))
+    assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
+
+
+def test_a_file_that_is_not_in_a_checkout_has_no_policy_beside_it(tmp_path, capsys, monkeypatch):
+    from ablations.cluster import aws
+
+    monkeypatch.setattr(aws, "HEAD_POLICY", tmp_path / "head.json")
+    path = tmp_path / "other.yaml"
+    path.write_text(filled(AWS).replace("cluster_name: soft-silhouette", "cluster_name: mine"))
+    assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
+
+
 @pytest.mark.parametrize("file", FILLED)
 def test_a_shipped_file_names_exactly_what_is_left_to_fill_in(file, capsys):
     code, lines = run(capsys, ROOT / file)

@@ -5,8 +5,16 @@ import os
 import threading
 
 import pytest
+from ray.autoscaler.v2.schema import (
+    ClusterStatus,
+    LaunchRequest,
+    NodeInfo,
+    RayTaskActorDemand,
+    ResourceDemandSummary,
+    ResourceRequestByCount,
+)
 
-from ablations import doctor, reach
+from ablations import doctor, doctor_launches, reach
 from ablations.cli import main
 from ablations.errors import StudyError
 from ablations.lock import DriverLock
@@ -110,3 +118,85 @@ def test_records_are_compacted_on_demand_but_not_under_a_driver(tmp_path, monkey
     assert main(["compact", "s"]) == 0
     assert "1 records" in capsys.readouterr().out
     assert (tmp_path / "results/s/records.parquet").is_file()
+
+
+NOW = 1_800_000_000
+NO_SPOT = "Node Launch Exception (InsufficientInstanceCapacity): We currently do not have sufficient g5.xlarge capacity"
+
+
+def status(launches=(), nodes=(), waiting=True):
+    """A status as Ray's own parser makes it."""
+    demand = RayTaskActorDemand(bundles_by_count=[ResourceRequestByCount({"GPU": 1.0}, 1)])
+    return ClusterStatus(
+        failed_launches=[
+            LaunchRequest(
+                instance_type_name="g5.xlarge",
+                ray_node_type_name=name,
+                count=1,
+                state=LaunchRequest.Status.FAILED,
+                request_ts_s=NOW - ago - 1,
+                failed_ts_s=NOW - ago,
+                details=f"launch failed with Failed to launch 1 nodes of type {name} with request id r: ",
+            )
+            for name, ago in launches
+        ],
+        failed_nodes=[
+            NodeInfo("g5.xlarge", name, "i-1", "10.0.0.7", node_status="DEAD", node_id=node) for name, node in nodes
+        ],
+        resource_demands=ResourceDemandSummary(ray_task_actor_demand=[demand] if waiting else []),
+    )
+
+
+def test_a_machine_that_the_cloud_does_not_give_is_named_with_its_reason_and_what_to_do():
+    refused = status([("gpu-spot", 90), ("gpu-spot", 20), ("cpu-spot", 7200)])
+    finding = only(doctor_launches.failed_launches(refused, {"gpu-spot": NO_SPOT}, NOW))
+    assert finding.state == "fault"
+    assert finding.detail == f"gpu-spot: 2 launches failed, 20 s ago: {NO_SPOT}"
+    assert "--label market=on-demand" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("MaxSpotInstanceCountExceeded: Max spot instance count exceeded", "quota"),
+        ("UnauthorizedOperation: not authorized to perform ec2:RunInstances", "rights"),
+        ("Quota 'GPUS_ALL_REGIONS' exceeded", "quota"),
+        ("ZONE_RESOURCE_POOL_EXHAUSTED", "market=on-demand"),
+    ],
+)
+def test_each_refusal_has_its_advice(said, advice):
+    assert advice in only(doctor_launches.failed_launches(status([("a", 1)]), {"a": said}, NOW)).advice
+
+
+def test_where_the_log_is_elsewhere_its_place_is_named_and_where_nothing_waits_it_is_a_note():
+    finding = only(doctor_launches.failed_launches(status([("gpu-spot", 5)], waiting=False), {}, NOW))
+    assert finding.state == "note"
+    assert "launch failed, 5 s ago: /tmp/ray/session_latest/logs/monitor.log on the head says why" in finding.detail
+
+
+def test_the_autoscaler_s_log_has_the_cloud_s_words(tmp_path):
+    log = tmp_path / "monitor.log"
+    lines = [f"2026-11-22 05:00:00,1 INFO node_provider.py:491 -- Failed to launch 1 nodes of type gpu-spot: {said}"
+             for said in ("first", NO_SPOT)]  # fmt: skip
+    log.write_text("\n".join(["something else", *lines, "more"]))
+    assert doctor_launches.reasons(log) == {"gpu-spot": NO_SPOT}
+    assert doctor_launches.reasons(tmp_path / "absent") == {}
+
+
+def test_a_machine_that_was_lost_is_named_and_one_that_was_idle_is_not():
+    lost = status(nodes=[("cpu-spot", "idle"), ("gpu-spot", "taken"), ("gpu-spot", "silent"), ("gpu-spot", "unknown")])
+    deaths = {
+        "idle": {"DeathReason": 4},
+        "taken": {"DeathReason": 3},
+        "silent": {"DeathReason": 2, "DeathReasonMessage": "health check failed\ndue to missing too many heartbeats"},
+    }
+    found = list(doctor_launches.lost_nodes(lost, deaths))
+    assert {finding.state for finding in found} == {"note"}
+    assert [finding.detail for finding in found] == [
+        "gpu-spot (10.0.0.7): taken back",
+        "gpu-spot (10.0.0.7): health check failed due to missing too many heartbeats",
+        "gpu-spot (10.0.0.7): lost",
+    ]
+    many = list(doctor_launches.lost_nodes(status(nodes=[("a", str(n)) for n in range(20)]), {}))
+    assert len(many) == doctor_launches.SHOWN + 1
+    assert many[-1].detail == "15 more machines were lost"

@@ -97,7 +97,7 @@ def test_compute_engine_gives_thirty_seconds(metadata, monkeypatch):
 def test_the_watcher_outlives_a_service_that_fails_for_a_moment_and_drains_at_the_notice(metadata, monkeypatch):
     drained, said = [], []
     monkeypatch.setattr(
-        spot, "drain", lambda seconds, say: drained.append(seconds) or 0
+        spot, "drain", lambda seconds, *_: drained.append(seconds) or 0
     )  # tests/cluster drains for real
 
     def listen(line):
@@ -111,8 +111,53 @@ def test_the_watcher_outlives_a_service_that_fails_for_a_moment_and_drains_at_th
     assert said[0].startswith("watching for the notice")
 
 
+def test_a_service_that_is_up_a_little_after_the_machine_is_found(monkeypatch):
+    found, drained = iter([None, None, lambda: 30.0]), []
+    monkeypatch.setattr(spot, "find_notice", lambda: next(found))
+    monkeypatch.setattr(spot, "drain", lambda seconds, *_: drained.append(seconds) or 0)
+    assert spot.watch(lambda _: None, poll_seconds=0.01) == 0
+    assert drained == [30.0]
+
+
 def test_a_machine_without_metadata_has_nothing_to_watch(monkeypatch, capsys):
+    monkeypatch.setattr(spot, "FIND_TRIES", 1)
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
     assert main(["cluster", "watch"]) == 0
     assert "nothing to watch" in capsys.readouterr().out
+
+
+def test_it_gives_up_after_about_a_minute(monkeypatch):
+    asked, slept = [], []
+    monkeypatch.setattr(spot, "find_notice", lambda: asked.append(1))
+    monkeypatch.setattr(spot.time, "sleep", slept.append)
+    assert spot.watch(lambda _: None) == 0
+    assert len(asked) == spot.FIND_TRIES
+    assert 50 <= sum(slept) <= 70
+
+
+def test_a_head_that_is_away_for_a_moment_is_asked_again_to_drain(monkeypatch):
+    said, left = [], []
+
+    def once(seconds):
+        left.append(seconds)
+        if len(left) < 3:
+            raise ConnectionError("no head")
+        return "a-node"
+
+    monkeypatch.setattr(spot, "_drain_once", once)
+    assert spot.drain(10.0, said.append, poll_seconds=0.01) == 0
+    assert said == ["drained a-node"]
+    assert 10.0 > left[0] > left[1] > left[2] > 9.0, "the time that is left, not that of the notice"
+
+
+def test_a_head_that_stays_away_is_one_line(monkeypatch):
+    """Python's own last word, of every attempt that there is time for."""
+    said = []
+    monkeypatch.setattr(spot, "_OWN_NODE", "import sys; print('a long', 'story', sep='\\n'); sys.exit('no head')")
+    assert spot.drain(0.3, said.append, poll_seconds=0.1) == 1
+    assert said == ["not drained: no head"]
+    monkeypatch.setattr(spot, "_OWN_NODE", "import time; time.sleep(60)")
+    monkeypatch.setattr(spot, "ATTEMPT_SECONDS", 0.2)
+    assert spot.drain(0.0, said.append, poll_seconds=0.1) == 1
+    assert said[1:] == ["not drained: no answer from the head in 0.2 s"]
