@@ -174,7 +174,7 @@ def test_other_comparisons_of_the_same_trials_are_another_plan():
 
 @pytest.mark.parametrize("damaged", [[], {}, {"plan_hash": "0"}, "a text"])
 def test_a_study_json_that_is_no_plan_is_refused(damaged):
-    with pytest.raises(StudyError, match="here/study.json: holds no plan"):
+    with pytest.raises(StudyError, match=r"here/study\.json: holds no plan"):
         holds(damaged, study().describe(), "here")
 
 

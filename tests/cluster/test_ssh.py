@@ -81,7 +81,9 @@ def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
     before = writing_times(results)
     for name in ("head", "w1"):
         hosts[name] = lab.boot(name, f"{ADDRESSES[name]}/24")
+    cluster.down()  # what comes back is a new machine; without this `ray up` believes that it is set up already
     cluster.up()
+    wait_for(lambda: any(serving(hosts[name]) for name in WORKERS), 120)
     study = cluster.start(run("/shared/head"), log)
     recovery.watch(study, "head lost, ray up and ablate run again")
     finished(study, log)
