@@ -10,6 +10,7 @@ from typing import Any
 from ablations import nodes
 from ablations.errors import StudyError
 from ablations.lock import FILE
+from ablations.progress import complain
 from silhouette.errors import InputError
 from silhouette.results import Store
 
@@ -21,6 +22,8 @@ ADVICE = "give a folder that every node mounts at the same path, or s3://bucket/
 def check_nodes(store: Store, driver: Mapping[str, Any]) -> None:
     """Ask every other node of the cluster for the driver's lock file; those that join later check for themselves.
 
+    Where there is none yet, a results folder on this machine's own disk is worth a line.
+
     Raises:
         StudyError: If a node sees no results, other ones, or has none or another version of this project.
     """
@@ -29,10 +32,8 @@ def check_nodes(store: Store, driver: Mapping[str, Any]) -> None:
     others = [node for node in alive if node.id != own]
     runs_trials = any(node.resources.get("CPU") for node in alive)
     if store.local and not runs_trials and on_own_disk(store.root, Path("/proc/mounts").read_text()):
-        raise StudyError(
-            f"--results: must be seen by workers, none of which is up yet, but is on a disk of this machine; {ADVICE}, "
-            f"got {store.root}"
-        )
+        # not refused: this machine may export it, or be all machines there are
+        complain(f"--results: {store.root} is on a disk of this machine, and no worker is up yet to see it; {ADVICE}")
     answers = nodes.ask(others, unseen, store.uri, store.study, dict(driver))
     for node in others:
         answer = answers[node.id]
@@ -61,7 +62,7 @@ def on_own_disk(path: str, mounts: str) -> bool:
         path: Absolute.
         mounts: Text of `/proc/mounts`: per line device, place, kind.
 
-    >>> on_own_disk("/shared/results", "/dev/sda1 / ext4 rw 0 0\\nserver:/all /shared nfs4 rw 0 0")
+    >>> on_own_disk("/shared/results", "/dev/sda1 / ext4 rw 0 0\nserver:/all /shared nfs4 rw 0 0")
     False
     """
     path = os.path.realpath(path)

@@ -1,0 +1,31 @@
+"""Results on a disk that no worker may see, while there is no worker yet to ask."""
+
+import pytest
+
+from ablations import nodes, reach
+from ablations.nodes import Node
+from silhouette.results import Store
+
+MOUNTS = """/dev/root / ext4 rw 0 0
+server:/all /shared nfs4 rw 0 0
+tmpfs /shared/fast tmpfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [("/results", True), ("/shared/results", False), ("/shared/fast/x", True), ("/sharedresults", True)],
+)
+def test_the_innermost_mount_decides(path, own):
+    assert reach.on_own_disk(path, MOUNTS) is own
+
+
+@pytest.mark.parametrize(("cpus", "lines"), [({}, 1), ({"CPU": 8.0}, 0)])
+def test_a_head_that_is_alone_and_runs_no_trials_says_so(tmp_path, monkeypatch, capsys, cpus, lines):
+    monkeypatch.setattr(nodes, "own", lambda: "head")
+    monkeypatch.setattr(nodes, "alive", lambda: [Node("head", "here", cpus, {})])
+    monkeypatch.setattr(reach, "on_own_disk", lambda path, mounts: True)
+    reach.check_nodes(Store(str(tmp_path), "tiny"), {})
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == lines
+    assert all(line.startswith("--results:") and str(tmp_path) in line for line in said)
