@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -51,7 +52,7 @@ def run_study(study: Study, options: Options) -> int:
     study = thaw(study, store)
     holds(store.read_json("study.json"), study.describe(), store.root)
     try:
-        with DriverLock(store, options.command) as lock, interruptible(partial(_go_on_with, store, options)):
+        with DriverLock(store, options.command) as lock, interruptible(partial(_last_act, store, options)):
             description = _adopt_plan(study, store, options)
             if study.tuning is not None:
                 confirmed = _tune_phase(study, store, options, lock)
@@ -65,9 +66,8 @@ def run_study(study: Study, options: Options) -> int:
                 _run_trials(study, store, plan, description, options, lock)
             _compact(store)
     except Interrupted as interruption:
-        _go_on_with(store, options, interruption)
-        if len(store.trial_ids()) <= LOOSE:  # more take longer than a machine that is taken back has
-            _compact(store)
+        _go_on_with(options, interruption)
+        _compact(store, at_most=LOOSE)  # more take longer than a machine that is taken back has
         return interruption.code
     plan = make_plan(study, store)
     sweep(store, {trial_id for trial_id, status in plan.status.items() if status in FINISHED})
@@ -113,21 +113,24 @@ def _answer(study: Study, plan: Plan, options: Options) -> int:
     return 1
 
 
-def _go_on_with(store: Store, options: Options, interruption: Interrupted) -> None:
-    """The last words. If the orderly end took too long they are also the driver's last act: nobody must wait for it."""
+def _go_on_with(options: Options, interruption: Interrupted) -> None:
     say(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
+
+
+def _last_act(store: Store, options: Options, interruption: Interrupted) -> None:
+    """What a driver does whose orderly end took too long: nobody must wait for it."""
+    _go_on_with(options, interruption)
     with suppress(OSError):
         store.delete(DRIVER)
 
 
-def _compact(store: Store) -> None:
-    """Copy the records into one file; it is but a copy, so nothing hangs on it."""
+def _compact(store: Store, at_most: float = math.inf) -> None:
+    """Copy the records into one file, if there are not too many; it is but a copy, so nothing hangs on it."""
     try:
-        store.compact()
+        if len(store.trial_ids()) <= at_most:
+            store.compact()
     except OSError as error:
-        complain(
-            f"{store.study}: the records are not compacted ({error}); `ablate compact {store.study}` does it later"
-        )
+        complain(f"{store.study}: records not compacted ({error}); `ablate compact {store.study}` does it later")
 
 
 def _run_trials(
