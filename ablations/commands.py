@@ -206,8 +206,8 @@ def sync(given: Namespace) -> int:
         shown = sync(view)
     except (MlflowException, SQLAlchemyError) as error:
         why = (str(error).strip().splitlines() or [""])[0][:160]
-        where = without_secret(view.uri)
-        raise StudyError(f"--mlflow: must be an MLflow server or database that answers ({why}), got {where}") from None
+        line = f"--mlflow: must be an MLflow server or database that answers ({why}), got {view.uri}"
+        raise StudyError(without_secret(line)) from None  # an error too may hold the URI
     print(f"{store.study}: {shown} trials shown at {without_secret(view.uri)}")
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -124,10 +123,10 @@ def _last_act(store: Store, options: Options, interruption: Interrupted) -> None
         store.delete(DRIVER)
 
 
-def _compact(store: Store, at_most: float = math.inf) -> None:
+def _compact(store: Store, at_most: int | None = None) -> None:
     """Copy the records into one file, if there are not too many; it is but a copy, so nothing hangs on it."""
     try:
-        if len(store.trial_ids()) <= at_most:
+        if at_most is None or len(store.trial_ids()) <= at_most:
             store.compact()
     except OSError as error:
         complain(f"{store.study}: records not compacted ({error}); `ablate compact {store.study}` does it later")

@@ -95,10 +95,9 @@ class Mirror(threading.Thread):
     def _warn_once(self, error: Exception) -> None:
         if not self.warned:
             first = (str(error).strip().splitlines() or [""])[0][:120]
-            self.warn(
-                f"MLflow at {without_secret(self.view.uri)} does not answer ({type(error).__name__}: {first}); "
-                f"the study goes on, and `ablate sync {self.view.store.study}` completes the view"
-            )
+            line = f"MLflow at {self.view.uri} does not answer ({type(error).__name__}: {first}); "
+            line += f"the study goes on, and `ablate sync {self.view.store.study}` completes the view"
+            self.warn(without_secret(line))  # an error too may hold the URI
         self.warned = True
 
 

@@ -245,16 +245,11 @@ class SettingRun:
 
     def _end(self, status: str, rows: Mapping[str, Any], records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Write the records, then drop the checkpoints."""
-        write_records(self.store, records)
+        for record in records:
+            write_record(self.store, record)
         self.status, self.trainings = status, []
         self.checkpoints.clear()
         return self._report(rows, [without_curve(record) for record in records])
-
-
-def write_records(store: Store, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write the records of a setting."""
-    for record in records:
-        write_record(store, record)
 
 
 class SettingTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no types

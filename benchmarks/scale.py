@@ -123,8 +123,11 @@ def records(count: int) -> None:
             {**row, "trial_id": t.trial_id, "arm": t.arm.label, "seed": t.seed, "config": config[t.arm.label]}
             for t in trials
         ]
-        Path(folder, "results", study.name).mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), Path(folder, "results", study.name, "records.parquet"))
+        own = Path(folder, "results", study.name)
+        (own / "trials").mkdir(parents=True)
+        for trial in trials:  # the files that stay beside the copy: they are listed, and not opened again
+            (own / "trials" / f"{trial.trial_id}.parquet").touch()
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), own / "records.parquet")
         for command in ("plan", "status"):
             took, peak = _time(folder, command)
             print(f"{count} trials, {count - 100} recorded: ablate {command} {took:.1f} s, {peak / 1e6:.0f} MB")
