@@ -8,12 +8,11 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal
 from urllib.request import urlopen
 
+from ablations.finding import Finding
 from ablations.mlflow_view import tracking_uri
 from ablations.provenance import code, digest, versions
 from silhouette.errors import InputError
@@ -23,27 +22,6 @@ PROJECT = "soft-silhouette-ablations"
 ENOUGH_BYTES = 1 << 30
 PROBE = "doctor-probe"
 """The study name under which the results location is tried; its folder is deleted again."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor.
-
-    Attributes:
-        state: `ok`; `note` for what a person may want to know; `fault` for what will stop a study.
-        what: What was looked at.
-        detail: What was found.
-        advice: What to do about it.
-    """
-
-    state: Literal["ok", "note", "fault"]
-    what: str
-    detail: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        """As it is printed."""
-        return f"{self.state:5s}  {self.what:10s}  {self.detail}" + (f"; {self.advice}" if self.advice else "")
 
 
 def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[Finding]:

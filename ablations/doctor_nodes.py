@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ablations import nodes
-from ablations.doctor import PROBE, Finding
-from ablations.doctor_launches import autoscaler
+from ablations.doctor import PROBE
+from ablations.finding import Finding
 from ablations.head import check_head
 from ablations.lock import DriverLock
+from ablations.machines import findings
 from ablations.provenance import digest, versions
 from ablations.reach import ADVICE, unseen
 from ablations.session import ray_session
@@ -32,7 +33,7 @@ def cluster(address: str, results: str) -> Iterator[Finding]:
         yield Finding("ok", "cluster", f"{len(found)} nodes, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs")
         if not total["CPU"]:
             yield Finding("note", "cluster", "no node runs trials yet", "workers from 0 start with the first trial")
-        yield from autoscaler()
+        yield from findings()
         store = Store(results, PROBE)
         with DriverLock(store, "ablate doctor") as lock:
             answers = nodes.ask(found, report, store.uri, store.study, lock.holder)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ray.tune import Callback
-
+from ablations.losses import LossListener, cause_of
 from ablations.progress import Progress
 from ablations.tracking import Mirror
 from ablations.trainable import failed_record, without_curve
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
 
 
-class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
+class Listener(LossListener):
     """Hands every report to the display and to the mirror.
 
     Args:
@@ -33,12 +32,13 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
     """
 
     def __init__(self, store: Store, work: Work, progress: Progress, mirror: Mirror) -> None:
-        self.store, self.work, self.progress, self.mirror = store, work, progress, mirror
+        super().__init__(progress)
+        self.store, self.work, self.mirror = store, work, mirror
         self.lost: list[str] = []
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore, which we do not use."""
-        return {}
+    def name_of(self, trial: TuneTrial) -> str:
+        """Its trial_id, which stands in `ablate status` and names its record."""
+        return str(self._spec(trial)["trial_id"])
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
@@ -74,12 +74,3 @@ class Listener(Callback):  # type: ignore[misc]  # Ray ships no types
     def _tell(self, report: Mapping[str, Any]) -> None:
         self.progress.update(report)
         self.mirror.report(report)
-
-
-def cause_of(trial: TuneTrial) -> str:
-    """Last line of what Tune knows of a failure; a worker that was killed leaves little."""
-    try:
-        lines = str(trial.get_error()).strip().splitlines()
-    except Exception:  # Tune unpickles the error, which may be of any kind
-        lines = []
-    return lines[-1] if lines else "killed, out of memory, or its node was lost"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ablations.compaction import compacting
 from ablations.errors import StudyError
+from ablations.growth import growing
 from ablations.mlflow_view import View
 from ablations.options import Options
 from ablations.progress import Board, Progress
@@ -21,9 +22,7 @@ from ablations.tracking import Mirror
 
 if TYPE_CHECKING:
     from ablations.feed import Feed, FirstCome
-
-WORKER_DEATHS = 3
-"""How often a trial is taken up again from its checkpoint after its process or node died."""
+    from ablations.losses import LossListener
 
 
 @contextmanager
@@ -50,7 +49,8 @@ def watched(
                 if not options.address:
                     raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
                 progress.note(f"no node offers {share} yet: waiting for the cluster to grow")
-            yield progress, mirror, share
+            with growing(share, progress.note) if options.address else nullcontext():
+                yield progress, mirror, share
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def _mirrored(
 def fit(
     trainable: Any,
     share: Share,
-    listener: Any,
+    listener: LossListener,
     feed: Feed,
     *,
     count: int,
@@ -88,10 +88,12 @@ def fit(
 
     Raises:
         Interrupted: If a signal has come, once Tune has ended in order.
+        StudyError: If a worker refuses to run trials.
     """
     from ray import tune
 
     from ablations.feed import FirstCome
+    from ablations.losses import WORKER_DEATHS
 
     raise_if_interrupted()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records

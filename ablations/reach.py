@@ -41,6 +41,8 @@ def check_nodes(store: Store, driver: Mapping[str, Any]) -> None:
             raise StudyError(f"--address: {node.host} lacks this version of the project ({answer}); {DOCTOR}")
         if isinstance(answer, str):
             raise StudyError(f"--results: {node.host} does not see {store.root} ({answer}); {ADVICE}")
+        if isinstance(answer, TimeoutError):  # busy, or a mount that hangs: each trial there asks once more
+            complain(f"--results: whether {node.host} sees {store.root} is not known, {answer}; {DOCTOR}")
 
 
 def unseen(uri: str, study: str, driver: Mapping[str, Any]) -> str | None:

@@ -8,12 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
-from ray.tune import Callback
 from ray.tune.schedulers import TrialScheduler
 
 from ablations.conductor import Conductor
 from ablations.feed import Feed, FirstCome
-from ablations.listener import cause_of
+from ablations.losses import LossListener, cause_of
 from ablations.on_tune import fit
 from ablations.overview import slot
 from ablations.progress import Progress
@@ -40,15 +39,17 @@ class SettingScheduler(FirstCome):
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
 
-class SettingListener(Callback):  # type: ignore[misc]  # Ray ships no types
+class SettingListener(LossListener):
     """Hands every report to the display, setting by setting, and to the mirror, seed by seed."""
 
     def __init__(self, conductor: Conductor, progress: Progress, mirror: Mirror, specs: dict[str, Any]) -> None:
-        self.conductor, self.progress, self.mirror, self.specs = conductor, progress, mirror, specs
+        super().__init__(progress)
+        self.conductor, self.mirror, self.specs = conductor, mirror, specs
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore, which we do not use."""
-        return {}
+    def name_of(self, trial: TuneTrial) -> str:
+        """Arm and number, as the display has them."""
+        message = json.loads(trial.config["setting"])
+        return slot(message["arm"], message["number"])
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when a setting gets its actor."""

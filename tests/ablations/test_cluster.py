@@ -22,7 +22,7 @@ HEAD = "127.0.0.1:6379"
 NODES = """
 set -e
 ip link set lo up
-mkdir -p /tmp/ray "$FOLDER/ray" "$FOLDER/blind" "$FOLDER/home" && mount --bind "$FOLDER/ray" /tmp/ray
+mkdir -p /tmp/ray "$FOLDER/ray" "$FOLDER/blind" "$FOLDER/late" "$FOLDER/home" && mount --bind "$FOLDER/ray" /tmp/ray
 ray get-auth-token --generate && chmod 600 ~/.ray/auth_token
 ray start --head --port=6379 --num-cpus=0 --include-dashboard=false --object-store-memory=80000000
 join="ray start --address=127.0.0.1:6379 --object-store-memory=80000000"
@@ -34,6 +34,8 @@ sed 's/Bad input/Worse input/' "$ROOT/silhouette/errors.py" > "$FOLDER/errors.py
 unshare --mount sh -c "mount --bind $FOLDER/errors.py $ROOT/silhouette/errors.py; $join --num-cpus=1 --labels=pool=old"
 unshare --mount sh -c "mount -t tmpfs none $FOLDER/blind; $join --num-cpus=1 --labels=pool=blind"
 touch "$FOLDER/all"
+while [ ! -e "$FOLDER/join" ]; do sleep 0.2; done
+unshare --mount sh -c "mount -t tmpfs none $FOLDER/late; $join --num-cpus=1 --labels=pool=late"
 sleep infinity
 """
 STUDY = """
@@ -188,6 +190,21 @@ def test_results_that_a_node_does_not_see_are_refused_before_a_trial_runs(odd):
     assert "does not see" in line
     assert "s3://bucket/prefix" in line
     assert not (odd.folder / "blind/small/trials").exists()
+
+
+def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study_before_a_trial_fails_there(odd):
+    options = ("--address", "auto", "--label", "pool=late", "--results", "late")
+    command = odd.command("run", "small.py", *options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=odd.environment, text=True, **pipes) as run:
+        next(line for line in run.stdout if "waiting for the cluster to grow" in line)
+        (odd.folder / "join").touch()
+        out, err = run.communicate(timeout=120)
+    assert run.returncode == 2, out + err
+    assert err.splitlines()[-1].startswith("ablate: --results: this node does not see ")
+    assert "s3://bucket/prefix" in err
+    assert "Traceback" not in out + err
+    assert not (odd.folder / "late/small/trials").exists()
 
 
 def test_the_doctor_names_the_nodes_with_other_sources_and_other_folders(odd):

@@ -3,6 +3,7 @@
 import http.server
 import os
 import threading
+from datetime import datetime
 
 import pytest
 from ray.autoscaler.v2.schema import (
@@ -14,7 +15,7 @@ from ray.autoscaler.v2.schema import (
     ResourceRequestByCount,
 )
 
-from ablations import doctor, doctor_launches, reach
+from ablations import doctor, head_logs, machines, reach
 from ablations.cli import main
 from ablations.errors import StudyError
 from ablations.lock import DriverLock
@@ -121,6 +122,7 @@ def test_records_are_compacted_on_demand_but_not_under_a_driver(tmp_path, monkey
 
 
 NOW = 1_800_000_000
+NOON = datetime.fromisoformat("2026-11-22 07:40:00")
 NO_SPOT = "Node Launch Exception (InsufficientInstanceCapacity): We currently do not have sufficient g5.xlarge capacity"
 
 
@@ -149,10 +151,10 @@ def status(launches=(), nodes=(), waiting=True):
 
 def test_a_machine_that_the_cloud_does_not_give_is_named_with_its_reason_and_what_to_do():
     refused = status([("gpu-spot", 90), ("gpu-spot", 20), ("cpu-spot", 7200)])
-    finding = only(doctor_launches.failed_launches(refused, {"gpu-spot": NO_SPOT}, NOW))
+    finding = only(machines.failed_launches(refused, {"gpu-spot": NO_SPOT}, NOW))
     assert finding.state == "fault"
     assert finding.detail == f"gpu-spot: 2 launches failed, 20 s ago: {NO_SPOT}"
-    assert "--label market=on-demand" in finding.advice
+    assert "go to on-demand ones after a minute" in finding.advice
 
 
 @pytest.mark.parametrize(
@@ -161,15 +163,15 @@ def test_a_machine_that_the_cloud_does_not_give_is_named_with_its_reason_and_wha
         ("MaxSpotInstanceCountExceeded: Max spot instance count exceeded", "quota"),
         ("UnauthorizedOperation: not authorized to perform ec2:RunInstances", "rights"),
         ("Quota 'GPUS_ALL_REGIONS' exceeded", "quota"),
-        ("ZONE_RESOURCE_POOL_EXHAUSTED", "market=on-demand"),
+        ("ZONE_RESOURCE_POOL_EXHAUSTED", "on-demand ones"),
     ],
 )
 def test_each_refusal_has_its_advice(said, advice):
-    assert advice in only(doctor_launches.failed_launches(status([("a", 1)]), {"a": said}, NOW)).advice
+    assert advice in only(machines.failed_launches(status([("a", 1)]), {"a": said}, NOW)).advice
 
 
 def test_where_the_log_is_elsewhere_its_place_is_named_and_where_nothing_waits_it_is_a_note():
-    finding = only(doctor_launches.failed_launches(status([("gpu-spot", 5)], waiting=False), {}, NOW))
+    finding = only(machines.failed_launches(status([("gpu-spot", 5)], waiting=False), {}, NOW))
     assert finding.state == "note"
     assert "launch failed, 5 s ago: /tmp/ray/session_latest/logs/monitor.log on the head says why" in finding.detail
 
@@ -179,8 +181,8 @@ def test_the_autoscaler_s_log_has_the_cloud_s_words(tmp_path):
     lines = [f"2026-11-22 05:00:00,1 INFO node_provider.py:491 -- Failed to launch 1 nodes of type gpu-spot: {said}"
              for said in ("first", NO_SPOT)]  # fmt: skip
     log.write_text("\n".join(["something else", *lines, "more"]))
-    assert doctor_launches.reasons(log) == {"gpu-spot": NO_SPOT}
-    assert doctor_launches.reasons(tmp_path / "absent") == {}
+    assert head_logs.reasons(tmp_path) == {"gpu-spot": NO_SPOT}
+    assert head_logs.reasons(tmp_path / "absent") == {}
 
 
 def test_a_machine_that_was_lost_is_named_and_one_that_was_idle_is_not():
@@ -190,13 +192,60 @@ def test_a_machine_that_was_lost_is_named_and_one_that_was_idle_is_not():
         "taken": {"DeathReason": 3},
         "silent": {"DeathReason": 2, "DeathReasonMessage": "health check failed\ndue to missing too many heartbeats"},
     }
-    found = list(doctor_launches.lost_nodes(lost, deaths))
+    found = list(machines.lost_nodes(lost, deaths))
     assert {finding.state for finding in found} == {"note"}
     assert [finding.detail for finding in found] == [
         "gpu-spot (10.0.0.7): taken back",
         "gpu-spot (10.0.0.7): health check failed due to missing too many heartbeats",
         "gpu-spot (10.0.0.7): lost",
     ]
-    many = list(doctor_launches.lost_nodes(status(nodes=[("a", str(n)) for n in range(20)]), {}))
-    assert len(many) == doctor_launches.SHOWN + 1
+    many = list(machines.lost_nodes(status(nodes=[("a", str(n)) for n in range(20)]), {}))
+    assert len(many) == machines.SHOWN + 1
     assert many[-1].detail == "15 more machines were lost"
+
+
+MONITOR_OUT = """\
+\x1b[0m2026-11-22 07:33:03,982\tINFO log_timer.py:25 -- NodeUpdater: 10.0.0.5: Ray start commands failed [LogTimer=10ms]
+2026-11-22 07:33:03,982\tINFO log_timer.py:25 -- NodeUpdater: 10.0.0.5: Applied config aj1trqd  [LogTimer=14ms]
+2026-11-22 07:30:00,000\tINFO log_timer.py:25 -- NodeUpdater: 10.0.0.6: Setup commands failed [LogTimer=10ms]
+2026-11-22 07:33:13,700\tINFO log_timer.py:25 -- NodeUpdater: 10.0.0.6: Ray start commands succeeded [LogTimer=20ms]
+2026-11-22 06:00:00,000\tINFO log_timer.py:25 -- NodeUpdater: 10.0.0.7: Setup commands failed [LogTimer=20ms]
+2026-11-22 07:33:13,700\tINFO log_timer.py:25 -- NodeUpdater: 10.0.0.8: Setup commands failed [LogTimer=20ms]
+RuntimeError: Version mismatch: The cluster was started with:
+    Ray: 2.60.0
+    Python: 3.11.7
+This process on node 10.0.0.5 was started with:
+    Ray: 2.59.0
+    Python: 3.11.7
+
+"""
+
+
+def test_a_machine_that_did_not_join_is_named_with_the_reason(tmp_path, monkeypatch):
+    (tmp_path / "monitor.out").write_text(MONITOR_OUT)
+    (tmp_path / "cluster.yaml").write_text("provider: {type: local, worker_ips: [10.0.0.4, 10.0.0.5, 10.0.0.9]}")
+    found = {
+        "other_versions": head_logs.other_versions(tmp_path),
+        "failed_steps": head_logs.failed_steps(NOON, tmp_path),
+        "listed": head_logs.listed(tmp_path / "cluster.yaml"),
+    }
+    monkeypatch.setattr(head_logs, "other_versions", lambda: found["other_versions"])
+    monkeypatch.setattr(head_logs, "failed_steps", lambda now: found["failed_steps"])
+    monkeypatch.setattr(head_logs, "listed", lambda: found["listed"])
+    lines = [(finding.state, finding.detail) for finding in machines.absent({"10.0.0.4"}, NOON)]
+    assert lines == [
+        ("fault", "10.0.0.5 cannot join: has Ray 2.59.0, the head Ray 2.60.0"),
+        ("fault", "10.0.0.8 has not joined: Setup commands failed"),
+        ("note", "10.0.0.9 of the cluster file has not joined"),
+    ]
+    assert not list(machines.absent({"10.0.0.4", "10.0.0.5", "10.0.0.8", "10.0.0.9"}, NOON))
+
+
+@pytest.mark.parametrize("text", [None, "", "a: [", "provider: {type: aws}", "provider: 3", "- 1"])
+def test_a_cluster_file_that_names_no_machine_is_no_matter(tmp_path, text):
+    file = tmp_path / "cluster.yaml"
+    if text is not None:
+        file.write_text(text)
+    assert head_logs.listed(file) == ()
+    assert head_logs.failed_steps(NOON, tmp_path / "absent") == {}
+    assert head_logs.other_versions(tmp_path / "absent") == {}

@@ -106,7 +106,7 @@ def test_the_driver_does_not_write_over_it(work, store, written, left, lost):
     told = []
     ears = SimpleNamespace(update=told.append, report=lambda report: None)
     listener = Listener(store, work, ears, ears)
-    listener.on_trial_error(0, [], SimpleNamespace(config={"trial": MESSAGE}, get_error=lambda: None))
+    listener.on_trial_error(0, [], SimpleNamespace(config={"trial": MESSAGE}, error_file=None))
     assert store.load(["status"]).to_pylist() == [{"status": left}]
     assert listener.lost == lost
     assert told[-1]["record"]["status"] == left

@@ -29,3 +29,13 @@ def test_a_head_that_is_alone_and_runs_no_trials_says_so(tmp_path, monkeypatch, 
     said = capsys.readouterr().err.splitlines()
     assert len(said) == lines
     assert all(line.startswith("--results:") and str(tmp_path) in line for line in said)
+
+
+def test_a_node_that_does_not_answer_is_named_and_not_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(nodes, "own", lambda: "head")
+    monkeypatch.setattr(nodes, "alive", lambda: [Node("head", "here", {}, {}), Node("w", "there", {"CPU": 1.0}, {})])
+    monkeypatch.setattr(nodes, "ask", lambda *_: {"w": TimeoutError("no answer in 12 s")})
+    reach.check_nodes(Store(str(tmp_path), "tiny"), {})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"--results: whether there sees {tmp_path}")
+    assert "no answer in 12 s" in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import time
@@ -109,7 +110,9 @@ def writing_times(results: Path, study: str = "demo") -> dict[str, int]:
 
 
 class Recovery:
-    """How long after a fault the trials that were in their middle went on; printed, never asserted.
+    """The trials that a fault finds in their middle: each goes on from its newest checkpoint.
+
+    How long that takes is printed, never asserted.
 
     Args:
         results: Where the study writes.
@@ -117,22 +120,30 @@ class Recovery:
 
     def __init__(self, results: Path, study: str = "demo") -> None:
         self.folder, self.start = results / study, time.monotonic()
-        self.before = self._progress()
+        self.before = self._checkpoints()
 
     def watch(self, run: subprocess.Popen[str], fault: str) -> None:
-        """Look until each has a newer checkpoint or a record, or the run ends."""
+        """Look until each has a newer checkpoint or a record, or the run ends.
+
+        One that had gone further back would write a checkpoint again that was there at the fault, or an older one.
+        """
         waiting = dict(self.before)
         while waiting and run.poll() is None:
-            now = self._progress()
-            for trial in [trial for trial, state in waiting.items() if now.get(trial) != state]:
-                del waiting[trial]
-                print(f"{fault}: {trial} went on after {time.monotonic() - self.start:.1f} s")
+            now = self._checkpoints()
+            for trial in [trial for trial, found in waiting.items() if now.get(trial) != found]:
+                newest = max(epoch for epoch, _ in waiting.pop(trial))
+                written = [epoch for epoch, _ in now.get(trial, set()) - self.before[trial]]
+                assert all(epoch > newest for epoch in written), (trial, newest, written)
+                print(f"{fault}: {trial} went on from epoch {newest} after {time.monotonic() - self.start:.1f} s")
             time.sleep(0.1)
 
-    def _progress(self) -> dict[str, str]:
-        """The newest checkpoint of each trial that has one."""
-        found = sorted(self.folder.glob("checkpoints/*/*.pt"))
-        return {path.parent.name: path.name for path in found}
+    def _checkpoints(self) -> dict[str, set[tuple[int, int]]]:
+        """Epoch and time of writing of each checkpoint that is there, by trial."""
+        found: dict[str, set[tuple[int, int]]] = {}
+        for path in self.folder.glob("checkpoints/*/*.pt"):
+            with contextlib.suppress(FileNotFoundError):  # a newer one has come, or the record
+                found.setdefault(path.parent.name, set()).add((int(path.stem), path.stat().st_mtime_ns))
+        return found
 
 
 def in_the_middle(results: Path, trials: int, study: str = "demo") -> bool:

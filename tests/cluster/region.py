@@ -20,6 +20,8 @@ from typing import Any
 
 import boto3
 from lab import OPERATOR, Host, Image, Lab, wait_for
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.instances import InstanceBackend
 from moto.server import ThreadedMotoServer
 
 NAME = "us-west-2"
@@ -98,6 +100,22 @@ class Region:
         with self.network():
             self.ec2.terminate_instances(InstanceIds=[instance])
         wait_for(lambda: instance not in self._hosts, 30)
+
+    @contextlib.contextmanager
+    def without_spot(self) -> Iterator[None]:
+        """No spot machine is to be had, in words of EC2's own."""
+        usual = InstanceBackend.run_instances
+
+        def refuse(backend: InstanceBackend, *arguments: Any, **options: Any) -> Any:
+            if options.get("instance_market_options"):
+                raise EC2ClientError("InsufficientInstanceCapacity", "We currently do not have sufficient capacity.")
+            return usual(backend, *arguments, **options)
+
+        InstanceBackend.run_instances = refuse
+        try:
+            yield
+        finally:
+            InstanceBackend.run_instances = usual
 
     def objects(self, prefix: str) -> dict[str, datetime]:
         """When each object below a prefix was written, by key; not what stands for a folder."""

@@ -59,11 +59,28 @@ def test_gpu_trials_fetch_spot_machines_and_survive_the_loss_of_one(region, clus
     finished(study, log)
     assert before.items() <= region.objects("runs/demo/trials/").items()
     assert outcomes(region.download("runs", tmp_path)) == undisturbed
+    said = log.read_text()
+    assert "lost its machine, which was taken back: no failure" in said
+    assert "lost its worker" not in said
 
 
 def watcher(region, instance):
     """What the spot watcher of an instance has said."""
     return region.host(instance).run("cat /tmp/spot-watch.log").stdout
+
+
+def test_without_spot_machines_the_on_demand_twin_steps_in(region, cluster, undisturbed, tmp_path):
+    wait_for(lambda: not region.workers(), 60 + 4 * IDLE_SECONDS)
+    log = tmp_path / "log"
+    options = f"--address auto --gpus-per-trial 1 --label pool=gpu --results s3://{BUCKET}/dear"
+    with region.without_spot():
+        study = cluster.start(" ".join(("ablate run", *STUDY, options)), log)
+        wait_for(lambda: study.poll() is not None or region.workers(), 180)
+        assert {found.get("InstanceLifecycle") for found in region.workers().values()} == {None}
+        finished(study, log)
+    assert "InsufficientInstanceCapacity" in log.read_text()
+    assert "asking for on-demand ones" in log.read_text()
+    assert outcomes(region.download("dear", tmp_path)) == undisturbed
 
 
 def test_idle_workers_go(region, cluster):

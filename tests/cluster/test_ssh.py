@@ -1,29 +1,34 @@
 """`ray up` with machines that are there already, over ssh; then what can happen to them while a study runs.
 
-The tests follow each other on one cluster: a head and three workers.
+The tests follow each other on one cluster: a head, three workers, and a machine with another Ray.
 """
 
 import sys
+from pathlib import Path
 
 import pytest
+import ray
 from clusters import STUDY, Cluster, Recovery, filled_in, finished, in_the_middle, outcomes, writing_times
 from lab import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.cluster
-ADDRESSES = {"head": "10.77.0.10", "w1": "10.77.0.11", "w2": "10.77.0.12", "w3": "10.77.0.13"}
+ADDRESSES = {"head": "10.77.0.10", "w1": "10.77.0.11", "w2": "10.77.0.12", "w3": "10.77.0.13", "old": "10.77.0.14"}
 WORKERS = ("w1", "w2", "w3")
+RAY = f"{Path(ray.__file__).parent}/_version.py"
 
 
 @pytest.fixture(scope="module")
 def hosts(lab):
-    return {name: lab.boot(name, f"{address}/24") for name, address in ADDRESSES.items()}
+    hosts = {name: lab.boot(name, f"{address}/24") for name, address in ADDRESSES.items()}
+    assert hosts["old"].run(f"sed -i 's/{ray.__version__}/2.59.0/' {RAY}").returncode == 0
+    return hosts
 
 
 @pytest.fixture(scope="module")
 def cluster(lab, hosts, undisturbed):
     values = {
         "head_ip": ADDRESSES["head"],
-        "worker_ips": f"[{', '.join(ADDRESSES[name] for name in WORKERS)}]",
+        "worker_ips": f"[{', '.join(ADDRESSES[name] for name in (*WORKERS, 'old'))}]",
         "ssh_user": "root",
         "ssh_private_key": "~/.ssh/lab_key",
         "environment": f"bash ~/soft-silhouette/deploy/install.sh {sys.prefix}",
@@ -42,6 +47,15 @@ def run(results):
     return " ".join(("ablate run", *STUDY, "--address auto --checkpoint-seconds 0 --results", results))
 
 
+def test_the_doctor_names_the_machine_that_cannot_join(hosts, cluster):
+    log = "/tmp/ray/session_latest/logs/monitor.out"
+    wait_for(lambda: "Version mismatch" in hosts["head"].run(f"cat {log}").stdout)
+    said = cluster.run("ray exec /root/cluster.yaml 'ablate doctor --address auto --results /shared/doctor'").stdout
+    faults = [line for line in said.splitlines() if line.startswith("fault")]
+    assert len(faults) == 1, said
+    assert f"{ADDRESSES['old']} cannot join: has Ray 2.59.0, the head Ray {ray.__version__}" in faults[0]
+
+
 def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_path):
     results, log = lab.shared / "workers", tmp_path / "log"
     study = cluster.start(run("/shared/workers"), log)
@@ -54,6 +68,7 @@ def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_
     finished(study, log)
     assert outcomes(results) == undisturbed
     assert before.items() <= writing_times(results).items()
+    assert "lost its worker (1 of 3); it goes on from its checkpoint" in log.read_text()
     lab.plug(hosts["w2"])
 
 
@@ -93,5 +108,5 @@ def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
 
 def test_down_ends_ray_on_every_machine(hosts, cluster):
     cluster.down()
-    at_work = "raylet/raylet |gcs_server |ray::|ablate"  # Ray leaves a reader of log files on each worker
-    wait_for(lambda: not any(host.processes(at_work) for host in hosts.values()), 240)
+    left = "/ray/|ray::|ray start|ablate|end_with_raylet"
+    wait_for(lambda: not any(host.processes(left) for host in hosts.values()), 240)
