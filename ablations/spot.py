@@ -27,6 +27,9 @@ ATTEMPT_SECONDS = 20.0
 AWS = "http://169.254.169.254"
 GCP = "http://metadata.google.internal"
 GCP_NOTICE_SECONDS = 30.0
+DEADLINE_SECONDS = 1
+"""What Ray is told, whatever the notice says: it counts a loss as a preemption only once this has passed, a cloud is not
+punctual to the second, and Ray itself ends nothing at the deadline."""
 
 _OWN_NODE = (
     "import ray; ray.init(address='auto', log_to_driver=False, logging_level='ERROR'); "
@@ -103,7 +106,7 @@ def gcp_notice() -> float | None:
 
 
 def drain(seconds: float, say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS) -> int:
-    """Tell Ray that this node goes in so many seconds, as a preemption; again until then where the head is away.
+    """Tell Ray that this node goes, as a preemption; again for so many seconds where the head is away.
 
     Returns:
         0 once Ray has agreed, 1 if it has not until the machine goes.
@@ -112,7 +115,7 @@ def drain(seconds: float, say: Callable[[str], None] = print, poll_seconds: floa
     while True:
         left = max(0.0, deadline - time.monotonic())
         try:
-            say(f"drained {_drain_once(left)}")
+            say(f"drained {_drain_once()}")
             return 0
         except OSError as error:
             if left <= poll_seconds:
@@ -121,14 +124,14 @@ def drain(seconds: float, say: Callable[[str], None] = print, poll_seconds: floa
         time.sleep(poll_seconds)
 
 
-def _drain_once(seconds: float) -> str:
+def _drain_once() -> str:
     """One attempt; returns the node's id, and raises what Ray says against it."""
     node = _answer("-c", _OWN_NODE)
     options = {
         "--node-id": node,
         "--reason": "DRAIN_NODE_REASON_PREEMPTION",
         "--reason-message": "the cloud takes this machine back",
-        "--deadline-remaining-seconds": str(int(seconds)),
+        "--deadline-remaining-seconds": str(DEADLINE_SECONDS),
     }
     _answer("-m", "ray.scripts.scripts", "drain-node", *(word for pair in options.items() for word in pair))
     return node

@@ -5,6 +5,7 @@ and the trials that hold them compute on the CPU.
 """
 
 import sys
+import time
 
 import pytest
 from clusters import STUDY, Cluster, filled_in, finished, outcomes
@@ -55,6 +56,8 @@ def test_gpu_trials_fetch_spot_machines_and_survive_the_loss_of_one(region, clus
     region.give_notice(victim, 20)
     wait_for(lambda: "drained" in watcher(region, victim), 60)
     before = region.objects("runs/demo/trials/")
+    time.sleep(5)  # a notice ends nothing by itself
+    assert "lost its" not in log.read_text()
     region.take(victim)
     finished(study, log)
     assert before.items() <= region.objects("runs/demo/trials/").items()
