@@ -28,8 +28,8 @@ AWS = "http://169.254.169.254"
 GCP = "http://metadata.google.internal"
 GCP_NOTICE_SECONDS = 30.0
 DEADLINE_SECONDS = 1
-"""What Ray is told, whatever the notice says: it counts a loss as a preemption only once this has passed, a cloud is not
-punctual to the second, and Ray itself ends nothing at the deadline."""
+"""What Ray is told, whatever the notice says: it counts a loss as a preemption only once this has passed, a cloud may
+come early, and Ray itself ends nothing at the deadline."""
 
 _OWN_NODE = (
     "import ray; ray.init(address='auto', log_to_driver=False, logging_level='ERROR'); "
