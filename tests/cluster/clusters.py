@@ -36,7 +36,7 @@ true  # what was before this stays in the foreground
 setsid ray dashboard -p 8265 /root/cluster.yaml >/dev/null 2>&1 & forward=$!
 trap 'kill -- -$forward' EXIT
 for _ in $(seq 120); do (exec 3<>/dev/tcp/127.0.0.1/8265) 2>/dev/null && break; sleep 0.5; done
-ray job submit --address http://127.0.0.1:8265 -- {command}
+ray job submit --address http://127.0.0.1:8265 {options} -- {command}
 """
 
 
@@ -74,9 +74,9 @@ class Cluster:
         command = f"cd {CHECKOUT} && ray exec /root/cluster.yaml {_quoted('cd ~/soft-silhouette && ' + script)}"
         return self.operator.start(command, log, **self.environment)
 
-    def submit(self, command: str) -> str:
+    def submit(self, command: str, *options: str) -> str:
         """`ray job submit`, through `ray dashboard`, which forwards the head's loopback; returns what it printed."""
-        return self.check(SUBMIT.format(command=command))
+        return self.check(SUBMIT.format(command=command, options=" ".join(options)))
 
     def down(self) -> None:
         """`ray down`."""

@@ -1,4 +1,5 @@
-"""`ray up cluster.yaml` on a pretend EC2: from no worker to spot machines with GPUs, one taken back, and none again.
+"""`ray up cluster.yaml` on a pretend EC2: from no worker to spot machines with GPUs, one taken back, none to
+be had, none again; then machines without GPUs, and the head lost.
 
 The tests follow each other on one cluster. There are no GPUs: Ray is told of them, as on a real machine of that type,
 and the trials that hold them compute on the CPU.
@@ -11,6 +12,8 @@ import pytest
 from clusters import STUDY, Cluster, filled_in, finished, outcomes
 from lab import CHECKOUT, wait_for
 from region import BUCKET, NAME, PERSON, Region
+
+from ablations.lock import STALE_SECONDS
 
 pytestmark = pytest.mark.cluster
 IDLE_SECONDS = 20
@@ -29,6 +32,7 @@ def cluster(lab, region, undisturbed):
         "image": "ami-0123456789abcdef0",
         "security_group": region.group,
         "gpu_spot": "2",
+        "cpu_spot": "2",
         "gpu_idle": str(IDLE_SECONDS),
         "environment": f"bash ~/soft-silhouette/deploy/install.sh {sys.prefix}",
     }
@@ -89,6 +93,25 @@ def test_without_spot_machines_the_on_demand_twin_steps_in(region, cluster, undi
 def test_idle_workers_go(region, cluster):
     wait_for(lambda: not region.workers(), 60 + 4 * IDLE_SECONDS)
     assert len(region.running()) == 1
+
+
+def test_head_lost(region, cluster, undisturbed, tmp_path):
+    log = tmp_path / "log"
+    options = f"--address auto --label pool=cpu --checkpoint-seconds 0 --results s3://{BUCKET}/head"
+    study = cluster.start(" ".join(("ablate run", *STUDY, options)), log)
+    wait_for(lambda: study.poll() is not None or region.objects("head/demo/checkpoints/"), 180)
+    assert study.poll() is None, log.read_text()
+    (head,) = region.running().keys() - region.workers().keys()
+    region.take(head)
+    assert study.wait(120) != 0
+    before, lost = region.objects("head/demo/trials/"), time.monotonic()
+    cluster.up()
+    time.sleep(max(0.0, STALE_SECONDS + 5 - (time.monotonic() - lost)))  # on S3 a heartbeat is the lock
+    study = cluster.start(" ".join(("ablate run", *STUDY, options)), log)
+    finished(study, log)
+    assert {found["InstanceType"] for found in region.workers().values()} == {"m6i.2xlarge"}
+    assert before.items() <= region.objects("head/demo/trials/").items()
+    assert outcomes(region.download("head", tmp_path)) == undisturbed
 
 
 def test_down_leaves_no_instance(region, cluster):

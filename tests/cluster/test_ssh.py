@@ -3,6 +3,7 @@
 The tests follow each other on one cluster: a head, three workers, and a machine with another Ray.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def test_the_doctor_names_the_machine_that_cannot_join(hosts, cluster):
     faults = [line for line in said.splitlines() if line.startswith("fault")]
     assert len(faults) == 1, said
     assert f"{ADDRESSES['old']} cannot join: has Ray 2.59.0, the head Ray {ray.__version__}" in faults[0]
+
+
+def test_a_job_runs_the_code_of_its_working_folder_on_every_node(cluster):
+    cluster.check(f"rsync -a --exclude .git --filter ':- .gitignore' {CHECKOUT}/ /root/changed")
+    cluster.check("echo '# changed' >>/root/changed/silhouette/errors.py")
+    doctor = "ablate doctor --address auto --results /shared/doctor || true"  # the machine that is not there is a fault
+    brought = cluster.submit(f"bash -c '{doctor}'", "--working-dir /root/changed")
+    synced = cluster.check(f'ray exec /root/cluster.yaml "{doctor}"')
+    for said in (brought, synced):
+        assert said.count("same versions, sees the results") == 1 + len(WORKERS), said
+    assert sources(brought) != sources(synced)
+
+
+def sources(said):
+    """The digest of the code that the doctor runs."""
+    return re.search(r"sources (\w+)", said)[1]
 
 
 def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_path):
