@@ -85,7 +85,10 @@ def _faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
     if answer["digest"] != digest():
         detail = f"{node.host}: sources {answer['digest']} of this project, here {digest()}"
         yield Finding(
-            "fault", "node", detail, "run `ray up` again, which syncs the checkout, or submit with --working-dir"
+            "fault",
+            "node",
+            detail,
+            "run `ray up` again, which syncs the checkout and ends what runs, or submit with --working-dir",
         )
     if answer["unseen"]:
         yield Finding("fault", "node", f"{node.host} does not see the results ({answer['unseen']})", ADVICE)

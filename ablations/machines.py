@@ -144,12 +144,10 @@ def absent(alive: set[str], now: datetime) -> Iterator[Finding]:
                 "fault", "machines", f"{name} cannot join: {strangers[name]}", "install constraints.txt on both"
             )
         elif name in failed:
-            where = f"{LOGS}/monitor.out on the head says why; then `ray up` again"
+            where = f"{LOGS}/monitor.out on the head says why; then `ray up` again, which ends what runs"
             yield Finding("fault", "machines", f"{name} has not joined: {failed[name]} failed", where)
         else:
-            advice = (
-                "it may still be on its way; else is it on, and does ssh reach it from the head? Then `ray up` again"
-            )
+            advice = "it may still be on its way; else is it on, and does ssh reach it from the head?"
             yield Finding("note", "machines", f"{name} of the cluster file has not joined", advice)
 
 

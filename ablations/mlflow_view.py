@@ -205,8 +205,9 @@ class View:
         """Show the end of the study's run, if it has not been shown, and how many trials have which status."""
         for name, value in counts.items():
             self.client.log_metric(self.parent, f"trials_{name}", value)
+        left = counts.get("missing", 0) + counts.get("running", 0)
         if self.client.get_run(self.parent).info.status == "RUNNING":
-            self.client.set_terminated(self.parent, "KILLED" if counts.get("missing") else "FINISHED")
+            self.client.set_terminated(self.parent, "KILLED" if left else "FINISHED")
 
     def close_stale(self, known: Iterable[str]) -> None:
         """End the runs of trials that have no record and whom no driver is running any more."""

@@ -36,6 +36,8 @@ def faults() -> Iterator[str]:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     todo = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"][EXTRA]]
     seen: set[str] = set()
+    if not any(metadata.distributions(name=project["name"])):
+        yield project["name"]
     while todo:
         wanted = todo.pop()
         if str(wanted) in seen:

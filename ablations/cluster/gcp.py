@@ -24,8 +24,14 @@ def _project(config: Any) -> Found:
 
 def _network(config: Any) -> Found:
     for path, settings, _ in node_types(config):
-        if not at(settings, "node_config", "networkInterfaces"):
-            yield (*path, "node_config", "networkInterfaces"), None, "add networkInterfaces with your own subnetwork"
+        place = (*path, "node_config", "networkInterfaces")
+        interfaces = at(settings, "node_config", "networkInterfaces") or []
+        if not interfaces:
+            yield place, None, "add networkInterfaces with your own subnetwork"
+        for index, interface in enumerate(interfaces):
+            given = at(interface, "subnetwork")
+            if not given or str(given).endswith("/default"):
+                yield (*place, index, "subnetwork"), given, "give a subnetwork of your own"
 
 
 def _account(config: Any) -> Found:

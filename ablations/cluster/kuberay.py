@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ablations.cluster.file import Document, Fault, Path, at
+from ablations.cluster.network_policy import network_faults
 from ablations.cluster.schema import Schema, schema_faults
 from ablations.cluster.secrets import no_secrets
 
@@ -230,9 +231,8 @@ def kuberay_faults(documents: list[Document]) -> Iterator[Fault]:
     yield from faults
     if faults:
         return
-    if not any(at(one.value, "kind") == "NetworkPolicy" for one in documents):
-        rule = "a NetworkPolicy must guard the pods (the dashboard answers all of the network)"
-        yield job.fault((), rule, None, "add one to the file")
+    holders = [at(job.value, *CLUSTER, "headGroupSpec"), *(group for _, group in groups(job.value))]
+    yield from network_faults(job, documents, [holder["template"] for holder in holders])
     unfilled = {path for path, _, _ in job.placeholders}
     marks = [text for _, _, text in job.placeholders]
     for must, why, broken in RULES:

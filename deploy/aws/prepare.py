@@ -4,8 +4,8 @@
 
 A bucket for results (private), a security group (everything from itself, ssh from your address), and two instance
 profiles with the policies beside this file: the head may start and end this cluster's machines, workers may not; both
-may use the bucket. Run again, it changes nothing but the address that ssh is open to. None of it costs anything until
-it is used.
+may use the bucket. Run again, it writes the policies anew and changes the address that ssh is open to; with another
+bucket, both may then use that one too. None of it costs anything until it is used.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ def make_profile(session: boto3.Session, name: str, bucket: str, *more: str) -> 
     known = iam.exceptions.EntityAlreadyExistsException
     with contextlib.suppress(known):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=(HERE / "trust.json").read_text())
-    for file in ("bucket.json", *more):
-        policy = (HERE / file).read_text().replace("BUCKET", bucket)
-        iam.put_role_policy(RoleName=name, PolicyName=Path(file).stem, PolicyDocument=json.dumps(json.loads(policy)))
+    for policy, file in ((f"bucket-{bucket}", "bucket.json"), *((Path(file).stem, file) for file in more)):
+        text = json.dumps(json.loads((HERE / file).read_text().replace("BUCKET", bucket)))
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=text)
     with contextlib.suppress(known):
         iam.create_instance_profile(InstanceProfileName=name)
     roles = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]

@@ -32,6 +32,7 @@ FILLED = {
         "<address of the head>": "10.0.0.10",
         '"<address of a worker>"': "10.0.0.11, 10.0.0.12",
         "<user on all machines>": "lab",
+        "<private key for this cluster alone>": "~/.ssh/soft-silhouette",
     },
     KUBERAY: {
         "<registry>": "registry.example.org",
@@ -103,7 +104,14 @@ def test_a_broken_file_gives_its_line(name, tmp_path, capsys):
     assert lines[0].startswith(f"{path}:"), "the line's number"
 
 
-ELSEWHERE = {"no YAML", "no provider", "groups no list", "own versions"}
+ELSEWHERE = {
+    "no YAML",
+    "no provider",
+    "groups no list",
+    "own versions",
+    "RayJob, unguarded worker",
+    "RayJob, open to all pods",
+}
 """Where the line to change is not the one that was changed here, such as the end of an open bracket."""
 
 
@@ -167,7 +175,7 @@ def test_a_folder_is_no_cluster_file(tmp_path, capsys):
 def test_several_files_are_all_checked(capsys):
     code, lines = run(capsys, ROOT / LOCAL, "nowhere.yaml", ROOT / KUBERAY)
     assert code == 2
-    assert [line.split(".yaml")[0].rsplit("/", 1)[-1] for line in lines] == ["local"] * 3 + ["nowhere"] + [
+    assert [line.split(".yaml")[0].rsplit("/", 1)[-1] for line in lines] == ["local"] * 4 + ["nowhere"] + [
         "kuberay"
     ] * 2
 

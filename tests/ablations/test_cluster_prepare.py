@@ -64,11 +64,14 @@ def test_prepare_makes_what_the_file_names_once(aws):
     assert not any(one["CidrIp"] == "0.0.0.0/0" for rule in rules for one in rule["IpRanges"])
 
     iam = client(aws, "iam")
-    for name, policies in {"soft-silhouette-head": ["bucket", "head"], "soft-silhouette-worker": ["bucket"]}.items():
+    for name, policies in {
+        "soft-silhouette-head": ["bucket-my-bucket", "head"],
+        "soft-silhouette-worker": ["bucket-my-bucket"],
+    }.items():
         profile = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
         assert [role["RoleName"] for role in profile["Roles"]] == [name]
         assert sorted(iam.list_role_policies(RoleName=name)["PolicyNames"]) == policies
-        policy = iam.get_role_policy(RoleName=name, PolicyName="bucket")["PolicyDocument"]
+        policy = iam.get_role_policy(RoleName=name, PolicyName="bucket-my-bucket")["PolicyDocument"]
         assert "arn:aws:s3:::my-bucket/*" in json.dumps(policy)
     access = client(aws, "s3").get_public_access_block(Bucket="my-bucket")["PublicAccessBlockConfiguration"]
     assert all(access.values())
