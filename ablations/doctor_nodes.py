@@ -16,7 +16,7 @@ from ablations.head import check_head
 from ablations.lock import DriverLock
 from ablations.machines import findings
 from ablations.provenance import digest, versions
-from ablations.reach import ADVICE, unseen
+from ablations.reach import refusal
 from ablations.session import ray_session
 from silhouette.results import Store
 
@@ -52,7 +52,7 @@ def report(uri: str, study: str, driver: Mapping[str, Any]) -> dict[str, Any]:
         "system": platform.platform(),
         "gpus": len(listed.splitlines()),
         "time": time.time(),
-        "unseen": unseen(uri, study, driver),
+        "unseen": (refusal(uri, study, driver) or ("", None))[1],
     }
 
 
@@ -91,7 +91,7 @@ def _faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
             "run `ray up` again, which syncs the checkout and ends what runs, or submit with --working-dir",
         )
     if answer["unseen"]:
-        yield Finding("fault", "node", f"{node.host} does not see the results ({answer['unseen']})", ADVICE)
+        yield Finding("fault", "node", f"{node.host} {answer['unseen']}")
     if node.resources.get("GPU", 0) > answer["gpus"]:
         detail = f"{node.host}: Ray counts {node.resources['GPU']:g} GPUs, nvidia-smi {answer['gpus']}"
         yield Finding("note", "node", detail, "trials that ask for a GPU there would run on its CPUs")

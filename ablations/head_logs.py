@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+from ablations.cluster.file import at
 
 LOGS = Path("/tmp/ray/session_latest/logs")
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")
@@ -40,15 +44,35 @@ def failed_steps(now: datetime, logs: Path = LOGS) -> dict[str, str]:
     return {name: step for name, (step, failed) in last.items() if failed}
 
 
-def listed(file: Path = CLUSTER_FILE) -> tuple[str, ...]:
+def listed(file: Path = CLUSTER_FILE) -> list[str]:
     """Addresses of the workers that the cluster file names; none but for machines that are there already."""
+    names = at(_cluster(file), "provider", "worker_ips")
+    return [_address(str(name)) for name in names] if isinstance(names, list) else []
+
+
+def worker_types(file: Path = CLUSTER_FILE) -> dict[str, dict[str, Any]]:
+    """The types of workers that the cluster file has, by name: `labels`, `resources`, `max_workers` and so on."""
+    cluster = _cluster(file)
+    types = at(cluster, "available_node_types")
+    head = at(cluster, "head_node_type")
+    return {k: v for k, v in types.items() if k != head and isinstance(v, dict)} if isinstance(types, dict) else {}
+
+
+def _cluster(file: Path) -> Any:
     import yaml
 
     try:
-        provider = (yaml.safe_load(file.expanduser().read_text()) or {}).get("provider") or {}
-        return tuple(provider.get("worker_ips") or ())
-    except (OSError, yaml.YAMLError, AttributeError, TypeError):  # not on this machine, or no cluster file
-        return ()
+        return yaml.safe_load(file.expanduser().read_text())
+    except (OSError, yaml.YAMLError):  # not on this machine, or no cluster file
+        return None
+
+
+def _address(name: str) -> str:
+    """Of a host; Ray knows machines by address, a cluster file may name them."""
+    try:
+        return socket.gethostbyname(name)
+    except OSError:
+        return name
 
 
 def _difference(found: re.Match[str]) -> str:
@@ -61,7 +85,10 @@ def _difference(found: re.Match[str]) -> str:
 def _end_of(log: Path) -> str:
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - LOG_BYTES))
+            start = max(0, log.stat().st_size - LOG_BYTES)
+            file.seek(start)
+            if start:
+                file.readline()  # the rest of a line
             return _COLOURS.sub("", file.read().decode(errors="replace"))
     except OSError:
         return ""

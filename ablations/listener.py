@@ -55,6 +55,7 @@ class Listener(LossListener):
 
         A worker may have written it and then been lost, or cut off, before the driver heard of it.
         """
+        self.end_if_refused(trial)
         spec = self._spec(trial)
         finished = None
         with suppress(OSError):  # a store that is away for a moment

@@ -11,6 +11,7 @@ from ray.tune import Callback
 
 from ablations.errors import StudyError
 from ablations.progress import Progress
+from ablations.reach import DOCTOR
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
@@ -19,6 +20,8 @@ WORKER_DEATHS = 3
 """How often a trial is taken up again from its checkpoint after its process or node died."""
 REFUSAL = re.compile(r"StudyError: (--\w[\w-]*: .+)")
 """What a worker raises that must not run trials at all."""
+STRANGER = re.compile(r"creation task.*\b((?:ModuleNotFound|Import|Attribute)Error: .+)", re.DOTALL)
+"""What is left of a worker that cannot even read what it is to run."""
 
 
 class LossListener(Callback):  # type: ignore[misc]  # Ray ships no types
@@ -41,22 +44,30 @@ class LossListener(Callback):  # type: ignore[misc]  # Ray ships no types
         raise NotImplementedError
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Called when Tune takes a trial up again.
-
-        Raises:
-            StudyError: If the worker refused to run any trial. Every other one would fail there, too, and a node that
-                fails fast is always free for the next.
-        """
-        refusal = REFUSAL.search(error_of(trial))
-        if refusal:
-            raise StudyError(refusal[1])
+        """Called when Tune takes a trial up again."""
+        self.end_if_refused(trial)
         failures, before = trial.num_failures, self._counted.get(trial.trial_id, 0)
         self._counted[trial.trial_id] = failures
         if failures > before:
-            what = f"lost its worker ({failures} of {WORKER_DEATHS})"
+            what = f"lost its worker ({failures} of {WORKER_DEATHS}: {cause_of(trial)[:160]})"
         else:
             what = "lost its machine, which was taken back: no failure"
-        self.progress.note(f"{self.name_of(trial)}: {what}; it goes on from its checkpoint")
+        self.progress.note(f"{self.name_of(trial)}: {what}; it goes on from its newest checkpoint")
+
+    def end_if_refused(self, trial: TuneTrial) -> None:
+        """End the study if the worker of a trial that failed must not run any.
+
+        Every other trial would fail there, too, and a node that fails fast is always free for the next.
+
+        Raises:
+            StudyError: In the worker's words.
+        """
+        said = error_of(trial)
+        if refusal := REFUSAL.search(said):
+            raise StudyError(refusal[1])
+        if stranger := STRANGER.search(said):
+            line = stranger[1].splitlines()[0]
+            raise StudyError(f"--address: a node lacks this version of the project ({line}); {DOCTOR}")
 
 
 def cause_of(trial: TuneTrial) -> str:

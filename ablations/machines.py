@@ -22,13 +22,17 @@ ENDED = (1, 4)
 """Ray's numbers of a death that was asked for: EXPECTED_TERMINATION and AUTOSCALER_DRAIN_IDLE."""
 PREEMPTED = 3
 
+_NONE = re.compile(r"InsufficientInstanceCapacity|RESOURCE_POOL_EXHAUSTED|stockout|SpotMaxPriceTooLow")
 _ADVICE = (
     (
-        r"InsufficientInstanceCapacity|RESOURCE_POOL_EXHAUSTED|stockout|SpotMaxPriceTooLow",
-        "the cloud has none now: trials on GPUs go to on-demand ones after a minute, unless kept to market=spot",
+        _NONE,
+        "the cloud has none now: `ablate run` turns from spot to on-demand after a minute, if the file has both",
     ),
-    (r"SpotInstanceCountExceeded|VcpuLimitExceeded|LimitExceeded|(?i:quota)", "ask the cloud for the quota"),
-    (r"Unauthorized|AccessDenied|(?i:permission)", "the head lacks rights; docs/cluster.md says which"),
+    (
+        re.compile(r"SpotInstanceCountExceeded|VcpuLimitExceeded|LimitExceeded|(?i:quota)"),
+        "ask the cloud for the quota",
+    ),
+    (re.compile(r"Unauthorized|AccessDenied|(?i:permission)"), "the head lacks rights; docs/cluster.md says which"),
 )
 _UNKNOWN = "where it is for want of spot, run with --label market=on-demand; else ask the cloud for the quota"
 
@@ -69,7 +73,8 @@ def missing(status: ClusterStatus) -> Iterator[Finding]:
     """Machines that the cloud does not give, and those that do not become part of the cluster."""
     if elastic(status):
         yield from failed_launches(status, head_logs.reasons(), time.time())
-    alive = {node.ip_address for node in (*status.active_nodes, *status.idle_nodes)}
+    nodes = (*status.active_nodes, *status.idle_nodes)
+    alive = {name for node in nodes for name in (node.ip_address, node.instance_id)}
     yield from absent(alive, datetime.now())
 
 
@@ -123,22 +128,34 @@ def when(launch: LaunchRequest) -> float:
     return float(launch.failed_ts_s or launch.request_ts_s)
 
 
-def waiting(status: ClusterStatus) -> int:
-    """How many tasks, actors and placement groups wait for a place."""
-    demands = status.resource_demands
-    asked = (*demands.placement_group_demand, *demands.ray_task_actor_demand)
-    return sum(row.count for demand in asked for row in demand.bundles_by_count)
+def waiting(status: ClusterStatus, job: str = "") -> list[str]:
+    """Ids of the placement groups that wait for a place: every trial has one.
+
+    Args:
+        status: What the autoscaler reports.
+        job: Id of the job whose groups are wanted, in hex; of all by default. A group's id ends with it.
+    """
+    ids = (demand.pg_id or "" for demand in status.resource_demands.placement_group_demand)
+    return [name for name in ids if name.endswith(job)]
+
+
+def for_want_of_machines(said: str) -> bool:
+    """Whether a launch failed since the cloud has no such machine now, as far as is known what it said."""
+    return not said or bool(_NONE.search(said))
 
 
 def absent(alive: set[str], now: datetime) -> Iterator[Finding]:
     """Machines that should be part of the cluster and are not, as far as this machine, the head, knows of them.
 
     Args:
-        alive: Addresses of the nodes that are alive.
+        alive: Addresses of the nodes that are alive, and the cloud's names of them.
         now: Local time.
     """
     strangers, failed = head_logs.other_versions(), head_logs.failed_steps(now)
-    for name in sorted({*strangers, *failed, *head_logs.listed()} - alive):
+    gone = sorted({*strangers, *failed, *head_logs.listed()} - alive)
+    if len(gone) > SHOWN:
+        yield Finding("note", "machines", f"{len(gone) - SHOWN} more machines have not joined", f"{LOGS}/monitor.out")
+    for name in gone[:SHOWN]:
         if name in strangers:
             yield Finding(
                 "fault", "machines", f"{name} cannot join: {strangers[name]}", "install constraints.txt on both"
@@ -157,4 +174,4 @@ def _last_words(details: str | None) -> str:
 
 
 def _advice(said: str) -> str:
-    return next((advice for pattern, advice in _ADVICE if re.search(pattern, said)), _UNKNOWN)
+    return next((advice for pattern, advice in _ADVICE if pattern.search(said)), _UNKNOWN)

@@ -38,11 +38,11 @@ def watched(
         board: What the display shows.
         view: What the mirror feeds.
         spec_of: What the worker of a trial was sent, by trial_id.
-        driver: Who holds the study's lock; what the nodes of a cluster must see of it.
+        driver: Who holds the study's lock; what the nodes of a cluster must see and run.
     """
     with ray_session(options.address):
         if options.address:
-            check_nodes(view.store, driver)
+            check_nodes(view.store, driver, options.labels)
         share = share_of_a_trial(options)
         with _mirrored(board, view, spec_of) as (progress, mirror), compacting(view.store, lambda: board.ended):
             if not share.fits():

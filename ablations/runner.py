@@ -21,7 +21,7 @@ from ablations.options import Options
 from ablations.phases import describe_confirmed, tune_and_freeze
 from ablations.planner import Plan, make_plan
 from ablations.progress import Board, complain, failures, say
-from ablations.provenance import code, versions
+from ablations.provenance import code, digest, versions
 from ablations.share import Share
 from ablations.signals import Interrupted, interruptible
 from ablations.study import Study
@@ -157,7 +157,7 @@ def _common(store: Store, options: Options, lock: DriverLock) -> dict[str, Any]:
         "study": store.study,
         "threads": options.cpus,
         "checkpoint_seconds": options.checkpoint_seconds,
-        "driver": lock.holder if options.address else None,
+        "driver": {**lock.holder, "sources": digest()} if options.address else None,
         **code(),
     }
 

@@ -16,6 +16,7 @@ SILENCE = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_task_events_report_interval_ms": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -26,7 +27,7 @@ SILENCE = {
 }
 """Set before Ray is imported. The loggers it switches off would import torch into the driver. Tune's snapshots and
 Ray's task events are not needed, and grow with the number of trials. 200 trials may wait for a place: what lets a
-cluster grow, and gives an actor that is free its next trial."""
+cluster grow, and gives an actor that is free its next trial. A thread that asks too late must not start another Ray."""
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Set before Ray is imported, a Ray of our own listens on 127.0.0.1 alone, as it does by default on macOS and Windows.
 Without it, it listens on the machine's address, and `_node_ip_address="127.0.0.1"` is silently replaced."""

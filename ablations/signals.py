@@ -60,6 +60,10 @@ def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
     usual = signal.getsignal(signal.SIGUSR1)
     try:
         yield
+    except Exception:
+        # raised in the middle of an import, say, an Interrupted may come back as an error of another kind
+        raise_if_interrupted()
+        raise
     finally:
         signal.signal(signal.SIGUSR1, usual)
         for number, handler in before.items():

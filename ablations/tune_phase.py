@@ -69,6 +69,7 @@ class SettingListener(LossListener):
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when Tune gives a setting up: the driver says what happened to the seeds that left no record."""
+        self.end_if_refused(trial)
         message = json.loads(trial.config["setting"])
         if self.conductor.again(message["arm"], message["number"]):
             return

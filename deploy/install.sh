@@ -43,8 +43,10 @@ write_bashrc() { # one line of ours, replaced as a whole
   local mark="# soft-silhouette environment"
   touch ~/.bashrc
   sed -i "/$mark\$/d" ~/.bashrc
-  # PYTHONPATH: the code that runs is that of this checkout, also where the image brought a copy of its own
-  echo "export PATH=\"$environment/bin:\$PATH\" PYTHONPATH=\"$checkout\" $mark" >>~/.bashrc
+  # PYTHONPATH: the code that runs is that of this checkout, also where the image brought a copy of its own; but for a
+  # job with a --working-dir. Its shell reads ~/.bashrc too, where Ray was started over ssh
+  local code="case \"\${PYTHONPATH-}\" in */working_dir_files/*) ;; *) export PYTHONPATH=\"$checkout\" ;; esac"
+  echo "export PATH=\"$environment/bin:\$PATH\"; $code $mark" >>~/.bashrc
 }
 
 lock() { # machines that share a home would make one environment at the same time

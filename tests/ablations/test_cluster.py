@@ -5,6 +5,7 @@ real hosts and `ray up`; here everything is one machine, so that this runs with 
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -154,8 +155,8 @@ def test_a_study_that_fits_nowhere_says_that_it_waits(cluster):
         assert b"no node offers 1 CPU, pool=none yet" in line
         inner = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0]
         os.kill(int(inner), signal.SIGINT)
-        run.stdout.read()
-    assert run.returncode == 130
+        said = run.stdout.read().decode()
+    assert run.returncode == 130, said
 
 
 @pytest.mark.parametrize(
@@ -185,11 +186,18 @@ def test_the_doctor_finds_a_sound_cluster_sound(cluster):
 
 
 def test_results_that_a_node_does_not_see_are_refused_before_a_trial_runs(odd):
-    line = odd.refusal("--address", "auto", "--results", "blind")
+    line = odd.refusal("--address", "auto", "--results", "blind", "--label", "pool=blind")
     assert line.startswith("ablate: --results: ")
     assert "does not see" in line
     assert "s3://bucket/prefix" in line
     assert not (odd.folder / "blind/small/trials").exists()
+
+
+def test_other_sources_on_a_node_that_trials_may_run_on_are_refused(odd):
+    line = odd.refusal("--address", "auto", "--results", "old", "--label", "pool=old")
+    assert re.match(r"ablate: --address: \S+ \(\S+\) runs sources \w{12} of this project, the driver \w{12}; ", line), (
+        line
+    )
 
 
 def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study_before_a_trial_fails_there(odd):
@@ -201,7 +209,7 @@ def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study_bef
         (odd.folder / "join").touch()
         out, err = run.communicate(timeout=120)
     assert run.returncode == 2, out + err
-    assert err.splitlines()[-1].startswith("ablate: --results: this node does not see ")
+    assert re.match(r"ablate: --results: \S+ does not see ", err.splitlines()[-1]), err
     assert "s3://bucket/prefix" in err
     assert "Traceback" not in out + err
     assert not (odd.folder / "late/small/trials").exists()
@@ -213,4 +221,4 @@ def test_the_doctor_names_the_nodes_with_other_sources_and_other_folders(odd):
     faults = [line for line in done.stdout.splitlines() if line.startswith("fault")]
     assert len(faults) == 2
     assert any("of this project, here" in line for line in faults)
-    assert any("does not see the results (no driver.json there)" in line for line in faults)
+    assert any("(no driver.json there)" in line for line in faults)

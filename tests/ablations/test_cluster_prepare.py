@@ -129,7 +129,18 @@ def test_an_environment_that_has_everything_is_left_alone(tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr
     lines = (tmp_path / ".bashrc").read_text().splitlines()
-    assert lines == [f'export PATH="{environment}:$PATH" PYTHONPATH="{ROOT}" # soft-silhouette environment']
+    (line,) = lines
+    assert line.endswith(" # soft-silhouette environment")
+    for before, after in (
+        ("", ROOT),
+        ("/of/the/image", ROOT),
+        ("/r/working_dir_files/job:/x", "/r/working_dir_files/job:/x"),
+    ):
+        shell = ["bash", "-c", f'{line}\necho "$PATH $PYTHONPATH"']
+        said = subprocess.run(
+            shell, env={"PATH": "/bin", "PYTHONPATH": before}, capture_output=True, text=True, check=True
+        )
+        assert said.stdout == f"{environment}:/bin {after}\n"
 
 
 def test_half_an_environment_is_completed_by_one_machine_at_a_time(tmp_path):

@@ -10,7 +10,7 @@ from ray.autoscaler.v2.schema import (
     ClusterStatus,
     LaunchRequest,
     NodeInfo,
-    RayTaskActorDemand,
+    PlacementGroupResourceDemand,
     ResourceDemandSummary,
     ResourceRequestByCount,
 )
@@ -128,7 +128,7 @@ NO_SPOT = "Node Launch Exception (InsufficientInstanceCapacity): We currently do
 
 def status(launches=(), nodes=(), waiting=True):
     """A status as Ray's own parser makes it."""
-    demand = RayTaskActorDemand(bundles_by_count=[ResourceRequestByCount({"GPU": 1.0}, 1)])
+    demand = PlacementGroupResourceDemand([ResourceRequestByCount({"GPU": 1.0}, 1)], "ab01000000:PACK|PENDING")
     return ClusterStatus(
         failed_launches=[
             LaunchRequest(
@@ -145,7 +145,7 @@ def status(launches=(), nodes=(), waiting=True):
         failed_nodes=[
             NodeInfo("g5.xlarge", name, "i-1", "10.0.0.7", node_status="DEAD", node_id=node) for name, node in nodes
         ],
-        resource_demands=ResourceDemandSummary(ray_task_actor_demand=[demand] if waiting else []),
+        resource_demands=ResourceDemandSummary(placement_group_demand=[demand] if waiting else []),
     )
 
 
@@ -154,7 +154,7 @@ def test_a_machine_that_the_cloud_does_not_give_is_named_with_its_reason_and_wha
     finding = only(machines.failed_launches(refused, {"gpu-spot": NO_SPOT}, NOW))
     assert finding.state == "fault"
     assert finding.detail == f"gpu-spot: 2 launches failed, 20 s ago: {NO_SPOT}"
-    assert "go to on-demand ones after a minute" in finding.advice
+    assert "from spot to on-demand after a minute" in finding.advice
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_machine_that_the_cloud_does_not_give_is_named_with_its_reason_and_wha
         ("MaxSpotInstanceCountExceeded: Max spot instance count exceeded", "quota"),
         ("UnauthorizedOperation: not authorized to perform ec2:RunInstances", "rights"),
         ("Quota 'GPUS_ALL_REGIONS' exceeded", "quota"),
-        ("ZONE_RESOURCE_POOL_EXHAUSTED", "on-demand ones"),
+        ("ZONE_RESOURCE_POOL_EXHAUSTED", "from spot to on-demand"),
     ],
 )
 def test_each_refusal_has_its_advice(said, advice):
@@ -221,6 +221,20 @@ This process on node 10.0.0.5 was started with:
 """
 
 
+def test_a_long_log_is_read_from_the_first_whole_line_of_its_end(tmp_path, monkeypatch):
+    (tmp_path / "monitor.out").write_text(MONITOR_OUT)
+    whole = head_logs.failed_steps(NOON, tmp_path)
+    for size in range(1, len(MONITOR_OUT), 7):
+        monkeypatch.setattr(head_logs, "LOG_BYTES", size)
+        assert head_logs.failed_steps(NOON, tmp_path).keys() <= whole.keys()
+
+
+def test_the_types_of_workers_are_those_of_the_cluster_file(tmp_path):
+    file = tmp_path / "cluster.yaml"
+    file.write_text("{head_node_type: h, available_node_types: {h: {}, w: {labels: {pool: gpu}}, x: 3}}")
+    assert head_logs.worker_types(file) == {"w": {"labels": {"pool": "gpu"}}}
+
+
 def test_a_machine_that_did_not_join_is_named_with_the_reason(tmp_path, monkeypatch):
     (tmp_path / "monitor.out").write_text(MONITOR_OUT)
     (tmp_path / "cluster.yaml").write_text("provider: {type: local, worker_ips: [10.0.0.4, 10.0.0.5, 10.0.0.9]}")
@@ -246,6 +260,7 @@ def test_a_cluster_file_that_names_no_machine_is_no_matter(tmp_path, text):
     file = tmp_path / "cluster.yaml"
     if text is not None:
         file.write_text(text)
-    assert head_logs.listed(file) == ()
+    assert head_logs.listed(file) == []
+    assert head_logs.worker_types(file) == {}
     assert head_logs.failed_steps(NOON, tmp_path / "absent") == {}
     assert head_logs.other_versions(tmp_path / "absent") == {}

@@ -6,7 +6,7 @@ import contextlib
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,11 @@ class Cluster:
         """`ray job submit`, through `ray dashboard`, which forwards the head's loopback; returns what it printed."""
         return self.check(SUBMIT.format(command=command, options=" ".join(options)))
 
+    def start_job(self, command: str, log: Path) -> subprocess.Popen[str]:
+        """`ray job submit` in the background; what it prints goes to a file."""
+        script = SUBMIT.format(command=command, options="")
+        return self.operator.start(f"cd {CHECKOUT} && {script}", log, **self.environment)
+
     def down(self) -> None:
         """`ray down`."""
         self.check("ray down -y /root/cluster.yaml")
@@ -109,18 +114,21 @@ def writing_times(results: Path, study: str = "demo") -> dict[str, int]:
     return {path.stem: path.stat().st_mtime_ns for path in (results / study / "trials").glob("*.parquet")}
 
 
+Checkpoints = Mapping[str, set[tuple[int, Any]]]
+"""Epoch and time of writing of each checkpoint that is there, by trial."""
+
+
 class Recovery:
     """The trials that a fault finds in their middle: each goes on from its newest checkpoint.
 
     How long that takes is printed, never asserted.
 
     Args:
-        results: Where the study writes.
+        checkpoints: What there is now.
     """
 
-    def __init__(self, results: Path, study: str = "demo") -> None:
-        self.folder, self.start = results / study, time.monotonic()
-        self.before = self._checkpoints()
+    def __init__(self, checkpoints: Callable[[], Checkpoints]) -> None:
+        self.checkpoints, self.before, self.start = checkpoints, checkpoints(), time.monotonic()
 
     def watch(self, run: subprocess.Popen[str], fault: str) -> None:
         """Look until each has a newer checkpoint or a record, or the run ends.
@@ -129,7 +137,7 @@ class Recovery:
         """
         waiting = dict(self.before)
         while waiting and run.poll() is None:
-            now = self._checkpoints()
+            now = self.checkpoints()
             for trial in [trial for trial, found in waiting.items() if now.get(trial) != found]:
                 newest = max(epoch for epoch, _ in waiting.pop(trial))
                 written = [epoch for epoch, _ in now.get(trial, set()) - self.before[trial]]
@@ -137,13 +145,18 @@ class Recovery:
                 print(f"{fault}: {trial} went on from epoch {newest} after {time.monotonic() - self.start:.1f} s")
             time.sleep(0.1)
 
-    def _checkpoints(self) -> dict[str, set[tuple[int, int]]]:
-        """Epoch and time of writing of each checkpoint that is there, by trial."""
-        found: dict[str, set[tuple[int, int]]] = {}
-        for path in self.folder.glob("checkpoints/*/*.pt"):
+
+def checkpoints_in(results: Path, study: str = "demo") -> Callable[[], Checkpoints]:
+    """The checkpoints in a folder of results."""
+
+    def look() -> Checkpoints:
+        found: dict[str, set[tuple[int, Any]]] = {}
+        for path in (results / study).glob("checkpoints/*/*.pt"):
             with contextlib.suppress(FileNotFoundError):  # a newer one has come, or the record
                 found.setdefault(path.parent.name, set()).add((int(path.stem), path.stat().st_mtime_ns))
         return found
+
+    return look
 
 
 def in_the_middle(results: Path, trials: int, study: str = "demo") -> bool:

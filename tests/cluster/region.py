@@ -124,6 +124,14 @@ class Region:
             found = [item for page in pages for item in page.get("Contents", [])]
         return {item["Key"]: item["LastModified"] for item in found if not item["Key"].endswith("/")}
 
+    def checkpoints(self, prefix: str) -> dict[str, set[tuple[int, datetime]]]:
+        """Epoch and time of writing of each checkpoint below the prefix of a study, by trial."""
+        found: dict[str, set[tuple[int, datetime]]] = {}
+        for key, written in self.objects(f"{prefix}/checkpoints/").items():
+            trial, name = key.split("/")[-2:]
+            found.setdefault(trial, set()).add((int(Path(name).stem), written))
+        return found
+
     def download(self, prefix: str, folder: Path) -> Path:
         """Copy what is below a prefix into a folder; returns where it lies."""
         for key in self.objects(prefix):

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from clusters import STUDY, Cluster, filled_in, finished, outcomes
+from clusters import STUDY, Cluster, Recovery, filled_in, finished, outcomes
 from lab import CHECKOUT, wait_for
 from region import BUCKET, NAME, PERSON, Region
 
@@ -62,7 +62,10 @@ def test_gpu_trials_fetch_spot_machines_and_survive_the_loss_of_one(region, clus
     before = region.objects("runs/demo/trials/")
     time.sleep(5)  # a notice ends nothing by itself
     assert "lost its" not in log.read_text()
+    recovery = Recovery(lambda: region.checkpoints("runs/demo"))
+    region.host(victim).run("kill -TERM -1")  # the machine shuts down, then it is gone
     region.take(victim)
+    recovery.watch(study, "spot machine taken back")
     finished(study, log)
     assert before.items() <= region.objects("runs/demo/trials/").items()
     assert outcomes(region.download("runs", tmp_path)) == undisturbed
