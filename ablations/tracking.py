@@ -15,9 +15,8 @@ from ablations.mlflow_view import View
 from silhouette.results import without_secret
 
 FLUSH_SECONDS = 1.0
-MAX_FLUSH = 2000
-MAX_QUEUE = 20_000
-"""Reports that wait at most; each is a few kilobytes. Beyond that they are left to `ablate sync`."""
+MAX_QUEUE = 100_000
+"""Reports that wait at most; each is about a kilobyte. Beyond that they are left to `ablate sync`."""
 MAX_PAUSE = 30.0
 CLOSE_SECONDS = 20.0
 
@@ -65,16 +64,17 @@ class Mirror(threading.Thread):
         self._insist(lambda: self.view.close(self.counts))
 
     def _gather(self) -> dict[str, tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]]:
-        """What came within a flush interval: the new epochs and the record, if any, by trial_id."""
+        """What came since the last flush: the new epochs and the record, if any, by trial_id."""
         found: dict[str, tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]] = {}
         self.closing.wait(FLUSH_SECONDS)
-        for _ in range(MAX_FLUSH):
+        for _ in range(MAX_QUEUE):  # all that waits: the longer a flush takes, the more rows share a call
             try:
                 event = self.events.get_nowait()
             except queue.Empty:
                 break
             rows, record = found.get(event["trial_id"], ([], None))
-            found[event["trial_id"]] = ([*rows, *event["rows"]], event.get("record", record))
+            rows.extend(event["rows"])
+            found[event["trial_id"]] = (rows, event.get("record", record))
         return found
 
     def _insist(self, deliver: Callable[[], None]) -> None:

@@ -58,6 +58,14 @@ def run(results):
     return " ".join(("ablate run", *STUDY, "--address auto --checkpoint-seconds 0 --results", results))
 
 
+def test_the_dashboard_is_on_the_loopback_and_ray_client_is_closed(hosts, cluster):
+    rows = hosts["head"].run("ss -ltnH").stdout.splitlines()
+    listening = [row.split()[3].rpartition(":")[::2] for row in rows]
+    assert {address for address, port in listening if port == "8265"} == {"127.0.0.1"}
+    assert "6379" in {port for _, port in listening}
+    assert "10001" not in {port for _, port in listening}
+
+
 def test_the_doctor_names_the_machine_that_cannot_join(hosts, cluster):
     log = "/tmp/ray/session_latest/logs/monitor.out"
     wait_for(lambda: "Version mismatch" in hosts["head"].run(f"cat {log}").stdout)
@@ -95,7 +103,7 @@ def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_
     finished(study, log)
     assert outcomes(results) == undisturbed
     assert before.items() <= writing_times(results).items()
-    assert "lost its worker (1 of 3: " in log.read_text()
+    assert "lost its worker (1 of 3: " in " ".join(log.read_text().split())
     lab.plug(hosts["w2"])
 
 
