@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ablations import head_logs
@@ -57,7 +57,8 @@ def _look(growth: Growth, stop: threading.Event) -> None:
             growth.look(ask(), time.time())
         except Exception:  # the head is away for a moment, or Ray ends: a study does not hang on this
             continue
-    growth.turn(False)
+    with suppress(Exception):
+        growth.turn(False)
 
 
 class Growth:

@@ -15,7 +15,7 @@ from ablations.lock import FILE
 from ablations.progress import complain
 from ablations.provenance import digest
 from silhouette.errors import InputError
-from silhouette.results import Store
+from silhouette.results import Store, without_secret
 
 DOCTOR = "`ablate doctor --address auto` compares the nodes"
 OWN_DISK = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs")
@@ -74,7 +74,7 @@ def refusal(
         advice = f"sync the checkout, or submit with --working-dir; {DOCTOR}"
         return "--address", f"runs sources {digest()} of this project, the driver {theirs}; {advice}"
     why = _patiently(uri, study, told, pauses)
-    return None if why is None else ("--results", f"does not see {uri} ({why}); {ADVICE}")
+    return None if why is None else ("--results", without_secret(f"does not see {uri} ({why}); {ADVICE}"))
 
 
 def _patiently(uri: str, study: str, driver: Mapping[str, Any], pauses: Sequence[float]) -> str | None:

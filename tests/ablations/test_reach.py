@@ -67,3 +67,10 @@ def test_a_node_with_other_sources_refuses(tmp_path):
         StudyError, match=r"^--address: \S+ runs sources \w{12} of this project, the driver 0{12}; sync"
     ):
         reach.insist(common)
+
+
+def test_a_refusal_tells_no_secret(monkeypatch):
+    monkeypatch.setattr(reach, "unseen", lambda *_: "no driver.json there")
+    option, said = reach.refusal("s3://key:secret@bucket/x", "tiny", {})
+    assert (option, "secret" in said) == ("--results", False)
+    assert said.startswith("does not see s3://bucket/x (")
