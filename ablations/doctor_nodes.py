@@ -11,6 +11,7 @@ from typing import Any
 
 from ablations import nodes
 from ablations.doctor import PROBE
+from ablations.errors import first_line
 from ablations.finding import Finding
 from ablations.head import check_head
 from ablations.lock import DriverLock
@@ -52,7 +53,7 @@ def report(uri: str, study: str, driver: Mapping[str, Any]) -> dict[str, Any]:
         "system": platform.platform(),
         "gpus": len(listed.splitlines()),
         "time": time.time(),
-        "unseen": (refusal(uri, study, driver) or ("", None))[1],
+        "refusal": refusal(uri, study, driver),
     }
 
 
@@ -61,8 +62,7 @@ def _judge(node: nodes.Node, answer: Any) -> Iterator[Finding]:
         yield Finding("fault", "node", f"{node.host}: {answer}", "install this version of the project there")
         return
     if isinstance(answer, Exception):
-        why = (str(answer).splitlines() or [type(answer).__name__])[0]
-        yield Finding("fault", "node", f"{node.host}: {why}", "`ray status` tells more")
+        yield Finding("fault", "node", f"{node.host}: {first_line(answer)}", "`ray status` tells more")
         return
     faults = list(_faults(node, answer))
     yield from faults
@@ -90,8 +90,8 @@ def _faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
             detail,
             "run `ray up` again, which syncs the checkout and ends what runs, or submit with --working-dir",
         )
-    if answer["unseen"]:
-        yield Finding("fault", "node", f"{node.host} {answer['unseen']}")
+    if answer["refusal"]:
+        yield Finding("fault", "node", f"{node.host} {answer['refusal'][1]}")
     if node.resources.get("GPU", 0) > answer["gpus"]:
         detail = f"{node.host}: Ray counts {node.resources['GPU']:g} GPUs, nvidia-smi {answer['gpus']}"
         yield Finding("note", "node", detail, "trials that ask for a GPU there would run on its CPUs")

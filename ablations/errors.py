@@ -1,7 +1,16 @@
-"""The error of this package that ends a command with exit code 2."""
+"""The error of this package that ends a command with exit code 2, and what any error says in one line."""
 
 from silhouette.errors import InputError
 
 
 class StudyError(InputError):
     """A study, option or results folder that cannot be used as given."""
+
+
+def first_line(error: BaseException) -> str:
+    r"""The first line of what an error says, or its kind where it says nothing.
+
+    >>> first_line(OSError("away\nTraceback")), first_line(OSError())
+    ('away', 'OSError')
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,9 @@ class LossListener(Callback):  # type: ignore[misc]  # Ray ships no types
         """Nothing: Tune pickles its callbacks for a restore, which we do not use."""
         return {}
 
+    @abstractmethod
     def name_of(self, trial: TuneTrial) -> str:
         """What a person knows it by."""
-        raise NotImplementedError
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when Tune takes a trial up again."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ablations import head_logs
+from ablations.errors import first_line
 from ablations.finding import Finding
 from ablations.head_logs import LOGS, RECENT_SECONDS
 
@@ -61,8 +62,8 @@ def findings() -> Iterator[Finding]:
     try:
         status = ask()
     except Exception as error:  # other findings must not wait for this one
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        yield Finding("note", "machines", f"the autoscaler does not answer ({why})", "`ray status` tells more")
+        detail = f"the autoscaler does not answer ({first_line(error)})"
+        yield Finding("note", "machines", detail, "`ray status` tells more")
         return
     yield from missing(status)
     if elastic(status):

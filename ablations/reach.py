@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations import nodes
-from ablations.errors import StudyError
+from ablations.errors import StudyError, first_line
 from ablations.lock import FILE
 from ablations.progress import complain
 from ablations.provenance import digest
@@ -85,7 +85,7 @@ def _patiently(uri: str, study: str, driver: Mapping[str, Any], pauses: Sequence
         try:
             return unseen(uri, study, driver)
         except (InputError, OSError) as error:
-            why = (str(error).splitlines() or [type(error).__name__])[0]
+            why = first_line(error)
     return why
 
 

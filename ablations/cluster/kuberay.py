@@ -103,9 +103,13 @@ def groups(job: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
         yield (*CLUSTER, "workerGroupSpecs", index), group
 
 
+def _head_and_groups(job: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+    yield (*CLUSTER, "headGroupSpec"), at(job, *CLUSTER, "headGroupSpec")
+    yield from groups(job)
+
+
 def _pods(job: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
-    heads = [((*CLUSTER, "headGroupSpec"), at(job, *CLUSTER, "headGroupSpec"))]
-    for path, group in [*heads, *groups(job)]:
+    for path, group in _head_and_groups(job):
         for index, container in enumerate(at(group, "template", "spec", "containers") or []):
             yield (*path, "template", "spec", "containers", index), container
 
@@ -231,8 +235,7 @@ def kuberay_faults(documents: list[Document]) -> Iterator[Fault]:
     yield from faults
     if faults:
         return
-    holders = [at(job.value, *CLUSTER, "headGroupSpec"), *(group for _, group in groups(job.value))]
-    yield from network_faults(job, documents, [holder["template"] for holder in holders])
+    yield from network_faults(job, documents, [group["template"] for _, group in _head_and_groups(job.value)])
     unfilled = {path for path, _, _ in job.placeholders}
     marks = [text for _, _, text in job.placeholders]
     for must, why, broken in RULES:

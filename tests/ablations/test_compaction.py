@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from waiting import wait_for
 
 from ablations import compaction
 from silhouette.results import Store
@@ -23,20 +24,13 @@ def filled(folder, records):
     return store
 
 
-def wait_for(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
-
-
 def test_records_are_copied_while_the_run_goes_on(tmp_path):
     store, ended = filled(tmp_path, 5), [0]
     with compaction.compacting(store, lambda: ended[0]):
         time.sleep(0.3)
         assert store.names() == []
         ended[0] = 3
-        wait_for(lambda: store.names() == ["records.parquet"])
+        wait_for(lambda: store.names() == ["records.parquet"], 60)
         ended[0] = 5  # two more are not worth a copy
         store.write_record({**ROW, "trial_id": "late"})
         time.sleep(0.3)
@@ -50,7 +44,7 @@ def test_a_large_study_is_copied_when_it_has_grown_by_a_quarter(tmp_path):
         time.sleep(0.5)
         assert store.names() == []
         ended[0] = 5
-        wait_for(lambda: store.names() == ["records.parquet"])
+        wait_for(lambda: store.names() == ["records.parquet"], 60)
 
 
 def test_the_end_of_the_run_does_not_wait_for_a_copy(tmp_path, monkeypatch):
@@ -58,5 +52,5 @@ def test_the_end_of_the_run_does_not_wait_for_a_copy(tmp_path, monkeypatch):
     monkeypatch.setattr(compaction, "COMPACT", endless)
     store, start = filled(tmp_path, 5), time.monotonic()
     with compaction.compacting(store, lambda: 5):
-        wait_for((tmp_path / "begun").exists)
+        wait_for((tmp_path / "begun").exists, 60)
     assert time.monotonic() - start < 60

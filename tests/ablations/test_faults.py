@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from waiting import wait_for
 
 from ablations.checkpoints import Checkpoints
 from silhouette.config import make_config
@@ -53,15 +54,6 @@ def start(ablate, *arguments, **environment):
 
 def finished(folder):
     return {path.stem: path.stat().st_mtime_ns for path in (folder / "results/tiny/trials").glob("*.parquet")}
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError(f"{condition} did not come true in {seconds} s")
 
 
 def kill_and_rerun(ablate, uninterrupted, moments):

@@ -1,7 +1,5 @@
 """What the driver asks of a cluster whose cloud has no spot machine: real placement groups in a real Ray."""
 
-import time
-
 import pytest
 from ray.autoscaler.v2.schema import (
     ClusterStatus,
@@ -12,6 +10,7 @@ from ray.autoscaler.v2.schema import (
     ResourceRequestByCount,
     Stats,
 )
+from waiting import wait_for
 
 from ablations import head_logs
 from ablations.growth import REFUSED_SECONDS, Growth
@@ -94,10 +93,7 @@ def state(group):
 
 
 def eventually(wanted, group):
-    deadline = time.monotonic() + 20
-    while state(group) != wanted:
-        assert time.monotonic() < deadline, state(group)
-        time.sleep(0.05)
+    wait_for(lambda: state(group) == wanted, 20)
 
 
 def test_a_minute_without_spot_asks_for_one_on_demand_place_after_the_other(ray_with_an_on_demand_gpu):
