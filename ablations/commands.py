@@ -164,9 +164,9 @@ def data(given: Namespace) -> int:
     from rich.progress import Progress
 
     from ablations.catalog import load_study, shipped
-    from silhouette.cache import cache_folder
+    from silhouette.data.cache import cache_folder
     from silhouette.config import make_config
-    from silhouette.datasets import load
+    from silhouette.data.splits import load
 
     of_study = given.what in shipped() or given.what.endswith(".py")
     configs = (

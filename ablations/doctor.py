@@ -172,8 +172,8 @@ def view(uri: str) -> Iterator[Finding]:
 
 def data() -> Iterator[Finding]:
     """Which data sets are decoded here."""
-    from silhouette.cache import cache_folder
-    from silhouette.catalog import DATASETS
+    from silhouette.data.cache import cache_folder
+    from silhouette.registry import DATASETS
 
     here = {path.name.rsplit("-", 1)[0] for path in (cache_folder() / "arrays").glob("*-*") if path.is_dir()}
     ready = [name for name in DATASETS if name in here or name in ("digits", "synthetic")]

@@ -15,7 +15,7 @@ from ablations.arms import Arm, Expansion, Trial, by_block
 from ablations.errors import StudyError
 from ablations.tuning import Tuning, fields_of, make_space
 from search_spaces import FACTORS
-from silhouette.catalog import dataset_entry
+from silhouette.registry import dataset_entry
 from silhouette.config import MAX_SEED, TrialConfig, first_line, make_config, parse_value, trial_id
 from silhouette.metrics import METRICS
 from silhouette.results import check_name

@@ -19,7 +19,7 @@ from silhouette.config import make_config
 from silhouette.results import Store
 
 if TYPE_CHECKING:
-    from silhouette.training import Training
+    from silhouette.training.run import Training
 
 REPORT_SECONDS = 1.0
 """Short epochs are reported together: each report costs the driver milliseconds, however little it says."""
@@ -91,7 +91,7 @@ class TrialRun:
         return {"rows": rows}
 
     def _begin(self) -> Training:
-        from silhouette.training import Training
+        from silhouette.training.run import Training
 
         training = Training(make_config(self.spec["config"]), self.spec["seed"], threads=self.spec["threads"])
         state = self.checkpoints.newest()

@@ -32,7 +32,7 @@ from silhouette.config import TrialConfig, make_config, trial_id
 from silhouette.results import Store
 
 if TYPE_CHECKING:
-    from silhouette.training import Training
+    from silhouette.training.run import Training
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class SettingRun:
         return self.message["until"][1] if self.message["until"] else None
 
     def _begin(self) -> list[Training]:
-        from silhouette.training import Training
+        from silhouette.training.run import Training
 
         config, threads = make_config(self.message["config"]), self.work.common["threads"]
         trainings = [Training(config, seed, threads=threads) for seed in self.work.seeds]

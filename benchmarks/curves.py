@@ -19,7 +19,7 @@ from ablations.search import propose
 from ablations.tuning import Space, Tuning, make_space
 from search_spaces import Choice, Interval
 from silhouette.config import make_config
-from silhouette.training import Training
+from silhouette.training.run import Training
 
 DATA = Path(__file__).parent / "data" / "digits_curves.parquet"
 SETTINGS, SEEDS, EPOCHS = 60, 6, 27

@@ -20,7 +20,8 @@ import torch
 from timing import arguments, interleave, ratio, table
 from torch import Tensor
 
-from silhouette import SoftSilhouetteLoss, process
+from silhouette import SoftSilhouetteLoss
+from silhouette.training import determinism as process
 
 SIZES = ((256, 128, 10), (1024, 128, 100), (4096, 128, 1000), (16384, 128, 1000))
 ALL_PAIRS_UP_TO = 4096

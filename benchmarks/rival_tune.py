@@ -12,7 +12,7 @@ def trainable(config: dict[str, Any]) -> None:
     from ray import tune
 
     from silhouette.config import make_config
-    from silhouette.training import Training
+    from silhouette.training.run import Training
 
     number = config["number"]
     settings = {"dataset": "digits", "epochs": 20, "lambda_sil": 0.2 * (number % 2)}

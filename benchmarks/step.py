@@ -17,9 +17,9 @@ import torch
 from timing import arguments, interleave, ratio, table
 
 from silhouette.config import TrialConfig
-from silhouette.encoders import build
-from silhouette.objectives import Objective
-from silhouette.optim import build_optimizer
+from silhouette.training.encoders import build
+from silhouette.training.objectives import Objective
+from silhouette.training.optimizer import build_optimizer
 
 ARMS = {
     "CE": {"lambda_sil": 0.0},

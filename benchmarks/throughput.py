@@ -34,7 +34,7 @@ STUDY = Study(
 def train(number: int) -> float:
     """One trial, as in every rival: CE and CE + silhouette in turn, a seed for each pair."""
     from silhouette.config import make_config
-    from silhouette.training import Training
+    from silhouette.training.run import Training
 
     training = Training(make_config({**SETTINGS, "lambda_sil": 0.2 * (number % 2)}), number // 2, threads=1)
     while not training.done:

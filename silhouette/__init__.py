@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from silhouette.config import TrialConfig
-    from silhouette.loss import SoftSilhouetteLoss, soft_silhouette
-    from silhouette.training import Training
+    from silhouette.loss.soft_silhouette import SoftSilhouetteLoss, soft_silhouette
+    from silhouette.training.run import Training
 
 __all__ = ["SoftSilhouetteLoss", "Training", "TrialConfig", "soft_silhouette"]
 
 _HOMES = {
-    "SoftSilhouetteLoss": "silhouette.loss",
-    "Training": "silhouette.training",
+    "SoftSilhouetteLoss": "silhouette.loss.soft_silhouette",
+    "Training": "silhouette.training.run",
     "TrialConfig": "silhouette.config",
-    "soft_silhouette": "silhouette.loss",
+    "soft_silhouette": "silhouette.loss.soft_silhouette",
 }
 
 

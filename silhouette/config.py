@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from silhouette.catalog import (
+from silhouette.registry import (
     LEARNED_TERMS,
     TORCHVISION_ENCODERS,
     check_dataset,
@@ -47,7 +47,7 @@ class TrialConfig(BaseModel):
     default, so that settings which train the same thing are the same config and the same trial.
 
     Attributes:
-        dataset: A name of `silhouette.catalog.DATASETS` or `image_folder:/absolute/path`.
+        dataset: A name of `silhouette.registry.DATASETS` or `image_folder:/absolute/path`.
         image_size: Side of the square images; None for the dataset's own.
         val_fraction: Share of all data (of the official training data, where there is such) to validate on.
         test_fraction: Share of all data to test on, where no official test split exists.
@@ -66,7 +66,7 @@ class TrialConfig(BaseModel):
         samples_per_class: K of `pk`; P is batch_size / K.
         objective: Supervised terms with weights, as in `ce + 0.5*supcon2`.
         lambda_sil: Weight of the silhouette loss.
-        tau_s: See `silhouette.loss`, as for tau_m, distance, softmin and reduction.
+        tau_s: See `silhouette.loss.soft_silhouette`, as for tau_m, distance, softmin and reduction.
         temperature: Of `supcon` and `supcon2`.
         margin: Of `triplet`.
         proxy_scale: Of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.

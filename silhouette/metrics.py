@@ -100,7 +100,7 @@ def silhouette(embeddings: Tensor, labels: Tensor) -> float | None:
     """
     import torch
 
-    from silhouette.scores import classical
+    from silhouette.loss.formula import classical
 
     values, y = torch.unique(labels, return_inverse=True)
     return float(classical(embeddings.double(), y).mean()) if len(values) > 1 else None

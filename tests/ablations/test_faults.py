@@ -13,7 +13,7 @@ from waiting import wait_for
 from ablations.checkpoints import Checkpoints
 from silhouette.config import make_config
 from silhouette.results import Store
-from silhouette.training import Training
+from silhouette.training.run import Training
 
 METRICS = ("trial_id", "status", "val_top1", "val_loss", "test_top1", "test_silhouette", "class_correct", "curve")
 TIMES = ("seconds", "images_per_second", "peak_memory")

@@ -11,7 +11,7 @@ from ablations.trainable import TrialRun
 from ablations.work import Work
 from silhouette.config import TrialConfig
 from silhouette.results import Store
-from silhouette.training import Training
+from silhouette.training.run import Training
 
 MESSAGE = '["aa", "the arm", 0, "confirm"]'
 

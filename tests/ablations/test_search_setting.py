@@ -12,7 +12,7 @@ from ablations.tune_trainable import SettingRun
 from search_spaces import Interval
 from silhouette.config import make_config
 from silhouette.results import Store
-from silhouette.training import Training
+from silhouette.training.run import Training
 
 EPOCHS, SEEDS = 4, (70, 71)
 LR = Interval(1e-3, 1e-1, log=True)

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from silhouette import process
+from silhouette.training import determinism as process
 
 os.environ["OMP_NUM_THREADS"] = "1"  # tests share their machine, and bits depend on the thread count
 

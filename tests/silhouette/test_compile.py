@@ -40,7 +40,8 @@ def test_a_compiled_trial_trains():
 
 PEAK = """
 import torch
-from silhouette import SoftSilhouetteLoss, process
+from silhouette import SoftSilhouetteLoss
+from silhouette.training import determinism as process
 torch.set_num_threads(1)
 cpu = torch.device("cpu")
 for distance, samples, classes in (("euclidean", 3000, 100), ("sqeuclidean", 16384, 1000), ("cosine", 16384, 1000)):

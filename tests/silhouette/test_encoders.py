@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from silhouette.catalog import TORCHVISION_ENCODERS
+from silhouette.registry import TORCHVISION_ENCODERS
 from silhouette.config import TrialConfig
-from silhouette.encoders import build
+from silhouette.training.encoders import build
 
 
 def network(encoder, in_shape, classes=7):

@@ -77,8 +77,8 @@ def test_first_and_second_derivatives(distance, normalize):
 def test_tiles_do_not_change_the_gradient(distance, monkeypatch):
     z, labels = batch(37, classes=4)
     want = torch.autograd.grad(SoftSilhouetteLoss(distance=distance)(z.requires_grad_(), labels), z)[0]
-    monkeypatch.setattr("silhouette.distances._TILE", 5 * 37)
-    monkeypatch.setattr("silhouette.distances._FEW_CLASSES", 1)
+    monkeypatch.setattr("silhouette.loss.distances._TILE", 5 * 37)
+    monkeypatch.setattr("silhouette.loss.distances._FEW_CLASSES", 1)
     got = torch.autograd.grad(SoftSilhouetteLoss(distance=distance)(z, labels), z)[0]
     torch.testing.assert_close(got, want)
 

@@ -7,7 +7,8 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from silhouette import metrics, probe
+from silhouette import metrics
+from silhouette.training import linear_probe as probe
 from silhouette.results import SCHEMA
 
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from silhouette import Training, TrialConfig
-from silhouette.catalog import TERMS
-from silhouette.encoders import Output
-from silhouette.objectives import CenterLoss, Objective
+from silhouette.registry import TERMS
+from silhouette.training.encoders import Output
+from silhouette.training.objectives import CenterLoss, Objective
 
 TINY = {
     "dataset": "synthetic",

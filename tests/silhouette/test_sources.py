@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from silhouette import cache, datasets, sources
-from silhouette.catalog import DATASETS, check_dataset
+from silhouette.data import cache
+from silhouette.data import splits as datasets
+from silhouette.data import sources
+from silhouette.registry import DATASETS, check_dataset
 from silhouette.config import ConfigError, TrialConfig, make_config
 from silhouette.errors import InputError
-from silhouette.training import Training
+from silhouette.training.run import Training
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
 
-from silhouette import transforms
+from silhouette.data import transforms
 from silhouette.config import TrialConfig
-from silhouette.corruptions import SEVERITIES, STRENGTHS, corrupt
+from silhouette.data.corruptions import SEVERITIES, STRENGTHS, corrupt
 
 KINDS = ("crop_flip", "autoaugment", "randaugment")
 

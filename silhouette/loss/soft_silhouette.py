@@ -8,7 +8,7 @@ With a(i) the mean distance of sample i to the others of its class and d(i, c) i
     L    = -mean_i s(i)
 
 As τ_s, τ_m → 0 the score s is the classical silhouette (Rousseeuw 1987, `sklearn.metrics.silhouette_samples`).
-The formula and its gradient are in `silhouette.scores`, the distances and their cost in `silhouette.distances`.
+The formula and its gradient are in `silhouette.loss.formula`, the distances and their cost in `silhouette.loss.distances`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from silhouette.distances import CLASS_DISTANCES, unit
-from silhouette.scores import Options, scores
+from silhouette.loss.distances import CLASS_DISTANCES, unit
+from silhouette.loss.formula import Options, scores
 
 SOFTMINS = ("sum", "mean")
 REDUCTIONS = ("mean", "macro", "none")
@@ -92,7 +92,7 @@ class SoftSilhouetteLoss(nn.Module):
             classes do not dominate; `none` for the (B,) values.
         num_classes: Fixed number of classes, for `torch.compile` and to spare a GPU the waiting.
         gather: Compute over the batches of all processes of `torch.distributed`, with gradient
-            (see `silhouette.gather`); `reduction="none"` then returns the values of all of them.
+            (see `silhouette.loss.distributed`); `reduction="none"` then returns the values of all of them.
         validate: Check the values of embeddings and labels at every call.
 
     Raises:
@@ -127,7 +127,7 @@ class SoftSilhouetteLoss(nn.Module):
             labels: (B,) integers.
         """
         if self.gather:
-            from silhouette.gather import gather_batch  # needs torch.distributed, which not every build has
+            from silhouette.loss.distributed import gather_batch  # needs torch.distributed, which not every build has
 
             embeddings, labels = gather_batch(embeddings, labels)
         values = soft_silhouette(

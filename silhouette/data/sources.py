@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silhouette.cache import Source, raw_folder
-from silhouette.catalog import DATASETS, FOLDER
+from silhouette.data.cache import Source, raw_folder
+from silhouette.registry import DATASETS, FOLDER
 from silhouette.errors import InputError
-from silhouette.streams import numpy_stream
+from silhouette.seeding import numpy_stream
 
 Image = NDArray[np.uint8]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from silhouette import metrics
 from silhouette.config import TrialConfig
-from silhouette.corruptions import SEVERITIES, STRENGTHS
-from silhouette.evaluation import Outputs
-from silhouette.objectives import Losses
+from silhouette.data.corruptions import SEVERITIES, STRENGTHS
+from silhouette.training.evaluation import Outputs
+from silhouette.training.objectives import Losses
 
 CURVE_KEYS = (
     "epoch",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from silhouette.config import TrialConfig
-from silhouette.streams import derive
+from silhouette.seeding import derive
 
 Keys = NDArray[np.uint64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silhouette.config import ConfigError, TrialConfig
-from silhouette.streams import numpy_stream
+from silhouette.seeding import numpy_stream
 
 Indices = NDArray[np.int64]
 

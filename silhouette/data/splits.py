@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from silhouette import sources
-from silhouette.cache import Arrays, Progress, Source, cache_folder, in_memory, open_entry
-from silhouette.catalog import FOLDER, check_dataset
+from silhouette.data import sources
+from silhouette.data.cache import Arrays, Progress, Source, cache_folder, in_memory, open_entry
+from silhouette.registry import FOLDER, check_dataset
 from silhouette.config import ConfigError, TrialConfig, make_config
-from silhouette.imbalance import keep_counts, noisy_labels, subsample
-from silhouette.streams import numpy_stream
+from silhouette.data.imbalance import keep_counts, noisy_labels, subsample
+from silhouette.seeding import numpy_stream
 
 Indices = NDArray[np.int64]
 _IDX = ("mnist", "fashion_mnist", "kmnist")

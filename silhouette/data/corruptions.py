@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from silhouette.streams import torch_stream
+from silhouette.seeding import torch_stream
 
 SEVERITIES = (1, 2, 3, 4, 5)
 STRENGTHS = {

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from silhouette import probe
-from silhouette.encoders import Network
+from silhouette.training import linear_probe as probe
+from silhouette.training.encoders import Network
 from silhouette.metrics import Counts, count_correct
 
 BATCH = 512

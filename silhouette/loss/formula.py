@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from silhouette.distances import BLOCKED, CLASS_DISTANCES, KERNELS, mates
+from silhouette.loss.distances import BLOCKED, CLASS_DISTANCES, KERNELS, mates
 
 LOWEST = -1e6
 """Scores below this are held there; they arise where m vanishes, that is with a = 0 and b far below 0."""
 
 
 class Options(NamedTuple):
-    """Those of `silhouette.loss.soft_silhouette`."""
+    """Those of `silhouette.loss.soft_silhouette.soft_silhouette`."""
 
     tau_s: float
     tau_m: float

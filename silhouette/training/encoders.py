@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
-from silhouette.distances import unit
+from silhouette.loss.distances import unit
 from silhouette.errors import InputError
 
 SMALL_IMAGE = 64
