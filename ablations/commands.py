@@ -141,14 +141,14 @@ def report(given: Namespace) -> int:
         raise StudyError(f"{stray[0]}: goes with --table, which was not given")
     if given.study is None:
         raise StudyError("STUDY: give a study, or --table with a CSV or Parquet file, got neither")
-    from analysis.report import write_report
+    from analysis.report.write import write_report
 
     print(f"report: {write_report(given.results, _study_name(given.study))}")
     return 0
 
 
 def _report_table(given: Namespace) -> int:
-    from analysis.external import write_table_report
+    from analysis.study.table import write_table_report
 
     missing = [f"--{name}" for name in TABLE_OPTIONS[:5] if getattr(given, name) is None]
     if missing or given.study is not None:

@@ -19,10 +19,10 @@ import numpy as np
 from ablations.arms import Arm
 from ablations.search import ArmSearch, Setting
 from ablations.tuning import Tuning, make_space
-from analysis.compare import compare_paired
-from analysis.families import adjust
-from analysis.pairing import Pairs, pair
-from analysis.verdict import BETTER, decide
+from analysis.stats.comparison import compare_paired
+from analysis.stats.multiplicity import adjust
+from analysis.stats.pairing import Pairs, pair
+from analysis.results.verdicts import BETTER, decide
 from silhouette.config import make_config
 
 ARMS, SETTINGS, TUNING_SEEDS, CONFIRM_SEEDS, EPOCHS = 20, 8, 5, 10, 9

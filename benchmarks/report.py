@@ -88,7 +88,7 @@ def _row(arm: dict, seed: int, index: int, rng: np.random.Generator) -> dict:
 
 def measure(results: str) -> dict:
     """Seconds and peak memory of one report in a fresh process."""
-    code = f"from analysis.report import write_report; print(write_report({results!r}, {STUDY!r}))"
+    code = f"from analysis.report.write import write_report; print(write_report({results!r}, {STUDY!r}))"
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - start

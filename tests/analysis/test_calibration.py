@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from analysis.base import ReportError
-from analysis.compare import compare_paired, compare_unpaired
-from analysis.datasets import dataset_average, random_effects
-from analysis.describe import mean_interval, sd_interval
-from analysis.evidence import judge_family
-from analysis.exact import hodges_lehmann, sign_flip
-from analysis.ledger import Record, make_ledger
-from analysis.pairing import pair
-from analysis.plan import Arm, Family, Plan
-from analysis.verdict import BETTER, EQUIVALENT, WORSE
+from analysis.stats.types import ReportError
+from analysis.stats.comparison import compare_paired, compare_unpaired
+from analysis.stats.multi_dataset import dataset_average, random_effects
+from analysis.stats.description import mean_interval, sd_interval
+from analysis.results.comparisons import judge_family
+from analysis.stats.exact_tests import hodges_lehmann, sign_flip
+from analysis.study.ledger import Record, make_ledger
+from analysis.stats.pairing import pair
+from analysis.study.plan import Arm, Family, Plan
+from analysis.results.verdicts import BETTER, EQUIVALENT, WORSE
 
 pytestmark = pytest.mark.slow
 TYPE_ONE = (0.035, 0.065)

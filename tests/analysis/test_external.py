@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.base import ReportError
-from analysis.external import analyse_table, write_table_report
+from analysis.stats.types import ReportError
+from analysis.study.table import analyse_table, write_table_report
 
 # five-seed worked example of the project's statistics notes (SciPy 1.17: stats.ttest_rel(a, b))
 OURS = [74.9, 75.4, 75.1, 75.6, 75.0]

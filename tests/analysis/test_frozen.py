@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from synthetic import demo_plan, document, write_study
 
-from analysis.looks import crossing, nominal_level
-from analysis.plan import make_plan
+from analysis.stats.sequential import crossing, nominal_level
+from analysis.study.plan import make_plan
 
 NOTE = {"from": 5, "to": 10, "at": "2026-01-01T00:00:00+00:00", "declared": False}
 

@@ -22,7 +22,7 @@ from studies import (
 )
 from synthetic import demo_plan, document, record, write_study
 
-from analysis.sections import make_page
+from analysis.report.page import make_page
 
 
 def section_keys(data):

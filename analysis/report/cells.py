@@ -1,0 +1,62 @@
+"""Small helpers with which the sections turn plain data into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from analysis.results.document import Data
+from analysis.report.elements import Cell, Table
+from analysis.results.verdicts import VERDICTS
+from analysis.formatting import MISSING, Scale, show_number, show_p
+
+Column = tuple[str, bool]
+
+
+def table(
+    name: str, caption: str, header: Sequence[str], rows: Iterable[Sequence[Cell]], *, text: Sequence[int] = (0,),
+    notes: Sequence[str] = (), long: bool = False,
+) -> Table:  # fmt: skip
+    """A table whose columns are numbers except those listed in `text`."""
+    numeric = frozenset(range(len(header))) - frozenset(text)
+    made = tuple(tuple(row) for row in rows)
+    return Table(name, caption, tuple(header), made, numeric, notes=tuple(notes), long=long)
+
+
+def gain(scale: Scale, x: float | None) -> Cell:
+    """A signed difference."""
+    return Cell(scale.signed(x), x)
+
+
+def value(scale: Scale, x: float | None) -> Cell:
+    """A value of the metric."""
+    return Cell(scale.value(x), x)
+
+
+def between(scale: Scale, low: float | None, high: float | None) -> Cell:
+    """An interval of a difference."""
+    return Cell(scale.range(low, high), low)
+
+
+def p_cell(data: Data, p: float | None) -> Cell:
+    """A p-value."""
+    return Cell(show_p(p, data["alpha"]), p)
+
+
+def number(x: float | None, digits: int = 2) -> Cell:
+    """A plain number."""
+    return Cell(show_number(x, digits), x)
+
+
+def whole(n: int | None) -> Cell:
+    """A count."""
+    return Cell(MISSING if n is None else str(n), n)
+
+
+def percent(x: float | None, digits: int = 1) -> Cell:
+    """A share as percentage."""
+    return Cell(MISSING if x is None else f"{100 * x:.{digits}f} %", x)
+
+
+def word(verdict: str) -> Cell:
+    """A verdict, set apart."""
+    return Cell(verdict, verdict, verdict if verdict in VERDICTS else "")

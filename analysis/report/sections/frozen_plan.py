@@ -1,0 +1,94 @@
+"""The section on the frozen plan, and the banners on plans that changed after results could be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from analysis.results.document import Data
+from analysis.report.elements import Cell, Section, Table
+from analysis.report.cells import number, table, whole
+from analysis.formatting import MISSING, listing
+
+
+def section(data: Data) -> Section:
+    """What was fixed between the tune and the confirm phase; empty for a study that tunes nothing."""
+    frozen = data.get("frozen") or {}
+    if "hash" not in frozen:
+        return Section("frozen", "Frozen plan")
+    return Section("frozen", "Frozen plan", (_text(frozen),), (_plan_table(frozen), _winners(frozen)))
+
+
+def banners(data: Data) -> Iterable[str]:
+    """What went against the plan."""
+    frozen = data.get("frozen") or {}
+    for note in frozen.get("extended", []):
+        if not note["declared"]:
+            yield (
+                f"Seeds were extended after looking, from {note['from']} to {note['to']} (not a declared look): "
+                "p-values are too small; read the intervals."
+            )
+    if "hash" in frozen and not frozen["intact"]:
+        yield "The frozen plan is not the one that was confirmed: frozen.json or study.json was changed."
+    flagged = [arm["arm"] for arm in frozen.get("arms") or [] if arm["flags"]]
+    if flagged:
+        yield f"The tuning of {listing(flagged, 4)} carries a flag; the section on the frozen plan says which."
+
+
+def looks_text(data: Data) -> str:
+    """The declared looks and the level of each, or an empty text."""
+    frozen = data.get("frozen") or {}
+    if not frozen.get("looks"):
+        return ""
+    numbers = listing([str(n) for n in frozen["looks"]])
+    return (
+        f"after {numbers} seeds, α = {frozen['declared_alpha']:g} over all looks (Pocock), "
+        f"so {data['alpha']:.4f} at each; approximate for t-tests"
+    )
+
+
+def _text(frozen: Data) -> str:
+    pooled = frozen["rank_correlation"]
+    trust = ""
+    if pooled["rho"] is not None:
+        word = "which supports the early stopping" if pooled["trusted"] else "too low to trust the early stopping"
+        trust = (
+            f" First rung and full budget rank the {pooled['settings']} settings that have both with a Spearman "
+            f"correlation of {pooled['rho']:.2f}, {word}."
+        )
+    return (
+        f"Winners and plan were frozen at {frozen['frozen_at']} as {frozen['hash']}, before the first confirm trial "
+        f"began.{trust}"
+    )
+
+
+def _plan_table(frozen: Data) -> Table:
+    shown = ("metric", "direction", "chosen_by", "checkpoint_rule", "seeds", "tuning_seeds", "split", "sesoi", "alpha")
+    rows = [(Cell(name.replace("_", " ")), Cell(_words(frozen["plan"].get(name)))) for name in shown]
+    return table("frozen_plan", "What the hash stands for, with the configurations below and the families.",
+                 ("what", "frozen"), rows, text=(0, 1))  # fmt: skip
+
+
+def _winners(frozen: Data) -> Table:
+    rows = [
+        (
+            Cell(arm["arm"]), Cell(_words(arm["values"])), whole(arm["setting"]), Cell(_words(arm["settings"])),
+            whole(arm["epochs"]), whole(arm["epochs_unstopped"]), number(arm["rank_correlation"]),
+            Cell("; ".join(arm["flags"]) or MISSING),
+        )
+        for arm in frozen["arms"]
+    ]  # fmt: skip
+    header = ("arm", "winner", "number", "settings", "epochs", "without stopping", "rank correlation", "flags")
+    caption = (
+        "The winner of each arm, chosen by its mean over the tuning seeds at full budget. Rank correlation: Spearman, "
+        "first rung to full budget, over the settings that have both."
+    )
+    return table("winners", caption, header, rows, text=(0, 1, 3, 7))
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(v)}" for key, v in value.items())
+    if isinstance(value, list):
+        return listing([_words(v) for v in value], 12) if value else MISSING
+    return f"{value:g}" if isinstance(value, float) else MISSING if value is None else str(value)

@@ -1,0 +1,277 @@
+"""The sections on class imbalance and on batch composition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.report import style
+from analysis.results.document import Data, scale_of
+from analysis.report.figures.axes import Dot, dot_rows
+from analysis.report.figures.arms import arm_colours, unit_label
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.cells import between, gain, number, p_cell, percent, table, value, whole
+from analysis.formatting import Scale, listing, make_scale, p_equals
+
+MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
+UNEVEN = 1.5  # largest over smallest class, above which the classes count as uneven
+ACCURACY = make_scale("test_macro_top1")
+
+
+def section(data: Data) -> Section:
+    """Macro accuracy, shot groups, classes, and whether the gain depends on the imbalance."""
+    tails, contrasts = data.get("tail") or [], data.get("interactions") or []
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    if tails:
+        uneven = [t for t in tails if _spread(t) > UNEVEN]
+        figures += [*_group_figure(data, uneven), *_class_figures(data, uneven)]
+        tables += [_group_table(data, tails), _class_table(data, tails)]
+    if contrasts:
+        figures.append(_contrast_figure(data, contrasts))
+        tables.append(_contrast_table(data, contrasts))
+    texts = (*_tail_text(tails), *(_contrast_text(data, c) for c in contrasts))
+    return Section("imbalance", "Class imbalance", texts, tuple(tables), tuple(figures))
+
+
+def _tail_text(tails: Sequence[Data]) -> list[str]:
+    if not tails:
+        return []
+    balanced = all(t["test_balanced"] for t in tails)
+    text = f"The test set is {'balanced' if balanced else 'not balanced'} over classes. "
+    empty = sorted({(t["family"], g) for t in tails for g in t["empty"]})
+    if empty:
+        text += f"No class in: {listing([f'{g} ({family})' for family, g in empty], 12)}."
+    return [text.strip()]
+
+
+def _method(data: Data, arm: str) -> str:
+    return str(next(a["method"] for a in data["arms"] if a["arm"] == arm))
+
+
+def _gap_dot(gap: Data, colour: str) -> Dot:
+    ends = [None if gap[k] is None else ACCURACY.factor * gap[k] for k in ("ci_low", "ci_high")]
+    return Dot(gap["name"], ACCURACY.factor * gap["difference"], ends[0], ends[1], colour)
+
+
+def _group_figure(data: Data, tails: Sequence[Data]) -> list[Figure]:
+    if not tails:
+        return []
+    colours = arm_colours(data)
+    parts = [
+        (t["treatment"], [_gap_dot(g, colours[_method(data, t["treatment"])]) for g in (*t["overall"], *t["groups"])])
+        for t in tails
+    ]  # fmt: skip
+    caption = (
+        "Paired differences from the baseline in macro accuracy, in the worst class and by shot group (training "
+        f"counts: many > 100, medium 20 to 100, few < 20); 95 % t-intervals over {_ns(tails)} seeds. "
+        f"Scope: {data['scope']}."
+    )
+    rows = [
+        (t["treatment"], g["name"], g["classes"], g["difference"], g["ci_low"], g["ci_high"])
+        for t in tails for g in (*t["overall"], *t["groups"])
+    ]  # fmt: skip
+    alt = "Differences by shot group. " + "; ".join(
+        f"{t['treatment']}: " + ", ".join(f"{g['name']} {ACCURACY.signed(g['difference'])}" for g in t["groups"])
+        for t in tails[:8]
+    )
+    drawing = dot_rows(parts, "difference from the baseline (points)", lines=(0.0,))
+    header = ("treatment", "group", "classes", "difference", "low", "high")
+    return [Figure("shot-groups", caption, alt, drawing, header, tuple(rows))]
+
+
+def _ns(tails: Sequence[Data]) -> str:
+    return listing(sorted({g["n"] for t in tails for g in t["overall"]}))
+
+
+def _class_figures(data: Data, tails: Sequence[Data]) -> list[Figure]:
+    """Per-class differences sorted by training count; the table holds every comparison."""
+    uneven = [t for t in tails if len(t["classes"]) <= MAX_CLASSES][:MAX_CLASS_PANELS]
+    if not uneven:
+        return []
+    colours = arm_colours(data)
+    parts = [
+        (
+            t["treatment"],
+            [
+                Dot(f"{g['name']} (n={g['train_count']:.0f})", *_ends(g), colours[_method(data, t["treatment"])])
+                for g in t["classes"]
+            ],
+        )
+        for t in uneven
+    ]
+    rows = [
+        (t["treatment"], g["name"], g["train_count"], g["difference"], g["ci_low"], g["ci_high"])
+        for t in uneven for g in t["classes"]
+    ]  # fmt: skip
+    caption = (
+        "Paired difference from the baseline in each class, classes sorted by their number of training samples (in "
+        f"parentheses); 95 % t-intervals over {_ns(uneven)} seeds. Exploratory. Scope: {data['scope']}."
+    )
+    alt = f"Per-class differences of {listing([t['treatment'] for t in uneven])}, from head to tail."
+    drawing = dot_rows(parts, "difference from the baseline (points)", lines=(0.0,))
+    header = ("treatment", "class", "training samples", "difference", "low", "high")
+    return [Figure("classes", caption, alt, drawing, header, tuple(rows))]
+
+
+def _ends(g: Data) -> tuple[float, float | None, float | None]:
+    dot = _gap_dot(g, "")
+    return float(dot.estimate or 0.0), dot.low, dot.high
+
+
+def _spread(t: Data) -> float:
+    counts = [g["train_count"] for g in t["classes"]]
+    return float(max(counts) / max(min(counts), 1.0))
+
+
+def _group_table(data: Data, tails: Sequence[Data]) -> Table:
+    rows = [
+        (
+            Cell(t["treatment"]), Cell(g["name"]), whole(g["classes"]), value(ACCURACY, g["baseline"]),
+            value(ACCURACY, g["treatment"]), gain(ACCURACY, g["difference"]),
+            between(ACCURACY, g["ci_low"], g["ci_high"]), p_cell(data, g["p"]), p_cell(data, g["p_adjusted"]),
+        )
+        for t in tails for g in (*t["overall"], *t["groups"])
+    ]  # fmt: skip
+    header = (
+        "treatment", "accuracy over", "classes", "baseline (%)", "treatment (%)", "difference", "95 % CI", "p",
+        "p Holm",
+    )  # fmt: skip
+    return table(
+        "shot-groups",
+        "Macro, worst-class and shot-group accuracy against the baseline, paired by seed; Holm inside the groups and "
+        f"inside the two summaries of one comparison. Scope: {data['scope']}.",
+        header, rows, text=(0, 1),
+    )  # fmt: skip
+
+
+def _class_table(data: Data, tails: Sequence[Data]) -> Table:
+    rows = [
+        (
+            Cell(t["treatment"]), Cell(g["name"]), number(g["train_count"], 0), value(ACCURACY, g["baseline"]),
+            gain(ACCURACY, g["difference"]), between(ACCURACY, g["ci_low"], g["ci_high"]),
+            p_cell(data, g["p_adjusted"]),
+        )
+        for t in tails for g in t["classes"][:200]
+    ]  # fmt: skip
+    header = ("treatment", "class", "training samples", "baseline (%)", "difference", "95 % CI", "p BH")
+    caption = (
+        "Every class, sorted by training samples; Benjamini–Hochberg over the classes of a comparison. Exploratory."
+    )
+    return table("classes", caption, header, rows, text=(0, 1), long=True)
+
+
+def _contrast_text(data: Data, c: Data) -> str:
+    scale = scale_of(data)
+    found = "depends" if c["p_adjusted"] <= data["alpha"] else "is not shown to depend"
+    return (
+        f"The gain of {c['treatment']} {found} on the imbalance: {scale.signed(c['gain'])} in {c['block']} against "
+        f"{scale.signed(c['gain_reference'])} in {c['reference']}, interaction {scale.signed(c['difference'])}"
+        f"{scale.unit_after} (95 % CI {scale.range(c['ci_low'], c['ci_high'])}; {p_equals(c['p'])}, Holm "
+        f"{p_equals(c['p_adjusted'])}; n = {c['n']})."
+    )
+
+
+def _contrast_figure(data: Data, contrasts: Sequence[Data]) -> Figure:
+    scale, colours = scale_of(data), arm_colours(data)
+    groups: dict[str, list[Dot]] = {}
+    for c in contrasts:
+        ends = [None if c[k] is None else scale.factor * c[k] for k in ("ci_low", "ci_high")]
+        dot = Dot(
+            c["treatment"], scale.factor * c["difference"], ends[0], ends[1], colours.get(c["treatment"], style.INK)
+        )
+        groups.setdefault(f"{c['block']} against {c['reference']}", []).append(dot)
+    caption = (
+        "Interaction contrast: gain over the baseline under imbalance minus the gain in the mildest block, paired by "
+        f"seed; 95 % t-intervals, n = {listing(sorted({c['n'] for c in contrasts}))}. Left of zero: the treatment "
+        f"loses under imbalance. Scope: {data['scope']}."
+    )
+    alt = "Interaction contrasts. " + "; ".join(f"{c['treatment']} {scale.signed(c['difference'])}" for c in contrasts)
+    rows = tuple((c["treatment"], c["block"], c["reference"], c["difference"]) for c in contrasts)
+    drawing = dot_rows(list(groups.items()), f"gain minus gain{unit_label(scale)}", lines=(0.0,))
+    return Figure("interaction", caption, alt, drawing, ("treatment", "block", "reference", "difference"), rows)
+
+
+def _contrast_table(data: Data, contrasts: Sequence[Data]) -> Table:
+    scale = scale_of(data)
+    rows = [
+        (
+            Cell(c["treatment"]), Cell(c["block"]), Cell(c["reference"]), whole(c["n"]), gain(scale, c["gain"]),
+            gain(scale, c["gain_reference"]), gain(scale, c["difference"]),
+            between(scale, c["ci_low"], c["ci_high"]), p_cell(data, c["p"]), p_cell(data, c["p_adjusted"]),
+        )
+        for c in contrasts
+    ]  # fmt: skip
+    header = ("treatment", "block", "against", "n", "gain", "gain there", "interaction", "95 % CI", "p", "p Holm")
+    caption = f"Does the gain depend on the imbalance? Interaction contrasts paired by seed. Scope: {data['scope']}."
+    return table("interaction", caption, header, rows, text=(0, 1, 2))
+
+
+def composition_section(data: Data) -> Section:
+    """Gain against what the batches hold."""
+    points = data.get("composition") or []
+    if not points:
+        return Section("composition", "Batch composition")
+    scale = scale_of(data)
+    text = (
+        "What batches hold is measured, not assigned, in this study unless a factor sets it; the picture shows "
+        "association, not cause."
+    )
+    return Section(
+        "composition", "Batch composition", (text,), (_composition_table(data, points),),
+        (_scatter(data, points, scale),),
+    )  # fmt: skip
+
+
+def _scatter(data: Data, points: Sequence[Data], scale: Scale) -> Figure:
+    colours = arm_colours(data)
+    with style.look():
+        figure, axes = style.new_figure(2.5, columns=2, sharey=True)
+        style.margins(figure, ["−10.00"], top=0.15, bottom=0.47)
+        figure.subplots_adjust(wspace=0.12, left=0.12)
+        for axis, (name, label, times) in zip(axes, _AXES, strict=True):
+            axis.axhline(0, color=style.MUTED, linewidth=0.9)
+            axis.grid(axis="both")
+            axis.set_axisbelow(True)
+            for p in points:
+                if p[name] is None:
+                    continue
+                colour = colours[_method(data, p["treatment"])]
+                ends = [scale.factor * (p[k] if p[k] is not None else p["difference"]) for k in ("ci_low", "ci_high")]
+                axis.plot([times * p[name]] * 2, ends, color=colour, linewidth=1.2)
+                axis.plot([times * p[name]], [scale.factor * p["difference"]], "D", color=colour, markersize=4.5)
+            axis.set_xlabel(label)
+        axes[0].set_ylabel(f"gain{unit_label(scale)}")
+    rows = tuple(tuple(p[k] for k in _POINT) for p in points)
+    caption = (
+        "Gain over the baseline against the make-up of the treatment's batches: share of samples that are alone in "
+        f"their class, and classes per batch. Bars: 95 % t-intervals. Scope: {data['scope']}."
+    )
+    alt = f"Gain against singleton share and classes per batch for {len(points)} comparisons. " + "; ".join(
+        f"{p['treatment']}: {scale.signed(p['difference'])} at {100 * p['singleton_share']:.1f} % singletons"
+        for p in points[:10]
+    )
+    return Figure("composition", caption, alt, figure, _POINT, rows)
+
+
+_AXES = (("singleton_share", "singletons (% of samples)", 100.0), ("classes_per_batch", "classes per batch", 1.0))
+_POINT = (
+    "treatment", "block", "difference", "ci_low", "ci_high", "singleton_share", "classes_per_batch",
+    "single_class_batches",
+)  # fmt: skip
+
+
+def _composition_table(data: Data, points: Sequence[Data]) -> Table:
+    scale = scale_of(data)
+    rows = [
+        (
+            Cell(p["treatment"]), Cell(p["block"]), gain(scale, p["difference"]),
+            between(scale, p["ci_low"], p["ci_high"]), percent(p["singleton_share"]), number(p["classes_per_batch"]),
+            number(p["single_class_batches"]),
+        )
+        for p in points
+    ]  # fmt: skip
+    header = (
+        "treatment", "block", "gain", "95 % CI", "singletons", "classes per batch", "batches of one class",
+    )  # fmt: skip
+    caption = f"What the treatment's batches held on average, beside its gain. Scope: {data['scope']}."
+    return table("composition", caption, header, rows, text=(0, 1))

@@ -1,0 +1,124 @@
+"""The section on variance by source and on power."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.report import style
+from analysis.results.document import Data, scale_of
+from analysis.report.figures.axes import Dot, dot_rows
+from analysis.report.figures.arms import arm_colours, unit_label
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.cells import number, p_cell, percent, table, whole
+from analysis.formatting import MISSING, Scale, listing, show_hours, show_p
+
+
+def section(data: Data) -> Section:
+    """Variance components where a seed study exists; then what each comparison could have shown."""
+    parts = data.get("variance") or []
+    figures = [_component_figure(data, parts)] if parts else []
+    tables = [_component_table(data, parts)] if parts else []
+    paired = [c for c in data["comparisons"] if (c.get("detail") or {}).get("p_better")]
+    if paired:
+        figures.append(_win_figure(data, paired))
+    if any(c.get("feasibility") for c in data["comparisons"]):
+        tables.append(_power_table(data))
+    title = "Variance sources and power" if parts else "Power"
+    return Section("power", title, tables=tuple(tables), figures=tuple(figures))
+
+
+def _component_figure(data: Data, parts: Sequence[Data]) -> Figure:
+    scale = scale_of(data)
+    groups: dict[str, list[Dot]] = {}
+    for c in parts:
+        name = f"{c['block']}, {c['method']}" if c["method"] else c["block"]
+        colour = style.BASELINE if c["source"] == "all" else style.PALETTE[0]
+        sd, low, high = (scale.factor * c[k] for k in ("sd", "sd_low", "sd_high"))
+        dot = Dot(c["source"], sd, low, high, colour)
+        groups.setdefault(name, []).append(dot)
+    rows = tuple((c["block"], c["method"], c["source"], c["sd"], c["sd_low"], c["sd_high"]) for c in parts)
+    caption = (
+        "Spread (SD) that each source of randomness makes alone, the others held, against everything together (grey); "
+        f"95 % chi-square intervals, n = {listing(sorted({c['n'] for c in parts}))} runs each."
+    )
+    alt = "SD by source. " + "; ".join(f"{c['block']} {c['source']}: {scale.value(c['sd'])}" for c in parts)
+    drawing = dot_rows(list(groups.items()), f"SD over runs{unit_label(scale)}")
+    return Figure("variance", caption, alt, drawing, ("block", "method", "source", "sd", "low", "high"), rows)
+
+
+def _component_table(data: Data, parts: Sequence[Data]) -> Table:
+    scale = scale_of(data)
+    rows = [
+        (
+            Cell(c["block"]), Cell(c["method"] or MISSING), Cell(c["source"]), whole(c["n"]),
+            Cell(scale.value(c["sd"]), c["sd"]),
+            Cell(f"{scale.value(c['sd_low'])} to {scale.value(c['sd_high'])}", c["sd_low"]),
+            percent(c["share"]), p_cell(data, c["p_less"]),
+        )
+        for c in parts
+    ]  # fmt: skip
+    header = ("block", "method", "source", "runs", "SD", "95 % CI", "share of the variance", "p (same spread as all)")
+    caption = "Variance by source; shares need not sum to 100 % because sources interact. Brown–Forsythe p."
+    return table("variance", caption, header, rows, text=(0, 1, 2))
+
+
+def _win_figure(data: Data, shown: Sequence[Data]) -> Figure:
+    colours = arm_colours(data)
+    methods = {a["arm"]: a["method"] for a in data["arms"]}
+    groups: dict[str, list[Dot]] = {}
+    for c in shown[:200]:
+        w, method = c["detail"]["p_better"], methods[c["treatment"]]
+        groups.setdefault(c["family"], []).append(Dot(method, w["estimate"], w["low"], w["high"], colours[method]))
+    rows = tuple((c["family"], c["treatment"], *(c["detail"]["p_better"][k] for k in _ENDS)) for c in shown)
+    caption = (
+        "Probability that the treatment beats its baseline on one seed: share of wins (ties half) with its 95 % "
+        "Clopper–Pearson interval. Lines: 0.5 (no difference) and 0.75 (Bouthillier et al.: a difference that "
+        f"matters). Scope: {data['scope']}."
+    )
+    alt = "Probability of being better. " + "; ".join(
+        f"{c['treatment']} {c['detail']['p_better']['estimate']:.2f}" for c in shown[:12]
+    )
+    drawing = dot_rows(list(groups.items()), "P(better than the baseline)", lines=(0.5, 0.75), limits=(-0.02, 1.02))
+    return Figure("wins", caption, alt, drawing, ("family", "treatment", *_ENDS), rows)
+
+
+_ENDS = ("estimate", "low", "high")
+
+
+def _power_table(data: Data) -> Table:
+    scale = scale_of(data)
+    rows = [_power_row(data, scale, c) for c in data["comparisons"] if c.get("feasibility")]
+    effect = f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "the declared effect"
+    header = (
+        "treatment", "n", "SD of differences", "correlation", "smallest exact p", "detectable (80 %)",
+        "detectable at α/m", f"seeds for {effect}", "with upper SD", "computing still wanted",
+    )  # fmt: skip
+    return table(
+        "power",
+        "What n paired seeds can show (paired t, two-sided, 80 % power) and what the declared effect would take, from "
+        "the measured SD of the differences and from its upper 80 % bound; computing time from the records.",
+        header, rows,
+    )  # fmt: skip
+
+
+def _power_row(data: Data, scale: Scale, c: Data) -> tuple[Cell, ...]:
+    f, detail = c["feasibility"], c.get("detail") or {}
+    cost = f["seconds_for_effect"]
+    return (
+        Cell(c["treatment"]),
+        whole(c["n"]),
+        Cell(scale.value(detail.get("sd_difference")), detail.get("sd_difference")),
+        number(detail.get("correlation")),
+        Cell(show_p(f["smallest_p"]), f["smallest_p"]),
+        Cell(scale.value(f["detectable"]), f["detectable"]),
+        Cell(scale.value(f["detectable_adjusted"]), f["detectable_adjusted"]),
+        _seeds(data, f["seeds_for_effect"]),
+        _seeds(data, f["seeds_for_effect_high"]),
+        Cell(MISSING if cost is None else f"{show_hours(cost)} {f['device']}", cost),
+    )
+
+
+def _seeds(data: Data, n: int | None) -> Cell:
+    if n is None:
+        return Cell("> 100,000" if data["sesoi"] else MISSING, None)
+    return Cell(str(n), n)

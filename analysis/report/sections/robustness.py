@@ -1,0 +1,119 @@
+"""The section on robustness: other tests and metrics, failures by intention to treat, the negative control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.report import style
+from analysis.results.document import Data
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.cells import between, gain, p_cell, percent, table, whole
+from analysis.formatting import MISSING, make_scale, show_p
+
+
+def section(data: Data) -> Section:
+    """Would the findings survive another look?"""
+    rows, failures, control = data.get("robustness") or [], data.get("failures") or [], data.get("negative_control")
+    tables: list[Table] = []
+    texts: list[str] = []
+    if rows:
+        texts.append(_agreement(rows))
+        tables.append(_tests_table(data, rows))
+        if any(r["other_metrics"] for r in rows):
+            tables.append(_metrics_table(data, rows))
+    if failures:
+        tables.append(_failure_table(data, failures))
+    figures = [_control_figure(data, control)] if control else []
+    return Section("robustness", "Robustness", tuple(texts), tuple(tables), tuple(figures))
+
+
+def _agreement(rows: Sequence[Data]) -> str:
+    apart = [r["treatment"] for r in rows if not r["agree"]]
+    if not apart:
+        return "The paired t-test and the exact tests fall on the same side of α in every comparison (unadjusted)."
+    return (
+        f"In {len(apart)} of {len(rows)} comparisons the paired t-test and an exact test fall on different sides of α "
+        "(unadjusted); with few seeds the exact ones may be unable to reject at all."
+    )
+
+
+def _tests_table(data: Data, rows: Sequence[Data]) -> Table:
+    made = [
+        (
+            Cell(r["treatment"]), *(p_cell(data, r[k]) for k in ("p_t", "p_sign_flip", "p_wilcoxon", "p_welch")),
+            _loo(data, r["leave_one_out"]), Cell("yes" if r["agree"] else "no"),
+        )
+        for r in rows
+    ]  # fmt: skip
+    header = ("treatment", "paired t", "sign-flip", "Wilcoxon", "Welch", "paired t, one seed left out", "agree")
+    return table(
+        "robustness",
+        "The same comparisons under other tests (raw p), and the range of the paired-t p when each seed is left out in "
+        "turn. None of these replaces the declared test.",
+        header, made, text=(0, 6),
+    )  # fmt: skip
+
+
+def _loo(data: Data, ends: Sequence[float] | None) -> Cell:
+    if ends is None:
+        return Cell(MISSING)
+    return Cell(f"{show_p(ends[0], data['alpha'])} to {show_p(ends[1], data['alpha'])}", ends[1])
+
+
+def _metrics_table(data: Data, rows: Sequence[Data]) -> Table:
+    made = [
+        (
+            Cell(r["treatment"]), Cell(make_scale(metric).label), gain(make_scale(metric), m["difference"]),
+            between(make_scale(metric), m["ci_low"], m["ci_high"]), p_cell(data, m["p"]),
+        )
+        for r in rows for metric, m in r["other_metrics"].items()
+    ]  # fmt: skip
+    header = ("treatment", "metric", "difference", "CI", "p (paired t)")
+    caption = f"The same comparisons in the other recorded metrics. Exploratory, unadjusted. Scope: {data['scope']}."
+    return table("other-metrics", caption, header, made, text=(0, 1), long=True)
+
+
+def _failure_table(data: Data, failures: Sequence[Data]) -> Table:
+    made = [
+        (
+            Cell(f["arm"]), whole(f["planned"]), whole(f["no_result"]), percent(f["rate"]),
+            Cell(f"{100 * f['rate_low']:.1f} to {100 * f['rate_high']:.1f} %", f["rate_low"]),
+            Cell(MISSING if f["p_better"] is None else f"{f['p_better']:.2f}", f["p_better"]),
+            Cell(_ends(f), f["p_better_low"]),
+        )
+        for f in failures
+    ]  # fmt: skip
+    header = ("arm", "seeds tried", "no result", "rate", "95 % CI", "P(better), ITT", "95 % CI (ITT)")
+    return table(
+        "failures",
+        "Failures by intention to treat: no seed is dropped. In P(better) a run without a result loses against one "
+        "with a result and ties with another without; intervals are Clopper–Pearson.",
+        header, made,
+    )  # fmt: skip
+
+
+def _ends(f: Data) -> str:
+    return MISSING if f["p_better_low"] is None else f"{f['p_better_low']:.2f} to {f['p_better_high']:.2f}"
+
+
+def _control_figure(data: Data, control: Data) -> Figure:
+    p = control["p_values"]
+    with style.look():
+        figure, (axis,) = style.new_figure(2.3)
+        style.margins(figure, ["100.00"], top=0.15, bottom=0.47)
+        figure.subplots_adjust(left=0.13)
+        axis.plot([0, 1], [0, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
+        axis.step([0, *p, 1], [0, *((i + 1) / len(p) for i in range(len(p))), 1], where="post", color=style.PALETTE[0])
+        axis.axvline(data["alpha"], color=style.LINE, linewidth=0.9)
+        axis.grid(axis="y")
+        axis.set_xlabel("p of a comparison without a difference")
+        axis.set_ylabel("share of splits")
+    caption = (
+        f"Negative control: the {control['n']} seeds of {control['arm']} split in two at random ({control['splits']} "
+        f"distinct splits, {control['method']}). The line should follow the diagonal; "
+        f"{100 * control['below_alpha']:.1f} % of the splits fall at or below α = {data['alpha']:g}. The splits share "
+        "seeds, so this is a picture, not a test."
+    )
+    alt = f"Distribution of p-values under a split of one arm: {100 * control['below_alpha']:.1f} % at or below alpha."
+    rows = tuple((i + 1, v) for i, v in enumerate(p))
+    return Figure("negative-control", caption, alt, figure, ("rank", "p"), rows)

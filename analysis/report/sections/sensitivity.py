@@ -1,0 +1,327 @@
+"""The section on sensitivity: curves with bands, heat maps, shares of variance, importance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import Rectangle
+
+from analysis.report import style
+from analysis.results.document import Data, scale_of
+from analysis.report.figures.axes import Dot, dot_rows, metric_label
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.cells import number, p_cell, percent, table, value, whole
+from analysis.report.tables import sentence_case
+from analysis.formatting import MISSING, Scale, listing, p_equals
+
+
+def section(data: Data) -> Section:
+    """Curves first, then grids and their shares, then importance in the tune phase."""
+    part = data.get("sensitivity") or {"curves": [], "shares": []}
+    figures = _curve_figures(data, part["curves"])
+    figures += [_heat_map(data, s, i) for i, s in enumerate(part["shares"]) if len(s["factors"]) == 2]
+    figures += _share_figures(part["shares"])
+    tables: list[Table] = []
+    if part["curves"]:
+        tables.append(_curve_table(data, part["curves"]))
+    if part["shares"]:
+        tables.append(_share_table(data, part["shares"]))
+    if data.get("importance"):
+        figures.append(_importance_figure(data["importance"]))
+        tables.append(_importance_table(data["importance"]))
+    texts = tuple(sentence(data, c) for c in part["curves"])
+    return Section("sensitivity", "Sensitivity", texts, tuple(tables), tuple(figures))
+
+
+def show_level(x: Any) -> str:
+    """A factor's level."""
+    return f"{x:g}" if isinstance(x, float) else str(x)
+
+
+def sentence(data: Data, c: Data) -> str:
+    """One curve in words: plateau, insensitivity range, trend, edge."""
+    scale = scale_of(data)
+    where = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
+    parts = [
+        f"{c['label']} ({where}): not shown worse than any other level: "
+        f"{listing([show_level(x) for x in c['plateau']], 12)} (best mean at {show_level(c['best'])}; "
+        f"Holm over all pairs, n = {c['n']})."
+    ]
+    if c["insensitivity"] is not None and len(c["insensitivity"]) > 1:
+        low, high = show_level(c["insensitivity"][0]), show_level(c["insensitivity"][-1])
+        parts.append(
+            f"Within ±{scale.value(data['sesoi'])}{scale.unit_after} of the default {show_level(c['default'])} "
+            f"from {low} to {high}."
+        )
+    elif c["insensitivity"] is not None:
+        parts.append(f"No neighbour of the default {show_level(c['default'])} is shown to be equivalent to it.")
+    if c["trend"]:
+        parts.append(
+            f"Predicted {c['trend']['direction']} trend: Page's {p_equals(c['trend']['p'], data['alpha'])} over "
+            f"{c['trend']['n']} seeds."
+        )
+    return " ".join([*parts, *(f"Note: {w}." for w in c["warnings"])])
+
+
+def _curve_figures(data: Data, curves: Sequence[Data]) -> list[Figure]:
+    """One figure per factor, one panel per block and setting of the other factors."""
+    figures = []
+    for factor in dict.fromkeys(c["factor"] for c in curves):
+        mine = [c for c in curves if c["factor"] == factor]
+        drawing = _draw_curves(data, mine)
+        rows = [
+            (c["block"], c["held"], lv["value"], seed, v)
+            for c in mine for lv in c["levels"] for seed, v in lv["values"].items()
+        ]  # fmt: skip
+        alt = f"{scale_of(data).label} against {mine[0]['label']}. " + "; ".join(_curve_alt(data, c) for c in mine[:6])
+        header = ("block", "held", factor, "seed", "value")
+        figures.append(Figure(f"curve-{factor}", _curve_caption(data, mine), alt, drawing, header, tuple(rows)))
+    return figures
+
+
+def _curve_alt(data: Data, c: Data) -> str:
+    scale = scale_of(data)
+    points = ", ".join(f"{show_level(lv['value'])}: {scale.value(lv['mean'])}" for lv in c["levels"])
+    return f"{c['block']} {points}"
+
+
+def _curve_caption(data: Data, curves: Sequence[Data]) -> str:
+    level = f"{100 * (1 - data['alpha']):g} %"
+    ns = sorted({c["n"] for c in curves})
+    grey = " Grey band: the baseline's interval." if any(c["reference"] for c in curves) else ""
+    default = " Dashed line: the default." if any(c["default"] is not None for c in curves) else ""
+    return (
+        f"{sentence_case(scale_of(data).label)} against {curves[0]['label']}: mean, pointwise {level} t-interval "
+        f"(dark band) and band "
+        f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}). Rings: not "
+        f"shown worse than any other level.{default}{grey} Nothing is drawn beyond the grid. Scope: {data['scope']}."
+    )
+
+
+def _draw_curves(data: Data, curves: Sequence[Data]) -> Canvas:
+    """Small multiples, one panel per curve, the same height scale in every block."""
+    scale, columns = scale_of(data), 1 if len(curves) <= 3 else 2
+    lines = -(-len(curves) // columns)
+    with style.look():
+        figure, axes = style.new_figure(1.75 * lines + 0.35, rows=lines, columns=columns)
+        style.margins(figure, ["100.00"], top=0.28, bottom=0.47)
+        figure.subplots_adjust(hspace=0.48, wspace=0.22, left=0.13)
+        for axis, c in zip(axes, curves, strict=False):
+            title = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
+            axis.set_title(style.shorten(title, 64 // columns), pad=4)
+            _draw_curve(axis, c, scale, style.PALETTE[0])
+            axis.grid(axis="y")
+            axis.set_axisbelow(True)
+        _same_height(axes, curves)
+        for axis in axes[len(curves) :]:
+            axis.set_visible(False)
+        axes[columns * ((lines - 1) // 2)].set_ylabel(metric_label(scale))
+        for axis in axes[max(0, len(curves) - columns) : len(curves)]:
+            axis.set_xlabel(curves[0]["label"])
+    return figure
+
+
+def _same_height(axes: Sequence[Axes], curves: Sequence[Data]) -> None:
+    for block in {c["block"] for c in curves}:
+        mine = [axis for axis, c in zip(axes, curves, strict=False) if c["block"] == block]
+        ends = [axis.get_ylim() for axis in mine]
+        for axis in mine:
+            axis.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+
+
+def positions(levels: Sequence[Any], log: bool) -> list[float]:
+    """Where levels stand on the axis: by value if all are numbers (a zero left of a log axis), else evenly."""
+    if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in levels):
+        return [float(i) for i in range(len(levels))]
+    if not log:
+        return [float(x) for x in levels]
+    positive = [float(np.log10(x)) for x in levels if x > 0]
+    left = min(positive) - 0.6 if positive else 0.0
+    return [float(np.log10(x)) if x > 0 else left for x in levels]
+
+
+def _draw_curve(axis: Axes, c: Data, scale: Scale, colour: str) -> None:
+    levels = c["levels"]
+    xs = positions([lv["value"] for lv in levels], c["log"])
+
+    def ys(name: str) -> list[float]:
+        return [np.nan if lv[name] is None else scale.factor * lv[name] for lv in levels]
+
+    if c["reference"]:
+        axis.axhspan(
+            scale.factor * c["reference"]["low"], scale.factor * c["reference"]["high"], color=style.BAND, lw=0
+        )
+    for seed in sorted({s for lv in levels for s in lv["values"]}, key=int):
+        line = [np.nan if seed not in lv["values"] else scale.factor * lv["values"][seed] for lv in levels]
+        axis.plot(xs, line, color=colour, linewidth=0.5, alpha=0.4)
+    axis.fill_between(xs, ys("band_low"), ys("band_high"), color=colour, alpha=0.13, linewidth=0)
+    axis.fill_between(xs, ys("ci_low"), ys("ci_high"), color=colour, alpha=0.22, linewidth=0)
+    axis.plot(xs, ys("mean"), "o-", color=colour, linewidth=1.5, markersize=3.5)
+    ring = [(x, y) for x, y, lv in zip(xs, ys("mean"), levels, strict=True) if lv["on_plateau"]]
+    axis.plot(*zip(*ring, strict=True), "o", markersize=8, markerfacecolor="none", markeredgecolor=colour, linewidth=0)
+    values = [lv["value"] for lv in levels]
+    if c["default"] in values:
+        axis.axvline(xs[values.index(c["default"])], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+    axis.set_xticks(xs, [show_level(x) for x in values])
+
+
+def _curve_table(data: Data, curves: Sequence[Data]) -> Table:
+    scale = scale_of(data)
+    rows = [
+        (
+            Cell(c["block"]), Cell(c["held"] or MISSING), Cell(c["label"]), Cell(show_level(lv["value"])),
+            whole(lv["n"]), value(scale, lv["mean"]), _values(scale, lv["ci_low"], lv["ci_high"]),
+            _values(scale, lv["band_low"], lv["band_high"]), Cell("yes" if lv["on_plateau"] else "no"),
+            Cell(MISSING if lv["insensitive"] is None else "yes" if lv["insensitive"] else "no"),
+        )
+        for c in curves for lv in c["levels"]
+    ]  # fmt: skip
+    header = (
+        "block", "held", "factor", "level", "n", "mean", "CI", "simultaneous band", "on plateau", "like the default",
+    )  # fmt: skip
+    return table(
+        "sensitivity",
+        f"Each level of each factor: {100 * (1 - data['alpha']):g} % t-interval, simultaneous band (Bonferroni "
+        "over the levels), whether it is not shown worse than any other, and whether it is like the default within the "
+        f"declared margin (pointwise). Scope: {data['scope']}.",
+        header, rows, text=(0, 1, 2, 3, 8, 9), long=True,
+    )  # fmt: skip
+
+
+def _values(scale: Scale, low: float | None, high: float | None) -> Cell:
+    return Cell(MISSING if low is None else f"{scale.value(low)} to {scale.value(high)}", low)
+
+
+def _heat_map(data: Data, s: Data, i: int) -> Figure:
+    scale = scale_of(data)
+    rows = [(*c["at"], c["mean"], c["sd"], c["on_plateau"]) for c in s["cells"]]
+    caption = (
+        f"{sentence_case(scale.label)} over {s['factors'][0]} × {s['factors'][1]} ({s['block']}): mean ± SD of "
+        f"n = {s['n']} seeds in "
+        f"each cell; colour is the difference from the mean of the grid. Outlined: not shown worse than any other cell "
+        f"(paired t, Holm over all pairs). Scope: {data['scope']}."
+    )
+    alt = f"Heat map of {scale.label}. " + "; ".join(
+        f"{', '.join(show_level(x) for x in c['at'])}: {scale.value(c['mean'])}" for c in s["cells"][:30]
+    )
+    header = (*s["factors"], "mean", "sd", "not shown worse")
+    return Figure(f"grid-{i + 1}", caption, alt, _draw_heat(s, scale), header, tuple(rows))
+
+
+def _draw_heat(s: Data, scale: Scale) -> Canvas:
+    ups, acrosses = s["levels"]
+    cell = {(a, b): c for c in s["cells"] for a, b in [c["at"]]}
+    means = np.array([[scale.factor * cell[a, b]["mean"] for b in acrosses] for a in ups])
+    middle = float(means.mean())
+    reach = max(float(np.abs(means - middle).max()), 1e-9)
+    with style.look():
+        figure, (axis,) = style.new_figure(0.9 + 0.4 * len(ups))
+        style.margins(figure, [f"{show_level(a)}__" for a in ups], top=0.2, bottom=0.47)
+        axis.imshow(
+            means, cmap=style.DIVERGING, norm=TwoSlopeNorm(middle, middle - reach, middle + reach), aspect="auto"
+        )
+        for i, a in enumerate(ups):
+            for j, b in enumerate(acrosses):
+                _heat_cell(axis, i, j, cell[a, b], scale, abs(means[i, j] - middle) / reach, len(acrosses))
+        axis.set_yticks(range(len(ups)), [show_level(a) for a in ups])
+        axis.set_xticks(range(len(acrosses)), [show_level(b) for b in acrosses])
+        axis.set_ylabel(s["factors"][0])
+        axis.set_xlabel(s["factors"][1])
+        axis.tick_params(length=0)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    return figure
+
+
+def _heat_cell(axis: Axes, i: int, j: int, c: Data, scale: Scale, depth: float, columns: int) -> None:
+    colour = "#ffffff" if depth > 0.62 else "#111111"
+    text = f"{scale.value(c['mean'])} ± {scale.value(c['sd'])}" if columns <= 5 else scale.value(c["mean"])
+    axis.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
+    if c["on_plateau"]:
+        axis.add_patch(_outline(i, j))
+
+
+def _outline(i: int, j: int) -> Rectangle:
+    return Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor="#111111", linewidth=1.4)
+
+
+def _share_figures(parts: Sequence[Data]) -> list[Figure]:
+    if not parts:
+        return []
+    groups = [(s["block"], [_share_dot(e) for e in s["effects"]]) for s in parts if s["effects"]]
+    if not groups:
+        return []
+    rows = [
+        (s["block"], e["name"], e["share"], e["low"], e["high"], e["noise_floor"]) for s in parts for e in s["effects"]
+    ]
+    caption = (
+        "Share of the variance that each factor, their interaction and the seeds explain (exact ANOVA of "
+        f"the complete grid, n = {listing(sorted({s['n'] for s in parts}))} seeds): estimate and 95 % interval from "
+        "resampled seeds. Dashed tick: what a dummy factor would reach; a share left of it is noise. The shares "
+        "sum to 1 with the seeds."
+    )
+    alt = "Shares of variance. " + "; ".join(
+        f"{s['block']}: " + ", ".join(f"{e['name']} {100 * e['share']:.1f} %" for e in s["effects"]) for s in parts
+    )
+    drawing = dot_rows(groups, "share of the variance (%)", limits=(-2, 102))
+    header = ("block", "effect", "share", "low", "high", "noise floor")
+    return [Figure("shares", caption, alt, drawing, header, tuple(rows))]
+
+
+def _share_dot(e: Data) -> Dot:
+    seeds = e["f"] is None
+    mark = None if seeds else 100 * e["noise_floor"]
+    colour = style.BASELINE if seeds else style.PALETTE[0]
+    return Dot(e["name"], 100 * e["share"], 100 * e["low"], 100 * e["high"], colour, mark=mark)
+
+
+def _share_table(data: Data, parts: Sequence[Data]) -> Table:
+    rows = [
+        (
+            Cell(s["block"]), Cell(e["name"]), whole(e["df"]), percent(e["share"]),
+            Cell(f"{100 * e['low']:.1f} to {100 * e['high']:.1f} %", e["low"]), percent(e["noise_floor"]),
+            number(e["f"]), p_cell(data, e["p"]),
+        )
+        for s in parts for e in s["effects"]
+    ]  # fmt: skip
+    notes = [f"{s['block']}: outside the complete grid: {listing(s['left_out'], 12)}." for s in parts if s["left_out"]]
+    header = ("block", "effect", "df", "share", "95 % interval", "noise floor", "F", "p")
+    return table(
+        "shares", "Exact ANOVA of each block's complete grid; the row `seeds` is the residual inside the cells. Scope: "
+        f"{data['scope']}.", header, rows, text=(0, 1), notes=notes,
+    )  # fmt: skip
+
+
+def _importance_figure(found: Sequence[Data]) -> Figure:
+    dots = [
+        Dot(i["name"], 100 * i["share"], None, None, style.PALETTE[0] if i["above_noise"] else style.BASELINE,
+            mark=100 * i["noise_floor"])
+        for i in found
+    ]  # fmt: skip
+    rows = tuple((i["name"], i["share"], i["noise_floor"], i["n"]) for i in found)
+    alt = "Importance in the tune phase. " + ", ".join(f"{i['name']} {100 * i['share']:.0f} %" for i in found)
+    drawing = dot_rows([("tune phase", dots)], "importance (%)", limits=(-2, 102))
+    return Figure("importance", _importance_caption(found), alt, drawing, ("field", "share", "floor", "n"), rows)
+
+
+def _importance_caption(found: Sequence[Data]) -> str:
+    return (
+        f"Importance of what the tune phase varied ({found[0]['method']}, n = {found[0]['n']} configurations, on "
+        "validation data). Dashed tick: the most that any of 19 dummy settings of random numbers got; grey dots are "
+        "below it. "
+        "Exploratory: the sample is irregular and chosen by the search."
+    )
+
+
+def _importance_table(found: Sequence[Data]) -> Table:
+    rows = [
+        (Cell(i["name"]), percent(i["share"]), percent(i["noise_floor"]), Cell("yes" if i["above_noise"] else "no"))
+        for i in found
+    ]
+    header = ("field", "importance", "noise floor", "above noise")
+    return table("importance", _importance_caption(found), header, rows, text=(0, 3), long=True)

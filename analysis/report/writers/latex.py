@@ -1,0 +1,37 @@
+"""Tables as LaTeX for a paper: booktabs rules, siunitx columns; needs both packages and nothing else."""
+
+from __future__ import annotations
+
+from analysis.report.writers.escape import latex as text
+from analysis.report.elements import Cell, Table
+
+PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp}\usepackage{booktabs}\usepackage{siunitx}"
+"""What a document that takes in these tables must load."""
+
+
+def render(table: Table) -> str:
+    r"""A `table` environment. `\bfseries` in a number column needs `\sisetup{detect-weight}` or siunitx 3."""
+    body = "\n".join(_row(table, row) for row in table.rows)
+    header = " & ".join(f"{{{text(h)}}}" for h in table.header)
+    return (
+        "\\begin{table}[t]\\centering\n"
+        f"\\caption{{{text(table.caption)}}}\n\\label{{tab:{table.name}}}\n"
+        f"\\begin{{tabular}}{{{_columns(table)}}}\n\\toprule\n{header} \\\\\n\\midrule\n{body}\n"
+        "\\bottomrule\n\\end{tabular}\n"
+        + "".join(f"\\par\\footnotesize {text(note)}\n" for note in table.notes)
+        + "\\end{table}\n"
+    )
+
+
+def _columns(table: Table) -> str:
+    return " ".join(table.siunitx.get(i, "r" if i in table.numeric else "l") for i in range(len(table.header)))
+
+
+def _row(table: Table, row: tuple[Cell, ...]) -> str:
+    return " & ".join(_cell(table, i, cell) for i, cell in enumerate(row)) + r" \\"
+
+
+def _cell(table: Table, i: int, cell: Cell) -> str:
+    if i in table.siunitx:
+        return cell.latex if cell.latex is not None else f"{{{text(cell.text)}}}"
+    return text(cell.text)

@@ -1,0 +1,192 @@
+"""Would the findings survive another look? Other tests, other metrics, seeds left out, failures, a negative control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from analysis.stats.types import Floats
+from analysis.stats.description import is_constant, mean, mean_interval
+from analysis.stats.effect_sizes import win_probability
+from analysis.results.comparisons import Evidence
+from analysis.study.ledger import Ledger
+from analysis.stats.pairing import pair
+from analysis.study.plan import Plan
+from analysis.results.sensitivity import paired_p
+
+OTHER_METRICS = ("test_top1", "test_macro_top1", "test_silhouette", "val_top1", "val_macro_top1")
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """One comparison under other tests, with one seed left out, and on the other metrics (all exploratory)."""
+
+    treatment: str
+    baseline: str
+    p_t: float | None
+    p_sign_flip: float | None
+    p_wilcoxon: float | None
+    p_welch: float | None
+    leave_one_out: tuple[float, float] | None
+    agree: bool
+    other_metrics: Mapping[str, Mapping[str, float | None]]
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """An arm's trials by intention to treat: every planned seed counts, a run without a result as a loss.
+
+    Attributes:
+        arm: Label.
+        planned: Seeds that were started or should have been.
+        no_result: Seeds that stopped, diverged or failed.
+        rate: Their share.
+        rate_low: Lower Clopper–Pearson bound.
+        rate_high: Upper bound.
+        p_better: P(better than the baseline) when a missing result loses against a present one and ties with
+        none.
+        p_better_low: Lower Clopper–Pearson bound.
+        p_better_high: Upper bound.
+    """
+
+    arm: str
+    planned: int
+    no_result: int
+    rate: float
+    rate_low: float
+    rate_high: float
+    p_better: float | None
+    p_better_low: float | None
+    p_better_high: float | None
+
+
+@dataclass(frozen=True)
+class NegativeControl:
+    """P-values of a comparison without any difference: one arm's seeds split in two at random, again and again.
+
+    Attributes:
+        arm: The arm that was split.
+        n: Its seeds.
+        splits: Distinct random halvings.
+        p_values: Welch p of each, sorted.
+        below_alpha: Share at or below alpha; about alpha when all is well. The splits share seeds, so this
+        is a
+            picture of the null, not a test.
+    """
+
+    arm: str
+    n: int
+    splits: int
+    p_values: tuple[float, ...]
+    below_alpha: float
+    method: str = "Welch t on random halves of one arm's seeds"
+
+
+def robustness(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence]) -> tuple[Robustness, ...]:
+    """Other looks at every comparison that was tested."""
+    return tuple(_robustness(plan, ledger, e) for e in evidence if e.result is not None and e.result.p_t is not None)
+
+
+def _robustness(plan: Plan, ledger: Ledger, e: Evidence) -> Robustness:
+    r = e.result
+    others = {} if r is None else _other_metrics(plan, ledger, e)
+    ps = [] if r is None else [p for p in (r.p_t, r.sign_flip and r.sign_flip.p, r.wilcoxon and r.wilcoxon.p) if p]
+    return Robustness(
+        treatment=e.treatment,
+        baseline=e.family.baseline,
+        p_t=r.p_t if r else None,
+        p_sign_flip=r.sign_flip.p if r and r.sign_flip else None,
+        p_wilcoxon=r.wilcoxon.p if r and r.wilcoxon else None,
+        p_welch=welch_p(e.pairs.treatment, e.pairs.baseline),
+        leave_one_out=r.leave_one_out if r else None,
+        agree=len({p <= plan.alpha for p in ps}) <= 1,
+        other_metrics=others,
+    )
+
+
+def _other_metrics(plan: Plan, ledger: Ledger, e: Evidence) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    for metric in OTHER_METRICS:
+        if metric == plan.metric:
+            continue
+        both = pair(ledger.values(e.treatment, metric), ledger.values(e.family.baseline, metric))
+        if both.complete and len(both.keys) > 2:
+            ci = mean_interval(both.differences, 1 - plan.alpha)
+            found[metric] = {
+                "difference": ci.estimate,
+                "ci_low": ci.low,
+                "ci_high": ci.high,
+                "p": paired_p(both.differences),
+            }
+    return found
+
+
+def welch_p(a: Floats, b: Floats) -> float | None:
+    """Welch's two-sided p, as if the seeds were not paired; None without spread."""
+    if min(a.size, b.size) < 2 or (is_constant(a) and is_constant(b)):
+        return None
+    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def failure_table(plan: Plan, ledger: Ledger) -> tuple[FailureRow, ...]:
+    """Failures by intention to treat; empty when every trial gave a result."""
+    if not ledger.faults:
+        return ()
+    baseline = {t: f.baseline for f in plan.families for t in f.treatments}
+    lost = {(f.arm, f.seed) for f in ledger.faults}
+    return tuple(_failure_row(plan, ledger, arm.label, baseline.get(arm.label), lost) for arm in plan.arms)
+
+
+def _failure_row(plan: Plan, ledger: Ledger, arm: str, baseline: str | None, lost: set[tuple[str, int]]) -> FailureRow:
+    bad = sum((arm, seed) in lost for seed in plan.seeds)
+    tried = bad + len(ledger.values(arm, plan.metric))
+    rate = stats.binomtest(bad, tried).proportion_ci(method="exact") if tried else None
+    ranks = [] if baseline is None else _intention_to_treat(plan, ledger, arm, baseline, lost)
+    win = win_probability(ranks) if ranks else None
+    return FailureRow(
+        arm=arm,
+        planned=tried,
+        no_result=bad,
+        rate=bad / tried if tried else 0.0,
+        rate_low=float(rate.low) if rate else 0.0,
+        rate_high=float(rate.high) if rate else 1.0,
+        p_better=win.estimate if win else None,
+        p_better_low=win.low if win else None,
+        p_better_high=win.high if win else None,
+    )
+
+
+def _intention_to_treat(plan: Plan, ledger: Ledger, arm: str, baseline: str, lost: set[tuple[str, int]]) -> list[float]:
+    """+1, 0 or -1 per seed: who did better, a run without a result losing against one with."""
+    ours, base = ledger.values(arm, plan.metric), ledger.values(baseline, plan.metric)
+    signs = []
+    for seed in plan.seeds:
+        if not all(
+            s in values or (label, s) in lost for label, values, s in ((arm, ours, seed), (baseline, base, seed))
+        ):
+            continue  # not run yet: says nothing
+        if seed in ours and seed in base:
+            signs.append(float(np.sign(plan.better * (ours[seed] - base[seed]))))
+        else:
+            signs.append(float((seed in ours) - (seed in base)))
+    return signs
+
+
+def negative_control(
+    plan: Plan, ledger: Ledger, rng: np.random.Generator, *, splits: int = 400
+) -> NegativeControl | None:
+    """Split the seeds of one baseline in two, many times: the one with the most seeds; None below six."""
+    if plan.phase != "confirm":
+        return None
+    named = [a.label for a in plan.arms if a.baseline] or [a.label for a in plan.arms]
+    arm = max(named, key=lambda label: len(ledger.values(label, plan.metric)))
+    x = np.array(list(ledger.values(arm, plan.metric).values()))
+    if x.size < 6 or is_constant(x):
+        return None
+    halves = {tuple(sorted(rng.permutation(x.size)[: x.size // 2].tolist())) for _ in range(splits)}
+    found = [welch_p(x[list(half)], np.delete(x, list(half))) for half in sorted(halves)]
+    p = sorted(v for v in found if v is not None)
+    return NegativeControl(arm, int(x.size), len(p), tuple(p), mean([float(v <= plan.alpha) for v in p]))

@@ -1,0 +1,151 @@
+"""What tuning did: expected validation performance against budget, and the optimism of the winner's own number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import integrate, stats
+
+from analysis.stats.types import as_floats
+from analysis.stats.description import mean, sd
+from analysis.study.ledger import Ledger, Record
+from analysis.study.plan import Plan
+
+ENOUGH_CONFIGS = 2
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The tune phase of one arm, on validation data.
+
+    Attributes:
+        arm: Label.
+        metric: Validation metric.
+        started: Configurations that were started.
+        configs: Configurations that ran their whole budget.
+        seeds: Tuning seeds per configuration (the fewest).
+        stopped: Records stopped early by epoch; they enter nothing but this count.
+        failed: Records that diverged or failed.
+        epochs: Epochs spent, the stopped ones included.
+        values: Value of each complete configuration, best first.
+        best: The winner's tuning value.
+        confirmed: The same metric of the arm in the confirm phase; None if not measured.
+        optimism: `best` minus `confirmed` in the direction of better: what picking the winner flattered.
+        expected_optimism: SD over configurations' seeds · E[max of K] / √s, if all configurations were equal.
+        evp: Expected best validation value for 1, 2, … configurations tried (unbiased form).
+        warnings: What a reader must know.
+    """
+
+    arm: str
+    metric: str
+    started: int
+    configs: int
+    seeds: int
+    stopped: Mapping[str, int]
+    failed: int
+    epochs: int
+    values: tuple[float, ...]
+    best: float | None
+    confirmed: float | None
+    optimism: float | None
+    expected_optimism: float | None
+    evp: tuple[float, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def expected_best(values: ArrayLike, better: int = 1) -> tuple[float, ...]:
+    """Expected best of n configurations drawn without replacement from those tried, n = 1 … K (unbiased).
+
+    Source: J. Dodge et al., Expected validation performance and estimation of a random variable's maximum,
+    2021.
+
+    >>> expected_best([1, 2, 3, 4])
+    (2.5, 3.3333333333333335, 3.75, 4.0)
+    """
+    x = better * np.sort(better * as_floats(values))
+    return tuple(_expected_of(x, n) for n in range(1, x.size + 1))
+
+
+def _expected_of(x: np.ndarray, n: int) -> float:
+    """The i-th value (from the worst) is the best of n with probability C(i, n-1) / C(K, n)."""
+    whole = math.comb(x.size, n)
+    return math.fsum(float(x[i]) * (math.comb(i, n - 1) / whole) for i in range(n - 1, x.size))
+
+
+@lru_cache(maxsize=512)
+def expected_maximum(k: int) -> float:
+    """Expected maximum of k standard normal values: 1.87 for 20.
+
+    >>> round(expected_maximum(20), 3)
+    1.867
+    """
+    if k < 2:
+        return 0.0
+    found = integrate.quad(
+        lambda x: x * k * stats.norm.pdf(x) * stats.norm.cdf(x) ** (k - 1), -9, 9, epsabs=1e-10, limit=200
+    )
+    return float(found[0])
+
+
+def tunings(plan: Plan, ledger: Ledger, records: Sequence[Record]) -> tuple[Tuning, ...]:
+    """The tune phase of every arm that has one; empty when the study has no tune-phase records."""
+    metric = plan.metric.replace("test_", "val_", 1)
+    by_arm: dict[str, list[Record]] = {}
+    for record in records:
+        if record.phase == "tune" and record.arm in plan.arm:
+            by_arm.setdefault(record.arm, []).append(record)
+    return tuple(_tuning(plan, ledger, arm, metric, found) for arm, found in sorted(by_arm.items()))
+
+
+def _tuning(plan: Plan, ledger: Ledger, arm: str, metric: str, records: Sequence[Record]) -> Tuning:
+    groups: dict[str, list[float]] = {}
+    for record in records:
+        if record.complete and metric in record.metrics:
+            groups.setdefault(record.config or record.trial_id, []).append(record.metrics[metric])
+    means = sorted((mean(v) for v in groups.values()), key=lambda v: -plan.better * v)
+    confirmed = list(ledger.values(arm, metric).values())
+    best = means[0] if means else None
+    held = mean(confirmed) if confirmed else None
+    rungs: dict[str, int] = {}
+    for record in records:
+        if record.status == "stopped" or (record.status == "complete" and not record.complete):
+            rungs[str(record.reached)] = rungs.get(str(record.reached), 0) + 1
+    return Tuning(
+        arm=arm,
+        metric=metric,
+        started=len({r.config or r.trial_id for r in records}),
+        configs=len(means),
+        seeds=min((len(v) for v in groups.values()), default=0),
+        stopped=dict(sorted(rungs.items(), key=lambda item: (len(item[0]), item[0]))),
+        failed=sum(r.status in ("failed", "diverged") for r in records),
+        epochs=sum(r.reached or 0 for r in records),
+        values=tuple(means),
+        best=best,
+        confirmed=held,
+        optimism=None if best is None or held is None else plan.better * (best - held),
+        expected_optimism=_expected_optimism(groups, len(means), confirmed),
+        evp=expected_best(means, plan.better) if means else (),
+        warnings=_warnings(means, rungs),
+    )
+
+
+def _expected_optimism(groups: Mapping[str, Sequence[float]], configs: int, confirmed: Sequence[float]) -> float | None:
+    """SD between seeds (from the confirm phase) · E[max_K] / √s: the flattery if all configurations were equal."""
+    if configs < ENOUGH_CONFIGS or len(confirmed) < 2:
+        return None
+    seeds = min(len(v) for v in groups.values())
+    return sd(confirmed) * expected_maximum(configs) / math.sqrt(seeds)
+
+
+def _warnings(means: Sequence[float], rungs: Mapping[str, int]) -> tuple[str, ...]:
+    notes = []
+    if rungs:
+        notes.append("stopped trials are counted only; the values are those of survivors, so they are no sample")
+    if len(means) < ENOUGH_CONFIGS:
+        notes.append("fewer than two complete configurations")
+    return tuple(notes)

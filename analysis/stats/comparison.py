@@ -1,0 +1,240 @@
+"""Two arms compared over seeds: the paired difference, its tests, effect sizes, equivalence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from analysis.stats.types import SCOPE_SEEDS, Floats, Interval, ReportError, Test, as_floats
+from analysis.stats.description import is_constant, mean, mean_interval, sd
+from analysis.stats.effect_sizes import d_z, hedges_g_z, rank_biserial, win_probability
+from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
+from analysis.stats.pairing import Pairs
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Treatment minus baseline over n seeds, in the unit of the records.
+
+    Attributes:
+        method: `paired t` or `Welch t`.
+        assumptions: What the verdict test assumes.
+        n: Pairs (for Welch: the smaller group).
+        difference: Mean difference.
+        sd_difference: SD of the differences (paired only).
+        ci: Interval of the mean difference.
+        ci_90: The 90 % interval that equivalence is read from (level 1 - 2α).
+        t: Statistic; None where the differences have no spread.
+        df: Degrees of freedom.
+        p_t: Two-sided p of the verdict test.
+        p_tost: p of the two one-sided tests against ±margin; None without a margin.
+        sign_flip: Exact sign-flip test (paired only).
+        wilcoxon: Exact Wilcoxon test (paired only).
+        shift: Hodges–Lehmann estimate and interval (paired only).
+        d_z: Standardised difference and interval.
+        g_z: The same, corrected for small samples.
+        rank_biserial: Matched-pairs rank-biserial correlation.
+        p_better: P(treatment better than baseline) on one seed.
+        wins: Seeds on which the treatment was better.
+        ties: Seeds with equal values.
+        correlation: Correlation of the pairs.
+        variance_ratio: Var(A-B) / (Var A + Var B); below 1 pairing pays.
+        leave_one_out: Smallest and largest p_t when one seed is left out.
+        scope: What the interval speaks about.
+        warnings: What a reader must know.
+    """
+
+    method: str
+    assumptions: str
+    n: int
+    difference: float
+    sd_difference: float | None
+    ci: Interval | None
+    ci_90: Interval | None
+    t: float | None
+    df: float | None
+    p_t: float | None
+    p_tost: float | None
+    sign_flip: Test | None
+    wilcoxon: Test | None
+    shift: Interval | None
+    d_z: Interval | None
+    g_z: Interval | None
+    rank_biserial: float | None
+    p_better: Interval | None
+    wins: int | None
+    ties: int | None
+    correlation: float | None
+    variance_ratio: float | None
+    leave_one_out: tuple[float, float] | None
+    scope: str = SCOPE_SEEDS
+    warnings: tuple[str, ...] = ()
+
+
+def compare_paired(
+    pairs: Pairs,
+    *,
+    margin: float | None = None,
+    alpha: float = 0.05,
+    better: int = 1,
+    rng: np.random.Generator | None = None,
+) -> Comparison:
+    """Compare two arms over the seeds that both have.
+
+    Args:
+        pairs: Values paired by seed.
+        margin: Declared smallest difference that matters (> 0), for equivalence.
+        alpha: Level; intervals cover 1 - alpha.
+        better: +1 where more is better, -1 where less is.
+        rng: Generator, needed above 36 seeds only.
+
+    Raises:
+        ReportError: If there is no pair at all.
+    """
+    d = pairs.differences
+    if not d.size:
+        raise ReportError("no seed has both arms")
+    spread = sd(d) if d.size > 1 else None
+    tested = spread is not None and spread > 0
+    t = mean(d) / (spread / math.sqrt(d.size)) if tested and spread else None
+    return Comparison(
+        method="paired t",
+        assumptions="differences of independent seeds, roughly normal; symmetric for the rank and sign-flip tests",
+        n=int(d.size),
+        difference=mean(d),
+        sd_difference=spread,
+        ci=mean_interval(d, 1 - alpha) if spread is not None else None,
+        ci_90=mean_interval(d, 1 - 2 * alpha) if spread is not None else None,
+        t=t,
+        df=d.size - 1 if tested else None,
+        p_t=float(2 * stats.t.sf(abs(t), d.size - 1)) if t is not None else None,
+        p_tost=tost(mean(d), spread / math.sqrt(d.size), d.size - 1, margin) if tested and spread else None,
+        sign_flip=sign_flip(d, rng=rng),
+        wilcoxon=wilcoxon(d),
+        shift=hodges_lehmann(d, 1 - alpha) if d.size > 1 else None,
+        d_z=d_z(d, 1 - alpha),
+        g_z=hedges_g_z(d, 1 - alpha),
+        rank_biserial=rank_biserial(d),
+        p_better=win_probability(d, better, 1 - alpha),
+        wins=int((better * d > 0).sum()),
+        ties=int((d == 0).sum()),
+        correlation=_correlation(pairs.treatment, pairs.baseline),
+        variance_ratio=_variance_ratio(pairs.treatment, pairs.baseline),
+        leave_one_out=leave_one_out(d),
+        warnings=_warnings(d, pairs, alpha),
+    )
+
+
+def compare_unpaired(
+    treatment: ArrayLike, baseline: ArrayLike, *, margin: float | None = None, alpha: float = 0.05
+) -> Comparison:
+    """Welch's comparison of two arms that were declared unpaired (different seed sets).
+
+    Raises:
+        ReportError: If one side has fewer than two values.
+    """
+    a, b = as_floats(treatment), as_floats(baseline)
+    if min(a.size, b.size) < 2:
+        raise ReportError("an unpaired comparison needs two seeds on each side")
+    va, vb = sd(a) ** 2 / a.size, sd(b) ** 2 / b.size
+    se, gap = math.sqrt(va + vb), mean(a) - mean(b)
+    df = (va + vb) ** 2 / (va**2 / (a.size - 1) + vb**2 / (b.size - 1)) if se else None
+    t = gap / se if se else None
+    return _welch(a, b, gap, se, df, t, margin, alpha)
+
+
+def _welch(
+    a: Floats,
+    b: Floats,
+    gap: float,
+    se: float,
+    df: float | None,
+    t: float | None,
+    margin: float | None,
+    alpha: float,
+) -> Comparison:
+    def interval(level: float) -> Interval | None:
+        if df is None:
+            return None
+        half = float(stats.t.ppf((1 + level) / 2, df)) * se
+        return Interval(gap, gap - half, gap + half, level, "Welch t")
+
+    return Comparison(
+        method="Welch t",
+        assumptions="independent seeds in two groups, roughly normal; declared unpaired",
+        n=int(min(a.size, b.size)),
+        difference=gap,
+        sd_difference=None,
+        ci=interval(1 - alpha),
+        ci_90=interval(1 - 2 * alpha),
+        t=t,
+        df=df,
+        p_t=float(2 * stats.t.sf(abs(t), df)) if t is not None else None,
+        p_tost=tost(gap, se, df, margin) if df is not None else None,
+        sign_flip=None, wilcoxon=None, shift=None, d_z=None, g_z=None, rank_biserial=None, p_better=None,
+        wins=None, ties=None, correlation=None, variance_ratio=None, leave_one_out=None,
+        warnings=(f"unpaired: {a.size} and {b.size} seeds, Welch's test",),
+    )  # fmt: skip
+
+
+def tost(difference: float, se: float, df: float, margin: float | None) -> float | None:
+    """P of the two one-sided t-tests: small when the difference lies inside ±margin. None without a margin.
+
+    Source: D. J. Schuirmann, A comparison of the two one-sided tests procedure, 1987.
+    """
+    if margin is None or margin <= 0:
+        return None
+    lower = stats.t.sf((difference + margin) / se, df)
+    upper = stats.t.sf((margin - difference) / se, df)
+    return float(max(lower, upper))
+
+
+def leave_one_out(differences: Floats) -> tuple[float, float] | None:
+    """Smallest and largest paired-t p when each seed is left out in turn; None below four seeds.
+
+    A seed without which the rest has no spread gives p = 0 or 1 by its mean and is left out of the range.
+    """
+    n = differences.size
+    if n < 4:
+        return None
+    means = (differences.sum() - differences) / (n - 1)
+    squares = (differences**2).sum() - differences**2
+    var = (squares - (n - 1) * means**2) / (n - 2)
+    kept = var > 1e-14 * np.maximum(squares, 1e-300)
+    if not kept.any():
+        return None
+    t = means[kept] / np.sqrt(var[kept] / (n - 1))
+    p = 2 * stats.t.sf(np.abs(t), n - 2)
+    return float(p.min()), float(p.max())
+
+
+def _correlation(a: Floats, b: Floats) -> float | None:
+    if a.size < 3 or is_constant(a) or is_constant(b):
+        return None
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _variance_ratio(a: Floats, b: Floats) -> float | None:
+    total = sd(a) ** 2 + sd(b) ** 2 if a.size > 1 else 0.0
+    return sd(a - b) ** 2 / total if total > 0 else None
+
+
+def _warnings(d: Floats, pairs: Pairs, alpha: float) -> tuple[str, ...]:
+    notes = []
+    if d.size < 3:
+        notes.append(f"{d.size} seed{'s' if d.size > 1 else ''}: no test, description only")
+    elif d.size < 5:
+        notes.append(f"fragile: only {d.size} seeds")
+    if d.size > 1 and is_constant(d):
+        notes.append("the differences have no spread: check that the seed reaches the run")
+    ties = int((d == 0).sum())
+    if ties and ties < d.size:
+        notes.append(f"{ties} of {d.size} differences are exactly zero")
+    if not pairs.complete:
+        alone = len(pairs.only_treatment) + len(pairs.only_baseline)
+        notes.append(f"unequal seed sets: {alone} seed{'s' if alone > 1 else ''} without a partner")
+    return tuple(notes)

@@ -1,0 +1,113 @@
+"""One arm in numbers: mean, SD, their intervals, median, every seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from analysis.stats.types import SCOPE_SEEDS, Floats, Interval, as_floats
+
+
+@dataclass(frozen=True)
+class Description:
+    """Values of one arm over seeds, in the unit of the records.
+
+    Attributes:
+        n: Number of seeds.
+        mean: Mean, or None without values.
+        sd: Standard deviation with n - 1 (ddof 1), None below two seeds.
+        ci: Student-t interval of the mean, None below two seeds.
+        sd_ci: Chi-square interval of the SD (assumes normal seeds), None below two seeds.
+        median: Median.
+        low: Smallest value.
+        high: Largest value.
+        values: Every value by seed.
+        scope: What the interval speaks about.
+        warnings: What a reader must know.
+    """
+
+    n: int
+    mean: float | None
+    sd: float | None
+    ci: Interval | None
+    sd_ci: Interval | None
+    median: float | None
+    low: float | None
+    high: float | None
+    values: Mapping[int, float]
+    scope: str = SCOPE_SEEDS
+    warnings: tuple[str, ...] = ()
+
+
+def describe(values: Mapping[int, float], level: float = 0.95) -> Description:
+    """Describe the values of one arm, keyed by seed.
+
+    >>> d = describe({0: 0.70, 1: 0.72, 2: 0.74})
+    >>> round(d.mean, 3), round(d.sd, 3), d.n
+    (0.72, 0.02, 3)
+    """
+    ordered = dict(sorted(values.items()))
+    x = as_floats(list(ordered.values())) if ordered else np.empty(0)
+    if not x.size:
+        return Description(0, None, None, None, None, None, None, None, {}, warnings=("no complete trial",))
+    many = x.size > 1
+    return Description(
+        n=int(x.size),
+        mean=mean(x),
+        sd=sd(x) if many else None,
+        ci=mean_interval(x, level) if many else None,
+        sd_ci=sd_interval(x, level) if many else None,
+        median=float(np.median(x)),
+        low=float(x.min()),
+        high=float(x.max()),
+        values=ordered,
+        warnings=_warnings(x),
+    )
+
+
+def mean(values: ArrayLike) -> float:
+    """Mean, exactly rounded, so that it does not depend on the order of the values."""
+    x = as_floats(values)
+    return math.fsum(x) / x.size
+
+
+def sd(values: ArrayLike) -> float:
+    """Standard deviation with ddof 1; needs two values or more."""
+    x = as_floats(values)
+    center = mean(x)
+    spread = math.sqrt(math.fsum((x - center) ** 2) / (x.size - 1))
+    return 0.0 if is_constant(x) else spread
+
+
+def is_constant(values: Floats) -> bool:
+    """Whether the values differ by no more than rounding in the last digits does."""
+    return bool(np.ptp(values) <= 1e-12 * max(1e-300, float(np.abs(values).max(initial=0.0))))
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Student-t interval of the mean: mean ± t(n-1) · SD / √n. Assumes roughly normal seeds."""
+    x = as_floats(values)
+    half = float(stats.t.ppf((1 + level) / 2, x.size - 1)) * sd(x) / math.sqrt(x.size)
+    return Interval(mean(x), mean(x) - half, mean(x) + half, level, "Student t")
+
+
+def sd_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Chi-square interval of the SD; at n = 5 it reaches from 0.60 to 2.87 times the estimate."""
+    x = as_floats(values)
+    df, s = x.size - 1, sd(x)
+    low = s * math.sqrt(df / float(stats.chi2.ppf((1 + level) / 2, df)))
+    high = s * math.sqrt(df / float(stats.chi2.ppf((1 - level) / 2, df)))
+    return Interval(s, low, high, level, "chi-square, normal seeds")
+
+
+def _warnings(x: Floats) -> tuple[str, ...]:
+    if x.size == 1:
+        return ("one seed: no spread can be given",)
+    if is_constant(x):
+        return ("all seeds gave the same value: check that the seed reaches the run",)
+    return ()

@@ -1,0 +1,293 @@
+"""Several datasets: averages over these datasets, pooling, ranks. Datasets are the blocks; seeds never are.
+
+Two scopes are kept apart. Over *these* datasets with new seeds, the average of the per-dataset differences
+has a
+Satterthwaite t-interval. Over *new* datasets of the kind, each dataset is one observation however many seeds
+it has.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from analysis.stats.types import SCOPE_DATASETS, SCOPE_SEEDS, Floats, Interval, as_floats
+from analysis.stats.description import mean, sd
+
+MAX_STATES = 400_000  # steps of the enumeration behind the exact Friedman p
+
+
+@dataclass(frozen=True)
+class Average:
+    """Mean over datasets of the per-dataset mean differences, with Satterthwaite's degrees of freedom."""
+
+    datasets: int
+    difference: float
+    ci: Interval | None
+    t: float | None
+    df: float | None
+    p: float | None
+    method: str = "Satterthwaite t of the dataset average"
+    scope: str = SCOPE_SEEDS
+
+
+def dataset_average(differences: Sequence[ArrayLike], level: float = 0.95) -> Average:
+    """Average difference over fixed datasets; each dataset weighs the same whatever its number of seeds.
+
+    Variance = Σ s_j²/n_j / k²; df = (Σ v_j)² / Σ v_j²/(n_j - 1) with v_j = s_j²/n_j. Source: F. E.
+    Satterthwaite, 1946.
+
+    Args:
+        differences: Paired differences by seed, one sequence per dataset.
+        level: Coverage of the interval.
+    """
+    groups = [as_floats(d) for d in differences]
+    gap = math.fsum(mean(g) for g in groups) / len(groups)
+    if any(g.size < 2 for g in groups):
+        return Average(len(groups), gap, None, None, None, None)
+    v = [sd(g) ** 2 / g.size for g in groups]
+    total = math.fsum(v)
+    if total == 0:
+        return Average(len(groups), gap, None, None, None, None)
+    df = total**2 / math.fsum(x**2 / (g.size - 1) for x, g in zip(v, groups, strict=True))
+    se = math.sqrt(total) / len(groups)
+    half = float(stats.t.ppf((1 + level) / 2, df)) * se
+    p = float(2 * stats.t.sf(abs(gap / se), df))
+    return Average(len(groups), gap, Interval(gap, gap - half, gap + half, level, "Satterthwaite t"), gap / se, df, p)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Random-effects mean of per-dataset differences: DerSimonian–Laird τ², Hartung–Knapp interval."""
+
+    datasets: int
+    estimate: float
+    ci: Interval
+    p: float | None
+    tau: float
+    prediction: Interval | None
+    method: str = "random effects, DerSimonian–Laird, Hartung–Knapp t"
+    scope: str = SCOPE_DATASETS
+
+
+def random_effects(effects: ArrayLike, variances: ArrayLike, level: float = 0.95) -> Pooled | None:
+    """Pool per-dataset differences with their squared standard errors; None below two datasets.
+
+    The prediction interval (three datasets or more) is where the difference on a new dataset is expected,
+    t with k - 2 degrees of freedom. Sources: DerSimonian & Laird 1986; Hartung & Knapp 2001; Higgins et al.
+    2009.
+    """
+    y, v = as_floats(effects), as_floats(variances)
+    if y.size < 2 or (v <= 0).any():
+        return None
+    tau2 = _tau_square(y, v)
+    w = 1 / (v + tau2)
+    center = float((w * y).sum() / w.sum())
+    se = math.sqrt(float((w * (y - center) ** 2).sum() / (y.size - 1) / w.sum()))
+    half = float(stats.t.ppf((1 + level) / 2, y.size - 1)) * se
+    p = float(2 * stats.t.sf(abs(center) / se, y.size - 1)) if se > 0 else None
+    ci = Interval(center, center - half, center + half, level, "Hartung–Knapp t")
+    return Pooled(int(y.size), center, ci, p, math.sqrt(tau2), _prediction(center, se, tau2, y.size, level))
+
+
+def _tau_square(y: Floats, v: Floats) -> float:
+    w = 1 / v
+    center = (w * y).sum() / w.sum()
+    q = (w * (y - center) ** 2).sum()
+    return max(0.0, float((q - (y.size - 1)) / (w.sum() - (w**2).sum() / w.sum())))
+
+
+def _prediction(center: float, se: float, tau2: float, k: int, level: float) -> Interval | None:
+    if k < 3:
+        return None
+    half = float(stats.t.ppf((1 + level) / 2, k - 2)) * math.sqrt(tau2 + se**2)
+    return Interval(center, center - half, center + half, level, "prediction for a new dataset, t(k-2)")
+
+
+@dataclass(frozen=True)
+class SignedRankPosterior:
+    """Bayesian signed-rank probabilities over datasets, with a region of practical equivalence."""
+
+    worse: float
+    equivalent: float
+    better: float
+    rope: float
+    draws: int
+    method: str = "Bayesian signed rank, prior strength 0.5 at zero"
+    scope: str = SCOPE_DATASETS
+
+
+def bayes_signed_rank(
+    differences: ArrayLike, rope: float, rng: np.random.Generator, *, prior: float = 0.5, draws: int = 20_000
+) -> SignedRankPosterior:
+    """Probability that the difference on a new dataset is below, inside or above ±rope.
+
+    Source: A. Benavoli et al., A Bayesian Wilcoxon signed-rank test based on the Dirichlet process, 2014.
+
+    Args:
+        differences: One difference per dataset.
+        rope: Half-width of the region of practical equivalence, in the unit of the differences.
+        rng: Generator of the Dirichlet draws.
+        prior: Strength of the prior, placed at zero.
+        draws: Number of draws.
+    """
+    d = np.concatenate([[0.0], as_floats(differences)])
+    sums = d[:, None] + d[None, :]
+    above, below = _side(sums, rope), _side(-sums, rope)
+    weights = rng.dirichlet(np.concatenate([[prior], np.ones(d.size - 1)]), draws)
+    right = ((weights @ above) * weights).sum(axis=1)
+    left = ((weights @ below) * weights).sum(axis=1)
+    winner = np.column_stack([left, 1 - left - right, right]).argmax(axis=1)
+    share = np.bincount(winner, minlength=3) / draws
+    return SignedRankPosterior(float(share[0]), float(share[1]), float(share[2]), rope, draws)
+
+
+def _side(sums: Floats, rope: float) -> Floats:
+    return np.where(sums > 2 * rope, 1.0, np.where(sums == 2 * rope, 0.5, 0.0))
+
+
+@dataclass(frozen=True)
+class RankTest:
+    """Friedman's test over datasets with the Iman–Davenport correction and a permutation p.
+
+    Attributes:
+        datasets: Number of complete blocks.
+        methods: Number of methods.
+        mean_ranks: Mean rank by method, 1 is best.
+        chi2: Friedman's statistic, corrected for ties.
+        p_chi2: Its chi-square p: too rough for few datasets.
+        f: Iman–Davenport statistic; infinite when the order never changes.
+        p_f: Its p.
+        p_permutation: Exact or sampled permutation p, the one to read below ten datasets.
+        permutation_method: How it was computed.
+        critical_difference: Nemenyi's difference of mean ranks at alpha.
+        alpha: The level.
+    """
+
+    datasets: int
+    methods: int
+    mean_ranks: tuple[float, ...]
+    chi2: float
+    p_chi2: float
+    f: float
+    p_f: float
+    p_permutation: float
+    permutation_method: str
+    critical_difference: float
+    alpha: float
+    scope: str = SCOPE_DATASETS
+    warnings: tuple[str, ...] = ()
+
+
+def rank_rows(scores: Floats, better: int = 1) -> Floats:
+    """Ranks inside each row (dataset), 1 for the best, mid-ranks for ties. Shape (datasets, methods)."""
+    return np.asarray(stats.rankdata(-better * scores, axis=1), dtype=np.float64)
+
+
+def friedman(ranks: Floats, rng: np.random.Generator, *, alpha: float = 0.05, draws: int = 9999) -> RankTest:
+    """Friedman / Iman–Davenport / permutation test of equal ranks.
+
+    Sources: J. Demšar, Statistical comparisons of classifiers over multiple data sets, JMLR 2006;
+    R. L. Iman and J. M. Davenport, 1980.
+
+    Args:
+        ranks: Ranks, shape (datasets, methods), from `rank_rows`.
+        rng: Generator for the permutation p where enumeration is out of reach.
+        alpha: Level of the critical difference.
+        draws: Sampled permutations.
+    """
+    n, k = ranks.shape
+    chi2 = _friedman_statistic(ranks)
+    rest = n * (k - 1) - chi2
+    f = (n - 1) * chi2 / rest if rest > 1e-9 * n * k else math.inf
+    p_permutation, how = _permutation_p(ranks, rng, draws)
+    return RankTest(
+        datasets=n,
+        methods=k,
+        mean_ranks=tuple(ranks.mean(axis=0).tolist()),
+        chi2=chi2,
+        p_chi2=float(stats.chi2.sf(chi2, k - 1)),
+        f=f,
+        p_f=float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))),
+        p_permutation=p_permutation,
+        permutation_method=how,
+        critical_difference=critical_difference(k, n, alpha),
+        alpha=alpha,
+        warnings=(f"only {n} datasets: ranks can show little",) if n < 6 else (),
+    )
+
+
+def _friedman_statistic(ranks: Floats) -> float:
+    n, k = ranks.shape
+    means = ranks.mean(axis=0)
+    raw = 12 * n / (k * (k + 1)) * ((means**2).sum() - k * (k + 1) ** 2 / 4)
+    ties = sum(c**3 - c for row in ranks for c in np.unique(row, return_counts=True)[1])
+    correction = 1 - ties / (n * k * (k * k - 1))
+    return max(0.0, float(raw / correction)) if correction > 1e-12 else 0.0
+
+
+def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
+    """Nemenyi's critical difference of mean ranks for k methods on n datasets.
+
+    >>> round(critical_difference(4, 14), 3)
+    1.254
+    """
+    q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
+    return q * math.sqrt(k * (k + 1) / (6 * n))
+
+
+def _permutation_p(ranks: Floats, rng: np.random.Generator, draws: int) -> tuple[float, str]:
+    observed = float(((ranks.sum(axis=0) - ranks.sum() / ranks.shape[1]) ** 2).sum())
+    exact = _enumerated_p(ranks, observed)
+    if exact is not None:
+        return exact, "exact, all permutations"
+    permuted = rng.permuted(np.broadcast_to(ranks, (draws, *ranks.shape)), axis=2).sum(axis=1)
+    spread = ((permuted - permuted.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    return float((1 + (spread >= observed - 1e-9).sum()) / (draws + 1)), f"{draws} random permutations"
+
+
+def _enumerated_p(ranks: Floats, observed: float) -> float | None:
+    """Share of permutations whose rank sums spread at least as much; None where there are too many."""
+    doubled = [tuple(int(2 * r) for r in row) for row in ranks]
+    states: Counter[tuple[int, ...]] = Counter({doubled[0]: 1})
+    work = 0
+    for row in doubled[1:]:
+        orders = list(itertools.permutations(row))
+        work += len(states) * len(orders)
+        if work > MAX_STATES:
+            return None
+        grown: Counter[tuple[int, ...]] = Counter()
+        for sums, count in states.items():
+            for order in orders:
+                # sums in another order lead to the same spread, so one sorted state stands for all of them
+                grown[tuple(sorted(a + b for a, b in zip(sums, order, strict=True)))] += count
+        states = grown
+    center = sum(next(iter(states))) / ranks.shape[1]
+    far = sum(c for s, c in states.items() if sum((x - center) ** 2 for x in s) >= 4 * observed - 1e-6)
+    return far / sum(states.values())
+
+
+def cliques(mean_ranks: Sequence[float], separable: Sequence[Sequence[bool]]) -> tuple[tuple[int, ...], ...]:
+    """Largest runs of neighbouring methods (by mean rank) no two of which were told apart; singles left out.
+
+    Args:
+        mean_ranks: Mean rank by method.
+        separable: For each pair of methods, whether a test told them apart.
+    """
+    order = sorted(range(len(mean_ranks)), key=lambda i: (mean_ranks[i], i))
+    runs: list[tuple[int, ...]] = []
+    for start in range(len(order)):
+        end = start
+        while end + 1 < len(order) and not any(separable[order[end + 1]][j] for j in order[start : end + 1]):
+            end += 1
+        run = tuple(order[start : end + 1])
+        if len(run) > 1 and not any(set(run) <= set(other) for other in runs):
+            runs.append(run)
+    return tuple(runs)

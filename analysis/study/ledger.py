@@ -1,0 +1,263 @@
+"""Records → what was planned, what may be used, and why the rest may not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from analysis.study.plan import Plan
+from silhouette.config import defaults
+
+COLUMNS = (
+    "trial_id", "phase", "arm", "config", "seed", "status", "epochs_planned", "epochs_reached",
+    "val_top1", "val_macro_top1", "test_top1", "test_macro_top1", "test_silhouette", "class_train",
+    "class_correct", "class_total", "classes_per_batch", "singleton_share", "single_class_batches",
+    "seconds", "device", "threads", "versions", "git_commit", "git_dirty", "error",
+)  # fmt: skip
+"""Columns of the results contract that a report reads; the study's metric is added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One finished trial. `metrics` holds what was measured; what was not is absent."""
+
+    trial_id: str
+    phase: str
+    arm: str
+    seed: int
+    status: str
+    planned: int | None
+    reached: int | None
+    metrics: Mapping[str, float]
+    config: str | None = None
+    seconds: float | None = None
+    device: str | None = None
+    error: str | None = None
+    classes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trial ran its whole budget: the status says so and the epochs agree."""
+        short = self.planned is not None and self.reached is not None and self.reached < self.planned
+        return self.status == "complete" and not short
+
+
+@dataclass(frozen=True)
+class ArmLedger:
+    """What became of one arm's trials, in numbers of seeds."""
+
+    arm: str
+    planned: int
+    complete: int
+    stopped: int
+    diverged: int
+    failed: int
+    missing: int
+    missing_seeds: tuple[int, ...]
+    stopped_at: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A record that is not used, and why."""
+
+    trial_id: str
+    arm: str
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A trial that did not complete."""
+
+    trial_id: str
+    arm: str
+    seed: int
+    status: str
+    epochs: int | None
+    error: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The account of a study's trials; `used` are the values that verdicts rest on, by arm and seed."""
+
+    planned: int
+    complete: int
+    stopped: int
+    diverged: int
+    failed: int
+    missing: int
+    duplicate: int
+    excluded: int
+    tune_phase: int
+    arms: tuple[ArmLedger, ...]
+    exclusions: tuple[Exclusion, ...]
+    faults: tuple[Fault, ...]
+    used: Mapping[str, Mapping[int, Record]]
+
+    def values(self, arm: str, metric: str) -> dict[int, float]:
+        """Values of a metric by seed, over the records in use that have it."""
+        used = self.used.get(arm, {})
+        return {seed: r.metrics[metric] for seed, r in used.items() if metric in r.metrics}
+
+
+def read_records(table: pa.Table, extra_metrics: Iterable[str] = ()) -> list[Record]:
+    """Records from a table in the results contract's columns."""
+    names = table.column_names
+    absent = [None] * table.num_rows
+    columns = {name: table[name].to_pylist() if name in names else absent for name in (*_PLAIN, *_CLASSES, *_ORIGIN)}
+    metrics = [m for m in dict.fromkeys((*_METRICS, *extra_metrics)) if m in names]
+    measured = _rows(metrics, [table[m].to_pylist() for m in metrics], table.num_rows)
+    classes = _rows(_CLASSES, [columns[name] for name in _CLASSES], table.num_rows)
+    origin = _rows(_ORIGIN, [columns[name] for name in _ORIGIN], table.num_rows)
+    plain = zip(*(columns[name] for name in _PLAIN), strict=True)
+    return [
+        Record(
+            trial_id, phase or "", arm or "", seed, status, planned, reached, m, config, seconds, device, error, c, o
+        )
+        for (trial_id, phase, arm, seed, status, planned, reached, config, seconds, device, error), m, c, o in zip(
+            plain, measured, classes, origin, strict=True
+        )
+    ]
+
+
+def _rows(names: Sequence[str], columns: Sequence[list[Any]], count: int) -> Iterable[dict[str, Any]]:
+    """One mapping per row, without what is missing (null or NaN)."""
+    if not columns:
+        return ({} for _ in range(count))
+    return (
+        {n: v for n, v in zip(names, row, strict=True) if v is not None and v == v}
+        for row in zip(*columns, strict=True)
+    )
+
+
+_PLAIN = (
+    "trial_id", "phase", "arm", "seed", "status", "epochs_planned", "epochs_reached", "config", "seconds", "device",
+    "error",
+)  # fmt: skip
+_METRICS = (
+    "val_top1", "val_macro_top1", "test_top1", "test_macro_top1", "test_silhouette",
+    "classes_per_batch", "singleton_share", "single_class_batches",
+)  # fmt: skip
+_CLASSES = ("class_train", "class_correct", "class_total")
+_ORIGIN = ("git_commit", "git_dirty", "versions", "threads")
+
+
+def make_ledger(plan: Plan, records: Sequence[Record]) -> Ledger:
+    """Sort a study's records into used, unfinished and excluded.
+
+    Only complete records of the plan's phase, for a planned arm and seed, with the planned configuration and
+    a
+    measured metric are used. Of several records for one arm and seed one is used when all agree, else none
+    is.
+    """
+    exclusions: list[Exclusion] = []
+    wanted = [r for r in records if _belongs(plan, r, exclusions)]
+    used, duplicates = _unique([r for r in wanted if _usable(plan, r, exclusions)], exclusions)
+    unfinished = [r for r in wanted if not r.complete and r.seed not in used.get(r.arm, {})]
+    faults = tuple(_fault(r) for r in unfinished)
+    arms = tuple(_arm_ledger(plan, arm.label, used.get(arm.label, {}), unfinished) for arm in plan.arms)
+    return Ledger(
+        planned=len(plan.arms) * len(plan.seeds),
+        complete=sum(a.complete for a in arms),
+        stopped=sum(a.stopped for a in arms),
+        diverged=sum(a.diverged for a in arms),
+        failed=sum(a.failed for a in arms),
+        missing=sum(a.missing for a in arms),
+        duplicate=duplicates,
+        excluded=len(exclusions),
+        tune_phase=sum(r.phase == "tune" for r in records),
+        arms=arms,
+        exclusions=tuple(exclusions),
+        faults=faults,
+        used={arm.label: used.get(arm.label, {}) for arm in plan.arms},
+    )
+
+
+def _belongs(plan: Plan, record: Record, exclusions: list[Exclusion]) -> bool:
+    if record.phase == "tune" and plan.phase != "tune":
+        return False  # counted on its own: it is no fault to have tuned
+    reason = _foreign(plan, record)
+    if reason:
+        exclusions.append(Exclusion(record.trial_id, record.arm, record.seed, reason))
+    return not reason
+
+
+def _foreign(plan: Plan, record: Record) -> str:
+    if record.phase != plan.phase:
+        return f"phase {record.phase or 'unknown'}"
+    if record.arm not in plan.arm:
+        return "arm is not in the plan"
+    if record.seed not in _seed_set(plan.seeds):
+        return "seed is not in the plan"
+    config = plan.arm[record.arm].config
+    if config and record.config and _parsed(record.config) != {**defaults(), **config}:
+        return "another configuration than the plan's"
+    return ""
+
+
+@lru_cache(maxsize=64)
+def _seed_set(seeds: tuple[int, ...]) -> frozenset[int]:
+    return frozenset(seeds)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(config: str) -> Any:
+    try:
+        return {**defaults(), **json.loads(config)}
+    except (ValueError, TypeError):
+        return None
+
+
+def _usable(plan: Plan, record: Record, exclusions: list[Exclusion]) -> bool:
+    if record.complete and plan.metric not in record.metrics:
+        exclusions.append(Exclusion(record.trial_id, record.arm, record.seed, f"{plan.metric} was not measured"))
+        return False
+    return record.complete
+
+
+def _unique(records: Sequence[Record], exclusions: list[Exclusion]) -> tuple[dict[str, dict[int, Record]], int]:
+    groups: dict[tuple[str, int], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.arm, record.seed), []).append(record)
+    used: dict[str, dict[int, Record]] = {}
+    for (arm, seed), group in sorted(groups.items()):
+        same = all(r.metrics == group[0].metrics for r in group)
+        if same:
+            used.setdefault(arm, {})[seed] = min(group, key=lambda r: r.trial_id)
+        spare = sorted(group, key=lambda r: r.trial_id)[1:] if same else group
+        why = "duplicate of another record" if same else "duplicates disagree, so none is used"
+        exclusions.extend(Exclusion(r.trial_id, arm, seed, why) for r in spare)
+    return used, sum(len(g) - 1 for g in groups.values())
+
+
+def _fault(record: Record) -> Fault:
+    status = "stopped" if record.status == "complete" else record.status
+    return Fault(record.trial_id, record.arm, record.seed, status, record.reached, record.error or "")
+
+
+def _arm_ledger(plan: Plan, label: str, used: Mapping[int, Record], unfinished: Sequence[Record]) -> ArmLedger:
+    mine = {r.seed: _fault(r) for r in unfinished if r.arm == label}
+    counts = Counter(f.status for f in mine.values())
+    absent = tuple(seed for seed in plan.seeds if seed not in used and seed not in mine)
+    rungs = Counter(f"{f.epochs}" for f in mine.values() if f.status == "stopped")
+    return ArmLedger(
+        arm=label,
+        planned=len(plan.seeds),
+        complete=len(used),
+        stopped=counts["stopped"],
+        diverged=counts["diverged"],
+        failed=counts["failed"],
+        missing=len(absent),
+        missing_seeds=absent,
+        stopped_at=dict(sorted(rungs.items())),
+    )
