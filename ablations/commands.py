@@ -275,6 +275,6 @@ def _study_name(given: str) -> str:
 
 def cluster_check(given: Namespace) -> int:
     """What is left to fill in and what is wrong in cluster files."""
-    from ablations.cluster.check import check
+    from ablations.cluster_file.check import check
 
     return check(given.files)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ablations.cluster.file import at
+from ablations.cluster_file.yaml_lines import at
 
 LOGS = Path("/tmp/ray/session_latest/logs")
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")

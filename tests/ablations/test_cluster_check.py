@@ -70,7 +70,7 @@ def test_the_on_demand_twin_can_be_switched_off(tmp_path, capsys):
 
 
 def test_a_file_that_is_not_in_a_checkout_has_no_policy_beside_it(tmp_path, capsys, monkeypatch):
-    from ablations.cluster import aws
+    from ablations.cluster_file import aws
 
     monkeypatch.setattr(aws, "HEAD_POLICY", tmp_path / "head.json")
     path = tmp_path / "other.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster.file import Document, Fault, Path, at
+from ablations.cluster_file.yaml_lines import Document, Fault, Path, at
 
 MUST = "a NetworkPolicy must guard the pods (the dashboard answers all of the network)"
 OF_KUBERAY = {"ray.io/is-ray-node": "yes"}

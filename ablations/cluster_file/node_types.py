@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster.commands import commands, head_start, option
-from ablations.cluster.file import Got, Path, at
+from ablations.cluster_file.start_commands import commands, head_start, option
+from ablations.cluster_file.yaml_lines import Got, Path, at
 
 Found = Iterator[tuple[Path, Any, str]]
 TYPES = "available_node_types"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 
-from ablations.cluster.file import Document, Fault, FileFault, at, dotted, read
+from ablations.cluster_file.yaml_lines import Document, Fault, FileFault, at, dotted, read
 from ablations.errors import StudyError
 
 MODULES = {"ray": "Ray", "jsonschema": "jsonschema", "aiohttp_cors": "ray[default], for `ray up` and the dashboard"}
@@ -51,7 +51,7 @@ def faults_of(name: str) -> Iterator[Fault]:
         yield from _unfilled(one)
     if any(at(one.value, "kind") == "RayJob" for one in documents):
         _need({})
-        from ablations.cluster.kuberay import kuberay_faults
+        from ablations.cluster_file.kuberay import kuberay_faults
 
         yield from kuberay_faults(documents)
     else:
@@ -92,8 +92,8 @@ def _unfilled(document: Document) -> Iterator[Fault]:
 def _ray_faults(document: Document) -> Iterator[Fault]:
     provider = document.value["provider"]["type"]
     _need(PROVIDER_MODULES.get(provider, {}))
-    from ablations.cluster.rules import rule_faults
-    from ablations.cluster.schema import ec2_schema, gcp_schema, ray_faults, schema_faults
+    from ablations.cluster_file.rules import rule_faults
+    from ablations.cluster_file.schemas import ec2_schema, gcp_schema, ray_faults, schema_faults
 
     faults = list(ray_faults(document))
     yield from faults

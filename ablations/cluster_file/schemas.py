@@ -16,7 +16,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
-from ablations.cluster.file import Document, Fault, Got, Path
+from ablations.cluster_file.yaml_lines import Document, Fault, Got, Path
 
 Schema = dict[str, Any]
 EC2_TYPES = {

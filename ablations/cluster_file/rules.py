@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
-from ablations.cluster import aws, gcp, local
-from ablations.cluster.commands import (
+from ablations.cluster_file import aws
+from ablations.cluster_file import gcp
+from ablations.cluster_file import local
+from ablations.cluster_file.start_commands import (
     client_port,
     constraints,
     dashboard,
@@ -24,8 +26,8 @@ from ablations.cluster.commands import (
     token_private,
     usage_stats,
 )
-from ablations.cluster.file import Document, Fault, Path, at, scalars
-from ablations.cluster.nodes import (
+from ablations.cluster_file.yaml_lines import Document, Fault, Path, at, scalars
+from ablations.cluster_file.node_types import (
     autoscaler_2,
     head_cpu,
     head_market,
@@ -38,7 +40,7 @@ from ablations.cluster.nodes import (
     type_max_workers,
     watcher,
 )
-from ablations.cluster.secrets import no_secrets
+from ablations.cluster_file.secrets import no_secrets
 
 Found = Iterator[tuple[Path, Any, str]]
 EVERYWHERE = ("aws", "gcp", "local")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster.file import Got, Path, at
+from ablations.cluster_file.yaml_lines import Got, Path, at
 
 Found = Iterator[tuple[Path, Any, str]]
 SETUP = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands")

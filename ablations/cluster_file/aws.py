@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path as FilePath
 from typing import Any
 
-from ablations.cluster.file import Path, at
-from ablations.cluster.nodes import head, node_types, workers
+from ablations.cluster_file.yaml_lines import Path, at
+from ablations.cluster_file.node_types import head, node_types, workers
 
 Found = Iterator[tuple[Path, Any, str]]
 HEAD_POLICY = FilePath(__file__).parents[2] / "deploy/aws/head.json"
@@ -23,7 +23,7 @@ def _nodes(config: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _region(config: Any) -> Found:
-    from ablations.cluster.schema import aws_regions
+    from ablations.cluster_file.schemas import aws_regions
 
     region, zones = at(config, "provider", "region"), at(config, "provider", "availability_zone")
     if region not in aws_regions():

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster.commands import STARTS, head_start, option, starts
-from ablations.cluster.file import PLACEHOLDER, Got, Path, at
+from ablations.cluster_file.start_commands import STARTS, head_start, option, starts
+from ablations.cluster_file.yaml_lines import PLACEHOLDER, Got, Path, at
 
 Found = Iterator[tuple[Path, Any, str]]
 
