@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from ablations.rungs import Rungs
+from ablations.search.asha import Rungs
 
 DATA = Path(__file__).parent / "data" / "digits_curves.parquet"
 GRACE, REDUCTION, WORKERS = 3, 3, 2

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablations.arms import Arm
-from ablations.search import ArmSearch, Setting
-from ablations.tuning import Tuning, make_space
+from ablations.design.arms import Arm
+from ablations.search.arm_search import ArmSearch, Setting
+from ablations.design.tuning import Tuning, make_space
 from analysis.stats.comparison import compare_paired
 from analysis.stats.multiplicity import adjust
 from analysis.stats.pairing import Pairs, pair

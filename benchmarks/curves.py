@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ablations.arms import Arm
-from ablations.search import propose
-from ablations.tuning import Space, Tuning, make_space
+from ablations.design.arms import Arm
+from ablations.search.arm_search import propose
+from ablations.design.tuning import Space, Tuning, make_space
 from search_spaces import Choice, Interval
 from silhouette.config import make_config
 from silhouette.training.run import Training

@@ -20,17 +20,17 @@ from typing import Any
 from scale import STUDY, Meter
 from slots import Fleet, write_records
 
-from ablations.arms import Trial
-from ablations.catalog import load_study
-from ablations.listener import Listener
-from ablations.planner import make_plan
-from ablations.progress import Board, Progress
-from ablations.runner import run_on_tune
-from ablations.session import ray_session
-from ablations.share import Share
-from ablations.study import Study
-from ablations.trainable import TrialTrainable
-from ablations.work import make_work
+from ablations.design.arms import Trial
+from ablations.design.loading import load_study
+from ablations.driver.listener import Listener
+from ablations.state.pending import make_plan
+from ablations.console.status import Board, Progress
+from ablations.driver.run import run_on_tune
+from ablations.cluster.session import ray_session
+from ablations.cluster.resources import Share
+from ablations.design.study import Study
+from ablations.workers.trainable import TrialTrainable
+from ablations.workers.spec import make_work
 from silhouette.results import Store
 
 CURVE = [{"epoch": epoch, "val_top1": 0.5, "train_loss": 0.1} for epoch in range(1, 31)]

@@ -17,7 +17,7 @@ from typing import Any
 
 from ray.air.execution._internal import TrackedActor
 
-from ablations.work import Work
+from ablations.workers.spec import Work
 from silhouette.results import Store
 
 START_SECONDS = 3.0

@@ -39,7 +39,7 @@ def test_make_targets_of_the_readme_exist():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_ablate_commands_parse(page):
-    from ablations.cli import _parser
+    from ablations.cli.parser import _parser
 
     lines = list(ablate_commands("\n".join(blocks(page.read_text(encoding="utf-8"), "bash"))))
     assert lines or page.name != "README.md"

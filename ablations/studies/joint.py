@@ -18,8 +18,8 @@ this: their first rung hardly predicts the full budget, and the last arm's winne
 chosen by 7.8 points of optimism and loses them again.
 """
 
-from ablations.study import Study
-from ablations.tuning import Tuning
+from ablations.design.study import Study
+from ablations.design.tuning import Tuning
 from search_spaces import Interval
 
 STUDY = Study(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TINY = """
-from ablations.study import Study
+from ablations.design.study import Study
 
 STUDY = Study(
     question="Does the silhouette term change anything in two epochs?",
@@ -41,7 +41,7 @@ class Ablate:
 
     @staticmethod
     def command(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "ablations.cli", *arguments]
+        return [sys.executable, "-m", "ablations.cli.parser", *arguments]
 
     def study(self, text: str = TINY, name: str = "tiny") -> str:
         path = self.folder / f"{name}.py"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablations.cli import main
+from ablations.cli.parser import main
 
 GOOD = {
     "question": "Does it help?",
@@ -158,7 +158,7 @@ def folder(tmp_path, monkeypatch):
 
 def _study(changes):
     values = {**GOOD, **changes}
-    return f"from ablations.study import Study\ninf = float('inf')\nSTUDY = Study(**{values!r})\n"
+    return f"from ablations.design.study import Study\ninf = float('inf')\nSTUDY = Study(**{values!r})\n"
 
 
 def answer(capsys, *arguments):

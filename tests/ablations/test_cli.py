@@ -13,7 +13,7 @@ def test_list_names_the_shipped_studies(ablate):
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from ablations.cli import main\n"
+        "import sys; from ablations.cli.parser import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'ray', 'mlflow', 'pandas', 'pyarrow', 'pydantic', 'numpy', 'rich'} & set(sys.modules)\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ablations.head import _meaning
+from ablations.cluster.head import _meaning
 from silhouette.results import Store
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ unshare --mount sh -c "mount -t tmpfs none $FOLDER/late; $join --num-cpus=1 --la
 sleep infinity
 """
 STUDY = """
-from ablations.study import Study
+from ablations.design.study import Study
 STUDY = Study(
     question="Does it run there?", factors={"lambda_sil": (0.0, 0.5)}, baseline={"lambda_sil": 0.0}, seeds=(0, 1),
     fixed={"dataset": "digits", "epochs": 2, "width": 4},
@@ -97,7 +97,7 @@ class Cluster:
     def command(self, *arguments):
         init = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0]
         inside = ["nsenter", "--target", init, "--net", "--pid", "--mount", "--ipc", "--wd=" + str(self.folder)]
-        return [*inside, sys.executable, "-m", "ablations.cli", *arguments]
+        return [*inside, sys.executable, "-m", "ablations.cli.parser", *arguments]
 
     def __call__(self, *arguments, without=(), **environment):
         kept = {key: value for key, value in self.environment.items() if key not in without}

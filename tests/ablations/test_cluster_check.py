@@ -11,7 +11,7 @@ import pytest
 import yaml
 from broken_clusters import AWS, BROKEN, GCP, KUBERAY, LOCAL
 
-from ablations.cli import main
+from ablations.cli.parser import main
 
 ROOT = Path(__file__).parents[2]
 FILLED = {
@@ -185,7 +185,7 @@ def test_it_needs_neither_network_nor_credentials_nor_a_home(tmp_path):
     for file in FILLED:
         (tmp_path / Path(file).name).write_text(filled(file))
     done = subprocess.run(
-        ["unshare", "-n", sys.executable, "-m", "ablations.cli", "cluster", "check", *(Path(f).name for f in FILLED)],
+        ["unshare", "-n", sys.executable, "-m", "ablations.cli.parser", "cluster", "check", *(Path(f).name for f in FILLED)],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "none"), "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -199,7 +199,7 @@ def test_it_needs_neither_network_nor_credentials_nor_a_home(tmp_path):
     ("module", "file"), [("jsonschema", LOCAL), ("aiohttp_cors", AWS), ("boto3", AWS), ("googleapiclient", GCP)]
 )
 def test_a_missing_package_is_one_line(module, file, tmp_path):
-    code = f"import sys; sys.modules[{module!r}] = None; from ablations.cli import main; sys.exit(main())"
+    code = f"import sys; sys.modules[{module!r}] = None; from ablations.cli.parser import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code, "cluster", "check", str(ROOT / file)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -232,7 +232,7 @@ def test_ray_up_from_another_folder_stops_before_it_syncs_it(file, monkeypatch):
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from ablations.cli import _parser; _parser(); print({'ray', 'yaml', 'boto3'} & set(sys.modules))"
+        "import sys; from ablations.cli.parser import _parser; _parser(); print({'ray', 'yaml', 'boto3'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

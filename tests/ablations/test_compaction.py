@@ -5,7 +5,7 @@ import time
 import pytest
 from waiting import wait_for
 
-from ablations import compaction
+from ablations.state import compaction
 from silhouette.results import Store
 
 ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0}

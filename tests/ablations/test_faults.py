@@ -10,7 +10,7 @@ import time
 import pytest
 from waiting import wait_for
 
-from ablations.checkpoints import Checkpoints
+from ablations.state.checkpoints import Checkpoints
 from silhouette.config import make_config
 from silhouette.results import Store
 from silhouette.training.run import Training

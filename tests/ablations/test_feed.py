@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from ablations.feed import FirstCome
+from ablations.driver.feed import FirstCome
 
 
 def trials(count):

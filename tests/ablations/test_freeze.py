@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from ablations import freeze
-from ablations.arms import Arm
-from ablations.catalog import change_study, holds
+from ablations.search import selection as freeze
+from ablations.design.arms import Arm
+from ablations.design.loading import change_study, holds
 from ablations.errors import StudyError
-from ablations.extension import history
-from ablations.phases import describe_confirmed
-from ablations.search import ArmSearch, Setting
-from ablations.study import Study, make_study
-from ablations.tuning import Tuning, make_space
+from ablations.design.extension import history
+from ablations.driver.tune import describe_confirmed
+from ablations.search.arm_search import ArmSearch, Setting
+from ablations.design.study import Study, make_study
+from ablations.design.tuning import Tuning, make_space
 from search_spaces import Choice, Interval
 from silhouette.config import make_config
 from silhouette.results import Store

@@ -12,10 +12,10 @@ from ray.autoscaler.v2.schema import (
 )
 from waiting import wait_for
 
-from ablations import head_logs
-from ablations.growth import REFUSED_SECONDS, Growth
-from ablations.session import prepare
-from ablations.share import Share
+from ablations.cluster import head_logs
+from ablations.cluster.on_demand import REFUSED_SECONDS, Growth
+from ablations.cluster.session import prepare
+from ablations.cluster.resources import Share
 
 NOW = 1_800_000_000.0
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ablations.checkpoints import sweep
-from ablations.listener import Listener
-from ablations.trainable import TrialRun
-from ablations.work import Work
+from ablations.state.checkpoints import sweep
+from ablations.driver.listener import Listener
+from ablations.workers.trainable import TrialRun
+from ablations.workers.spec import Work
 from silhouette.config import TrialConfig
 from silhouette.results import Store
 from silhouette.training.run import Training

@@ -10,9 +10,9 @@ import urllib.request
 
 import pytest
 
-from ablations.checkpoints import Checkpoints
+from ablations.state.checkpoints import Checkpoints
 from ablations.errors import StudyError
-from ablations.lock import DriverLock, living_driver
+from ablations.state.lock import DriverLock, living_driver
 from silhouette.results import Store
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}

@@ -2,9 +2,10 @@
 
 import pytest
 
-from ablations import nodes, reach
+from ablations.cluster import nodes
+from ablations.cluster import node_check as reach
 from ablations.errors import StudyError
-from ablations.nodes import Node
+from ablations.cluster.nodes import Node
 from silhouette.results import Store
 
 MOUNTS = """/dev/root / ext4 rw 0 0

@@ -5,13 +5,13 @@ import random
 
 import pytest
 
-from ablations.arms import Arm
+from ablations.design.arms import Arm
 from ablations.errors import StudyError
-from ablations.rungs import Rungs
-from ablations.search import ArmSearch, Setting
-from ablations.settings import mean_curve, read_settings, setting_status
-from ablations.study import make_study
-from ablations.tuning import Tuning, make_space, rungs, setting_id
+from ablations.search.asha import Rungs
+from ablations.search.arm_search import ArmSearch, Setting
+from ablations.search.candidates import mean_curve, read_settings, setting_status
+from ablations.design.study import make_study
+from ablations.design.tuning import Tuning, make_space, rungs, setting_id
 from search_spaces import Choice, Interval
 from silhouette.config import TrialConfig, make_config
 from silhouette.errors import InputError
@@ -100,7 +100,7 @@ def test_a_model_beats_chance_where_there_is_something_to_learn():
 def test_optuna_learns_stopped_settings_as_pruned_and_diverged_ones_as_the_worst_finite_value():
     from optuna.trial import TrialState
 
-    from ablations.search import _as_trial, to_optuna
+    from ablations.search.arm_search import _as_trial, to_optuna
 
     one = search()
     found = run(one, 12, diverges=lambda n: n == 0)

@@ -11,8 +11,8 @@ import pytest
 from silhouette.results import Store
 
 TUNED = """
-from ablations.study import Study
-from ablations.tuning import Tuning
+from ablations.design.study import Study
+from ablations.design.tuning import Tuning
 from search_spaces import Interval
 
 STUDY = Study(

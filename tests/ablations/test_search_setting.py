@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from ablations.conductor import make_conductor
-from ablations.freeze import freeze
-from ablations.overview import make_board, settings_of, tune_line, tune_seconds
-from ablations.study import make_study
-from ablations.tune_trainable import SettingRun
+from ablations.driver.controller import make_conductor
+from ablations.search.selection import freeze
+from ablations.console.overview import make_board, settings_of, tune_line, tune_seconds
+from ablations.design.study import make_study
+from ablations.workers.seed_group import SettingRun
 from search_spaces import Interval
 from silhouette.config import make_config
 from silhouette.results import Store

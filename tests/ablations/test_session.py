@@ -8,7 +8,7 @@ import pytest
 
 SESSION = """
 import sys
-from ablations.session import prepare, ray_session
+from ablations.cluster.session import prepare, ray_session
 prepare(None)
 with ray_session(None):
     import ray

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from ablations.share import GROWTH_SECONDS, Room
+from ablations.cluster.resources import GROWTH_SECONDS, Room
 
 
 def room(slots, grows):

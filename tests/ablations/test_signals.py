@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from ablations import signals
-from ablations.signals import Interrupted, interruptible, raise_if_interrupted
+from ablations.driver import interrupts as signals
+from ablations.driver.interrupts import Interrupted, interruptible, raise_if_interrupted
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

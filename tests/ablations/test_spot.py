@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ablations import spot
-from ablations.cli import main
+from ablations.cluster import preemption as spot
+from ablations.cli.parser import main
 
 
 class Metadata(ThreadingHTTPServer):

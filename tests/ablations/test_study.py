@@ -2,9 +2,9 @@
 
 import pytest
 
-from ablations.catalog import change_study, holds, load_study, question, shipped
+from ablations.design.loading import change_study, holds, load_study, question, shipped
 from ablations.errors import StudyError
-from ablations.study import Study, make_study
+from ablations.design.study import Study, make_study
 from silhouette.errors import InputError
 
 BASE = {

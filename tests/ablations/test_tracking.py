@@ -13,8 +13,8 @@ import urllib.request
 
 import pytest
 
-from ablations.mlflow_view import QUIET, View, tracking_uri
-from ablations.tracking import Mirror, sync
+from ablations.tracking.mlflow_runs import QUIET, View, tracking_uri
+from ablations.tracking.mirror import Mirror, sync
 from silhouette.results import Store
 
 STUDY = {"study": "tiny", "question": "Does <it> help?", "plan_hash": "0123456789abcdef"}
@@ -173,7 +173,7 @@ def test_server_that_never_works_costs_one_warning_and_no_time(kind, store):
 
 
 def test_queue_is_bounded_and_putting_never_waits(store, monkeypatch):
-    monkeypatch.setattr("ablations.tracking.MAX_QUEUE", 10)
+    monkeypatch.setattr("ablations.tracking.mirror.MAX_QUEUE", 10)
     mirror = Mirror(View("http://127.0.0.1:1", store, STUDY), spec_of, lambda text: None)
     feed(mirror, range(100))  # nobody takes anything out: the thread has not been started
     assert mirror.events.qsize() == 10

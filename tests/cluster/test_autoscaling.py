@@ -5,7 +5,7 @@ import json
 from lab import CHECKOUT
 
 STUDY = """
-from ablations.study import Study
+from ablations.design.study import Study
 
 STUDY = Study(
     question="Do four workers come, and go?",

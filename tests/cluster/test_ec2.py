@@ -13,7 +13,7 @@ from clusters import STUDY, Cluster, Recovery, filled_in, finished, outcomes
 from lab import CHECKOUT, wait_for
 from region import BUCKET, NAME, PERSON, Region
 
-from ablations.lock import STALE_SECONDS
+from ablations.state.lock import STALE_SECONDS
 
 pytestmark = pytest.mark.cluster
 IDLE_SECONDS = 20

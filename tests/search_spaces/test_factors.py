@@ -67,7 +67,7 @@ def test_domains():
 
 def test_spaces_are_listed_without_torch():
     code = (
-        "import sys; from ablations.cli import main; main(['list', '--spaces']);"
+        "import sys; from ablations.cli.parser import main; main(['list', '--spaces']);"
         "assert 'torch' not in sys.modules and 'ray' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,0 +1,190 @@
+"""The `ablate` command. Nothing heavy is imported before a subcommand needs it."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from silhouette.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 done, 1 some trials failed (doctor: a fault was found), 2 bad input (one line on standard error), 130
+        interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser().parse_args(given)
+    parsed.given = given
+    try:
+        from ablations.cli import commands
+
+        return int(getattr(commands, parsed.command)(parsed))
+    except InputError as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `ablate list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 2 if error.errno in BAD_PATH else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+BAD_PATH = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+"""What a path that cannot be used is answered with; any other error of a file system is no bad input."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` shows the usage\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="ablate",
+        description="Ablation studies of the Soft Silhouette Loss: seeds, paired tests, a report.",
+        epilog="Exit codes: 0 every wanted trial has a complete record; 1 some failed; 2 bad input; 130 interrupted.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: str, summary: str, *options: Callable[[argparse.ArgumentParser], None]) -> None:
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(command=command)
+        for option in options:
+            option(sub)
+
+    add("list", "list_studies", "studies that ship", _spaces_option)
+    add("plan", "plan", "arms, trials wanted, present and to run; runs nothing", _study_options, _trial_options)
+    add("run", "run", "run every trial that has no record", _study_options, _trial_options, _run_options)
+    add("status", "status", "arms × seeds at a glance", _study_options)
+    add("report", "report", "write the report of what is there", _report_options, _results_option)
+    add("data", "data", "fetch and decode a data set ahead of time", _data_option)
+    add("sync", "sync", "rebuild the MLflow view from the records", _name_option, _results_option, _mlflow_option)
+    add("ui", "ui", "MLflow UI on 127.0.0.1", _results_option, _mlflow_option, _port_option)
+    add("doctor", "doctor", "check this machine, and a cluster; say what to do", _results_option, _doctor_options)
+    add("compact", "compact", "copy the records into one file, as each run does", _name_option, _results_option)
+    _cluster_commands(commands)
+    return parser
+
+
+def _cluster_commands(commands: Any) -> None:
+    cluster = commands.add_parser("cluster", help="what a Ray cluster needs beside Ray")
+    parts = cluster.add_subparsers(required=True, metavar="PART")
+    watch = parts.add_parser("watch", help="drain this spot machine's node when the cloud takes it back")
+    watch.set_defaults(command="cluster_watch")
+    summary = "what is left to fill in and what is wrong in a cluster file, offline"
+    check = parts.add_parser("check", help=summary, description=summary)
+    check.add_argument("files", nargs="+", metavar="FILE", help="cluster.yaml, one of deploy/, or your own")
+    check.set_defaults(command="cluster_check")
+
+
+def _name_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="a shipped study's name or a path to a .py file")
+
+
+def _data_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", metavar="STUDY|DATASET", help="a study, whose data sets are meant, or a data set")
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", nargs="?", metavar="STUDY", help="a study's name or a path to its .py file")
+    table = parser.add_argument_group("reports on a plain table of per-seed results")
+    table.add_argument("--table", metavar="FILE", help="CSV or Parquet file, one row per method and seed")
+    for name in ("arm", "seed", "metric", "block"):
+        table.add_argument(f"--{name}", metavar="COLUMN", help=f"column of the {name}")
+    table.add_argument("--baseline", metavar="VALUE", help="the method that the others are compared with")
+    table.add_argument("--sesoi", type=float, metavar="D", help="smallest difference that matters")
+    table.add_argument("--alpha", type=float, default=0.05, metavar="A", help="level of the tests (0.05)")
+    table.add_argument("--direction", choices=("max", "min"), default="max", help="whether more is better (max)")
+    table.add_argument("--unpaired", action="store_true", help="the methods were run on different seeds")
+    table.add_argument("--out", metavar="DIR", help="folder for the report")
+
+
+def _results_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", default="results", metavar="DIR", help="folder or pyarrow.fs URI (default: results)"
+    )
+
+
+def _mlflow_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mlflow", metavar="URI", help="MLflow tracking URI (default: MLFLOW_TRACKING_URI or DIR/mlflow.db)"
+    )
+
+
+def _study_options(parser: argparse.ArgumentParser) -> None:
+    _name_option(parser)
+    _results_option(parser)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="fix a setting, or give a factor other values: K=V1,V2",
+    )
+    parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
+    parser.add_argument("--epochs", metavar="N", help="epochs of every trial; as --set epochs=N")
+    parser.add_argument("--dataset", metavar="D", help="data set; as --set dataset=D")
+
+
+def _trial_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="C", help="CPUs and threads of a trial (1)")
+    parser.add_argument(
+        "--gpus-per-trial",
+        type=float,
+        metavar="G",
+        help="GPUs of a trial, may be a fraction (1 where there is one)",
+    )
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=30.0, metavar="N", help="least time between checkpoints (30)"
+    )
+    parser.add_argument("--address", metavar="A", help="Ray cluster to join (auto: the one on this machine)")
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="run trials only on nodes of the cluster that wear this label, such as pool=gpu",
+    )
+    _mlflow_option(parser)
+
+
+def _doctor_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", metavar="A", help="Ray cluster to look at (auto: the one on this machine)")
+    _mlflow_option(parser)
+
+
+def _spaces_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--spaces", action="store_true", help="the factors that may vary, with their grids")
+
+
+def _port_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=5000, metavar="P", help="port on 127.0.0.1 (5000)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

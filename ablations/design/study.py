@@ -1,0 +1,314 @@
+"""`Study`: one question as data, validated, and the plan that it expands to. No Ray in here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ablations.design.arms import Arm, Expansion, Trial, by_block
+from ablations.errors import StudyError
+from ablations.design.tuning import Tuning, fields_of, make_space
+from search_spaces import FACTORS
+from silhouette.registry import dataset_entry
+from silhouette.config import MAX_SEED, TrialConfig, first_line, make_config, parse_value, trial_id
+from silhouette.metrics import METRICS
+from silhouette.results import check_name
+
+PLAN_VERSION = 1
+Role = Literal["primary", "ablation", "exploratory"]
+
+
+class Family(BaseModel):
+    """Comparisons that are corrected for multiplicity together.
+
+    Attributes:
+        family: Its name in the report.
+        role: `primary` and `ablation` families are corrected by Holm, `exploratory` ones by Benjamini-Hochberg.
+        baseline: Label of the arm that the treatments are compared with.
+        treatments: Labels of the arms compared.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str = Field(min_length=1)
+    role: Role = "primary"
+    baseline: str
+    treatments: tuple[str, ...] = Field(min_length=1)
+
+    def describe(self) -> dict[str, Any]:
+        """The family as `study.json` holds it."""
+        correction = "bh" if self.role == "exploratory" else "holm"
+        return {**self.model_dump(mode="json"), "correction": correction}
+
+
+class Study(BaseModel):
+    """A question, the arms it compares and the seeds.
+
+    The arms are the product of `treatments` and `factors`; at least one of the two is needed.
+
+    Attributes:
+        name: Name of the study: that of its file.
+        question: One sentence that the report answers.
+        treatments: Named settings to compare, where a product of factors does not say it.
+        factors: Values of each scientific factor by `TrialConfig` field.
+        design: `grid` takes every combination of the factors, `one_at_a_time` those that differ from the baseline
+            in one factor at most.
+        fixed: Settings shared by all arms, where they differ from the defaults.
+        baseline: Factor values, or name of the treatment, of the arm that the others are compared with.
+        blocks: Factors within whose values arms are compared (and corrected for multiplicity) apart.
+        seeds: Replications; the same ones in every arm, which pairs the arms.
+        metric: Column of the records that answers the question, measured on test data.
+        sesoi: Smallest effect of interest, in the metric's unit (a fraction for accuracies).
+        alpha: Level of the tests, two-sided.
+        role: Role of the families that follow from the blocks.
+        families: Families of comparisons; by default one per block, all its arms against its baseline.
+        tuning: How nuisance settings are searched in every arm before it is confirmed; None confirms as given.
+        looks: Numbers of seeds after which the results will be looked at, declared beforehand (group-sequential);
+            the last one is the number of seeds. Seeds added outside of it are labelled as extended after looking.
+        winners: Nuisance values of each tuned arm, by label: what `ablations.search.selection` chose. Not for study files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "study"
+    question: str = Field(min_length=1)
+    treatments: dict[str, dict[str, Any]] = {}
+    factors: dict[str, tuple[Any, ...]] = {}
+    design: Literal["grid", "one_at_a_time"] = "grid"
+    fixed: dict[str, Any] = {}
+    baseline: dict[str, Any] | str
+    blocks: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = tuple(range(10))
+    metric: str = "test_top1"
+    sesoi: float = Field(0.002, gt=0, lt=1, allow_inf_nan=False)
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    role: Role = "primary"
+    families: tuple[Family, ...] = ()
+    tuning: Tuning | None = None
+    looks: tuple[int, ...] = ()
+    winners: dict[str, dict[str, Any]] = {}
+
+    @field_validator("treatments")
+    @classmethod
+    def _typed_treatments(cls, treatments: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {name: _typed(settings) for name, settings in treatments.items()}
+
+    @field_validator("factors")
+    @classmethod
+    def _typed_factors(cls, factors: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        return {field: tuple(parse_value(field, value) for value in values) for field, values in factors.items()}
+
+    @field_validator("fixed", "baseline")
+    @classmethod
+    def _typed_settings(cls, settings: dict[str, Any] | str) -> dict[str, Any] | str:
+        return settings if isinstance(settings, str) else _typed(settings)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _any_sequence(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, range | list) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        checks = (self._check_names, self._check_baseline, self._check_seeds, self._check_metric, self._check_looks)
+        for check in checks:
+            check()
+        return self
+
+    def _check_names(self) -> None:
+        if not (self.factors or self.treatments):
+            raise ValueError("factors: a study compares something; give factors or treatments, got neither")
+        for field, values in self.factors.items():
+            if not values:
+                raise ValueError(f"factors: {field} needs at least one value, got none")
+        given = [*self.factors, *{f for settings in self.treatments.values() for f in settings}]
+        for field in given:
+            if field in self.fixed or given.count(field) > 1:
+                raise ValueError(f"{field}: set in more than one of treatments, factors and fixed; give it once")
+        for field in self.blocks:
+            if field not in self.factors:
+                raise ValueError(f"blocks: must be factors ({', '.join(self.factors)}), got {field!r}")
+
+    def _check_baseline(self) -> None:
+        if isinstance(self.baseline, str):
+            if self.baseline not in self.treatments:
+                known = ", ".join(self.treatments) or "none"
+                raise ValueError(f"baseline: must be a treatment ({known}) or factor values, got {self.baseline!r}")
+            return
+        for field in self.baseline:
+            if field not in self.factors:
+                raise ValueError(f"baseline: must set factors ({', '.join(self.factors)}), got {field!r}")
+
+    def _check_seeds(self) -> None:
+        if not self.seeds:
+            raise ValueError("seeds: at least one, got none")
+        for seed in self.seeds:
+            if not 0 <= seed <= MAX_SEED:
+                raise ValueError(f"seeds: integers from 0 to {MAX_SEED}, got {seed}")
+        if len(set(self.seeds)) < len(self.seeds):
+            twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
+            raise ValueError(f"seeds: each one once, got {twice} twice")
+
+    def _check_metric(self) -> None:
+        if self.metric not in METRICS or not self.metric.startswith("test_"):
+            known = ", ".join(name for name in METRICS if name.startswith("test_"))
+            raise ValueError(f"metric: one of {known} (a claim is made on test data), got {self.metric!r}")
+
+    def _check_looks(self) -> None:
+        rising = list(self.looks) == sorted(set(self.looks))
+        if self.looks and (len(self.looks) < 2 or not rising or self.looks[0] < 2):
+            raise ValueError(f"looks: at least two rising numbers of seeds from 2 on, got {list(self.looks)}")
+        if self.looks and len(self.seeds) not in self.looks:
+            raise ValueError(f"seeds: their number must be one of looks {list(self.looks)}, got {len(self.seeds)}")
+
+    def check_tuning(self) -> None:
+        """Check the search against the rest of the study.
+
+        Raises:
+            StudyError: One line for the first fault.
+        """
+        if self.tuning is None:
+            return
+        given = {**dict.fromkeys(self.factors, "factors"), **dict.fromkeys(self.fixed, "fixed")}
+        self.tuning.chooses_by(self.metric)
+        for arm in self.start_arms:
+            self.tuning.check(self.seeds, given, arm.config.epochs, arm.config.eval_every)
+            make_space(self.tuning, arm)
+
+    @cached_property
+    def start_arms(self) -> tuple[Arm, ...]:
+        """The arms before tuning.
+
+        Raises:
+            StudyError: If a setting is invalid, or the arms cannot be compared.
+        """
+        fixed = {**(self.tuning.starts() if self.tuning else {}), **self.fixed}
+        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks).arms()
+
+    @cached_property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms as they are confirmed: with their winners, once the tune phase has chosen them."""
+        return tuple(self._with_winner(arm) if arm.label in self.winners else arm for arm in self.start_arms)
+
+    def _with_winner(self, arm: Arm) -> Arm:
+        values = {**arm.config.model_dump(mode="json"), **fields_of(self.winners[arm.label])}
+        return replace(arm, config=make_config(values))
+
+    def trials(self) -> Iterator[Trial]:
+        """The trials wanted, seed by seed over all arms, so that early results are already paired."""
+        for seed in self.seeds:
+            for arm in self.arms:
+                yield Trial(trial_id(arm.config, seed, "confirm"), arm, seed, "confirm")
+
+    def all_families(self) -> tuple[Family, ...]:
+        """The families declared, or those that follow from the blocks.
+
+        Raises:
+            StudyError: If a family names an arm that does not exist.
+        """
+        labels = {arm.label for arm in self.arms}
+        for family in self.families:
+            for label in (family.baseline, *family.treatments):
+                if label not in labels:
+                    raise StudyError(f"families: {family.family!r} needs labels of arms, got {label!r}")
+        return self.families or tuple(self._families_of_blocks())
+
+    def _families_of_blocks(self) -> Iterable[Family]:
+        for block, arms in by_block(self.arms).items():
+            treatments = tuple(arm.label for arm in arms if not arm.baseline)
+            if treatments:
+                baseline = next(arm.label for arm in arms if arm.baseline)
+                yield Family(family=block, role=self.role, baseline=baseline, treatments=treatments)
+
+    def describe(self) -> dict[str, Any]:
+        """The expanded study as `study.json` holds it: what the analysis needs to know, and the plan's hash."""
+        plan: dict[str, Any] = {
+            "metric": self.metric,
+            "direction": METRICS[self.metric].direction,
+            "sesoi": self.sesoi,
+            "alpha": self.alpha,
+            "phase": "confirm",
+            "seeds": list(self.seeds),
+            "arms": [_describe_arm(arm, self.tuning is not None) for arm in self.start_arms],
+            "families": [family.describe() for family in self.all_families()],
+            **({"tuning": self.tuning.describe()} if self.tuning else {}),
+            **({"looks": list(self.looks)} if self.looks else {}),
+        }
+        return {
+            "schema_version": PLAN_VERSION,
+            "study": self.name,
+            "question": self.question,
+            "plan_hash": _hash(plan),
+            **plan,
+            "arms": [self._confirmed(described) for described in plan["arms"]],
+            "factors": [self._describe_factor(field) for field in self.factors],
+            "fixed": self.fixed,
+            "new_splits": all(_draws_its_test_split(arm.config) for arm in self.start_arms),
+        }
+
+    def _confirmed(self, described: dict[str, Any]) -> dict[str, Any]:
+        """An arm's description with the config that it is confirmed with, once that is known."""
+        if described["arm"] not in self.winners:
+            return described
+        arm = next(arm for arm in self.arms if arm.label == described["arm"])
+        return {**described, "config": arm.config.model_dump(mode="json")}
+
+    def _describe_factor(self, field: str) -> dict[str, Any]:
+        factor = FACTORS.get(field)
+        values = list(dict.fromkeys(getattr(arm.config, field) for arm in self.arms if field in arm.settings))
+        return {
+            "field": field,
+            "label": factor.label if factor else field,
+            "values": values,
+            "default": TrialConfig.model_fields[field].default,
+            "log": bool(getattr(factor.domain, "log", False)) if factor else False,
+            "unit": factor.unit if factor else "",
+        }
+
+
+def make_study(values: Mapping[str, Any]) -> Study:
+    """Validated study from plain values.
+
+    Raises:
+        StudyError: One line naming the field, the rule and the value given.
+    """
+    try:
+        check_name("study", str(values.get("name", "study")))
+        study = Study(**values)
+        study.all_families()  # expansion is part of validation
+        study.check_tuning()
+    except ValidationError as error:
+        raise StudyError(first_line(error)) from None
+    return study
+
+
+def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: parse_value(field, value) for field, value in settings.items()}
+
+
+def _draws_its_test_split(config: TrialConfig) -> bool:
+    """Whether seeds differ in their test data too, so that an interval over them speaks of new splits."""
+    return config.vary in ("all", "split") and not dataset_entry(config.dataset).official_test
+
+
+def _describe_arm(arm: Arm, tuned: bool) -> dict[str, Any]:
+    """An arm of the plan; what a tuned one is confirmed with is not known yet, only what it starts from."""
+    config = arm.config.model_dump(mode="json")
+    return {
+        "arm": arm.label,
+        "settings": arm.settings,
+        "block": arm.block,
+        "baseline": arm.baseline,
+        **({"method": arm.method} if arm.method else {}),
+        **({"config": {}, "start": config} if tuned else {"config": config}),
+    }
+
+
+def _hash(plan: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]

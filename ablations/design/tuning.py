@@ -1,0 +1,257 @@
+"""`Tuning`: how a study searches its nuisance settings before it confirms. Data; no Ray and no Optuna in here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ablations.design.arms import Arm
+from ablations.errors import StudyError
+from search_spaces import SEARCHABLE, Choice, Interval
+from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, make_config, trial_id
+from silhouette.metrics import METRICS
+
+FIRST_SEED = 1_000_000
+"""Tuning seeds start here, far above any confirm seed, so that the two never meet by accident."""
+Domain = Interval | Choice
+
+
+class Tuning(BaseModel):
+    """The search that every arm gets alike, the baseline included.
+
+    Attributes:
+        nuisance: What is tuned, by name in `search_spaces.SEARCHABLE`, and where; None takes the factor's domain.
+            An arm whose treatment sets such a field, or in which it cannot matter, is not tuned in it.
+        settings: Settings that are tried in each arm.
+        seeds: Seeds of each setting, none of them a confirm seed; the search sees their mean only.
+        sampler: Which Optuna sampler proposes: `tpe`, `random`, `qmc` (Sobol) or `gp`.
+        grace: Epochs before a setting may be stopped.
+        reduction: About one in so many settings goes on at each rung.
+        brackets: ASHA brackets; bracket s stops nothing before epoch grace · reduction^s.
+        search_seed: Seed of the proposals and of the brackets.
+        metric: Validation metric that chooses; None takes the counterpart of the study's metric.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nuisance: dict[str, Domain | None] = Field(min_length=1)
+    settings: int = Field(12, ge=1, le=10_000)
+    seeds: tuple[int, ...] = (FIRST_SEED, FIRST_SEED + 1)
+    sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
+    grace: int = Field(3, ge=1)
+    reduction: float = Field(3.0, gt=1, le=100, allow_inf_nan=False)
+    brackets: int = Field(1, ge=1, le=10)
+    search_seed: int = Field(0, ge=0, le=MAX_SEED)
+    metric: str | None = None
+
+    @field_validator("nuisance")
+    @classmethod
+    def _known_domains(cls, nuisance: dict[str, Domain | None]) -> dict[str, Domain | None]:
+        for name, domain in nuisance.items():
+            if name not in SEARCHABLE:
+                raise ValueError(f"tuning.nuisance: one of {', '.join(SEARCHABLE)}, got {name!r}")
+            if name == "epochs":
+                raise ValueError("tuning.nuisance: epochs are the budget, the same in every arm, got 'epochs'")
+            _check_domain(name, domain or SEARCHABLE[name].domain)
+        return nuisance
+
+    @model_validator(mode="after")
+    def _check_seeds(self) -> Self:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"tuning.seeds: at least one, each one once, got {list(self.seeds)}")
+        if not all(0 <= seed <= MAX_SEED for seed in self.seeds):
+            raise ValueError(f"tuning.seeds: integers from 0 to {MAX_SEED}, got {list(self.seeds)}")
+        if self.metric is not None and not (self.metric in METRICS and self.metric.startswith("val_")):
+            known = ", ".join(name for name in METRICS if name.startswith("val_"))
+            raise ValueError(f"tuning.metric: one of {known} (test data are not for choosing), got {self.metric!r}")
+        return self
+
+    def domain(self, name: str) -> Domain:
+        """Where a nuisance factor is searched."""
+        return self.nuisance[name] or SEARCHABLE[name].domain
+
+    def starts(self) -> dict[str, Any]:
+        """A value for every tuned field, so that the arms can be told apart before any is tuned."""
+        return {f: _start(f, self.domain(name)) for name in self.nuisance for f in SEARCHABLE[name].fields}
+
+    def chooses_by(self, metric: str) -> str:
+        """The validation metric that stands for a test metric.
+
+        Raises:
+            StudyError: If there is none; the study then names one.
+        """
+        found = self.metric or metric.replace("test_", "val_", 1)
+        if found not in METRICS:
+            raise StudyError(f"tuning.metric: {metric} has no validation counterpart, so name one, got None")
+        return found
+
+    def check(self, seeds: tuple[int, ...], given: Mapping[str, str], epochs: int, eval_every: int) -> None:
+        """Check what needs the rest of the study.
+
+        Args:
+            seeds: The confirm seeds.
+            given: What the study sets itself, by field: `factors` or `fixed`.
+            epochs: The budget of a trial.
+            eval_every: Epochs between two validations.
+
+        Raises:
+            StudyError: One line for the first fault.
+        """
+        both = sorted(set(seeds) & set(self.seeds))
+        if both:
+            raise StudyError(f"tuning.seeds: must not be confirm seeds, or the search would choose on them, got {both}")
+        for field in (f for name in self.nuisance for f in SEARCHABLE[name].fields):
+            if field in given:
+                raise StudyError(f"{field}: is tuned, so it cannot stand in {given[field]}; take it out of one")
+        if self.grace * self.reduction ** (self.brackets - 1) >= epochs:
+            raise StudyError(
+                f"tuning.grace: the last bracket's first rung must come before the last of {epochs} epochs, "
+                f"got grace={self.grace} reduction={self.reduction:g} brackets={self.brackets}"
+            )
+        if eval_every != 1:
+            raise StudyError(f"eval_every: must be 1 where a search judges epochs, got {eval_every}")
+
+    def describe(self) -> dict[str, Any]:
+        """The search as `study.json` holds it."""
+        domains = {name: _describe_domain(self.domain(name)) for name in self.nuisance}
+        return {**self.model_dump(mode="json", exclude={"nuisance"}), "nuisance": domains}
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is tuned in one arm.
+
+    Attributes:
+        start: The arm's config before tuning.
+        domains: Where each nuisance factor of this arm is searched, by name.
+    """
+
+    start: TrialConfig
+    domains: Mapping[str, Domain]
+
+    def config(self, values: Mapping[str, Any]) -> TrialConfig:
+        """The arm's config with nuisance values, by name, put in."""
+        return make_config({**self.start.model_dump(mode="json"), **fields_of(values)})
+
+    @property
+    def size(self) -> float:
+        """Number of different settings; infinite with a continuous factor."""
+        return math.prod(_size(domain) for domain in self.domains.values())
+
+    def at_the_edge(self, values: Mapping[str, Any]) -> list[str]:
+        """Names of the factors whose value lies at an end of its range: the best may lie beyond.
+
+        The outer 2 % of an interval, on its own scale, count as its end; unordered choices have none.
+        """
+        return [name for name, domain in self.domains.items() if _at_edge(domain, values[name])]
+
+
+def make_space(tuning: Tuning, arm: Arm) -> Space:
+    """What of `tuning` applies to an arm.
+
+    Raises:
+        StudyError: If nothing does, or there are fewer different settings than the search wants.
+    """
+    inert = inert_fields(arm.config)
+    names = [n for n in tuning.nuisance if _applies(SEARCHABLE[n].fields, arm, inert)]
+    space = Space(arm.config, {name: tuning.domain(name) for name in names})
+    if not names:
+        raise StudyError(f"tuning.nuisance: nothing of it can be tuned in arm {arm.label!r}")
+    if space.size < tuning.settings:
+        raise StudyError(
+            f"tuning.settings: arm {arm.label!r} has only {space.size:g} different settings, got {tuning.settings}"
+        )
+    return space
+
+
+def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Config values by field from nuisance values by name; a tied factor sets several fields.
+
+    >>> fields_of({"tau": 0.2, "lr": 0.01})
+    {'tau_s': 0.2, 'tau_m': 0.2, 'lr': 0.01}
+    """
+    return {field: value for name, value in values.items() for field in SEARCHABLE[name].fields}
+
+
+def setting_id(arm: str, config: TrialConfig, seeds: tuple[int, ...]) -> str:
+    """Identity of a setting, the unit of the search: 16 hex digits over its arm and its trials."""
+    what = [arm, *(trial_id(config, seed, "tune") for seed in seeds)]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+def _applies(fields: tuple[str, ...], arm: Arm, inert: frozenset[str]) -> bool:
+    return not any(f in arm.settings for f in fields) and any(f not in inert for f in fields)
+
+
+def _check_domain(name: str, domain: Domain) -> None:
+    """The ends must be values of the field, and in order."""
+    ends = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+    if isinstance(domain, Interval) and not domain.low < domain.high:
+        raise ValueError(f"tuning.nuisance: {name} needs low < high, got {domain.low:g} and {domain.high:g}")
+    if isinstance(domain, Interval) and domain.log and domain.low <= 0:
+        raise ValueError(f"tuning.nuisance: {name} needs low > 0 on a logarithmic scale, got {domain.low:g}")
+    if not ends or len(set(ends)) < len(ends):
+        raise ValueError(f"tuning.nuisance: {name} needs different values, got {list(ends)}")
+    for field in SEARCHABLE[name].fields:
+        for value in ends:
+            _check_value(field, value)
+
+
+def _check_value(field: str, value: Any) -> None:
+    from silhouette.config import parse_value
+
+    try:
+        parse_value(field, value)
+    except ConfigError as error:
+        raise ValueError(f"tuning.nuisance: {error}") from None
+
+
+def _start(field: str, domain: Domain) -> Any:
+    """The field's default where the domain holds it, else the middle."""
+    default = TrialConfig.model_fields[field].default
+    if default in domain:
+        return default
+    if isinstance(domain, Choice):
+        return domain.values[0]
+    middle = math.sqrt(domain.low * domain.high) if domain.log else (domain.low + domain.high) / 2
+    return round(middle) if domain.integer else middle
+
+
+def _size(domain: Domain) -> float:
+    if isinstance(domain, Choice):
+        return len(domain.values)
+    return domain.high - domain.low + 1 if domain.integer else math.inf
+
+
+EDGE = 0.02
+
+
+def _at_edge(domain: Domain, value: Any) -> bool:
+    if isinstance(domain, Choice):
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in domain.values)
+        return numbers and len(domain.values) > 1 and value in (min(domain.values), max(domain.values))
+    low, high, x = (math.log(v) if domain.log else v for v in (domain.low, domain.high, value))
+    return bool((x - low) / (high - low) <= EDGE or (high - x) / (high - low) <= EDGE)
+
+
+def _describe_domain(domain: Domain) -> dict[str, Any]:
+    if isinstance(domain, Choice):
+        return {"values": list(domain.values)}
+    return {"low": domain.low, "high": domain.high, "log": domain.log, "integer": domain.integer}
+
+
+def rungs(tuning: Tuning, epochs: int) -> Iterator[int]:
+    """Epochs after which some bracket decides, in order; the last epoch is no decision."""
+    found = set()
+    for bracket in range(tuning.brackets):
+        at = tuning.grace * tuning.reduction**bracket
+        while math.ceil(at) < epochs:
+            found.add(math.ceil(at))
+            at *= tuning.reduction
+    yield from sorted(found)

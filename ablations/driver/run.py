@@ -1,0 +1,202 @@
+"""Ray Tune wiring: runs the trials that have no record, shows and mirrors them, and answers for the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ablations.design.loading import holds
+from ablations.state.checkpoints import sweep
+from ablations.state.compaction import LOOSE
+from ablations.design.extension import history
+from ablations.search.selection import thaw
+from ablations.cluster.head import check_head
+from ablations.state.lock import FILE as DRIVER
+from ablations.state.lock import DriverLock
+from ablations.tracking.mlflow_runs import View, tracking_uri
+from ablations.driver.tuner import fit, watched
+from ablations.driver.options import Options
+from ablations.driver.tune import describe_confirmed, tune_and_freeze
+from ablations.state.pending import Plan, make_plan
+from ablations.console.status import Board, complain, failures, say
+from ablations.state.provenance import code, digest, versions
+from ablations.cluster.resources import Share
+from ablations.driver.interrupts import Interrupted, interruptible
+from ablations.design.study import Study
+from ablations.workers.spec import Work, make_work
+from silhouette.results import FINISHED, Store
+
+if TYPE_CHECKING:
+    from ablations.driver.listener import Listener
+
+ROUNDS = 2
+"""How often the trials are run that Tune gives up without a record."""
+
+
+def run_study(study: Study, options: Options) -> int:
+    """Run what has no record yet, and compact the records.
+
+    Returns:
+        The exit code: 0 if every wanted trial has a complete record, 1 if some have not, 128 + signal if interrupted.
+
+    Raises:
+        StudyError: If the results folder holds another plan, another driver works on it, or no Ray head lets us in.
+    """
+    options.check()
+    if options.address:
+        check_head(options.address)
+    store = Store(options.results, study.name)
+    study = thaw(study, store)
+    holds(store.read_json("study.json"), study.describe(), store.root)
+    try:
+        with DriverLock(store, options.command) as lock, interruptible(partial(_last_act, store, options)):
+            description = _adopt_plan(study, store, options)
+            if study.tuning is not None:
+                confirmed = _tune_phase(study, store, options, lock)
+                if confirmed is None:
+                    _compact(store)
+                    return 1
+                study, description = confirmed, describe_confirmed(confirmed, store, description)
+            plan = make_plan(study, store)
+            _announce(study, store, plan)
+            if plan.to_run:
+                _run_trials(study, store, plan, description, options, lock)
+            _compact(store)
+    except Interrupted as interruption:
+        _go_on_with(options, interruption)
+        _compact(store, at_most=LOOSE)  # more take longer than a machine that is taken back has
+        return interruption.code
+    plan = make_plan(study, store)
+    sweep(store, {trial_id for trial_id, status in plan.status.items() if status in FINISHED})
+    return _answer(study, plan, options)
+
+
+def _tune_phase(study: Study, store: Store, options: Options, lock: DriverLock) -> Study | None:
+    """The study with its winners; None if the search is not finished."""
+
+    def watch(running: Callable[[], list[str]]) -> None:
+        lock.running = running
+
+    return tune_and_freeze(study, store, options, _common(store, options, lock), watch)
+
+
+def _adopt_plan(study: Study, store: Store, options: Options) -> Mapping[str, Any]:
+    """The plan that the folder now follows; written unless it is part of the one that is there."""
+    stored, new = store.read_json("study.json"), study.describe()
+    if holds(stored, new, store.root):
+        return dict(stored)
+    new |= history(stored, new, store)
+    new["provenance"] = {**code(), "versions": versions(), "command": options.command}
+    store.write_json(new, "study.json")
+    return new
+
+
+def _announce(study: Study, store: Store, plan: Plan) -> None:
+    wanted, left = len(plan.wanted), len(plan.to_run)
+    if left:
+        say(f"{study.name}: {wanted} trials wanted, {wanted - left} present, {left} to run")
+    else:
+        say(f"{study.name}: all {wanted} trials are already there, in {store.root}; nothing to run")
+
+
+def _answer(study: Study, plan: Plan, options: Options) -> int:
+    left = plan.incomplete
+    if not left:
+        return 0
+    complain(f"{study.name}: {len(left)} of {len(plan.wanted)} trials have no complete record")
+    for line in failures(left, plan.status, plan.errors):
+        complain(line)
+    complain(f"to try again what failed: {options.command}")
+    return 1
+
+
+def _go_on_with(options: Options, interruption: Interrupted) -> None:
+    say(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
+
+
+def _last_act(store: Store, options: Options, interruption: Interrupted) -> None:
+    """What a driver does whose orderly end took too long: nobody must wait for it."""
+    _go_on_with(options, interruption)
+    with suppress(OSError):
+        store.delete(DRIVER)
+
+
+def _compact(store: Store, at_most: int | None = None) -> None:
+    """Copy the records into one file, if there are not too many; it is but a copy, so nothing hangs on it."""
+    try:
+        if at_most is None or len(store.trial_ids()) <= at_most:
+            store.compact()
+    except OSError as error:
+        complain(f"{store.study}: records not compacted ({error}); `ablate compact {store.study}` does it later")
+
+
+def _run_trials(
+    study: Study, store: Store, plan: Plan, description: Mapping[str, Any], options: Options, lock: DriverLock
+) -> None:
+    from ablations.driver.listener import Listener
+
+    board = Board(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
+    lock.running = board.running
+    common = _common(store, options, lock)
+    work = make_work(plan.to_run, common)
+    messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
+    view = View(tracking_uri(options.results, options.mlflow), store, description)
+
+    def spec_of(trial_id: str) -> dict[str, Any]:
+        return work.spec(messages[trial_id])
+
+    with watched(options, board, view, spec_of, common["driver"]) as (progress, mirror, share):
+        _run_rounds(list(messages.values()), work, share, Listener(store, work, progress, mirror))
+
+
+def _common(store: Store, options: Options, lock: DriverLock) -> dict[str, Any]:
+    return {
+        "results": store.uri,
+        "study": store.study,
+        "threads": options.cpus,
+        "checkpoint_seconds": options.checkpoint_seconds,
+        "driver": {**lock.holder, "sources": digest()} if options.address else None,
+        **code(),
+    }
+
+
+def _run_rounds(messages: list[str], work: Work, share: Share, listener: Listener) -> None:
+    """Run all, and once more what Tune gave up.
+
+    A worker that dies between two trials fails both of the tasks that Tune has given it, and Tune may then give the
+    next trial up although retries are left.
+    """
+    for _ in range(ROUNDS):
+        run_on_tune(messages, work, share, listener)
+        messages, listener.lost = listener.lost, []
+        if not messages:
+            return
+
+
+def run_on_tune(
+    messages: list[str], work: Work, share: Share, listener: Listener, trainable: type | None = None
+) -> None:
+    """One Tune trial per message, first come first served, no early stopping.
+
+    Args:
+        messages: The trials, as `Work.message` writes them.
+        work: What they share.
+        share: What a trial takes of the cluster.
+        listener: Told of every report.
+        trainable: What runs a trial; `TrialTrainable` by default.
+    """
+    from ray import tune
+
+    from ablations.driver.feed import Feed
+    from ablations.workers.trainable import TrialTrainable
+
+    left = iter(messages)
+    fit(
+        tune.with_parameters(trainable or TrialTrainable, work=work),
+        share,
+        listener,
+        Feed("trial", lambda: next(left, None)),
+        count=len(messages),
+    )

@@ -1,0 +1,120 @@
+"""A run on Ray Tune: what the tune phase and the confirm phase share."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ablations.state.compaction import compacting
+from ablations.errors import StudyError
+from ablations.cluster.on_demand import growing
+from ablations.tracking.mlflow_runs import View
+from ablations.driver.options import Options
+from ablations.console.status import Board, Progress
+from ablations.cluster.node_check import check_nodes
+from ablations.cluster.session import ray_session
+from ablations.cluster.resources import Share, share_of_a_trial
+from ablations.driver.interrupts import raise_if_interrupted
+from ablations.tracking.mirror import Mirror
+
+if TYPE_CHECKING:
+    from ablations.driver.feed import Feed, FirstCome
+    from ablations.driver.callbacks import LossListener
+
+
+@contextmanager
+def watched(
+    options: Options, board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]], driver: Mapping[str, Any]
+) -> Iterator[tuple[Progress, Mirror, Share]]:
+    """A Ray, a display, an MLflow mirror, and what a trial takes of that Ray, for as long as trials run.
+
+    Of a large study the records are compacted meanwhile.
+
+    Args:
+        options: How to run.
+        board: What the display shows.
+        view: What the mirror feeds.
+        spec_of: What the worker of a trial was sent, by trial_id.
+        driver: Who holds the study's lock; what the nodes of a cluster must see and run.
+    """
+    with ray_session(options.address):
+        if options.address:
+            check_nodes(view.store, driver, options.labels)
+        share = share_of_a_trial(options)
+        with _mirrored(board, view, spec_of) as (progress, mirror), compacting(view.store, lambda: board.ended):
+            if not share.fits():
+                if not options.address:
+                    raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
+                progress.note(f"no node offers {share} yet: waiting for the cluster to grow")
+            with growing(share, progress.note) if options.address else nullcontext():
+                yield progress, mirror, share
+
+
+@contextmanager
+def _mirrored(
+    board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]]
+) -> Iterator[tuple[Progress, Mirror]]:
+    with Progress(board) as progress:
+        mirror = Mirror(view, spec_of, progress.note)
+        mirror.start()
+        try:
+            yield progress, mirror
+        finally:
+            if not mirror.close(board.counts()):
+                progress.note(f"the MLflow view is not complete; `ablate sync {view.store.study}` completes it")
+
+
+def fit(
+    trainable: Any,
+    share: Share,
+    listener: LossListener,
+    feed: Feed,
+    *,
+    count: int,
+    scheduler: FirstCome | None = None,
+) -> None:
+    """Run Tune to its end in reused actors and without a word of its own.
+
+    Args:
+        trainable: A class trainable with `reset_config`.
+        share: What a trial takes of the cluster.
+        listener: The callback that is told of every report.
+        feed: The `Feed` of its trials.
+        count: How many there are at most.
+        scheduler: First come, first served by default, without early stopping.
+
+    Raises:
+        Interrupted: If a signal has come, once Tune has ended in order.
+        StudyError: If a worker refuses to run trials.
+    """
+    from ray import tune
+
+    from ablations.driver.feed import FirstCome
+    from ablations.driver.callbacks import WORKER_DEATHS
+
+    raise_if_interrupted()
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
+    with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
+        tune.Tuner(
+            tune.with_resources(trainable, share.request()),
+            tune_config=tune.TuneConfig(
+                search_alg=feed,
+                scheduler=scheduler or FirstCome(),
+                num_samples=count,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=scratch,  # Tune's own files are scratch: the records are the state
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+                # Tune's default for a class saves at the end, into a folder that only the driver's machine has
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                callbacks=[listener],
+            ),
+        ).fit()
+    raise_if_interrupted()

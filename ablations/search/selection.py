@@ -1,0 +1,220 @@
+"""Freezing: the winners and the plan of the confirm phase are written down before its first trial starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ablations.errors import StudyError
+from ablations.state.provenance import code
+from ablations.search.arm_search import ArmSearch, Setting
+from ablations.design.study import Study
+from silhouette.results import Store
+
+FILE = "frozen.json"
+SPLIT = ("dataset", "val_fraction", "test_fraction", "train_fraction", "class_order")
+"""What decides, with the seed, which samples are trained on, validated on and tested on."""
+CHECKPOINT_RULE = "last epoch"
+"""The network that is tested: never the best of the epochs."""
+TRUSTED = 0.5
+"""A lower rank correlation between first rung and full budget makes early stopping suspect."""
+FEWEST = 4
+"""With fewer settings a rank correlation says nothing."""
+TOLERATED = 0.2
+"""Share of an arm's settings that may fail before its search counts as unfinished."""
+
+
+def freeze(study: Study, searches: Mapping[str, ArmSearch], store: Store) -> dict[str, Any]:
+    """Choose the winner of each arm, and write plan and choice to `frozen.json`.
+
+    Args:
+        study: The study, tuned but not yet confirmed.
+        searches: The finished search of each arm.
+        store: Where to write.
+
+    Raises:
+        StudyError: If an arm has no setting that ran its whole budget.
+    """
+    arms = [_describe_arm(label, search) for label, search in searches.items()]
+    winners = {arm["arm"]: arm["values"] for arm in arms}
+    plan = frozen_plan(study, winners)
+    frozen = {
+        "schema_version": 1,
+        "study": study.name,
+        "hash": digest(plan),
+        "frozen_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "plan": plan,
+        "arms": arms,
+        "rank_correlation": pooled_correlation(searches.values()),
+        **code(),
+    }
+    store.write_json(frozen, FILE)
+    return frozen
+
+
+def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Everything that the confirm phase may not change: what the hash stands for."""
+    tuned = with_winners(study, winners)
+    described = tuned.describe()
+    tuning = study.tuning
+    return {
+        "plan_hash": described["plan_hash"],
+        "metric": study.metric,
+        "direction": described["direction"],
+        "chosen_by": tuning.chooses_by(study.metric) if tuning else None,
+        "checkpoint_rule": CHECKPOINT_RULE,
+        "sesoi": study.sesoi,
+        "alpha": study.alpha,
+        "looks": list(study.looks),
+        "seeds": list(study.seeds),
+        "tuning_seeds": list(tuning.seeds) if tuning else [],
+        "split": {name: sorted({str(getattr(arm.config, name)) for arm in tuned.arms}) for name in SPLIT},
+        "configs": {arm.label: arm.config.model_dump(mode="json") for arm in tuned.arms},
+        "families": described["families"],
+    }
+
+
+def digest(plan: Mapping[str, Any]) -> str:
+    """16 hex digits of the SHA-256 of a plan."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def with_winners(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> Study:
+    """The study as it is confirmed."""
+    given = {name: getattr(study, name) for name in study.model_fields_set}
+    return Study(**{**given, "winners": {label: dict(values) for label, values in winners.items()}})
+
+
+def thaw(study: Study, store: Store) -> Study:
+    """The study with the winners that the folder holds; as it is where there are none.
+
+    Raises:
+        StudyError: If `frozen.json` was changed, or was frozen for another plan.
+    """
+    frozen = store.read_json(FILE) if study.tuning is not None else None
+    if frozen is None:
+        return study
+    where = store.path(FILE)
+    try:
+        plan, winners = frozen["plan"], {arm["arm"]: arm["values"] for arm in frozen["arms"]}
+        intact = frozen["hash"] == digest(plan)
+    except (KeyError, TypeError):
+        raise StudyError(f"{where}: not in the format of a frozen plan; restore it") from None
+    if not intact or winners.keys() != plan["configs"].keys():
+        raise StudyError(f"{where}: its content does not match its hash {frozen['hash']}; restore it")
+    confirmed = with_winners(study, winners)
+    _check_same_plan(plan, frozen_plan(study, winners), where)
+    return confirmed
+
+
+def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
+    """Only the number of seeds may differ from what was frozen; whether it does is told in the report."""
+    for key in frozen:
+        if key not in ("plan_hash", "seeds") and frozen[key] != now.get(key):
+            before, after = _first_difference(frozen[key], now.get(key))
+            raise StudyError(f"{key}: frozen as {before} and is now {after}; {where} holds, or give another --results")
+
+
+def _first_difference(before: Any, after: Any) -> tuple[str, str]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        key = next((k for k in [*before, *after] if before.get(k) != after.get(k)), None)
+        if key is not None:
+            inner = _first_difference(before.get(key), after.get(key))
+            return f"{key}: {inner[0]}", f"{key}: {inner[1]}"
+    return json.dumps(before, ensure_ascii=False)[:200], json.dumps(after, ensure_ascii=False)[:200]
+
+
+def _describe_arm(label: str, search: ArmSearch) -> dict[str, Any]:
+    winner = search.winner()
+    if winner is None:
+        raise StudyError(f"tuning: no setting of arm {label!r} ran its whole budget; widen or change tuning.nuisance")
+    settings = list(search.settings.values())
+    seeds = len(search.tuning.seeds)
+    edges = search.space.at_the_edge(winner.values)
+    rho, pairs = rung_correlation(search)
+    return {
+        "arm": label,
+        "values": dict(winner.values),
+        "setting": winner.number,
+        "score": winner.means[search.epochs],
+        "settings": dict(Counter(setting.status for setting in settings)),
+        "epochs": seeds * sum(max(s.means, default=0) for s in settings),
+        "epochs_unstopped": seeds * search.epochs * len(settings),
+        "edges": edges,
+        "rank_correlation": rho,
+        "rank_pairs": pairs,
+        "flags": list(_flags(search, settings, edges, rho, winner)),
+    }
+
+
+def _flags(
+    search: ArmSearch, settings: Sequence[Setting], edges: Sequence[str], rho: float | None, winner: Setting
+) -> Sequence[str]:
+    flags = [
+        f"{name} = {winner.values[name]:g} lies at an end of its range {_range(search, name)}: a better value may "
+        "lie beyond"
+        for name in edges
+    ]
+    if rho is not None and rho < TRUSTED:
+        flags.append(
+            f"rank correlation {rho:.2f} between first rung and full budget: early stopping may have cost the best"
+        )
+    bad = Counter(s.status for s in settings if s.status in ("failed", "diverged"))
+    flags += [f"{count} of {len(settings)} settings {status}" for status, count in sorted(bad.items())]
+    return flags
+
+
+def _range(search: ArmSearch, name: str) -> str:
+    domain = search.space.domains[name]
+    low, high = (min(domain.values), max(domain.values)) if hasattr(domain, "values") else (domain.low, domain.high)
+    return f"[{low:g}, {high:g}]"
+
+
+def rung_correlation(search: ArmSearch) -> tuple[float | None, int]:
+    """Spearman correlation between the first rung and the full budget, over the settings that have both.
+
+    Returns:
+        The correlation, None where it cannot be computed, and the number of settings. Stopped settings have no final
+        value, so the range is restricted: the correlation over all settings would be higher.
+    """
+    pairs = [(s.means[search.tuning.grace], s.means[search.epochs]) for s in _with_both(search)]
+    return _spearman(pairs), len(pairs)
+
+
+def pooled_correlation(searches: Any) -> dict[str, Any]:
+    """The same over all arms together, each setting measured from the mean of its arm."""
+    pairs: list[tuple[float, float]] = []
+    for search in searches:
+        own = [(s.means[search.tuning.grace], s.means[search.epochs]) for s in _with_both(search)]
+        if own:
+            centre = [sum(column) / len(own) for column in zip(*own, strict=True)]
+            pairs += [(first - centre[0], last - centre[1]) for first, last in own]
+    rho = _spearman(pairs)
+    return {"rho": rho, "settings": len(pairs), "trusted": None if rho is None else rho >= TRUSTED}
+
+
+def _with_both(search: ArmSearch) -> list[Setting]:
+    return [s for s in search.settings.values() if {search.tuning.grace, search.epochs} <= s.means.keys()]
+
+
+def _spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
+    if len(pairs) < FEWEST or any(len(set(column)) < 2 for column in zip(*pairs, strict=True)):
+        return None
+    from scipy.stats import spearmanr
+
+    first, last = zip(*pairs, strict=True)
+    return float(spearmanr(first, last).statistic)
+
+
+def too_many_failed(searches: Mapping[str, ArmSearch]) -> list[str]:
+    """One line per arm of whose settings too many failed for its search to count."""
+    lines = []
+    for label, search in searches.items():
+        failed = sum(setting.status == "failed" for setting in search.settings.values())
+        if failed > TOLERATED * search.tuning.settings:
+            lines.append(f"  {label}: {failed} of {search.tuning.settings} settings failed")
+    return lines

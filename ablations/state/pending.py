@@ -1,0 +1,119 @@
+"""What is left to do: trials wanted minus records present, and how long it will take."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ablations.design.arms import Trial
+from ablations.design.study import Study
+from silhouette.results import FINISHED, Store
+
+_COLUMNS = ("trial_id", "status", "arm", "seconds", "epochs_reached", "error", "device")
+_SIMILAR = ("dataset", "encoder", "objective")
+"""Settings that decide most of the time that an epoch takes."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of a study and what the store knows of them.
+
+    Attributes:
+        wanted: All trials of the study, in running order.
+        status: Status by trial_id, of those that have a record.
+        errors: Error text by trial_id, of those that failed or diverged.
+        pace: Seconds per epoch by arm label, from finished trials.
+        gpu: Whether these trials ran on one.
+    """
+
+    wanted: list[Trial]
+    status: Mapping[str, str]
+    errors: Mapping[str, str]
+    pace: Mapping[str, float]
+    gpu: bool = False
+
+    @cached_property
+    def to_run(self) -> list[Trial]:
+        """Trials without a finished record; failed ones are tried again."""
+        return [trial for trial in self.wanted if self.status.get(trial.trial_id) not in FINISHED]
+
+    @cached_property
+    def incomplete(self) -> list[Trial]:
+        """Trials without a complete record: these make the exit code 1."""
+        return [trial for trial in self.wanted if self.status.get(trial.trial_id) != "complete"]
+
+    def counts(self) -> Counter[str]:
+        """Number of wanted trials by status; `missing` without a record."""
+        return Counter(self.status.get(trial.trial_id, "missing") for trial in self.wanted)
+
+    def values(self, metric: str, store: Store) -> dict[str, float]:
+        """A metric by trial_id, of the complete trials."""
+        table = store.load(("trial_id", "status", metric))
+        complete = table.filter(pc.and_(pc.equal(table["status"], "complete"), pc.is_valid(table[metric])))
+        return dict(zip(complete["trial_id"].to_pylist(), complete[metric].to_pylist(), strict=True))
+
+    def expected_seconds(self) -> float | None:
+        """Computing time of the trials to run, one after another, from the pace of similar ones; None without any."""
+        if not self.pace:
+            return None
+        usual = statistics.median(self.pace.values())
+        return sum(t.arm.config.epochs * self.pace.get(t.arm.label, usual) for t in self.to_run)
+
+
+def make_plan(study: Study, store: Store) -> Plan:
+    """Compare what `study` wants with what `store` holds."""
+    wanted = list(study.trials())
+    table = _only(store.load(_COLUMNS), wanted)
+    columns = {name: table[name].to_pylist() for name in _COLUMNS}
+    return Plan(
+        wanted=wanted,
+        status=dict(zip(columns["trial_id"], columns["status"], strict=True)),
+        errors={i: error for i, error in zip(columns["trial_id"], columns["error"], strict=True) if error},
+        pace=_pace(zip(columns["arm"], columns["seconds"], columns["epochs_reached"], strict=True))
+        or _pace_of_others(study, store),
+        gpu=any((device or "").startswith("cuda") for device in pc.unique(table["device"]).to_pylist()),
+    )
+
+
+def _only(table: pa.Table, wanted: list[Trial]) -> pa.Table:
+    ids = pa.array([trial.trial_id for trial in wanted], pa.string())
+    return table.filter(pc.is_in(table["trial_id"], value_set=ids))
+
+
+def _pace(rows: Iterable[tuple[Any, float | None, int | None]]) -> dict[Any, float]:
+    """Median seconds per epoch by the first member of each row."""
+    found = defaultdict(list)
+    for key, seconds, epochs in rows:
+        if seconds and epochs:
+            found[key].append(seconds / epochs)
+    return {key: statistics.median(values) for key, values in found.items()}
+
+
+def _pace_of_others(study: Study, store: Store) -> dict[str, float]:
+    """The pace that other studies in the same results folder had with similar settings, by arm of this one."""
+    kind_of = lru_cache(None)(lambda text: _kind(json.loads(text or "{}")))  # many trials share a config
+    rows = []
+    for name in store.siblings():
+        table = Store(store.results, name).load(("config", "seconds", "epochs_reached"))
+        columns = [table[column].to_pylist() for column in table.column_names]
+        rows += [(kind_of(text), seconds, epochs) for text, seconds, epochs in zip(*columns, strict=True)]
+    pace = _pace(rows)
+    kinds = {arm.label: _kind(arm.config.model_dump()) for arm in study.arms}
+    return {label: pace[kind] for label, kind in kinds.items() if kind in pace}
+
+
+def _kind(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (*(config.get(field) for field in _SIMILAR), bool(config.get("lambda_sil")))
+
+
+def slots(cpus_per_trial: int, cpus: int) -> int:
+    """How many trials run at once on a machine with that many CPUs."""
+    return max(1, cpus // max(1, cpus_per_trial))
