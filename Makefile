@@ -21,7 +21,7 @@ test: $(VENV)/.tested
 test-slow: $(VENV)/.tested
 	$(BIN)/pytest -m slow
 
-# as root, with sshd, rsync and ip; tests/cluster/README.md
+# as root, with sshd, rsync and ip; tests/cluster_lab/README.md
 test-cluster: $(VENV)/.tested
 	$(BIN)/pytest -m cluster tests/cluster
 
