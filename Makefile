@@ -23,7 +23,7 @@ test-slow: $(VENV)/.tested
 
 # as root, with sshd, rsync and ip; tests/cluster_lab/README.md
 test-cluster: $(VENV)/.tested
-	$(BIN)/pytest -m cluster tests/cluster
+	$(BIN)/pytest -m cluster tests/cluster_lab
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablations.design.arms import Arm
-from ablations.search.arm_search import ArmSearch, Setting
 from ablations.design.tuning import Tuning, make_space
+from ablations.search.arm_search import ArmSearch, Setting
+from analysis.results.verdicts import BETTER, decide
 from analysis.stats.comparison import compare_paired
 from analysis.stats.multiplicity import adjust
 from analysis.stats.pairing import Pairs, pair
-from analysis.results.verdicts import BETTER, decide
 from silhouette.config import make_config
 
 ARMS, SETTINGS, TUNING_SEEDS, CONFIRM_SEEDS, EPOCHS = 20, 8, 5, 10, 9

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ablations.design.arms import Arm
-from ablations.search.arm_search import propose
 from ablations.design.tuning import Space, Tuning, make_space
+from ablations.search.arm_search import propose
 from search_spaces import Choice, Interval
 from silhouette.config import make_config
 from silhouette.training.run import Training

@@ -20,17 +20,17 @@ from typing import Any
 from scale import STUDY, Meter
 from slots import Fleet, write_records
 
+from ablations.cluster.resources import Share
+from ablations.cluster.session import ray_session
+from ablations.console.status import Board, Progress
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
-from ablations.driver.listener import Listener
-from ablations.state.pending import make_plan
-from ablations.console.status import Board, Progress
-from ablations.driver.run import run_on_tune
-from ablations.cluster.session import ray_session
-from ablations.cluster.resources import Share
 from ablations.design.study import Study
-from ablations.workers.trainable import TrialTrainable
+from ablations.driver.listener import Listener
+from ablations.driver.run import run_on_tune
+from ablations.state.pending import make_plan
 from ablations.workers.spec import make_work
+from ablations.workers.trainable import TrialTrainable
 from silhouette.results import Store
 
 CURVE = [{"epoch": epoch, "val_top1": 0.5, "train_loss": 0.1} for epoch in range(1, 31)]

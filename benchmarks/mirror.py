@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ablations.tracking import mirror as tracking
 from ablations.design.loading import load_study
-from ablations.tracking.mlflow_runs import View
+from ablations.tracking import mirror as tracking
 from ablations.tracking.mirror import Mirror
+from ablations.tracking.mlflow_runs import View
 from silhouette.results import Store
 
 METRICS = ("train_loss", "loss_ce", "loss_sil", "lr", "val_top1", "val_loss")

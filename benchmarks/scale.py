@@ -23,16 +23,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ablations.cluster.resources import Share
+from ablations.cluster.session import ray_session
+from ablations.console.status import Board, Progress
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
-from ablations.driver.listener import Listener
-from ablations.console.status import Board, Progress
-from ablations.driver.run import run_on_tune
-from ablations.cluster.session import ray_session
-from ablations.cluster.resources import Share
 from ablations.design.study import Study
-from ablations.workers.trainable import TrialTrainable
+from ablations.driver.listener import Listener
+from ablations.driver.run import run_on_tune
 from ablations.workers.spec import Work, make_work
+from ablations.workers.trainable import TrialTrainable
 from silhouette.results import SCHEMA, Store
 
 STUDY = """
@@ -136,7 +136,7 @@ def records(count: int) -> None:
 def _time(folder: str, command: str) -> tuple[float, float]:
     """Seconds and peak memory in bytes of an `ablate` command."""
     start = time.perf_counter()
-    line = [sys.executable, "-m", "ablations.cli.parser", command, "large.py"]
+    line = [sys.executable, "-m", "ablations", command, "large.py"]
     root = str(Path(__file__).parents[1])
     subprocess.run(line, cwd=folder, env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start, 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

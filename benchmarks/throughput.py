@@ -66,7 +66,7 @@ def ours(trials: int) -> None:
     """(d) `ablate run`, with its MLflow mirror on."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "pace.py").write_text(STUDY.format(settings=SETTINGS, seeds=trials // 2))
-        _quietly([sys.executable, "-m", "ablations.cli.parser", "run", "pace.py"], folder)
+        _quietly([sys.executable, "-m", "ablations", "run", "pace.py"], folder)
 
 
 def _quietly(command: list[str], folder: str) -> None:

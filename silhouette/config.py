@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from silhouette.errors import InputError
 from silhouette.registry import (
     LEARNED_TERMS,
     TORCHVISION_ENCODERS,
@@ -28,7 +29,6 @@ from silhouette.registry import (
     dataset_entry,
     parse_objective,
 )
-from silhouette.errors import InputError
 
 Phase = Literal["tune", "confirm"]
 MAX_SEED = 2**31 - 1

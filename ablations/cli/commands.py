@@ -40,9 +40,9 @@ def _print_spaces() -> None:
 
 def plan(given: Namespace) -> int:
     """What a study wants, has and lacks; runs nothing."""
+    from ablations.console.overview import tune_line, tune_pace, tune_seconds
     from ablations.design.loading import holds
     from ablations.search.selection import thaw
-    from ablations.console.overview import tune_line, tune_pace, tune_seconds
     from ablations.state.pending import make_plan
     from silhouette.results import Store
 
@@ -66,8 +66,8 @@ def plan(given: Namespace) -> int:
 
 def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
     """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
-    from ablations.state.pending import slots
     from ablations.console.status import duration
+    from ablations.state.pending import slots
 
     if seconds is None:
         return "expected time: unknown, there are no records of similar trials"
@@ -81,8 +81,8 @@ def run(given: Namespace) -> int:
     """Run what has no record."""
     import shlex
 
-    from ablations.driver.options import Options, labels_of
     from ablations.cluster.session import prepare
+    from ablations.driver.options import Options, labels_of
 
     prepare(given.address)
     from ablations.driver.run import run_study
@@ -105,11 +105,11 @@ def status(given: Namespace) -> int:
     """Arms × seeds at a glance."""
     from rich.console import Console
 
+    from ablations.console.overview import make_board, settings_of, tune_line
+    from ablations.console.status import Board, failures, legend
     from ablations.search.selection import thaw
     from ablations.state.lock import living_driver
-    from ablations.console.overview import make_board, settings_of, tune_line
     from ablations.state.pending import make_plan
-    from ablations.console.status import Board, failures, legend
     from silhouette.results import Store
 
     study = _study(given)
@@ -164,8 +164,8 @@ def data(given: Namespace) -> int:
     from rich.progress import Progress
 
     from ablations.design.loading import load_study, shipped
-    from silhouette.data.cache import cache_folder
     from silhouette.config import make_config
+    from silhouette.data.cache import cache_folder
     from silhouette.data.splits import load
 
     of_study = given.what in shipped() or given.what.endswith(".py")

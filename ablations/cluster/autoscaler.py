@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ablations.cluster import head_logs
+from ablations.cluster.head_logs import LOGS, RECENT_SECONDS
 from ablations.errors import first_line
 from ablations.finding import Finding
-from ablations.cluster.head_logs import LOGS, RECENT_SECONDS
 
 if TYPE_CHECKING:
     from ray.autoscaler.v2.schema import ClusterStatus, LaunchRequest

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ablations.cluster import nodes
+from ablations.console.status import complain
 from ablations.errors import StudyError, first_line
 from ablations.state.lock import FILE
-from ablations.console.status import complain
 from ablations.state.provenance import digest
 from silhouette.errors import InputError
 from silhouette.results import Store, without_secret

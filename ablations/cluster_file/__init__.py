@@ -1,1 +1,1 @@
-"""`ablate cluster check`: what is left to fill in and what is wrong in a file for `ray up` or KubeRay."""
+"""`ablate cluster check`: what is left to fill in and what is wrong in a cluster file."""

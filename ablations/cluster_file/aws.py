@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path as FilePath
 from typing import Any
 
-from ablations.cluster_file.yaml_lines import Path, at
 from ablations.cluster_file.node_types import head, node_types, workers
+from ablations.cluster_file.yaml_lines import Path, at
 
 Found = Iterator[tuple[Path, Any, str]]
 HEAD_POLICY = FilePath(__file__).parents[2] / "deploy/aws/head.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster_file.yaml_lines import Got, Path, at, scalars
 from ablations.cluster_file.node_types import node_types, workers
+from ablations.cluster_file.yaml_lines import Got, Path, at, scalars
 
 Found = Iterator[tuple[Path, Any, str]]
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ablations.cluster_file.yaml_lines import Document, Fault, Path, at
 from ablations.cluster_file.network_policy import network_faults
 from ablations.cluster_file.schemas import Schema, schema_faults
 from ablations.cluster_file.secrets import no_secrets
+from ablations.cluster_file.yaml_lines import Document, Fault, Path, at
 
 Found = Iterator[tuple[Path, Any, str]]
 CLUSTER: Path = ("spec", "rayClusterSpec")

@@ -12,21 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
-from ablations.cluster_file import aws
-from ablations.cluster_file import gcp
-from ablations.cluster_file import local
-from ablations.cluster_file.start_commands import (
-    client_port,
-    constraints,
-    dashboard,
-    health_checks,
-    ray_stop,
-    threads,
-    token_mode,
-    token_private,
-    usage_stats,
-)
-from ablations.cluster_file.yaml_lines import Document, Fault, Path, at, scalars
+from ablations.cluster_file import aws, gcp, local
 from ablations.cluster_file.node_types import (
     autoscaler_2,
     head_cpu,
@@ -41,6 +27,18 @@ from ablations.cluster_file.node_types import (
     watcher,
 )
 from ablations.cluster_file.secrets import no_secrets
+from ablations.cluster_file.start_commands import (
+    client_port,
+    constraints,
+    dashboard,
+    health_checks,
+    ray_stop,
+    threads,
+    token_mode,
+    token_private,
+    usage_stats,
+)
+from ablations.cluster_file.yaml_lines import Document, Fault, Path, at, scalars
 
 Found = Iterator[tuple[Path, Any, str]]
 EVERYWHERE = ("aws", "gcp", "local")

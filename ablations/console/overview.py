@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping
 
-from ablations.design.arms import Trial
-from ablations.search.selection import FILE
 from ablations.console.status import Board
+from ablations.design.arms import Trial
+from ablations.design.study import Study
 from ablations.search.arm_search import Setting
 from ablations.search.candidates import read_settings, tune_rows
-from ablations.design.study import Study
+from ablations.search.selection import FILE
 from silhouette.results import Store
 
 

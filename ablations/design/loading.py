@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ablations.errors import StudyError
 from ablations.design.study import Study, make_study
+from ablations.errors import StudyError
 from silhouette.config import defaults, first_line
 from silhouette.errors import InputError
 
-SHIPPED = Path(__file__).parent / "studies"
+SHIPPED = Path(__file__).parents[1] / "studies"
 
 
 def shipped() -> dict[str, Path]:

@@ -12,12 +12,12 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ablations.design.arms import Arm, Expansion, Trial, by_block
-from ablations.errors import StudyError
 from ablations.design.tuning import Tuning, fields_of, make_space
+from ablations.errors import StudyError
 from search_spaces import FACTORS
-from silhouette.registry import dataset_entry
 from silhouette.config import MAX_SEED, TrialConfig, first_line, make_config, parse_value, trial_id
 from silhouette.metrics import METRICS
+from silhouette.registry import dataset_entry
 from silhouette.results import check_name
 
 PLAN_VERSION = 1
@@ -71,7 +71,8 @@ class Study(BaseModel):
         tuning: How nuisance settings are searched in every arm before it is confirmed; None confirms as given.
         looks: Numbers of seeds after which the results will be looked at, declared beforehand (group-sequential);
             the last one is the number of seeds. Seeds added outside of it are labelled as extended after looking.
-        winners: Nuisance values of each tuned arm, by label: what `ablations.search.selection` chose. Not for study files.
+        winners: Nuisance values of each tuned arm, by label: the choice of `ablations.search.selection`. Not for
+            study files.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ablations.cluster import nodes
+from ablations.cluster.autoscaler import findings
+from ablations.cluster.head import check_head
+from ablations.cluster.node_check import refusal
+from ablations.cluster.session import ray_session
 from ablations.doctor.machine import PROBE
 from ablations.errors import first_line
 from ablations.finding import Finding
-from ablations.cluster.head import check_head
 from ablations.state.lock import DriverLock
-from ablations.cluster.autoscaler import findings
 from ablations.state.provenance import digest, versions
-from ablations.cluster.node_check import refusal
-from ablations.cluster.session import ray_session
 from silhouette.results import Store
 
 SKEW_SECONDS = 20.0

@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from ablations.finding import Finding
-from ablations.tracking.mlflow_runs import tracking_uri
 from ablations.state.provenance import code, digest, versions
+from ablations.tracking.mlflow_runs import tracking_uri
 from silhouette.errors import InputError
 from silhouette.results import Store
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
 
-from ablations.errors import StudyError
-from ablations.console.status import Progress
 from ablations.cluster.node_check import DOCTOR
+from ablations.console.status import Progress
+from ablations.errors import StudyError
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ablations.design.study import Study
+from ablations.design.tuning import make_space, rungs
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch, Setting
 from ablations.search.candidates import OPEN, begun, columns_of, read_settings, tune_rows
-from ablations.design.study import Study
 from ablations.workers.seed_group import SettingWork
-from ablations.design.tuning import make_space, rungs
 from silhouette.metrics import METRICS
 from silhouette.results import Store, StoreError
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ablations.driver.callbacks import LossListener, cause_of
 from ablations.console.status import Progress
+from ablations.driver.callbacks import LossListener, cause_of
 from ablations.tracking.mirror import Mirror
-from ablations.workers.trainable import failed_record, without_curve
 from ablations.workers.spec import Work
+from ablations.workers.trainable import failed_record, without_curve
 from silhouette.results import Store
 
 if TYPE_CHECKING:

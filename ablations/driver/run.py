@@ -7,24 +7,24 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ablations.design.loading import holds
-from ablations.state.checkpoints import sweep
-from ablations.state.compaction import LOOSE
-from ablations.design.extension import history
-from ablations.search.selection import thaw
 from ablations.cluster.head import check_head
-from ablations.state.lock import FILE as DRIVER
-from ablations.state.lock import DriverLock
-from ablations.tracking.mlflow_runs import View, tracking_uri
-from ablations.driver.tuner import fit, watched
+from ablations.cluster.resources import Share
+from ablations.console.status import Board, complain, failures, say
+from ablations.design.extension import history
+from ablations.design.loading import holds
+from ablations.design.study import Study
+from ablations.driver.interrupts import Interrupted, interruptible
 from ablations.driver.options import Options
 from ablations.driver.tune import describe_confirmed, tune_and_freeze
+from ablations.driver.tuner import fit, watched
+from ablations.search.selection import thaw
+from ablations.state.checkpoints import sweep
+from ablations.state.compaction import LOOSE
+from ablations.state.lock import FILE as DRIVER
+from ablations.state.lock import DriverLock
 from ablations.state.pending import Plan, make_plan
-from ablations.console.status import Board, complain, failures, say
 from ablations.state.provenance import code, digest, versions
-from ablations.cluster.resources import Share
-from ablations.driver.interrupts import Interrupted, interruptible
-from ablations.design.study import Study
+from ablations.tracking.mlflow_runs import View, tracking_uri
 from ablations.workers.spec import Work, make_work
 from silhouette.results import FINISHED, Store
 

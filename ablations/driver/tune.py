@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ablations.search import selection as freeze
-from ablations.driver.controller import Conductor, make_conductor
-from ablations.tracking.mlflow_runs import View, tracking_uri
-from ablations.driver.tuner import watched
-from ablations.driver.options import Options
+from ablations.cluster.resources import Room
 from ablations.console.overview import make_board
 from ablations.console.status import complain, say
-from ablations.search.candidates import OPEN
-from ablations.cluster.resources import Room
 from ablations.design.study import Study
+from ablations.driver.controller import Conductor, make_conductor
+from ablations.driver.options import Options
+from ablations.driver.tuner import watched
+from ablations.search import selection as freeze
+from ablations.search.candidates import OPEN
+from ablations.tracking.mlflow_runs import View, tracking_uri
 from silhouette.results import Store
 
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
-from ablations.driver.controller import Conductor
-from ablations.driver.feed import Feed, FirstCome
-from ablations.driver.callbacks import LossListener, cause_of
-from ablations.driver.tuner import fit
+from ablations.cluster.resources import Share
 from ablations.console.overview import slot
 from ablations.console.status import Progress
-from ablations.cluster.resources import Share
+from ablations.driver.callbacks import LossListener, cause_of
+from ablations.driver.controller import Conductor
+from ablations.driver.feed import Feed, FirstCome
+from ablations.driver.tuner import fit
 from ablations.tracking.mirror import Mirror
-from ablations.workers.trainable import failed_record, without_curve
 from ablations.workers.seed_group import SettingTrainable
+from ablations.workers.trainable import failed_record, without_curve
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ablations.state.compaction import compacting
-from ablations.errors import StudyError
-from ablations.cluster.on_demand import growing
-from ablations.tracking.mlflow_runs import View
-from ablations.driver.options import Options
-from ablations.console.status import Board, Progress
 from ablations.cluster.node_check import check_nodes
-from ablations.cluster.session import ray_session
+from ablations.cluster.on_demand import growing
 from ablations.cluster.resources import Share, share_of_a_trial
+from ablations.cluster.session import ray_session
+from ablations.console.status import Board, Progress
 from ablations.driver.interrupts import raise_if_interrupted
+from ablations.driver.options import Options
+from ablations.errors import StudyError
+from ablations.state.compaction import compacting
 from ablations.tracking.mirror import Mirror
+from ablations.tracking.mlflow_runs import View
 
 if TYPE_CHECKING:
-    from ablations.driver.feed import Feed, FirstCome
     from ablations.driver.callbacks import LossListener
+    from ablations.driver.feed import Feed, FirstCome
 
 
 @contextmanager
@@ -92,8 +92,8 @@ def fit(
     """
     from ray import tune
 
-    from ablations.driver.feed import FirstCome
     from ablations.driver.callbacks import WORKER_DEATHS
+    from ablations.driver.feed import FirstCome
 
     raise_if_interrupted()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records

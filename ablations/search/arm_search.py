@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ablations.design.tuning import Space, Tuning
 from ablations.errors import StudyError
 from ablations.search.asha import Rungs
-from ablations.design.tuning import Space, Tuning
 from search_spaces import Choice
 from silhouette.config import ConfigError, trial_id
 

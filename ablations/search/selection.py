@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ablations.errors import StudyError
-from ablations.state.provenance import code
-from ablations.search.arm_search import ArmSearch, Setting
 from ablations.design.study import Study
+from ablations.errors import StudyError
+from ablations.search.arm_search import ArmSearch, Setting
+from ablations.state.provenance import code
 from silhouette.results import Store
 
 FILE = "frozen.json"

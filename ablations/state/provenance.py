@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 @cache
 def code() -> dict[str, Any]:
     """Commit of the running checkout and whether files differ from it; null outside a git checkout."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return {"git_commit": None, "git_dirty": None}
@@ -45,7 +45,7 @@ def code() -> dict[str, Any]:
 @cache
 def digest() -> str:
     """The first 12 hex digits of the SHA-256 over this project's sources: the same code has the same, git or not."""
-    root, sums = Path(__file__).parents[1], hashlib.sha256()
+    root, sums = Path(__file__).parents[2], hashlib.sha256()
     for package in SOURCES:
         for path in sorted((root / package).rglob("*.py")):
             sums.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())

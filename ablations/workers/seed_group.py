@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from ablations.state.checkpoints import Checkpoints
-from ablations.state.provenance import machine
 from ablations.cluster.node_check import insist
+from ablations.design.tuning import setting_id
 from ablations.search.arm_search import Setting
 from ablations.search.candidates import columns_of, mean_curve, setting_status
+from ablations.state.checkpoints import Checkpoints
+from ablations.state.provenance import machine
 from ablations.workers.trainable import (
     MAX_ERROR,
     REPORT_SECONDS,
@@ -27,7 +28,6 @@ from ablations.workers.trainable import (
     without_curve,
     write_record,
 )
-from ablations.design.tuning import setting_id
 from silhouette.config import TrialConfig, make_config, trial_id
 from silhouette.results import Store
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from ablations.cluster.node_check import insist
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import machine
-from ablations.cluster.node_check import insist
 from ablations.workers.spec import Work
 from silhouette.config import make_config
 from silhouette.results import Store

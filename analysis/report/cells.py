@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.results.document import Data
-from analysis.report.elements import Cell, Table
-from analysis.results.verdicts import VERDICTS
 from analysis.formatting import MISSING, Scale, show_number, show_p
+from analysis.report.elements import Cell, Table
+from analysis.results.document import Data
+from analysis.results.verdicts import VERDICTS
 
 Column = tuple[str, bool]
 

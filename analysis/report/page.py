@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from analysis.formatting import count, listing
+from analysis.report import tables
+from analysis.report.elements import Cell, Claim, Page, Section, Table
 from analysis.report.figures import arms as figures
+from analysis.report.figures.slopes import slope_figure
 from analysis.report.sections import datasets as show_datasets
 from analysis.report.sections import frozen_plan as show_frozen
+from analysis.report.sections import imbalance as show_tail
+from analysis.report.sections import power as show_variance
 from analysis.report.sections import protocol as show_protocol
 from analysis.report.sections import robustness as show_robustness
 from analysis.report.sections import sensitivity as show_sensitivity
-from analysis.report.sections import imbalance as show_tail
 from analysis.report.sections import tuning as show_tuning
-from analysis.report.sections import power as show_variance
-from analysis.report import tables
 from analysis.results.document import Data, scale_of
-from analysis.report.elements import Cell, Claim, Page, Section, Table
-from analysis.report.figures.slopes import slope_figure
-from analysis.formatting import count, listing
 
 
 def make_page(data: Data) -> Page:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from analysis.results.document import Data, scale_of
+from analysis.formatting import MISSING, Scale, listing, show_number, show_p
 from analysis.report.elements import Cell, Table, cells
+from analysis.results.document import Data, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
 from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
-from analysis.formatting import MISSING, Scale, listing, show_number, show_p
 
 MARKS = {BETTER: "↑", WORSE: "↓", EQUIVALENT: "≈", INCONCLUSIVE: "", NONE: ""}
 

@@ -10,29 +10,27 @@ from typing import Any
 
 import numpy as np
 
-from analysis.report.writers import html
-from analysis.report.writers import latex
-from analysis.report.writers import markdown
-from analysis.results.datasets import across_datasets
-from analysis.stats.types import ReportError, to_plain
-from analysis.results.checklist import checklist
-from analysis.results.document import Data, core, metric_scale
+from analysis.report.elements import Figure, Page
+from analysis.report.page import make_page
+from analysis.report.writers import html, latex, markdown
 from analysis.report.writers.escape import csv_text
+from analysis.results.checklist import checklist
 from analysis.results.comparisons import Evidence, gather
+from analysis.results.datasets import across_datasets
+from analysis.results.document import Data, core, metric_scale
 from analysis.results.frozen_plan import frozen_part
+from analysis.results.imbalance import composition, interactions, tail_comparisons
 from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
-from analysis.study.ledger import COLUMNS, Ledger, Record, make_ledger, read_records
-from analysis.report.elements import Figure, Page
-from analysis.study.plan import Plan, read_plan
 from analysis.results.provenance import provenance
 from analysis.results.robustness import failure_table, negative_control, robustness
-from analysis.report.page import make_page
 from analysis.results.sensitivity import curves as curves_of
 from analysis.results.sensitivity import shares
-from analysis.results.imbalance import composition, interactions, tail_comparisons
 from analysis.results.tuning import tunings
 from analysis.results.variance import components
+from analysis.stats.types import ReportError, to_plain
+from analysis.study.ledger import COLUMNS, Ledger, Record, make_ledger, read_records
+from analysis.study.plan import Plan, read_plan
 from silhouette.results import SCHEMA, Store
 
 CURVE_COLUMNS = ["trial_id", "arm", "status", "curve"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from analysis.formatting import count, listing
 from analysis.results.datasets import dataset_of
 from analysis.results.document import Data
 from analysis.study.plan import Plan
-from analysis.formatting import count, listing
 
 TEMPERATURES = ("tau_s", "tau_m")
 ENOUGH_SEEDS = 5

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.stats.types import Floats, Interval
+from analysis.results.verdicts import BETTER, NONE, WORSE, Verdict, decide, refusal
 from analysis.stats.comparison import Comparison, compare_paired, compare_unpaired
 from analysis.stats.multiplicity import adjust, max_t_sign_flip
-from analysis.study.ledger import Ledger
 from analysis.stats.pairing import Pairs, pair
-from analysis.study.plan import Family, Plan
 from analysis.stats.power import detectable, seeds_needed, smallest_family_n
-from analysis.results.verdicts import BETTER, NONE, WORSE, Verdict, decide, refusal
+from analysis.stats.types import Floats, Interval
+from analysis.study.ledger import Ledger
+from analysis.study.plan import Family, Plan
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.stats.types import Floats, Interval, Test
+from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
+from analysis.stats.description import describe
+from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
 from analysis.stats.multi_dataset import (
     Average,
     Pooled,
@@ -21,13 +23,11 @@ from analysis.stats.multi_dataset import (
     random_effects,
     rank_rows,
 )
-from analysis.stats.description import describe
-from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
 from analysis.stats.multiplicity import adjust, holm
-from analysis.study.ledger import Ledger
 from analysis.stats.pairing import pair
+from analysis.stats.types import Floats, Interval, Test
+from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Plan
-from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.results.datasets import dataset_of
-from analysis.stats.types import Interval, to_plain
-from analysis.stats.description import Description, describe
+from analysis.formatting import Scale, make_scale
 from analysis.results.comparisons import Evidence
+from analysis.results.datasets import dataset_of
+from analysis.results.sentences import feasibility_line, sentence
+from analysis.stats.description import Description, describe
+from analysis.stats.types import Interval, to_plain
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Plan
-from analysis.results.sentences import feasibility_line, sentence
-from analysis.formatting import Scale, make_scale
 
 REPORT_VERSION = 1
 Data = dict[str, Any]

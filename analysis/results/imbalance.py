@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from analysis.results.datasets import dataset_of
-from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
+from analysis.results.sensitivity import paired_p
 from analysis.stats.description import is_constant, mean, mean_interval
 from analysis.stats.multiplicity import benjamini_hochberg, holm
-from analysis.study.ledger import Ledger, Record
 from analysis.stats.pairing import pair
+from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
+from analysis.study.ledger import Ledger, Record
 from analysis.study.plan import Arm, Family, Plan
-from analysis.results.sensitivity import paired_p
 
 MANY, FEW = 100, 20
 """Shot groups on training counts: many > 100, medium 20 to 100, few < 20 (Liu et al., CVPR 2019)."""

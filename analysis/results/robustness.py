@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.stats.types import Floats
+from analysis.results.comparisons import Evidence
+from analysis.results.sensitivity import paired_p
 from analysis.stats.description import is_constant, mean, mean_interval
 from analysis.stats.effect_sizes import win_probability
-from analysis.results.comparisons import Evidence
-from analysis.study.ledger import Ledger
 from analysis.stats.pairing import pair
+from analysis.stats.types import Floats
+from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
-from analysis.results.sensitivity import paired_p
 
 OTHER_METRICS = ("test_top1", "test_macro_top1", "test_silhouette", "val_top1", "val_macro_top1")
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from analysis.results.variance import FIELD
 from analysis.stats.anova import Effect, anova_shares
-from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.stats.description import describe, mean, mean_interval
 from analysis.stats.multiplicity import holm
+from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Factor, Plan
-from analysis.results.variance import FIELD
 
 MAX_LEVELS = 24  # more levels than this are an irregular sample, not a grid
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from analysis.results.comparisons import Evidence
-from analysis.study.plan import Plan
-from analysis.stats.power import smallest_family_n
-from analysis.results.verdicts import BETTER, EQUIVALENT, NONE, WORSE
 from analysis.formatting import Scale, count, p_equals, show_hours, show_p
+from analysis.results.comparisons import Evidence
+from analysis.results.verdicts import BETTER, EQUIVALENT, NONE, WORSE
+from analysis.stats.power import smallest_family_n
+from analysis.study.plan import Plan
 
 CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini–Hochberg"}
 

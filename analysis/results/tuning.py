@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, stats
 
-from analysis.stats.types import as_floats
 from analysis.stats.description import mean, sd
+from analysis.stats.types import as_floats
 from analysis.study.ledger import Ledger, Record
 from analysis.study.plan import Plan
 

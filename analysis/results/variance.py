@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.stats.types import as_floats
 from analysis.stats.description import sd, sd_interval
+from analysis.stats.types import as_floats
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
 

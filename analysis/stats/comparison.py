@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.stats.types import SCOPE_SEEDS, Floats, Interval, ReportError, Test, as_floats
 from analysis.stats.description import is_constant, mean, mean_interval, sd
 from analysis.stats.effect_sizes import d_z, hedges_g_z, rank_biserial, win_probability
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
 from analysis.stats.pairing import Pairs
+from analysis.stats.types import SCOPE_SEEDS, Floats, Interval, ReportError, Test, as_floats
 
 
 @dataclass(frozen=True)

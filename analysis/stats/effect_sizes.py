@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from analysis.stats.types import Interval, as_floats
 from analysis.stats.description import is_constant, mean, sd
 from analysis.stats.exact_tests import signed_ranks
 from analysis.stats.noncentral_t import noncentral_t_cdf
+from analysis.stats.types import Interval, as_floats
 
 
 def hedges_factor(df: int) -> float:

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.stats.types import SCOPE_DATASETS, SCOPE_SEEDS, Floats, Interval, as_floats
 from analysis.stats.description import mean, sd
+from analysis.stats.types import SCOPE_DATASETS, SCOPE_SEEDS, Floats, Interval, as_floats
 
 MAX_STATES = 400_000  # steps of the enumeration behind the exact Friedman p
 

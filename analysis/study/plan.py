@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS, ReportError
 from analysis.stats.sequential import nominal_level
+from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS, ReportError
 from silhouette.results import Store
 
 ROLES = ("primary", "ablation", "exploratory")

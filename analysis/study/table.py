@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.stats.types import ReportError
+from analysis.report.write import analyse, files
 from analysis.results.document import Data
+from analysis.stats.types import ReportError
 from analysis.study.ledger import Record
 from analysis.study.plan import Arm, Family, Plan, check_plan
-from analysis.report.write import analyse, files
 
 Rows = list[dict[str, Any]]
 WHOLE = "all rows"

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silhouette.data.cache import Source, raw_folder
-from silhouette.registry import DATASETS, FOLDER
 from silhouette.errors import InputError
+from silhouette.registry import DATASETS, FOLDER
 from silhouette.seeding import numpy_stream
 
 Image = NDArray[np.uint8]

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from silhouette.config import ConfigError, TrialConfig, make_config
 from silhouette.data import sources
 from silhouette.data.cache import Arrays, Progress, Source, cache_folder, in_memory, open_entry
-from silhouette.registry import FOLDER, check_dataset
-from silhouette.config import ConfigError, TrialConfig, make_config
 from silhouette.data.imbalance import keep_counts, noisy_labels, subsample
+from silhouette.registry import FOLDER, check_dataset
 from silhouette.seeding import numpy_stream
 
 Indices = NDArray[np.int64]

@@ -8,7 +8,8 @@ With a(i) the mean distance of sample i to the others of its class and d(i, c) i
     L    = -mean_i s(i)
 
 As τ_s, τ_m → 0 the score s is the classical silhouette (Rousseeuw 1987, `sklearn.metrics.silhouette_samples`).
-The formula and its gradient are in `silhouette.loss.formula`, the distances and their cost in `silhouette.loss.distances`.
+The formula and its gradient are in `silhouette.loss.formula`, the distances and their cost in
+`silhouette.loss.distances`.
 """
 
 from __future__ import annotations

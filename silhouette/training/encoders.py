@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
-from silhouette.loss.distances import unit
 from silhouette.errors import InputError
+from silhouette.loss.distances import unit
 
 SMALL_IMAGE = 64
 """Up to this side a torchvision encoder gets the stem for small images."""

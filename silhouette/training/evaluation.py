@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from silhouette.metrics import Counts, count_correct
 from silhouette.training import linear_probe as probe
 from silhouette.training.encoders import Network
-from silhouette.metrics import Counts, count_correct
 
 BATCH = 512
 

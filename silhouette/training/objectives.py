@@ -26,8 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
-from silhouette.training.encoders import Output
 from silhouette.loss.soft_silhouette import SoftSilhouetteLoss
+from silhouette.training.encoders import Output
 
 
 class Losses(NamedTuple):

@@ -14,19 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from silhouette.config import TrialConfig
+from silhouette.data import transforms
+from silhouette.data.corruptions import corrupt
+from silhouette.data.sampling import Composition, composition, epoch_batches
+from silhouette.data.splits import load, make_split
+from silhouette.seeding import derive
+from silhouette.training import determinism as process
 from silhouette.training import evaluation
 from silhouette.training import optimizer as optim
-from silhouette.training import determinism as process
-from silhouette.data import transforms
-from silhouette.config import TrialConfig
-from silhouette.data.corruptions import corrupt
-from silhouette.data.splits import load, make_split
 from silhouette.training.encoders import build
 from silhouette.training.evaluation import Outputs
-from silhouette.training.objectives import Losses, Objective
 from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, EpochSums, corrupted_metrics, mean_of, test_metrics
-from silhouette.data.sampling import Composition, composition, epoch_batches
-from silhouette.seeding import derive
+from silhouette.training.objectives import Losses, Objective
 
 Indices = NDArray[np.int64]
 

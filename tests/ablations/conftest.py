@@ -41,7 +41,7 @@ class Ablate:
 
     @staticmethod
     def command(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "ablations.cli.parser", *arguments]
+        return [sys.executable, "-m", "ablations", *arguments]
 
     def study(self, text: str = TINY, name: str = "tiny") -> str:
         path = self.folder / f"{name}.py"

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import CHECKOUT, Host
-
 from silhouette.results import SCHEMA, Store
+from tests.cluster_lab.virtual_hosts import CHECKOUT, Host
 
 BELOW = "Nothing below needs a change"
 CIRCUMSTANCES = ("started_at", "seconds", "images_per_second", "peak_memory", "host", "git_commit", "git_dirty")

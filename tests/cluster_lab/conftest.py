@@ -1,14 +1,9 @@
 """The lab as fixtures; skipped, with the reason, where a machine cannot be one."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from clusters import STUDY, outcomes
-from lab import CHECKOUT, Lab, missing
+from tests.cluster_lab.clusters import STUDY, outcomes
+from tests.cluster_lab.virtual_hosts import CHECKOUT, Lab, missing
 
 
 @pytest.fixture(scope="module")

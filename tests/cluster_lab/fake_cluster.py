@@ -58,7 +58,7 @@ def main(study: str, results: str) -> None:
     cluster.start()
     ray.init(address="auto", log_to_driver=False)
     history = [_workers()]
-    command = [sys.executable, "-m", "ablations.cli.parser", "run", study, "--address", "auto", "--results", results]
+    command = [sys.executable, "-m", "ablations", "run", study, "--address", "auto", "--results", results]
     run = subprocess.Popen([*ALONE, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while run.poll() is None:
         _note(history)

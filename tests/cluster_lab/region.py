@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from lab import OPERATOR, Host, Image, Lab, wait_for
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import InstanceBackend
 from moto.server import ThreadedMotoServer
+
+from tests.cluster_lab.virtual_hosts import OPERATOR, Host, Image, Lab, wait_for
 
 NAME = "us-west-2"
 ENDPOINT = f"http://{OPERATOR}:5000"

@@ -2,7 +2,7 @@
 
 import json
 
-from lab import CHECKOUT
+from tests.cluster_lab.virtual_hosts import CHECKOUT
 
 STUDY = """
 from ablations.design.study import Study
@@ -20,7 +20,7 @@ STUDY = Study(
 def test_workers_come_with_the_trials_and_go_after_them(machine, tmp_path):
     write = machine.run(f"cat >/root/small.py <<'END'\n{STUDY}\nEND")
     assert write.returncode == 0, write.stderr
-    script = f"cd /root && exec python {CHECKOUT}/tests/cluster/fake_cluster.py small.py /root/results"
+    script = f"cd /root && exec python {CHECKOUT}/tests/cluster_lab/fake_cluster.py small.py /root/results"
     done = machine.run(script, timeout=300, PYTHONPATH=str(CHECKOUT))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -9,11 +9,11 @@ import sys
 import time
 
 import pytest
-from clusters import STUDY, Cluster, Recovery, filled_in, finished, outcomes
-from lab import CHECKOUT, wait_for
-from region import BUCKET, NAME, PERSON, Region
 
 from ablations.state.lock import STALE_SECONDS
+from tests.cluster_lab.clusters import STUDY, Cluster, Recovery, filled_in, finished, outcomes
+from tests.cluster_lab.region import BUCKET, NAME, PERSON, Region
+from tests.cluster_lab.virtual_hosts import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.cluster
 IDLE_SECONDS = 20

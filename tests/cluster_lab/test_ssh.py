@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import ray
-from clusters import (
+
+from tests.cluster_lab.clusters import (
     STUDY,
     Cluster,
     Recovery,
@@ -20,7 +21,7 @@ from clusters import (
     outcomes,
     writing_times,
 )
-from lab import CHECKOUT, wait_for
+from tests.cluster_lab.virtual_hosts import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.cluster
 ADDRESSES = {"head": "10.77.0.10", "w1": "10.77.0.11", "w2": "10.77.0.12", "w3": "10.77.0.13", "old": "10.77.0.14"}

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import HERE, wait_for
+from tests.cluster_lab.virtual_hosts import HERE, wait_for
 
 LEFT_ALONE = """
 import sys, time
 from pathlib import Path
-from lab import Lab
+from tests.cluster_lab.virtual_hosts import Lab
 with Lab(Path(sys.argv[1])) as lab:
     print(lab.operator.init, lab.boot("other", "10.77.0.10/24").init, flush=True)
     time.sleep(600)

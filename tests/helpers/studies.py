@@ -3,7 +3,8 @@
 import json
 
 import numpy as np
-from synthetic import demo_plan, open_study, record
+
+from tests.helpers.synthetic import demo_plan, open_study, record
 
 DATASETS = ("cifar10", "cifar100", "cars", "caltech", "aircraft", "flowers")
 METHODS = ("ce", "supcon", "ce+sil")

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pyarrow as pa
 
+from analysis.report.page import make_page
+from analysis.report.write import CURVE_COLUMNS, analyse, load, load_curves
 from analysis.report.writers import markdown
 from analysis.study.ledger import read_records
 from analysis.study.plan import make_plan
-from analysis.report.write import CURVE_COLUMNS, analyse, load, load_curves
-from analysis.report.page import make_page
 from silhouette.results import SCHEMA, Store
 
 LAMBDAS = (0.0, 0.05, 0.2, 1.0)

@@ -8,8 +8,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from silhouette import metrics
-from silhouette.training import linear_probe as probe
 from silhouette.results import SCHEMA
+from silhouette.training import linear_probe as probe
 
 
 def test_counts_and_accuracies():

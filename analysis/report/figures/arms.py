@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.report import style
-from analysis.results.document import Data, scale_of
-from analysis.report.figures.axes import Dot, Panel, dot_rows, metric_label, pages, panels
-from analysis.report.elements import Figure
 from analysis.formatting import Scale
+from analysis.report import style
+from analysis.report.elements import Figure
+from analysis.report.figures.axes import Dot, Panel, dot_rows, metric_label, pages, panels
+from analysis.results.document import Data, scale_of
 
 
 def arm_colours(data: Data) -> dict[str, str]:

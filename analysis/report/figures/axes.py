@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.report import style
 from analysis.formatting import Scale
+from analysis.report import style
 
 ROW = 0.25  # inches per row
 GAP = 2.15  # rows between two panels

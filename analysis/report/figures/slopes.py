@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.report import style
-from analysis.results.document import Data, scale_of
-from analysis.report.figures.axes import metric_label
-from analysis.report.figures.arms import arm_colours, seed_counts
-from analysis.report.elements import Figure
 from analysis.formatting import Scale
+from analysis.report import style
+from analysis.report.elements import Figure
+from analysis.report.figures.arms import arm_colours, seed_counts
+from analysis.report.figures.axes import metric_label
+from analysis.results.document import Data, scale_of
 
 MAX_PAIRS, MAX_FAMILIES = 6, 6
 

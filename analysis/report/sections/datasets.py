@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from analysis.report import style
-from analysis.results.document import Data, scale_of
-from analysis.report.figures.axes import Dot, dot_rows
-from analysis.report.figures.arms import arm_colours, margin_band, unit_label
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.cells import between, gain, number, p_cell, percent, table, whole, word
 from analysis.formatting import Scale, count, listing, p_equals, show_number, show_p
+from analysis.report import style
+from analysis.report.cells import between, gain, number, p_cell, percent, table, whole, word
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.figures.arms import arm_colours, margin_band, unit_label
+from analysis.report.figures.axes import Dot, dot_rows
+from analysis.results.document import Data, scale_of
 
 
 def section(data: Data) -> Section:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.results.document import Data
-from analysis.report.elements import Cell, Section, Table
-from analysis.report.cells import number, table, whole
 from analysis.formatting import MISSING, listing
+from analysis.report.cells import number, table, whole
+from analysis.report.elements import Cell, Section, Table
+from analysis.results.document import Data
 
 
 def section(data: Data) -> Section:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.report import style
-from analysis.results.document import Data, scale_of
-from analysis.report.figures.axes import Dot, dot_rows
-from analysis.report.figures.arms import arm_colours, unit_label
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.cells import between, gain, number, p_cell, percent, table, value, whole
 from analysis.formatting import Scale, listing, make_scale, p_equals
+from analysis.report import style
+from analysis.report.cells import between, gain, number, p_cell, percent, table, value, whole
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.figures.arms import arm_colours, unit_label
+from analysis.report.figures.axes import Dot, dot_rows
+from analysis.results.document import Data, scale_of
 
 MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
 UNEVEN = 1.5  # largest over smallest class, above which the classes count as uneven

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.report import style
-from analysis.results.document import Data, scale_of
-from analysis.report.figures.axes import Dot, dot_rows
-from analysis.report.figures.arms import arm_colours, unit_label
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.cells import number, p_cell, percent, table, whole
 from analysis.formatting import MISSING, Scale, listing, show_hours, show_p
+from analysis.report import style
+from analysis.report.cells import number, p_cell, percent, table, whole
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.figures.arms import arm_colours, unit_label
+from analysis.report.figures.axes import Dot, dot_rows
+from analysis.results.document import Data, scale_of
 
 
 def section(data: Data) -> Section:

@@ -8,14 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import FancyBboxPatch
 
-from analysis.report import style
-from analysis.report import tables
-from analysis.results.document import Data, scale_of
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.results.sentences import CORRECTION_NAMES
-from analysis.report.cells import table, whole
-from analysis.report.sections.frozen_plan import looks_text
 from analysis.formatting import MISSING, count, listing
+from analysis.report import style, tables
+from analysis.report.cells import table, whole
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.sections.frozen_plan import looks_text
+from analysis.results.document import Data, scale_of
+from analysis.results.sentences import CORRECTION_NAMES
 
 
 def protocol(data: Data) -> Section:

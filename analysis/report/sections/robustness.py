@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.report import style
-from analysis.results.document import Data
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.cells import between, gain, p_cell, percent, table, whole
 from analysis.formatting import MISSING, make_scale, show_p
+from analysis.report import style
+from analysis.report.cells import between, gain, p_cell, percent, table, whole
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.results.document import Data
 
 
 def section(data: Data) -> Section:

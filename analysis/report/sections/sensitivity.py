@@ -11,13 +11,13 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from analysis.report import style
-from analysis.results.document import Data, scale_of
-from analysis.report.figures.axes import Dot, dot_rows, metric_label
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.cells import number, p_cell, percent, table, value, whole
-from analysis.report.tables import sentence_case
 from analysis.formatting import MISSING, Scale, listing, p_equals
+from analysis.report import style
+from analysis.report.cells import number, p_cell, percent, table, value, whole
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.figures.axes import Dot, dot_rows, metric_label
+from analysis.report.tables import sentence_case
+from analysis.results.document import Data, scale_of
 
 
 def section(data: Data) -> Section:

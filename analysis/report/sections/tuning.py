@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.report import style
-from analysis.results.document import Data
-from analysis.report.figures.axes import Dot, dot_rows, metric_label
-from analysis.report.figures.arms import arm_colours, unit_label
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.cells import gain, table, value, whole
 from analysis.formatting import MISSING, Scale, listing, make_scale
+from analysis.report import style
+from analysis.report.cells import gain, table, value, whole
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.figures.arms import arm_colours, unit_label
+from analysis.report.figures.axes import Dot, dot_rows, metric_label
+from analysis.results.document import Data
 
 MAX_CURVES = 8
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.report.writers.escape import latex as text
 from analysis.report.elements import Cell, Table
+from analysis.report.writers.escape import latex as text
 
 PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp}\usepackage{booktabs}\usepackage{siunitx}"
 """What a document that takes in these tables must load."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.report.writers.escape import markdown as text
 from analysis.report.elements import Figure, Page, Section, Table
+from analysis.report.writers.escape import markdown as text
 
 
 def render(page: Page) -> str:

@@ -1,6 +1,6 @@
 """A cluster of several raylets in namespaces of their own: what `ablate run --address` and `ablate doctor` make of it.
 
-One node sees another folder where the results should be, one has other sources, one counts a GPU. tests/cluster has
+One node sees another folder where the results should be, one has other sources, one counts a GPU. tests/cluster_lab has
 real hosts and `ray up`; here everything is one machine, so that this runs with every change.
 """
 
@@ -17,7 +17,7 @@ import pytest
 from ablations.cluster.head import _meaning
 from silhouette.results import Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ISOLATE = ["unshare", "--net", "--pid", "--mount", "--ipc", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
 HEAD = "127.0.0.1:6379"
 NODES = """
@@ -97,7 +97,7 @@ class Cluster:
     def command(self, *arguments):
         init = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0]
         inside = ["nsenter", "--target", init, "--net", "--pid", "--mount", "--ipc", "--wd=" + str(self.folder)]
-        return [*inside, sys.executable, "-m", "ablations.cli.parser", *arguments]
+        return [*inside, sys.executable, "-m", "ablations", *arguments]
 
     def __call__(self, *arguments, without=(), **environment):
         kept = {key: value for key, value in self.environment.items() if key not in without}

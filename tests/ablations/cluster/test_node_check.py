@@ -2,10 +2,10 @@
 
 import pytest
 
-from ablations.cluster import nodes
 from ablations.cluster import node_check as reach
-from ablations.errors import StudyError
+from ablations.cluster import nodes
 from ablations.cluster.nodes import Node
+from ablations.errors import StudyError
 from silhouette.results import Store
 
 MOUNTS = """/dev/root / ext4 rw 0 0

@@ -10,12 +10,12 @@ from ray.autoscaler.v2.schema import (
     ResourceRequestByCount,
     Stats,
 )
-from waiting import wait_for
 
 from ablations.cluster import head_logs
 from ablations.cluster.on_demand import REFUSED_SECONDS, Growth
-from ablations.cluster.session import prepare
 from ablations.cluster.resources import Share
+from ablations.cluster.session import prepare
+from tests.helpers.waiting import wait_for
 
 NOW = 1_800_000_000.0
 

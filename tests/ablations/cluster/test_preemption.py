@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ablations.cluster import preemption as spot
 from ablations.cli.parser import main
+from ablations.cluster import preemption as spot
 
 
 class Metadata(ThreadingHTTPServer):
@@ -98,7 +98,7 @@ def test_the_watcher_outlives_a_service_that_fails_for_a_moment_and_drains_at_th
     drained, said = [], []
     monkeypatch.setattr(
         spot, "drain", lambda seconds, *_: drained.append(seconds) or 0
-    )  # tests/cluster drains for real
+    )  # tests/cluster_lab drains for real
 
     def listen(line):
         said.append(line)

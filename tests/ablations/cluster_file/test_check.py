@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from broken_clusters import AWS, BROKEN, GCP, KUBERAY, LOCAL
 
 from ablations.cli.parser import main
+from tests.helpers.broken_clusters import AWS, BROKEN, GCP, KUBERAY, LOCAL
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILLED = {
     AWS: {
         "<AWS region>": "eu-central-1",
@@ -185,7 +185,16 @@ def test_it_needs_neither_network_nor_credentials_nor_a_home(tmp_path):
     for file in FILLED:
         (tmp_path / Path(file).name).write_text(filled(file))
     done = subprocess.run(
-        ["unshare", "-n", sys.executable, "-m", "ablations.cli.parser", "cluster", "check", *(Path(f).name for f in FILLED)],
+        [
+            "unshare",
+            "-n",
+            sys.executable,
+            "-m",
+            "ablations",
+            "cluster",
+            "check",
+            *(Path(f).name for f in FILLED),
+        ],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "none"), "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -231,9 +240,8 @@ def test_ray_up_from_another_folder_stops_before_it_syncs_it(file, monkeypatch):
 
 
 def test_help_imports_nothing_heavy():
-    code = (
-        "import sys; from ablations.cli.parser import _parser; _parser(); print({'ray', 'yaml', 'boto3'} & set(sys.modules))"
-    )
+    use = "from ablations.cli.parser import _parser; _parser()"
+    code = f"import sys; {use}; print({{'ray', 'yaml', 'boto3'}} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -3,8 +3,8 @@
 import pytest
 
 from ablations.design.loading import change_study, holds, load_study, question, shipped
-from ablations.errors import StudyError
 from ablations.design.study import Study, make_study
+from ablations.errors import StudyError
 from silhouette.errors import InputError
 
 BASE = {

@@ -15,11 +15,11 @@ from ray.autoscaler.v2.schema import (
     ResourceRequestByCount,
 )
 
-from ablations.doctor import machine as doctor
-from ablations.cluster import head_logs
-from ablations.cluster import autoscaler as machines
-from ablations.cluster import node_check as reach
 from ablations.cli.parser import main
+from ablations.cluster import autoscaler as machines
+from ablations.cluster import head_logs
+from ablations.cluster import node_check as reach
+from ablations.doctor import machine as doctor
 from ablations.errors import StudyError
 from ablations.state.lock import DriverLock
 from silhouette.results import Store

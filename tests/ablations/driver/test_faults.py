@@ -8,12 +8,12 @@ import subprocess
 import time
 
 import pytest
-from waiting import wait_for
 
 from ablations.state.checkpoints import Checkpoints
 from silhouette.config import make_config
 from silhouette.results import Store
 from silhouette.training.run import Training
+from tests.helpers.waiting import wait_for
 
 METRICS = ("trial_id", "status", "val_top1", "val_loss", "test_top1", "test_silhouette", "class_correct", "curve")
 TIMES = ("seconds", "images_per_second", "peak_memory")

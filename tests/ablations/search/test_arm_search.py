@@ -6,12 +6,12 @@ import random
 import pytest
 
 from ablations.design.arms import Arm
-from ablations.errors import StudyError
-from ablations.search.asha import Rungs
-from ablations.search.arm_search import ArmSearch, Setting
-from ablations.search.candidates import mean_curve, read_settings, setting_status
 from ablations.design.study import make_study
 from ablations.design.tuning import Tuning, make_space, rungs, setting_id
+from ablations.errors import StudyError
+from ablations.search.arm_search import ArmSearch, Setting
+from ablations.search.asha import Rungs
+from ablations.search.candidates import mean_curve, read_settings, setting_status
 from search_spaces import Choice, Interval
 from silhouette.config import TrialConfig, make_config
 from silhouette.errors import InputError

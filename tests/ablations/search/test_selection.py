@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from ablations.search import selection as freeze
 from ablations.design.arms import Arm
-from ablations.design.loading import change_study, holds
-from ablations.errors import StudyError
 from ablations.design.extension import history
-from ablations.driver.tune import describe_confirmed
-from ablations.search.arm_search import ArmSearch, Setting
+from ablations.design.loading import change_study, holds
 from ablations.design.study import Study, make_study
 from ablations.design.tuning import Tuning, make_space
+from ablations.driver.tune import describe_confirmed
+from ablations.errors import StudyError
+from ablations.search import selection as freeze
+from ablations.search.arm_search import ArmSearch, Setting
 from search_spaces import Choice, Interval
 from silhouette.config import make_config
 from silhouette.results import Store

@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from waiting import wait_for
 
 from ablations.state import compaction
 from silhouette.results import Store
+from tests.helpers.waiting import wait_for
 
 ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0}
 

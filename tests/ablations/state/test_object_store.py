@@ -10,8 +10,8 @@ import urllib.request
 
 import pytest
 
-from ablations.state.checkpoints import Checkpoints
 from ablations.errors import StudyError
+from ablations.state.checkpoints import Checkpoints
 from ablations.state.lock import DriverLock, living_driver
 from silhouette.results import Store
 

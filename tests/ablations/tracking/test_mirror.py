@@ -13,8 +13,8 @@ import urllib.request
 
 import pytest
 
-from ablations.tracking.mlflow_runs import QUIET, View, tracking_uri
 from ablations.tracking.mirror import Mirror, sync
+from ablations.tracking.mlflow_runs import QUIET, View, tracking_uri
 from silhouette.results import Store
 
 STUDY = {"study": "tiny", "question": "Does <it> help?", "plan_hash": "0123456789abcdef"}

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ablations.state.checkpoints import sweep
 from ablations.driver.listener import Listener
-from ablations.workers.trainable import TrialRun
+from ablations.state.checkpoints import sweep
 from ablations.workers.spec import Work
+from ablations.workers.trainable import TrialRun
 from silhouette.config import TrialConfig
 from silhouette.results import Store
 from silhouette.training.run import Training

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ablations.driver.controller import make_conductor
-from ablations.search.selection import freeze
 from ablations.console.overview import make_board, settings_of, tune_line, tune_seconds
 from ablations.design.study import make_study
+from ablations.driver.controller import make_conductor
+from ablations.search.selection import freeze
 from ablations.workers.seed_group import SettingRun
 from search_spaces import Interval
 from silhouette.config import make_config

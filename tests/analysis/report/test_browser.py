@@ -3,11 +3,11 @@
 import shutil
 
 import pytest
-from studies import add_tuning, tail_extra, write
-from synthetic import demo_plan, document
 
-from analysis.report.writers import html
 from analysis.report.page import make_page
+from analysis.report.writers import html
+from tests.helpers.studies import add_tuning, tail_extra, write
+from tests.helpers.synthetic import demo_plan, document
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -7,12 +7,12 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from studies import arm, family, write
-from synthetic import demo_plan
 
-from analysis.report.writers import latex
-from analysis.report.write import write_report
 from analysis.report.page import make_page
+from analysis.report.write import write_report
+from analysis.report.writers import latex
+from tests.helpers.studies import arm, family, write
+from tests.helpers.synthetic import demo_plan
 
 EVIL = "<script>alert(1)</script> 50% _a_ & $x^2$ \\input{/etc/passwd} {#} \"q\" 'z' `rm` | ~ [l](http://evil.example)"
 ERROR = "RuntimeError: <img src=x onerror=alert(1)> %n _under_ & \\write18{ls}\nTraceback: line two"

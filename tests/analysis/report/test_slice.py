@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from synthetic import arm_label, demo_plan, document, record, write_study
 
-from analysis.stats.types import ReportError
 from analysis.report.write import write_report
+from analysis.stats.types import ReportError
 from silhouette.results import Store
+from tests.helpers.synthetic import arm_label, demo_plan, document, record, write_study
 
 
 def by_arm(report):
@@ -89,7 +89,7 @@ def test_a_rebuild_is_byte_identical_in_another_process(built):
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     Store(str(built), "demo").compact()
     code = f"from analysis.report.write import write_report; write_report({str(built)!r}, 'demo')"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
@@ -229,7 +229,7 @@ def test_errors_are_one_clear_line(tmp_path):
 def test_it_imports_neither_torch_nor_ray_nor_mlflow():
     code = "import sys, analysis.report.write; print(sorted({'torch', 'ray', 'mlflow', 'optuna'} & set(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3]
     )
     assert done.stdout.strip() == "[]"
 

@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from studies import (
+
+from analysis.report.page import make_page
+from tests.helpers.studies import (
     DATASETS,
     add_tuning,
     arm,
@@ -20,9 +22,7 @@ from studies import (
     variance_value,
     write,
 )
-from synthetic import demo_plan, document, record, write_study
-
-from analysis.report.page import make_page
+from tests.helpers.synthetic import demo_plan, document, record, write_study
 
 
 def section_keys(data):

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from analysis.stats.types import ReportError
-from analysis.stats.comparison import compare_paired, compare_unpaired
-from analysis.stats.multi_dataset import dataset_average, random_effects
-from analysis.stats.description import mean_interval, sd_interval
 from analysis.results.comparisons import judge_family
-from analysis.stats.exact_tests import hodges_lehmann, sign_flip
-from analysis.study.ledger import Record, make_ledger
-from analysis.stats.pairing import pair
-from analysis.study.plan import Arm, Family, Plan
 from analysis.results.verdicts import BETTER, EQUIVALENT, WORSE
+from analysis.stats.comparison import compare_paired, compare_unpaired
+from analysis.stats.description import mean_interval, sd_interval
+from analysis.stats.exact_tests import hodges_lehmann, sign_flip
+from analysis.stats.multi_dataset import dataset_average, random_effects
+from analysis.stats.pairing import pair
+from analysis.stats.types import ReportError
+from analysis.study.ledger import Record, make_ledger
+from analysis.study.plan import Arm, Family, Plan
 
 pytestmark = pytest.mark.slow
 TYPE_ONE = (0.035, 0.065)

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 from scipy import stats
-from test_external import CE, DEMSAR, OURS
 
+from analysis.results.imbalance import shot_group
+from analysis.results.sensitivity import page_trend, plateau_set
+from analysis.results.tuning import expected_best, expected_maximum
 from analysis.stats.anova import anova_shares
 from analysis.stats.comparison import compare_paired, compare_unpaired
+from analysis.stats.description import describe, mean, sd, sd_interval
+from analysis.stats.effect_sizes import hedges_factor, win_probability
+from analysis.stats.exact_tests import hodges_lehmann, sign_flip, smallest_p, wilcoxon
 from analysis.stats.multi_dataset import (
     bayes_signed_rank,
     critical_difference,
@@ -15,15 +20,10 @@ from analysis.stats.multi_dataset import (
     random_effects,
     rank_rows,
 )
-from analysis.stats.description import describe, mean, sd, sd_interval
-from analysis.stats.effect_sizes import hedges_factor, win_probability
-from analysis.stats.exact_tests import hodges_lehmann, sign_flip, smallest_p, wilcoxon
 from analysis.stats.multiplicity import benjamini_hochberg, holm, max_t_sign_flip
 from analysis.stats.pairing import pair
 from analysis.stats.power import detectable, power, seeds_needed, smallest_family_n
-from analysis.results.sensitivity import page_trend, plateau_set
-from analysis.results.imbalance import shot_group
-from analysis.results.tuning import expected_best, expected_maximum
+from tests.helpers.published import CE, DEMSAR, OURS
 
 TABLE = np.array(list(DEMSAR.values())).T
 PAPER_RANKS = rank_rows(TABLE)

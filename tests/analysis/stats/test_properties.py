@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.stats.types import ReportError, as_floats, to_plain
-from analysis.stats.comparison import compare_paired
-from analysis.stats.multi_dataset import cliques, friedman, rank_rows
-from analysis.stats.description import describe
+from analysis.formatting import show_p
 from analysis.report.writers.escape import csv_text, latex, markdown, one_line
-from analysis.stats.exact_tests import hodges_lehmann, sign_flip, smallest_p, wilcoxon
-from analysis.stats.multiplicity import adjust, benjamini_hochberg, holm, max_t_sign_flip
-from analysis.stats.pairing import keyed, pair
 from analysis.results.sensitivity import full_grid, plateau_set
 from analysis.results.tuning import expected_best
-from analysis.formatting import show_p
+from analysis.stats.comparison import compare_paired
+from analysis.stats.description import describe
+from analysis.stats.exact_tests import hodges_lehmann, sign_flip, smallest_p, wilcoxon
+from analysis.stats.multi_dataset import cliques, friedman, rank_rows
+from analysis.stats.multiplicity import adjust, benjamini_hochberg, holm, max_t_sign_flip
+from analysis.stats.pairing import keyed, pair
+from analysis.stats.types import ReportError, as_floats, to_plain
 
 numbers = st.integers(-1000, 1000).map(lambda i: i / 8)  # exact in binary, so that ties are ties
 samples = st.lists(numbers, min_size=3, max_size=9)

@@ -9,18 +9,7 @@ import pytest
 
 from analysis.stats.types import ReportError
 from analysis.study.table import analyse_table, write_table_report
-
-# five-seed worked example of the project's statistics notes (SciPy 1.17: stats.ttest_rel(a, b))
-OURS = [74.9, 75.4, 75.1, 75.6, 75.0]
-CE = [74.2, 74.9, 74.8, 74.9, 74.1]
-
-# Demšar 2006, Table 6 (JMLR 7:1-30): AUC of C4.5 with and without m and cf on 14 data sets
-DEMSAR = {
-    "C4.5": [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.000, 0.940, 0.619, 0.972, 0.957],
-    "C4.5+m": [0.768, 0.591, 0.971, 0.661, 0.888, 0.931, 0.668, 0.583, 0.838, 1.000, 0.962, 0.666, 0.981, 0.978],
-    "C4.5+cf": [0.771, 0.590, 0.968, 0.654, 0.886, 0.916, 0.609, 0.563, 0.866, 1.000, 0.965, 0.614, 0.975, 0.946],
-    "C4.5+m+cf": [0.798, 0.569, 0.967, 0.657, 0.898, 0.931, 0.685, 0.625, 0.875, 1.000, 0.962, 0.669, 0.975, 0.970],
-}
+from tests.helpers.published import CE, DEMSAR, OURS
 
 
 def write_csv(path, rows, delimiter=","):

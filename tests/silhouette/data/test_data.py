@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from silhouette import TrialConfig
+from silhouette.config import ConfigError
 from silhouette.data import sources
 from silhouette.data.cache import in_memory
-from silhouette.config import ConfigError
-from silhouette.data.splits import make_split
 from silhouette.data.imbalance import keep_counts, long_tail_counts, noisy_labels
 from silhouette.data.sampling import composition, epoch_batches
+from silhouette.data.splits import make_split
 
 DIGITS = in_memory(sources.digits())
 

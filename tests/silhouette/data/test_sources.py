@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from silhouette.data import cache
-from silhouette.data import splits as datasets
-from silhouette.data import sources
-from silhouette.registry import DATASETS, check_dataset
 from silhouette.config import ConfigError, TrialConfig, make_config
+from silhouette.data import cache, sources
+from silhouette.data import splits as datasets
 from silhouette.errors import InputError
+from silhouette.registry import DATASETS, check_dataset
 from silhouette.training.run import Training
 
 

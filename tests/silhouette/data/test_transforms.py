@@ -5,8 +5,8 @@ import pytest
 import torch
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
 
-from silhouette.data import transforms
 from silhouette.config import TrialConfig
+from silhouette.data import transforms
 from silhouette.data.corruptions import SEVERITIES, STRENGTHS, corrupt
 
 KINDS = ("crop_flip", "autoaugment", "randaugment")

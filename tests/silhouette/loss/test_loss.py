@@ -4,13 +4,13 @@ import math
 import re
 
 import pytest
-import reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import silhouette_samples
 
 from silhouette import SoftSilhouetteLoss, soft_silhouette
+from tests.helpers import reference
 
 DISTANCES = ("euclidean", "sqeuclidean", "cosine")
 each_distance = pytest.mark.parametrize("distance", DISTANCES)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from silhouette.registry import TORCHVISION_ENCODERS
 from silhouette.config import TrialConfig
+from silhouette.registry import TORCHVISION_ENCODERS
 from silhouette.training.encoders import build
 
 

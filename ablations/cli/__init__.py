@@ -1,0 +1,1 @@
+"""The `ablate` command: its options, and what each subcommand does."""

@@ -1,0 +1,1 @@
+"""The Ray cluster of a run: session, nodes, resources, autoscaler, preemption."""

@@ -1,0 +1,1 @@
+"""`ablate doctor`: whether this machine, and a cluster, can run a study."""

@@ -1,0 +1,1 @@
+"""How a study runs: the order of the phases, Ray Tune, interrupts, the exit code."""

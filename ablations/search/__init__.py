@@ -1,0 +1,1 @@
+"""Hyper-parameter search inside one arm; the only user of Optuna."""

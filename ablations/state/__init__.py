@@ -1,0 +1,1 @@
+"""What is there in a results folder: pending trials, lock, checkpoints, provenance."""

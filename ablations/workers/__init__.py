@@ -1,0 +1,1 @@
+"""What runs on a node: trial specifications, seed groups, the Ray Tune trainable."""

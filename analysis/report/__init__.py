@@ -1,0 +1,1 @@
+"""From the document to the page, its figures and its files."""

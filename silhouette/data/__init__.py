@@ -1,0 +1,1 @@
+"""The data of a trial: sources, cache, splits, imbalance, batches, transforms."""
