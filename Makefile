@@ -2,28 +2,40 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# files are compiled when they are first imported; to compile all of them at once would take a minute
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+PYTEST := $(BIN)/pytest --durations=30
+WORKERS ?= 2
 
-.PHONY: demo test test-slow test-cluster lint clean
+.PHONY: demo test lint test-slow test-cluster test-gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run demo
 	$(BIN)/ablate report demo
 	@echo "MLflow: $(BIN)/ablate ui"
 
+# lint runs beside the tests and is printed after them; each of the two can fail the whole
 test: $(VENV)/.tested
+	@$(MAKE) --no-print-directory lint >$(VENV)/lint.txt 2>&1 & lint=$$!; \
+	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder; tests=$$?; \
+	wait $$lint; linted=$$?; cat $(VENV)/lint.txt; exit $$((tests | linted))
+
+lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
 
 test-slow: $(VENV)/.tested
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow
 
 # as root, with sshd, rsync and ip; tests/cluster_lab/README.md
 test-cluster: $(VENV)/.tested
-	$(BIN)/pytest -m cluster tests/cluster_lab
+	$(PYTEST) -m cluster tests/cluster_lab
+
+# on a machine with an NVIDIA GPU
+test-gpu: $(VENV)/.tested
+	$(PYTEST) -m gpu
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -32,9 +44,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.tested: $(VENV)/.installed
+# with all of .installed, so that a machine that only tests installs once
+$(VENV)/.tested: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[test]'
-	@touch $@
+	@touch $(VENV)/.installed $@
 
 clean:
 	rm -rf $(VENV) results
