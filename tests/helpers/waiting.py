@@ -1,6 +1,10 @@
 """How the tests wait for what another process or thread does."""
 
+import socket
 import time
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 
 def wait_for(condition, seconds=120.0):
@@ -11,3 +15,27 @@ def wait_for(condition, seconds=120.0):
             return found
         time.sleep(0.05)
     raise TimeoutError(f"{condition} did not come true in {seconds} s")
+
+
+def is_alive(pid):
+    """Return True if the process exists and has not ended; a process that nobody has waited for counts as ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def free_port():
+    """A TCP port of the loopback that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def answers(url, method="GET"):
+    """Return True if a server answers the request with a success."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

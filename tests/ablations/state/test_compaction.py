@@ -1,20 +1,34 @@
 """Compaction beside a run, in a process of its own."""
 
-import time
-
 import pytest
 
 from ablations.state import compaction
 from silhouette.results import Store
-from tests.helpers.waiting import wait_for
+from tests.helpers.waiting import is_alive, wait_for
 
 ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0}
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
+def short_intervals(monkeypatch):
     monkeypatch.setattr(compaction, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(compaction, "LOOSE", 3)
+
+
+class Ended:
+    """The number of trials that have ended; counts how often it was asked for."""
+
+    def __init__(self, number):
+        self.number, self.polls = number, 0
+
+    def __call__(self):
+        self.polls += 1
+        return self.number
+
+    def wait_for_polls(self, count=3):
+        """Until compaction has decided so many times more; it copies before it asks again."""
+        last = self.polls + count
+        wait_for(lambda: self.polls > last)
 
 
 def filled(folder, records):
@@ -25,32 +39,34 @@ def filled(folder, records):
 
 
 def test_records_are_copied_while_the_run_goes_on(tmp_path):
-    store, ended = filled(tmp_path, 5), [0]
-    with compaction.compacting(store, lambda: ended[0]):
-        time.sleep(0.3)
+    store, ended = filled(tmp_path, 5), Ended(0)
+    with compaction.compacting(store, ended):
+        ended.wait_for_polls()
         assert store.names() == []
-        ended[0] = 3
-        wait_for(lambda: store.names() == ["records.parquet"], 60)
-        ended[0] = 5  # two more are not worth a copy
+        ended.number = 3
+        wait_for(lambda: store.names() == ["records.parquet"])
         store.write_record({**ROW, "trial_id": "late"})
-        time.sleep(0.3)
+        ended.number = 5  # two more are not worth a copy
+        ended.wait_for_polls()
     store.delete("trials")
     assert store.load(["trial_id"])["trial_id"].to_pylist() == ["t0", "t1", "t2", "t3", "t4"]
 
 
 def test_a_large_study_is_copied_when_it_has_grown_by_a_quarter(tmp_path):
-    store, ended = filled(tmp_path, 20), [4]
-    with compaction.compacting(store, lambda: ended[0]):
-        time.sleep(0.5)
+    store, ended = filled(tmp_path, 20), Ended(4)
+    with compaction.compacting(store, ended):
+        ended.wait_for_polls()
         assert store.names() == []
-        ended[0] = 5
-        wait_for(lambda: store.names() == ["records.parquet"], 60)
+        ended.number = 5
+        wait_for(lambda: store.names() == ["records.parquet"])
 
 
-def test_the_end_of_the_run_does_not_wait_for_a_copy(tmp_path, monkeypatch):
-    endless = "import time, pathlib, sys; pathlib.Path(sys.argv[1], 'begun').touch(); time.sleep(600)"
-    monkeypatch.setattr(compaction, "COMPACT", endless)
-    store, start = filled(tmp_path, 5), time.monotonic()
-    with compaction.compacting(store, lambda: 5):
-        wait_for((tmp_path / "begun").exists, 60)
-    assert time.monotonic() - start < 60
+def test_the_end_of_the_run_ends_a_copy(tmp_path, monkeypatch):
+    endless = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1], 'pid').write_text(str(os.getpid())); "
+    monkeypatch.setattr(compaction, "COMPACT", endless + "time.sleep(3600)")
+    store = filled(tmp_path, 5)
+    with compaction.compacting(store, Ended(5)):
+        pid = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+        assert is_alive(pid)
+    wait_for(lambda: not is_alive(pid))
+    assert store.names() == []

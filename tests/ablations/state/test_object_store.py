@@ -1,12 +1,8 @@
 """Records, checkpoints, status and report on an object store: a local S3 server stands in for the cloud."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 
 import pytest
 
@@ -14,35 +10,23 @@ from ablations.errors import StudyError
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.lock import DriverLock, living_driver
 from silhouette.results import Store
+from tests.helpers.waiting import answers, free_port, wait_for
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.fixture(scope="module")
 def bucket():
-    """URI of an empty bucket on a local S3 server, and the environment that reaches it."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    """URI of an empty bucket on a local S3 server."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", address.rpartition(":")[2]]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"127.0.0.1:{port}"
     try:
-        _create_bucket(f"http://{address}/studies")
+        wait_for(lambda: answers(f"http://{address}/studies", "PUT"))
         yield f"s3://studies/runs?endpoint_override={address}&scheme=http&region=us-east-1"
     finally:
         server.kill()
         server.wait()
-
-
-def _create_bucket(url):
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.3)
-    raise TimeoutError("the S3 server did not come up")
 
 
 @pytest.fixture
