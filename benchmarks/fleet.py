@@ -22,13 +22,14 @@ from slots import Fleet, write_records
 
 from ablations.cluster.resources import Share
 from ablations.cluster.session import ray_session
-from ablations.console.status import Board, Progress
+from ablations.console.live import LiveDisplay
+from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
 from ablations.design.study import Study
 from ablations.driver.listener import Listener
 from ablations.driver.run import run_on_tune
-from ablations.state.pending import make_plan
+from ablations.state.pending import read_study_state
 from ablations.workers.spec import make_work
 from ablations.workers.trainable import TrialTrainable
 from silhouette.results import Store
@@ -54,7 +55,7 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
 
     store = Store(os.path.join(folder, f"results-{seconds:g}"), study.name)
     start = time.perf_counter()
-    wanted: list[Trial] = make_plan(study, store).to_run[: given.trials]
+    wanted: list[Trial] = read_study_state(study, store).to_run[: given.trials]
     planned = time.perf_counter() - start
     common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0}
     work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
@@ -63,8 +64,8 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     writer.start()
     fleet = Fleet(given.slots, seconds, given.report_seconds, work, queue)
     tune_controller.RayActorManager = fleet.manager
-    with ray_session(None), Progress(Board(wanted, {}, {}, study.metric)) as progress:
-        listener = Timed(store, work, progress, Meter(warm_up=1))  # type: ignore[arg-type]
+    with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
+        listener = Timed(store, work, display, Meter(warm_up=1))  # type: ignore[arg-type]
         start, cpu = time.perf_counter(), time.process_time()
         run_on_tune([work.message(trial) for trial in wanted], work, Share(1, 0, {}), listener, TrialTrainable)
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu

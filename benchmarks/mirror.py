@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.design.loading import load_study
+from ablations.design.plan import describe_study
 from ablations.tracking import mirror as tracking
 from ablations.tracking.mirror import Mirror
 from ablations.tracking.mlflow_runs import View
@@ -77,7 +78,7 @@ def measure_calls(folder: Path, trials: int) -> float:
 def view_in(folder: Path) -> View:
     """A view of the demo study in a database of its own."""
     store = Store(str(folder), "demo")
-    return View(f"sqlite:///{folder}/mlflow.db", store, load_study("demo").describe())
+    return View(f"sqlite:///{folder}/mlflow.db", store, describe_study(load_study("demo")))
 
 
 def name_of(trial: int) -> str:

@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 
 from ablations.cluster.resources import Share
 from ablations.cluster.session import ray_session
-from ablations.console.status import Board, Progress
+from ablations.console.live import LiveDisplay
+from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
 from ablations.design.study import Study
@@ -104,9 +105,9 @@ def driver(trials: int) -> None:
         store, meter = Store(folder, study.name), Meter(warm_up=min(1000, trials // 2))
         common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0}
         work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
-        with ray_session(None), Progress(Board(wanted, {}, {}, study.metric)) as progress:
+        with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
             messages = [work.message(trial) for trial in wanted]
-            run_on_tune(messages, work, Share(1, 0, {}), Listener(store, work, progress, meter), NoOp)  # type: ignore[arg-type]
+            run_on_tune(messages, work, Share(1, 0, {}), Listener(store, work, display, meter), NoOp)  # type: ignore[arg-type]
         wall, cpu, kilobytes = meter.per_trial()
     print(f"{trials} no-op trials: {wall:.1f} ms a trial, of which {cpu:.1f} ms driver CPU; {kilobytes:.1f} kB a trial")
 

@@ -40,17 +40,17 @@ def _print_spaces() -> None:
 
 def plan(given: Namespace) -> int:
     """What a study wants, has and lacks; runs nothing."""
-    from ablations.console.overview import tune_line, tune_pace, tune_seconds
-    from ablations.design.loading import holds
+    from ablations.console.candidates import tune_line, tune_pace, tune_seconds
+    from ablations.design.plan import check_plan
     from ablations.search.selection import thaw
-    from ablations.state.pending import make_plan
+    from ablations.state.pending import read_study_state
     from silhouette.results import Store
 
     study = _study(given)
     store = Store(given.results, study.name)
     study = thaw(study, store)
-    holds(store.read_json("study.json"), study.describe(), store.root)
-    plan = make_plan(study, store)
+    check_plan(study, store)
+    plan = read_study_state(study, store)
     print(f"{study.name}: {study.question}\n")
     for arm in study.arms:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
@@ -66,7 +66,7 @@ def plan(given: Namespace) -> int:
 
 def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
     """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
-    from ablations.console.status import duration
+    from ablations.console.format import duration
     from ablations.state.pending import slots
 
     if seconds is None:
@@ -82,13 +82,13 @@ def run(given: Namespace) -> int:
     import shlex
 
     from ablations.cluster.session import prepare
-    from ablations.driver.options import Options, labels_of
+    from ablations.driver.options import RunOptions, labels_of
 
     prepare(given.address)
     from ablations.driver.run import run_study
     from silhouette.results import without_secret
 
-    options = Options(
+    options = RunOptions(
         results=given.results,
         cpus=given.cpus_per_trial,
         gpus=given.gpus_per_trial,
@@ -105,23 +105,23 @@ def status(given: Namespace) -> int:
     """Arms × seeds at a glance."""
     from rich.console import Console
 
-    from ablations.console.overview import make_board, settings_of, tune_line
-    from ablations.console.status import Board, failures, legend
+    from ablations.console.candidates import candidate_table, candidates_by_arm, tune_line
+    from ablations.console.status import StatusTable, failures, legend
     from ablations.search.selection import thaw
     from ablations.state.lock import living_driver
-    from ablations.state.pending import make_plan
+    from ablations.state.pending import read_study_state
     from silhouette.results import Store
 
     study = _study(given)
     store = Store(given.results, study.name)
     study = thaw(study, store)
-    plan = make_plan(study, store)
+    plan = read_study_state(study, store)
     driver = living_driver(store) or {}
     running = dict.fromkeys(driver.get("running", ()), "running")
-    board = Board(plan.wanted, {**running, **plan.status}, plan.values(study.metric, store), study.metric)
+    board = StatusTable(plan.wanted, {**running, **plan.status}, plan.values(study.metric, store), study.metric)
     console = Console()
     if study.tuning is not None:
-        searched = make_board(study, settings_of(study, store))
+        searched = candidate_table(study, candidates_by_arm(study, store))
         searched.status |= {place: "running" for place in running if place not in searched.status}
         console.print(tune_line(study, store), searched.table(), searched.line(), "")
     console.print(board.table(), board.line(), legend())

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ablations.cluster import nodes
-from ablations.console.status import complain
+from ablations.console.live import print_error
 from ablations.errors import StudyError, first_line
 from ablations.state.lock import FILE
-from ablations.state.provenance import digest
+from ablations.state.provenance import source_digest
 from silhouette.errors import InputError
 from silhouette.results import Store, without_secret
 
@@ -45,7 +45,8 @@ def check_nodes(store: Store, driver: Mapping[str, Any], labels: Mapping[str, st
     runs_trials = any(node.resources.get("CPU") for node in alive)
     if store.local and not runs_trials and on_own_disk(store.root, Path("/proc/mounts").read_text()):
         # not refused: this machine may export it, or be all machines there are
-        complain(f"--results: {store.root} is on a disk of this machine, and no worker is up yet to see it; {ADVICE}")
+        where = f"{store.root} is on a disk of this machine, and no worker is up yet to see it"
+        print_error(f"--results: {where}; {ADVICE}")
     answers = nodes.ask(others, refusal, store.uri, store.study, dict(driver))
     for node in others:
         answer = answers[node.id]
@@ -54,7 +55,7 @@ def check_nodes(store: Store, driver: Mapping[str, Any], labels: Mapping[str, st
         if isinstance(answer, tuple):
             raise StudyError(f"{answer[0]}: {node.host} {answer[1]}")
         if isinstance(answer, TimeoutError):  # busy, or a mount that hangs: each trial there asks once more
-            complain(f"--results: whether {node.host} sees {store.root} is not known, {answer}; {DOCTOR}")
+            print_error(f"--results: whether {node.host} sees {store.root} is not known, {answer}; {DOCTOR}")
 
 
 def refusal(
@@ -70,9 +71,9 @@ def refusal(
     """
     told = dict(driver)
     theirs = told.pop("sources", None)
-    if theirs not in (None, digest()):
+    if theirs not in (None, source_digest()):
         advice = f"sync the checkout, or submit with --working-dir; {DOCTOR}"
-        return "--address", f"runs sources {digest()} of this project, the driver {theirs}; {advice}"
+        return "--address", f"runs sources {source_digest()} of this project, the driver {theirs}; {advice}"
     why = _patiently(uri, study, told, pauses)
     return None if why is None else ("--results", without_secret(f"does not see {uri} ({why}); {ADVICE}"))
 

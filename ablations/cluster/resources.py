@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablations.cluster.nodes import alive
-from ablations.driver.options import Options
+from ablations.driver.options import RunOptions
 
 GROWTH_SECONDS = 900.0
 """A cluster that has not grown for so long, although trials waited, has its size; a machine takes minutes to come."""
@@ -50,7 +50,7 @@ class Share:
         return ", ".join([f"{self.cpus} CPU", *gpus, *(f"{key}={value}" for key, value in self.labels.items())])
 
 
-def share_of_a_trial(options: Options) -> Share:
+def share_of_a_trial(options: RunOptions) -> Share:
     """As asked for; by default one GPU where a node that may be used has any. Needs a Ray to look at."""
     gpus = options.gpus
     if gpus is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ablations.errors import StudyError
@@ -25,7 +25,9 @@ class Arm:
         config: The whole config of its trials.
         block: Label of the block whose arms are compared with each other.
         baseline: Whether the others of the block are compared with this one.
-        method: What the arm does, the same words in every block, where treatments are named; else empty.
+        method: What the arm does, in the same words in every block: its label without the block.
+        block_settings: The settings that make the block, the same for all its arms.
+        treatment: Name of the treatment; empty in a study of factors only.
     """
 
     label: str
@@ -34,6 +36,8 @@ class Arm:
     block: str
     baseline: bool
     method: str = ""
+    block_settings: dict[str, Any] = field(default_factory=dict)
+    treatment: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,23 +93,37 @@ class Expansion:
     def _arm(self, name: str, settings: Mapping[str, Any], config: TrialConfig) -> Arm:
         inert = inert_fields(config)
         fields = tuple(f for f in self.factors if f not in inert)
-        shown = [*settings, *(FACTORS[f].qualifier for f in fields if f in FACTORS)]
-        blocks = tuple(f for f in self.blocks if f not in inert)
+        blocks = tuple(f for f in fields if f in self.blocks)
+        label = _words(name, describe(config, fields))
         return Arm(
-            label=" ".join(part for part in (name, describe(config, fields)) if part),
-            settings={f: getattr(config, f) for f in shown if f is not None and f not in inert},
+            label=label,
+            settings=_values(config, (*settings, *_qualifiers(fields)), inert),
             config=config,
-            block=describe(config, blocks) if blocks else NO_BLOCK,
+            block=describe(config, tuple(f for f in self.blocks if f in blocks)) if blocks else NO_BLOCK,
             baseline=self._is_baseline(name, config, inert),
-            method=" ".join((name, describe(config, tuple(f for f in fields if f not in self.blocks)))).strip()
-            if name
-            else "",
+            method=_words(name, describe(config, tuple(f for f in fields if f not in blocks))) or label,
+            block_settings=_values(config, (*blocks, *_qualifiers(blocks)), inert),
+            treatment=name,
         )
 
     def _is_baseline(self, name: str, config: TrialConfig, inert: frozenset[str]) -> bool:
         if isinstance(self.baseline, str):
             return name == self.baseline
         return all(getattr(config, f) == value for f, value in self.baseline.items() if f not in inert)
+
+
+def _words(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _qualifiers(fields: Sequence[str]) -> tuple[str, ...]:
+    """Fields without which the value of a factor is ambiguous, such as the strength of an imbalance."""
+    found = (FACTORS[f].qualifier for f in fields if f in FACTORS)
+    return tuple(name for name in found if name is not None)
+
+
+def _values(config: TrialConfig, fields: Sequence[str], inert: frozenset[str]) -> dict[str, Any]:
+    return {f: getattr(config, f) for f in fields if f not in inert}
 
 
 def _config(values: Mapping[str, Any]) -> TrialConfig:

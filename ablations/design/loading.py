@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
-from silhouette.config import defaults, first_line
+from silhouette.config import first_line
 from silhouette.errors import InputError
 
 SHIPPED = Path(__file__).parents[1] / "studies"
@@ -103,65 +103,3 @@ def _first_seeds(own: tuple[int, ...], count: int) -> tuple[int, ...]:
         raise StudyError(f"--seeds: must be from 1 to 10000, got {count}")
     start = max(own) + 1
     return (*own, *range(start, start + count))[:count]
-
-
-def holds(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str) -> bool:
-    """Whether the plan that a results folder holds, if any, has all of the new one in it, and so stays.
-
-    A plan may equal the stored one, be part of it, or extend it.
-
-    Raises:
-        StudyError: If the two contradict each other, naming the first difference.
-    """
-    if stored is None:
-        return False
-    if not isinstance(stored, Mapping) or not {"plan_hash", "arms", "seeds"} <= stored.keys():
-        raise StudyError(f"{where}/study.json: holds no plan; give another --results, or remove the file and run again")
-    if stored["plan_hash"] == new["plan_hash"]:
-        return True
-    advice = f"{where} holds records of another plan; give another --results or undo the change"
-    for key in ("metric", "sesoi", "alpha", "looks"):
-        if stored.get(key) != new.get(key):
-            raise StudyError(f"{key}: was {stored.get(key)!r} and is now {new.get(key)!r}; {advice}")
-    _check_same_search(stored, new, advice)
-    old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
-    for label in old_arms.keys() & new_arms.keys():
-        _check_same_arm(old_arms[label], new_arms[label], advice)
-    _check_same_families(stored, new, advice)
-    if _within(new, stored, new_arms, old_arms):
-        return True
-    if _within(stored, new, old_arms, new_arms):
-        return False
-    raise StudyError(f"plan: neither extends nor is part of the one before (arms or seeds removed); {advice}")
-
-
-def _within(part: Mapping[str, Any], whole: Mapping[str, Any], arms: Any, all_arms: Any) -> bool:
-    settings, at_most = ((plan.get("tuning") or {}).get("settings", 0) for plan in (part, whole))
-    return set(part["seeds"]) <= set(whole["seeds"]) and arms.keys() <= all_arms.keys() and settings <= at_most
-
-
-def _check_same_search(stored: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
-    """More settings may be searched until the winners are frozen; all else would be another search."""
-    old, now = stored.get("tuning") or {}, new.get("tuning") or {}
-    for field in sorted(old.keys() | now.keys()):
-        before, after = old.get(field), now.get(field)
-        grows = field == "settings" and before and after and after > before and "frozen" not in stored
-        if before != after and not grows:
-            raise StudyError(f"tuning.{field}: was {before!r} and is now {after!r}; {advice}")
-
-
-def _check_same_families(stored: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
-    """What is compared with what is declared before results can be seen: only other arms or seeds may change it."""
-    same_trials = {arm["arm"] for arm in stored["arms"]} == {arm["arm"] for arm in new["arms"]}
-    if same_trials and set(stored["seeds"]) == set(new["seeds"]) and stored.get("families") != new.get("families"):
-        raise StudyError(f"families: the comparisons are not those that were declared with these trials; {advice}")
-
-
-def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
-    configs = [{**defaults(), **(arm.get("start") or arm["config"])} for arm in (old, new)]
-    for field in configs[0].keys() | configs[1].keys():
-        before, after = (config.get(field) for config in configs)
-        if before != after:
-            raise StudyError(f"{field}: was {before!r} and is now {after!r} in arm {old['arm']!r}; {advice}")
-    if old["baseline"] != new["baseline"]:
-        raise StudyError(f"baseline: arm {old['arm']!r} changed its role; {advice}")

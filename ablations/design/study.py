@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -14,13 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ablations.design.arms import Arm, Expansion, Trial, by_block
 from ablations.design.tuning import Tuning, fields_of, make_space
 from ablations.errors import StudyError
-from search_spaces import FACTORS
-from silhouette.config import MAX_SEED, TrialConfig, first_line, make_config, parse_value, trial_id
+from silhouette.config import MAX_SEED, first_line, make_config, parse_value, trial_id
 from silhouette.metrics import METRICS
-from silhouette.registry import dataset_entry
 from silhouette.results import check_name
 
-PLAN_VERSION = 1
 Role = Literal["primary", "ablation", "exploratory"]
 
 
@@ -40,11 +35,6 @@ class Family(BaseModel):
     role: Role = "primary"
     baseline: str
     treatments: tuple[str, ...] = Field(min_length=1)
-
-    def describe(self) -> dict[str, Any]:
-        """The family as `study.json` holds it."""
-        correction = "bh" if self.role == "exploratory" else "holm"
-        return {**self.model_dump(mode="json"), "correction": correction}
 
 
 class Study(BaseModel):
@@ -227,51 +217,6 @@ class Study(BaseModel):
                 baseline = next(arm.label for arm in arms if arm.baseline)
                 yield Family(family=block, role=self.role, baseline=baseline, treatments=treatments)
 
-    def describe(self) -> dict[str, Any]:
-        """The expanded study as `study.json` holds it: what the analysis needs to know, and the plan's hash."""
-        plan: dict[str, Any] = {
-            "metric": self.metric,
-            "direction": METRICS[self.metric].direction,
-            "sesoi": self.sesoi,
-            "alpha": self.alpha,
-            "phase": "confirm",
-            "seeds": list(self.seeds),
-            "arms": [_describe_arm(arm, self.tuning is not None) for arm in self.start_arms],
-            "families": [family.describe() for family in self.all_families()],
-            **({"tuning": self.tuning.describe()} if self.tuning else {}),
-            **({"looks": list(self.looks)} if self.looks else {}),
-        }
-        return {
-            "schema_version": PLAN_VERSION,
-            "study": self.name,
-            "question": self.question,
-            "plan_hash": _hash(plan),
-            **plan,
-            "arms": [self._confirmed(described) for described in plan["arms"]],
-            "factors": [self._describe_factor(field) for field in self.factors],
-            "fixed": self.fixed,
-            "new_splits": all(_draws_its_test_split(arm.config) for arm in self.start_arms),
-        }
-
-    def _confirmed(self, described: dict[str, Any]) -> dict[str, Any]:
-        """An arm's description with the config that it is confirmed with, once that is known."""
-        if described["arm"] not in self.winners:
-            return described
-        arm = next(arm for arm in self.arms if arm.label == described["arm"])
-        return {**described, "config": arm.config.model_dump(mode="json")}
-
-    def _describe_factor(self, field: str) -> dict[str, Any]:
-        factor = FACTORS.get(field)
-        values = list(dict.fromkeys(getattr(arm.config, field) for arm in self.arms if field in arm.settings))
-        return {
-            "field": field,
-            "label": factor.label if factor else field,
-            "values": values,
-            "default": TrialConfig.model_fields[field].default,
-            "log": bool(getattr(factor.domain, "log", False)) if factor else False,
-            "unit": factor.unit if factor else "",
-        }
-
 
 def make_study(values: Mapping[str, Any]) -> Study:
     """Validated study from plain values.
@@ -291,25 +236,3 @@ def make_study(values: Mapping[str, Any]) -> Study:
 
 def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {field: parse_value(field, value) for field, value in settings.items()}
-
-
-def _draws_its_test_split(config: TrialConfig) -> bool:
-    """Whether seeds differ in their test data too, so that an interval over them speaks of new splits."""
-    return config.vary in ("all", "split") and not dataset_entry(config.dataset).official_test
-
-
-def _describe_arm(arm: Arm, tuned: bool) -> dict[str, Any]:
-    """An arm of the plan; what a tuned one is confirmed with is not known yet, only what it starts from."""
-    config = arm.config.model_dump(mode="json")
-    return {
-        "arm": arm.label,
-        "settings": arm.settings,
-        "block": arm.block,
-        "baseline": arm.baseline,
-        **({"method": arm.method} if arm.method else {}),
-        **({"config": {}, "start": config} if tuned else {"config": config}),
-    }
-
-
-def _hash(plan: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]

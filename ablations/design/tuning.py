@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ablations.design.arms import Arm
 from ablations.errors import StudyError
 from search_spaces import SEARCHABLE, Choice, Interval
-from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, make_config, trial_id
+from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, make_config, parse_value, trial_id
 from silhouette.metrics import METRICS
 
 FIRST_SEED = 1_000_000
@@ -117,11 +117,6 @@ class Tuning(BaseModel):
         if eval_every != 1:
             raise StudyError(f"eval_every: must be 1 where a search judges epochs, got {eval_every}")
 
-    def describe(self) -> dict[str, Any]:
-        """The search as `study.json` holds it."""
-        domains = {name: _describe_domain(self.domain(name)) for name in self.nuisance}
-        return {**self.model_dump(mode="json", exclude={"nuisance"}), "nuisance": domains}
-
 
 @dataclass(frozen=True)
 class Space:
@@ -179,7 +174,7 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for name, value in values.items() for field in SEARCHABLE[name].fields}
 
 
-def setting_id(arm: str, config: TrialConfig, seeds: tuple[int, ...]) -> str:
+def candidate_id(arm: str, config: TrialConfig, seeds: tuple[int, ...]) -> str:
     """Identity of a setting, the unit of the search: 16 hex digits over its arm and its trials."""
     what = [arm, *(trial_id(config, seed, "tune") for seed in seeds)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
@@ -204,8 +199,6 @@ def _check_domain(name: str, domain: Domain) -> None:
 
 
 def _check_value(field: str, value: Any) -> None:
-    from silhouette.config import parse_value
-
     try:
         parse_value(field, value)
     except ConfigError as error:
@@ -238,12 +231,6 @@ def _at_edge(domain: Domain, value: Any) -> bool:
         return numbers and len(domain.values) > 1 and value in (min(domain.values), max(domain.values))
     low, high, x = (math.log(v) if domain.log else v for v in (domain.low, domain.high, value))
     return bool((x - low) / (high - low) <= EDGE or (high - x) / (high - low) <= EDGE)
-
-
-def _describe_domain(domain: Domain) -> dict[str, Any]:
-    if isinstance(domain, Choice):
-        return {"values": list(domain.values)}
-    return {"low": domain.low, "high": domain.high, "log": domain.log, "integer": domain.integer}
 
 
 def rungs(tuning: Tuning, epochs: int) -> Iterator[int]:

@@ -18,7 +18,7 @@ from ablations.doctor.machine import PROBE
 from ablations.errors import first_line
 from ablations.finding import Finding
 from ablations.state.lock import DriverLock
-from ablations.state.provenance import digest, versions
+from ablations.state.provenance import source_digest, versions
 from silhouette.results import Store
 
 SKEW_SECONDS = 20.0
@@ -49,7 +49,7 @@ def report(uri: str, study: str, driver: Mapping[str, Any]) -> dict[str, Any]:
     listed = subprocess.run([smi, "-L"], check=False, capture_output=True, text=True).stdout if smi else ""
     return {
         "versions": versions(),
-        "digest": digest(),
+        "digest": source_digest(),
         "system": platform.platform(),
         "gpus": len(listed.splitlines()),
         "time": time.time(),
@@ -82,8 +82,8 @@ def _faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "fault", "node", f"{node.host}: {', '.join(other)}, here {ours}", "install constraints.txt on both"
         )
-    if answer["digest"] != digest():
-        detail = f"{node.host}: sources {answer['digest']} of this project, here {digest()}"
+    if answer["digest"] != source_digest():
+        detail = f"{node.host}: sources {answer['digest']} of this project, here {source_digest()}"
         yield Finding(
             "fault",
             "node",

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from ablations.finding import Finding
-from ablations.state.provenance import code, digest, versions
+from ablations.state.provenance import git_state, source_digest, versions
 from ablations.tracking.mlflow_runs import tracking_uri
 from silhouette.errors import InputError
 from silhouette.results import Store
@@ -77,9 +77,9 @@ def packages() -> Iterator[Finding]:
 
 def project() -> Iterator[Finding]:
     """Which code this is."""
-    commit, dirty = code()["git_commit"], code()["git_dirty"]
+    commit, dirty = git_state()["git_commit"], git_state()["git_dirty"]
     origin = "no git checkout" if commit is None else f"commit {commit[:12]}"
-    where = f"{version(PROJECT)}, sources {digest()}, {origin}"
+    where = f"{version(PROJECT)}, sources {source_digest()}, {origin}"
     if dirty:
         yield Finding("note", "project", where, "files differ from the commit, and records will say so")
     else:

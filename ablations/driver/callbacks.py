@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Callback
 
 from ablations.cluster.node_check import DOCTOR
-from ablations.console.status import Progress
+from ablations.console.live import LiveDisplay
 from ablations.errors import StudyError
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ class LossListener(Callback):  # type: ignore[misc]  # Ray ships no types
     """Says that a worker was lost and that its trial goes on; the base of both phases' listeners.
 
     Args:
-        progress: The display.
+        display: The display.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, display: LiveDisplay) -> None:
+        self.display = display
         self._counted: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class LossListener(Callback):  # type: ignore[misc]  # Ray ships no types
             what = f"lost its worker ({failures} of {WORKER_DEATHS}: {cause_of(trial)[:160]})"
         else:
             what = "lost its machine, which was taken back: no failure"
-        self.progress.note(f"{self.name_of(trial)}: {what}; it goes on from its newest checkpoint")
+        self.display.note(f"{self.name_of(trial)}: {what}; it goes on from its newest checkpoint")
 
     def end_if_refused(self, trial: TuneTrial) -> None:
         """End the study if the worker of a trial that failed must not run any.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ablations.console.status import Progress
+from ablations.console.live import LiveDisplay
 from ablations.driver.callbacks import LossListener, cause_of
 from ablations.tracking.mirror import Mirror
 from ablations.workers.spec import Work
@@ -24,15 +24,15 @@ class Listener(LossListener):
     Args:
         store: Where a record is written for a trial whose workers all died.
         work: What the workers were sent.
-        progress: The display.
+        display: The display.
         mirror: The MLflow mirror.
 
     Attributes:
         lost: Messages of the trials that Tune gave up, since their workers died.
     """
 
-    def __init__(self, store: Store, work: Work, progress: Progress, mirror: Mirror) -> None:
-        super().__init__(progress)
+    def __init__(self, store: Store, work: Work, display: LiveDisplay, mirror: Mirror) -> None:
+        super().__init__(display)
         self.store, self.work, self.mirror = store, work, mirror
         self.lost: list[str] = []
 
@@ -73,5 +73,5 @@ class Listener(LossListener):
         return self.work.spec(trial.config["trial"])
 
     def _tell(self, report: Mapping[str, Any]) -> None:
-        self.progress.update(report)
+        self.display.update(report)
         self.mirror.report(report)

@@ -14,7 +14,7 @@ LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """Nothing here but the thread count can change a result.
 
     Attributes:

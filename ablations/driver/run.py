@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from ablations.cluster.head import check_head
 from ablations.cluster.resources import Share
-from ablations.console.status import Board, complain, failures, say
-from ablations.design.extension import history
-from ablations.design.loading import holds
+from ablations.console.live import print_error, print_lines
+from ablations.console.status import StatusTable, failures
+from ablations.design.plan import adopt_plan, check_plan, note_winners
 from ablations.design.study import Study
 from ablations.driver.interrupts import Interrupted, interruptible
-from ablations.driver.options import Options
-from ablations.driver.tune import describe_confirmed, tune_and_freeze
+from ablations.driver.options import RunOptions
+from ablations.driver.tune import tune_and_freeze
 from ablations.driver.tuner import fit, watched
+from ablations.search.selection import FILE as FROZEN
 from ablations.search.selection import thaw
 from ablations.state.checkpoints import sweep
-from ablations.state.compaction import LOOSE
+from ablations.state.compaction import MAX_UNCOMPACTED
 from ablations.state.lock import FILE as DRIVER
 from ablations.state.lock import DriverLock
-from ablations.state.pending import Plan, make_plan
-from ablations.state.provenance import code, digest, versions
+from ablations.state.pending import StudyState, read_study_state
+from ablations.state.provenance import git_state, source_digest, versions
 from ablations.tracking.mlflow_runs import View, tracking_uri
 from ablations.workers.spec import Work, make_work
 from silhouette.results import FINISHED, Store
@@ -35,7 +36,7 @@ ROUNDS = 2
 """How often the trials are run that Tune gives up without a record."""
 
 
-def run_study(study: Study, options: Options) -> int:
+def run_study(study: Study, options: RunOptions) -> int:
     """Run what has no record yet, and compact the records.
 
     Returns:
@@ -49,31 +50,32 @@ def run_study(study: Study, options: Options) -> int:
         check_head(options.address)
     store = Store(options.results, study.name)
     study = thaw(study, store)
-    holds(store.read_json("study.json"), study.describe(), store.root)
+    check_plan(study, store)
     try:
         with DriverLock(store, options.command) as lock, interruptible(partial(_last_act, store, options)):
-            description = _adopt_plan(study, store, options)
+            description = adopt_plan(study, store, _provenance(options))
             if study.tuning is not None:
                 confirmed = _tune_phase(study, store, options, lock)
                 if confirmed is None:
                     _compact(store)
                     return 1
-                study, description = confirmed, describe_confirmed(confirmed, store, description)
-            plan = make_plan(study, store)
+                frozen_hash = store.read_json(FROZEN)["hash"]
+                study, description = confirmed, note_winners(confirmed, frozen_hash, description, store)
+            plan = read_study_state(study, store)
             _announce(study, store, plan)
             if plan.to_run:
                 _run_trials(study, store, plan, description, options, lock)
             _compact(store)
     except Interrupted as interruption:
         _go_on_with(options, interruption)
-        _compact(store, at_most=LOOSE)  # more take longer than a machine that is taken back has
+        _compact(store, at_most=MAX_UNCOMPACTED)  # more take longer than a machine that is taken back has
         return interruption.code
-    plan = make_plan(study, store)
+    plan = read_study_state(study, store)
     sweep(store, {trial_id for trial_id, status in plan.status.items() if status in FINISHED})
     return _answer(study, plan, options)
 
 
-def _tune_phase(study: Study, store: Store, options: Options, lock: DriverLock) -> Study | None:
+def _tune_phase(study: Study, store: Store, options: RunOptions, lock: DriverLock) -> Study | None:
     """The study with its winners; None if the search is not finished."""
 
     def watch(running: Callable[[], list[str]]) -> None:
@@ -82,41 +84,34 @@ def _tune_phase(study: Study, store: Store, options: Options, lock: DriverLock) 
     return tune_and_freeze(study, store, options, _common(store, options, lock), watch)
 
 
-def _adopt_plan(study: Study, store: Store, options: Options) -> Mapping[str, Any]:
-    """The plan that the folder now follows; written unless it is part of the one that is there."""
-    stored, new = store.read_json("study.json"), study.describe()
-    if holds(stored, new, store.root):
-        return dict(stored)
-    new |= history(stored, new, store)
-    new["provenance"] = {**code(), "versions": versions(), "command": options.command}
-    store.write_json(new, "study.json")
-    return new
+def _provenance(options: RunOptions) -> dict[str, Any]:
+    return {**git_state(), "versions": versions(), "command": options.command}
 
 
-def _announce(study: Study, store: Store, plan: Plan) -> None:
+def _announce(study: Study, store: Store, plan: StudyState) -> None:
     wanted, left = len(plan.wanted), len(plan.to_run)
     if left:
-        say(f"{study.name}: {wanted} trials wanted, {wanted - left} present, {left} to run")
+        print_lines(f"{study.name}: {wanted} trials wanted, {wanted - left} present, {left} to run")
     else:
-        say(f"{study.name}: all {wanted} trials are already there, in {store.root}; nothing to run")
+        print_lines(f"{study.name}: all {wanted} trials are already there, in {store.root}; nothing to run")
 
 
-def _answer(study: Study, plan: Plan, options: Options) -> int:
+def _answer(study: Study, plan: StudyState, options: RunOptions) -> int:
     left = plan.incomplete
     if not left:
         return 0
-    complain(f"{study.name}: {len(left)} of {len(plan.wanted)} trials have no complete record")
+    print_error(f"{study.name}: {len(left)} of {len(plan.wanted)} trials have no complete record")
     for line in failures(left, plan.status, plan.errors):
-        complain(line)
-    complain(f"to try again what failed: {options.command}")
+        print_error(line)
+    print_error(f"to try again what failed: {options.command}")
     return 1
 
 
-def _go_on_with(options: Options, interruption: Interrupted) -> None:
-    say(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
+def _go_on_with(options: RunOptions, interruption: Interrupted) -> None:
+    print_lines(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
 
 
-def _last_act(store: Store, options: Options, interruption: Interrupted) -> None:
+def _last_act(store: Store, options: RunOptions, interruption: Interrupted) -> None:
     """What a driver does whose orderly end took too long: nobody must wait for it."""
     _go_on_with(options, interruption)
     with suppress(OSError):
@@ -129,16 +124,16 @@ def _compact(store: Store, at_most: int | None = None) -> None:
         if at_most is None or len(store.trial_ids()) <= at_most:
             store.compact()
     except OSError as error:
-        complain(f"{store.study}: records not compacted ({error}); `ablate compact {store.study}` does it later")
+        print_error(f"{store.study}: records not compacted ({error}); `ablate compact {store.study}` does it later")
 
 
 def _run_trials(
-    study: Study, store: Store, plan: Plan, description: Mapping[str, Any], options: Options, lock: DriverLock
+    study: Study, store: Store, plan: StudyState, description: Mapping[str, Any], options: RunOptions, lock: DriverLock
 ) -> None:
     from ablations.driver.listener import Listener
 
-    board = Board(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
-    lock.running = board.running
+    table = StatusTable(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
+    lock.running = table.running
     common = _common(store, options, lock)
     work = make_work(plan.to_run, common)
     messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
@@ -147,18 +142,18 @@ def _run_trials(
     def spec_of(trial_id: str) -> dict[str, Any]:
         return work.spec(messages[trial_id])
 
-    with watched(options, board, view, spec_of, common["driver"]) as (progress, mirror, share):
-        _run_rounds(list(messages.values()), work, share, Listener(store, work, progress, mirror))
+    with watched(options, table, view, spec_of, common["driver"]) as (display, mirror, share):
+        _run_rounds(list(messages.values()), work, share, Listener(store, work, display, mirror))
 
 
-def _common(store: Store, options: Options, lock: DriverLock) -> dict[str, Any]:
+def _common(store: Store, options: RunOptions, lock: DriverLock) -> dict[str, Any]:
     return {
         "results": store.uri,
         "study": store.study,
         "threads": options.cpus,
         "checkpoint_seconds": options.checkpoint_seconds,
-        "driver": {**lock.holder, "sources": digest()} if options.address else None,
-        **code(),
+        "driver": {**lock.holder, "sources": source_digest()} if options.address else None,
+        **git_state(),
     }
 
 

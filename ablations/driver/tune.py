@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablations.cluster.resources import Room
-from ablations.console.overview import make_board
-from ablations.console.status import complain, say
+from ablations.console.candidates import candidate_table
+from ablations.console.format import counted
+from ablations.console.live import print_error, print_lines
+from ablations.design.plan import describe_study
 from ablations.design.study import Study
 from ablations.driver.controller import Conductor, make_conductor
-from ablations.driver.options import Options
+from ablations.driver.options import RunOptions
 from ablations.driver.tuner import watched
 from ablations.search import selection as freeze
 from ablations.search.candidates import OPEN
@@ -21,7 +23,7 @@ from silhouette.results import Store
 def tune_and_freeze(
     study: Study,
     store: Store,
-    options: Options,
+    options: RunOptions,
     common: Mapping[str, Any],
     watch: Callable[[Callable[[], list[str]]], None],
 ) -> Study | None:
@@ -50,57 +52,47 @@ def tune_and_freeze(
     return freeze.thaw(study, store)
 
 
-def describe_confirmed(study: Study, store: Store, description: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the confirmed configs, and the hash they are frozen under, into `study.json`; returns its content."""
-    configs = {arm.label: arm.config.model_dump(mode="json") for arm in study.arms}
-    arms = [{**arm, "config": configs.get(arm["arm"], arm["config"])} for arm in description["arms"]]
-    frozen = store.read_json(freeze.FILE)
-    confirmed = {**description, "arms": arms, "frozen": frozen["hash"]}
-    if confirmed != description:
-        store.write_json(confirmed, "study.json")
-    return confirmed
-
-
 def _announce(study: Study, conductor: Conductor) -> None:
     wanted = sum(search.tuning.settings for search in conductor.searches.values())
     seeds = len(conductor.work.seeds)
     present = wanted - conductor.left
-    say(f"{study.name}: tune phase: {wanted} settings × {seeds} seeds, {present} present, {conductor.left} to run")
+    size = f"{counted(wanted, 'candidate')} × {counted(seeds, 'seed')}"
+    print_lines(f"{study.name}: tune phase: {size}, {present} finished, {conductor.left} to run")
 
 
 def _search(
     study: Study,
     store: Store,
-    options: Options,
+    options: RunOptions,
     conductor: Conductor,
     watch: Callable[[Callable[[], list[str]]], None],
 ) -> None:
     from ablations.driver.tune_phase import SettingListener, run_search
 
-    board = make_board(study, {arm: search.settings.values() for arm, search in conductor.searches.items()})
-    watch(board.running)
+    table = candidate_table(study, {arm: search.settings.values() for arm, search in conductor.searches.items()})
+    watch(table.running)
     specs: dict[str, Any] = {}
-    view = View(tracking_uri(options.results, options.mlflow), store, study.describe())
-    with watched(options, board, view, specs.__getitem__, conductor.work.common["driver"]) as (progress, mirror, share):
-        listener = SettingListener(conductor, progress, mirror, specs)
+    view = View(tracking_uri(options.results, options.mlflow), store, describe_study(study))
+    with watched(options, table, view, specs.__getitem__, conductor.work.common["driver"]) as (display, mirror, share):
+        listener = SettingListener(conductor, display, mirror, specs)
         run_search(conductor, share, Room(share, grows=options.address is not None), listener)
 
 
-def _finished(study: Study, conductor: Conductor, options: Options) -> bool:
+def _finished(study: Study, conductor: Conductor, options: RunOptions) -> bool:
     """Whether every setting has ended, but for a few failures; says so if it is failures."""
     if conductor.left or conductor.open:
         return False
     failed = freeze.too_many_failed(conductor.searches)
     if failed:
-        complain(f"{study.name}: the search is not finished, so nothing is frozen")
+        print_error(f"{study.name}: the search is not finished, so nothing is frozen")
         for line in failed:
-            complain(line)
-        complain(f"to try again what failed: {options.command}")
+            print_error(line)
+        print_error(f"to try again what failed: {options.command}")
     return not failed
 
 
 def _show(study: Study, frozen: Mapping[str, Any]) -> None:
-    say(f"{study.name}: frozen as {frozen['hash']}")
+    print_lines(f"{study.name}: frozen as {frozen['hash']}")
     for arm in frozen["arms"]:
         values = ", ".join(f"{k}={v:g}" if isinstance(v, int | float) else f"{k}={v}" for k, v in arm["values"].items())
-        say(f"  {arm['arm']}: {values}", *(f"    note: {flag}" for flag in arm["flags"]))
+        print_lines(f"  {arm['arm']}: {values}", *(f"    note: {flag}" for flag in arm["flags"]))

@@ -11,8 +11,8 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
 from ablations.cluster.resources import Share
-from ablations.console.overview import slot
-from ablations.console.status import Progress
+from ablations.console.candidates import candidate_name
+from ablations.console.live import LiveDisplay
 from ablations.driver.callbacks import LossListener, cause_of
 from ablations.driver.controller import Conductor
 from ablations.driver.feed import Feed, FirstCome
@@ -42,20 +42,20 @@ class SettingScheduler(FirstCome):
 class SettingListener(LossListener):
     """Hands every report to the display, setting by setting, and to the mirror, seed by seed."""
 
-    def __init__(self, conductor: Conductor, progress: Progress, mirror: Mirror, specs: dict[str, Any]) -> None:
-        super().__init__(progress)
+    def __init__(self, conductor: Conductor, display: LiveDisplay, mirror: Mirror, specs: dict[str, Any]) -> None:
+        super().__init__(display)
         self.conductor, self.mirror, self.specs = conductor, mirror, specs
 
     def name_of(self, trial: TuneTrial) -> str:
         """Arm and number, as the display has them."""
         message = json.loads(trial.config["setting"])
-        return slot(message["arm"], message["number"])
+        return candidate_name(message["arm"], message["number"])
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when a setting gets its actor."""
         message = json.loads(trial.config["setting"])
         self.specs |= {spec["trial_id"]: spec for spec in self.conductor.work.specs(message)}
-        self.progress.update({"trial_id": slot(message["arm"], message["number"]), "rows": []})
+        self.display.update({"trial_id": candidate_name(message["arm"], message["number"]), "rows": []})
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
@@ -91,8 +91,8 @@ class SettingListener(LossListener):
         for trial_id in report["rows"].keys() | final.keys():
             record = {"record": without_curve(final[trial_id])} if trial_id in final else {}
             self.mirror.report({"trial_id": trial_id, "rows": report["rows"].get(trial_id, []), **record})
-        place = slot(report["arm"], report["number"])
-        self.progress.update({"trial_id": place, "rows": [], **self._shown(report, ended)})
+        place = candidate_name(report["arm"], report["number"])
+        self.display.update({"trial_id": place, "rows": [], **self._shown(report, ended)})
 
     def _shown(self, report: Mapping[str, Any], ended: bool) -> dict[str, Any]:
         if not ended:

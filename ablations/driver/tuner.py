@@ -12,9 +12,10 @@ from ablations.cluster.node_check import check_nodes
 from ablations.cluster.on_demand import growing
 from ablations.cluster.resources import Share, share_of_a_trial
 from ablations.cluster.session import ray_session
-from ablations.console.status import Board, Progress
+from ablations.console.live import LiveDisplay
+from ablations.console.status import StatusTable
 from ablations.driver.interrupts import raise_if_interrupted
-from ablations.driver.options import Options
+from ablations.driver.options import RunOptions
 from ablations.errors import StudyError
 from ablations.state.compaction import compacting
 from ablations.tracking.mirror import Mirror
@@ -27,15 +28,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watched(
-    options: Options, board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]], driver: Mapping[str, Any]
-) -> Iterator[tuple[Progress, Mirror, Share]]:
+    options: RunOptions,
+    table: StatusTable,
+    view: View,
+    spec_of: Callable[[str], Mapping[str, Any]],
+    driver: Mapping[str, Any],
+) -> Iterator[tuple[LiveDisplay, Mirror, Share]]:
     """A Ray, a display, an MLflow mirror, and what a trial takes of that Ray, for as long as trials run.
 
     Of a large study the records are compacted meanwhile.
 
     Args:
         options: How to run.
-        board: What the display shows.
+        table: What the display shows.
         view: What the mirror feeds.
         spec_of: What the worker of a trial was sent, by trial_id.
         driver: Who holds the study's lock; what the nodes of a cluster must see and run.
@@ -44,27 +49,27 @@ def watched(
         if options.address:
             check_nodes(view.store, driver, options.labels)
         share = share_of_a_trial(options)
-        with _mirrored(board, view, spec_of) as (progress, mirror), compacting(view.store, lambda: board.ended):
+        with _mirrored(table, view, spec_of) as (display, mirror), compacting(view.store, lambda: table.ended):
             if not share.fits():
                 if not options.address:
                     raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
-                progress.note(f"no node offers {share} yet: waiting for the cluster to grow")
-            with growing(share, progress.note) if options.address else nullcontext():
-                yield progress, mirror, share
+                display.note(f"no node offers {share} yet: waiting for the cluster to grow")
+            with growing(share, display.note) if options.address else nullcontext():
+                yield display, mirror, share
 
 
 @contextmanager
 def _mirrored(
-    board: Board, view: View, spec_of: Callable[[str], Mapping[str, Any]]
-) -> Iterator[tuple[Progress, Mirror]]:
-    with Progress(board) as progress:
-        mirror = Mirror(view, spec_of, progress.note)
+    table: StatusTable, view: View, spec_of: Callable[[str], Mapping[str, Any]]
+) -> Iterator[tuple[LiveDisplay, Mirror]]:
+    with LiveDisplay(table) as display:
+        mirror = Mirror(view, spec_of, display.note)
         mirror.start()
         try:
-            yield progress, mirror
+            yield display, mirror
         finally:
-            if not mirror.close(board.counts()):
-                progress.note(f"the MLflow view is not complete; `ablate sync {view.store.study}` completes it")
+            if not mirror.close(table.counts()):
+                display.note(f"the MLflow view is not complete; `ablate sync {view.store.study}` completes it")
 
 
 def fit(

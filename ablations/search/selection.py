@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ablations.design.plan import describe_study
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch, Setting
-from ablations.state.provenance import code
+from ablations.state.provenance import git_state
 from silhouette.results import Store
 
 FILE = "frozen.json"
@@ -50,7 +51,7 @@ def freeze(study: Study, searches: Mapping[str, ArmSearch], store: Store) -> dic
         "plan": plan,
         "arms": arms,
         "rank_correlation": pooled_correlation(searches.values()),
-        **code(),
+        **git_state(),
     }
     store.write_json(frozen, FILE)
     return frozen
@@ -59,7 +60,7 @@ def freeze(study: Study, searches: Mapping[str, ArmSearch], store: Store) -> dic
 def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Everything that the confirm phase may not change: what the hash stands for."""
     tuned = with_winners(study, winners)
-    described = tuned.describe()
+    described = describe_study(tuned)
     tuning = study.tuning
     return {
         "plan_hash": described["plan_hash"],

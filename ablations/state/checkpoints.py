@@ -10,7 +10,7 @@ from typing import Any
 
 from silhouette.results import Store
 
-KEPT = 2
+KEEP_CHECKPOINTS = 2
 """The newest may be damaged (a full disk, a lost node); the one before it then serves."""
 
 
@@ -45,7 +45,7 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         self.store.write_bytes(buffer.getvalue(), *self.folder, f"{epoch:06d}.pt")
-        for name in self._names()[KEPT:]:
+        for name in self._names()[KEEP_CHECKPOINTS:]:
             self.store.delete(*self.folder, name)
         self._last = time.monotonic()
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from silhouette.results import Store
 
 POLL_SECONDS = 10.0
-LOOSE = 1000
+MAX_UNCOMPACTED = 1000
 """Records with nothing but a file of their own: each takes milliseconds to read, so this many take seconds."""
 SHARE = 4
 """A large study is copied again when it has grown by a quarter, so that copying takes a fixed share of its time."""
@@ -46,7 +46,7 @@ def _watch(store: Store, ended: Callable[[], int], stop: threading.Event) -> Non
         at_start = len(store.trial_ids())
     while not stop.wait(POLL_SECONDS):
         now = ended()
-        if now - copied >= max(LOOSE, (at_start + copied) // SHARE):
+        if now - copied >= max(MAX_UNCOMPACTED, (at_start + copied) // SHARE):
             _compact(store, stop)
             copied = now
 

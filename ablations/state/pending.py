@@ -23,7 +23,7 @@ _SIMILAR = ("dataset", "encoder", "objective")
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyState:
     """The trials of a study and what the store knows of them.
 
     Attributes:
@@ -68,12 +68,12 @@ class Plan:
         return sum(t.arm.config.epochs * self.pace.get(t.arm.label, usual) for t in self.to_run)
 
 
-def make_plan(study: Study, store: Store) -> Plan:
+def read_study_state(study: Study, store: Store) -> StudyState:
     """Compare what `study` wants with what `store` holds."""
     wanted = list(study.trials())
     table = _only(store.load(_COLUMNS), wanted)
     columns = {name: table[name].to_pylist() for name in _COLUMNS}
-    return Plan(
+    return StudyState(
         wanted=wanted,
         status=dict(zip(columns["trial_id"], columns["status"], strict=True)),
         errors={i: error for i, error in zip(columns["trial_id"], columns["error"], strict=True) if error},

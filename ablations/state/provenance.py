@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code() -> dict[str, Any]:
+def git_state() -> dict[str, Any]:
     """Commit of the running checkout and whether files differ from it; null outside a git checkout."""
     root = Path(__file__).parents[2]
     commit = _git(root, "rev-parse", "HEAD")
@@ -43,7 +43,7 @@ def code() -> dict[str, Any]:
 
 
 @cache
-def digest() -> str:
+def source_digest() -> str:
     """The first 12 hex digits of the SHA-256 over this project's sources: the same code has the same, git or not."""
     root, sums = Path(__file__).parents[2], hashlib.sha256()
     for package in SOURCES:
@@ -52,7 +52,7 @@ def digest() -> str:
     return sums.hexdigest()[:12]
 
 
-def machine() -> dict[str, Any]:
+def host_columns() -> dict[str, Any]:
     """Host and versions of this process, as columns of a record."""
     return {"host": platform.node(), "versions": json.dumps(versions(), sort_keys=True)}
 

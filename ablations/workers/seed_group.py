@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from ablations.cluster.node_check import insist
-from ablations.design.tuning import setting_id
+from ablations.design.tuning import candidate_id
 from ablations.search.arm_search import Setting
 from ablations.search.candidates import columns_of, mean_curve, setting_status
 from ablations.state.checkpoints import Checkpoints
-from ablations.state.provenance import machine
+from ablations.state.provenance import host_columns
 from ablations.workers.trainable import (
     MAX_ERROR,
     REPORT_SECONDS,
@@ -64,7 +64,7 @@ class SettingWork:
         """
         return json.dumps(
             {
-                "id": setting_id(arm, config, self.seeds),
+                "id": candidate_id(arm, config, self.seeds),
                 "arm": arm,
                 "number": setting.number,
                 "columns": columns_of(setting),
@@ -220,7 +220,7 @@ class SettingRun:
             **self.message["columns"],
             "started_at": self.started_at,
             "seconds": self._seconds() / len(self.specs),  # the seeds took turns
-            **machine(),
+            **host_columns(),
             **outcome,
         }
 

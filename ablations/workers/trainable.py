@@ -13,7 +13,7 @@ from ray import tune
 
 from ablations.cluster.node_check import insist
 from ablations.state.checkpoints import Checkpoints
-from ablations.state.provenance import machine
+from ablations.state.provenance import host_columns
 from ablations.workers.spec import Work
 from silhouette.config import make_config
 from silhouette.results import Store
@@ -113,7 +113,7 @@ class TrialRun:
             **identity(self.spec),
             "started_at": self.started_at,
             "seconds": self._seconds(),
-            **machine(),
+            **host_columns(),
             **outcome,
         }
         write_record(self.store, record)
@@ -198,4 +198,4 @@ def identity(spec: Mapping[str, Any]) -> dict[str, Any]:
 def failed_record(spec: Mapping[str, Any], error: str, epochs_reached: int) -> dict[str, Any]:
     """Record of a trial that could not be brought to its end."""
     outcome = {"status": "failed", "error": error, "epochs_reached": epochs_reached}
-    return {**identity(spec), **machine(), "epochs_planned": spec["config"]["epochs"], **outcome}
+    return {**identity(spec), **host_columns(), "epochs_planned": spec["config"]["epochs"], **outcome}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ablations.design.loading import change_study, holds, load_study, question, shipped
+from ablations.design.loading import change_study, load_study, question, shipped
+from ablations.design.plan import covers, describe_study
 from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
 from silhouette.errors import InputError
@@ -53,7 +54,7 @@ def test_one_at_a_time_varies_around_the_baseline():
 
 
 def test_description_holds_what_the_analysis_needs():
-    described = study().describe()
+    described = describe_study(study())
     assert described["families"] == [
         {
             "family": block,
@@ -69,8 +70,32 @@ def test_description_holds_what_the_analysis_needs():
 
 
 def test_plan_hash_follows_the_plan_and_nothing_else():
-    assert study().describe()["plan_hash"] == study(question="Put otherwise?").describe()["plan_hash"]
-    assert study().describe()["plan_hash"] != study(seeds=(0, 1)).describe()["plan_hash"]
+    assert describe_study(study())["plan_hash"] == describe_study(study(question="Put otherwise?"))["plan_hash"]
+    assert describe_study(study())["plan_hash"] != describe_study(study(seeds=(0, 1)))["plan_hash"]
+
+
+HASHES_0_1_0 = {
+    "demo": "6def75ccefbf9b2d",
+    "joint": "2ea94c6ed5d67122",
+    "seeds": "c3480a78142e6901",
+}
+"""Plan hashes that version 0.1.0 wrote for its built-in studies with 5 seeds."""
+
+
+@pytest.mark.parametrize("name", HASHES_0_1_0)
+def test_plans_of_version_0_1_0_keep_their_hash(name):
+    plan = describe_study(change_study(load_study(name), [], seeds=5))
+    assert plan["plan_hash"] == HASHES_0_1_0[name]
+
+
+def test_the_plan_names_method_and_block_of_every_arm():
+    arms = describe_study(study())["arms"]
+    assert [arm["method"] for arm in arms] == ["λ=0", "λ=0", "λ=0.2", "λ=0.2"]
+    assert [arm["block_settings"] for arm in arms[:2]] == [
+        {"imbalance": "none"},
+        {"imbalance": "long_tail", "imbalance_factor": 20.0},
+    ]
+    assert all(arm["arm"] == f"{arm['method']} {arm['block']}" for arm in arms)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +151,7 @@ def test_changes_from_the_command_line_become_part_of_the_plan():
     assert [arm.settings["lambda_sil"] for arm in changed.arms[::2]] == [0.0, 0.1, 0.5]
     assert {arm.config.epochs for arm in changed.arms} == {3}
     assert changed.seeds == (0, 1, 2, 3, 4)
-    assert changed.describe()["plan_hash"] != study().describe()["plan_hash"]
+    assert describe_study(changed)["plan_hash"] != describe_study(study())["plan_hash"]
 
 
 @pytest.mark.parametrize(
@@ -151,45 +176,45 @@ def test_a_bad_set_is_one_line_with_the_value(text, line):
 
 
 def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
-    small, large = study().describe(), study(seeds=(0, 1, 2, 3)).describe()
-    assert not holds(None, small, "here")
-    assert not holds(small, large, "here")
-    assert holds(large, small, "here")
-    other = study(fixed={"imbalance_factor": 20, "epochs": 9}).describe()
+    small, large = describe_study(study()), describe_study(study(seeds=(0, 1, 2, 3)))
+    assert not covers(None, small, "here")
+    assert not covers(small, large, "here")
+    assert covers(large, small, "here")
+    other = describe_study(study(fixed={"imbalance_factor": 20, "epochs": 9}))
     with pytest.raises(StudyError, match="epochs: was 30 and is now 9"):
-        holds(small, other, "here")
+        covers(small, other, "here")
     with pytest.raises(StudyError, match=r"sesoi: was 0\.002 and is now 0\.5"):
-        holds(small, study(sesoi=0.5).describe(), "here")
+        covers(small, describe_study(study(sesoi=0.5)), "here")
 
 
 def test_other_comparisons_of_the_same_trials_are_another_plan():
-    plan = study().describe()
+    plan = describe_study(study())
     (family, *others) = plan["families"]
     other = {**plan, "plan_hash": "another", "families": [{**family, "role": "exploratory"}, *others]}
     with pytest.raises(StudyError, match="families: the comparisons are not those that were declared"):
-        holds(plan, other, "here")
-    larger = study(seeds=(0, 1, 2, 3)).describe()
-    assert not holds(plan, {**larger, "families": other["families"]}, "here")
+        covers(plan, other, "here")
+    larger = describe_study(study(seeds=(0, 1, 2, 3)))
+    assert not covers(plan, {**larger, "families": other["families"]}, "here")
 
 
 @pytest.mark.parametrize("damaged", [[], {}, {"plan_hash": "0"}, "a text"])
 def test_a_study_json_that_is_no_plan_is_refused(damaged):
     with pytest.raises(StudyError, match=r"here/study\.json: holds no plan"):
-        holds(damaged, study().describe(), "here")
+        covers(damaged, describe_study(study()), "here")
 
 
 def test_a_plan_from_before_a_field_was_there_has_its_default():
-    old, new = study().describe(), study().describe()
+    old, new = describe_study(study()), describe_study(study())
     for arm in old["arms"]:
         assert arm["config"].pop("vary") == "all"
-    assert holds({**old, "plan_hash": "of then"}, new, "here")
+    assert covers({**old, "plan_hash": "of then"}, new, "here")
     old["arms"][0]["config"]["vary"] = "init"
     with pytest.raises(StudyError, match="vary: was 'init' and is now 'all'"):
-        holds({**old, "plan_hash": "of then"}, new, "here")
+        covers({**old, "plan_hash": "of then"}, new, "here")
 
 
 def test_the_plan_says_whether_seeds_draw_new_test_splits():
-    assert study().describe()["new_splits"]
+    assert describe_study(study())["new_splits"]
     official = {"imbalance_factor": 20, "dataset": "mnist"}
-    assert not study(fixed=official).describe()["new_splits"]
-    assert not study(fixed={"imbalance_factor": 20, "vary": "init"}).describe()["new_splits"]
+    assert not describe_study(study(fixed=official))["new_splits"]
+    assert not describe_study(study(fixed={"imbalance_factor": 20, "vary": "init"}))["new_splits"]

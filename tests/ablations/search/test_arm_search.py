@@ -7,7 +7,7 @@ import pytest
 
 from ablations.design.arms import Arm
 from ablations.design.study import make_study
-from ablations.design.tuning import Tuning, make_space, rungs, setting_id
+from ablations.design.tuning import Tuning, candidate_id, make_space, rungs
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch, Setting
 from ablations.search.asha import Rungs
@@ -243,13 +243,13 @@ def test_each_arm_is_tuned_in_what_matters_there_and_not_in_what_its_treatment_s
 def test_identity_of_a_setting_depends_on_arm_config_and_seeds():
     config = TrialConfig()
     ids = {
-        setting_id("a", config, (1, 2)),
-        setting_id("b", config, (1, 2)),
-        setting_id("a", config, (1, 3)),
-        setting_id("a", TrialConfig(lr=0.1), (1, 2)),
+        candidate_id("a", config, (1, 2)),
+        candidate_id("b", config, (1, 2)),
+        candidate_id("a", config, (1, 3)),
+        candidate_id("a", TrialConfig(lr=0.1), (1, 2)),
     }
     assert len(ids) == 4
-    assert setting_id("a", config, (1, 2)) in ids
+    assert candidate_id("a", config, (1, 2)) in ids
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ import json
 import pytest
 
 from ablations.design.arms import Arm
-from ablations.design.extension import history
-from ablations.design.loading import change_study, holds
+from ablations.design.loading import change_study
+from ablations.design.plan import covers, describe_study, extension_notes, note_winners
 from ablations.design.study import Study, make_study
 from ablations.design.tuning import Tuning, make_space
-from ablations.driver.tune import describe_confirmed
 from ablations.errors import StudyError
 from ablations.search import selection as freeze
 from ablations.search.arm_search import ArmSearch, Setting
@@ -93,11 +92,11 @@ def test_the_confirmed_study_trains_the_winners_on_the_confirm_seeds_only(store)
 
 
 def test_study_json_carries_the_confirmed_configs_and_the_hash(store):
-    before = study().describe()
+    before = describe_study(study())
     assert [arm["config"] for arm in before["arms"]] == [{}, {}]
     frozen = freeze.freeze(study(), finished(study()), store)
     confirmed = freeze.thaw(study(), store)
-    described = describe_confirmed(confirmed, store, before)
+    described = note_winners(confirmed, frozen["hash"], before, store)
     assert described["frozen"] == frozen["hash"]
     assert described["plan_hash"] == before["plan_hash"]
     assert [a["config"] for a in described["arms"]] == [a.config.model_dump(mode="json") for a in confirmed.arms]
@@ -105,8 +104,8 @@ def test_study_json_carries_the_confirmed_configs_and_the_hash(store):
 
 
 def test_an_arm_is_named_by_its_treatment_in_every_block():
-    described = study(factors={"imbalance": ("none", "long_tail")}, blocks=("imbalance",),
-                      fixed={"epochs": EPOCHS, "imbalance_factor": 20}).describe()  # fmt: skip
+    fixed = {"epochs": EPOCHS, "imbalance_factor": 20}
+    described = describe_study(study(factors={"imbalance": ("none", "long_tail")}, blocks=("imbalance",), fixed=fixed))
     assert [arm["method"] for arm in described["arms"]] == ["CE", "CE", "CE+Sil", "CE+Sil"]
 
 
@@ -210,16 +209,16 @@ def test_failures_and_divergences_are_flagged_and_too_many_keep_the_search_open(
 
 
 def test_a_larger_search_is_allowed_until_the_plan_is_frozen(store):
-    small = study().describe()
-    large = study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 9, "grace": 1}).describe()
-    assert not holds(small, large, "here")
+    small = describe_study(study())
+    large = describe_study(study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 9, "grace": 1}))
+    assert not covers(small, large, "here")
     with pytest.raises(StudyError, match=r"tuning\.settings: was 6 and is now 9"):
-        holds({**small, "frozen": "0123"}, large, "here")
+        covers({**small, "frozen": "0123"}, large, "here")
     with pytest.raises(StudyError, match=r"tuning\.settings: was 9 and is now 6"):
-        holds(large, small, "here")
-    other = study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 6, "grace": 2}).describe()
+        covers(large, small, "here")
+    other = describe_study(study(tuning={"nuisance": {"lr": LR, "lambda_sil": None}, "settings": 6, "grace": 2}))
     with pytest.raises(StudyError, match=r"tuning\.grace: was 1 and is now 2"):
-        holds(small, other, "here")
+        covers(small, other, "here")
 
 
 def looked_at(store: Store) -> Store:
@@ -230,22 +229,22 @@ def looked_at(store: Store) -> Store:
 
 
 def test_seeds_added_after_a_look_are_told_for_ever(store):
-    three, five = study().describe(), study(seeds=range(5)).describe()
-    assert history(three, five, store) == {}  # nobody can have looked at nothing
+    three, five = describe_study(study()), describe_study(study(seeds=range(5)))
+    assert extension_notes(three, five, store) == {}  # nobody can have looked at nothing
     looked_at(store)
-    first = history(three, five, store)["extended"]
+    first = extension_notes(three, five, store)["extended"]
     assert [(e["from"], e["to"], e["declared"]) for e in first] == [(3, 5, False)]
-    again = history({**five, "extended": first, "frozen": "0123"}, study(seeds=range(8)).describe(), store)
+    again = extension_notes({**five, "extended": first, "frozen": "0123"}, describe_study(study(seeds=range(8))), store)
     assert [(e["from"], e["to"]) for e in again["extended"]] == [(3, 5), (5, 8)]
     assert again["frozen"] == "0123"
-    assert history({**five, "extended": first}, three, store) == {"extended": first}
+    assert extension_notes({**five, "extended": first}, three, store) == {"extended": first}
 
 
 def test_a_declared_look_is_told_as_declared(store):
-    first, second = (study(seeds=range(n), looks=(5, 10)).describe() for n in (5, 10))
-    assert [e["declared"] for e in history(first, second, looked_at(store))["extended"]] == [True]
-    undeclared = study(seeds=range(5)).describe()
-    assert [e["declared"] for e in history(undeclared, second, store)["extended"]] == [False]
+    first, second = (describe_study(study(seeds=range(n), looks=(5, 10))) for n in (5, 10))
+    assert [e["declared"] for e in extension_notes(first, second, looked_at(store))["extended"]] == [True]
+    undeclared = describe_study(study(seeds=range(5)))
+    assert [e["declared"] for e in extension_notes(undeclared, second, store)["extended"]] == [False]
 
 
 def test_the_command_line_goes_from_look_to_look():

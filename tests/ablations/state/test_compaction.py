@@ -12,7 +12,7 @@ ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0}
 @pytest.fixture(autouse=True)
 def short_intervals(monkeypatch):
     monkeypatch.setattr(compaction, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(compaction, "LOOSE", 3)
+    monkeypatch.setattr(compaction, "MAX_UNCOMPACTED", 3)
 
 
 class Ended:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ablations.console.overview import make_board, settings_of, tune_line, tune_seconds
+from ablations.console.candidates import candidate_table, candidates_by_arm, tune_line, tune_seconds
 from ablations.design.study import make_study
 from ablations.driver.controller import make_conductor
 from ablations.search.selection import freeze
@@ -219,11 +219,11 @@ def test_what_fails_is_recorded_with_its_error_and_tried_again_by_the_next_run(t
 
 def test_overview_counts_settings(whole, tmp_path):
     _, store, _ = whole
-    assert tune_line(study(), store) == "tune phase: 2 arms × 4 settings × 2 seeds, 8 settings present, 0 to run"
+    assert tune_line(study(), store) == "tune phase: 2 arms × 4 candidates × 2 seeds, 8 candidates finished, 0 to run"
     empty = Store(str(tmp_path), "s")
-    assert tune_line(study(), empty) == "tune phase: 2 arms × 4 settings × 2 seeds, 0 settings present, 8 to run"
+    assert tune_line(study(), empty) == "tune phase: 2 arms × 4 candidates × 2 seeds, 0 candidates finished, 8 to run"
     assert tune_seconds(study(), empty, {"CE": 2.0}) == 2 * 4 * 2 * EPOCHS * 2.0
     assert tune_seconds(study(), store, {"CE": 2.0}) == 0
-    board = make_board(study(), settings_of(study(), store))
+    board = candidate_table(study(), candidates_by_arm(study(), store))
     assert sum(board.counts().values()) == 8
     assert board.counts()["missing"] == 0

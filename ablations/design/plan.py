@@ -1,0 +1,253 @@
+"""The only owner of `study.json`: what it holds, its hash, which plans fit together, and notes on extensions.
+
+A results folder belongs to one plan. A later run may repeat it, run a part of it, or extend it by arms and seeds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow.compute as pc
+
+from ablations.design.arms import Arm
+from ablations.design.study import Family, Study
+from ablations.design.tuning import Tuning
+from ablations.errors import StudyError
+from search_spaces import FACTORS, Choice, Interval
+from silhouette.config import TrialConfig, defaults
+from silhouette.metrics import METRICS
+from silhouette.registry import dataset_entry
+from silhouette.results import Store
+
+FILE = "study.json"
+PLAN_VERSION = 1
+NOTES = ("extended", "frozen")
+"""Keys of `study.json` that record what happened to a study; a larger plan keeps them."""
+
+
+def describe_study(study: Study) -> dict[str, Any]:
+    """The expanded study as `study.json` holds it: all that the analysis needs, and the hash of the plan."""
+    plan: dict[str, Any] = {
+        "metric": study.metric,
+        "direction": METRICS[study.metric].direction,
+        "sesoi": study.sesoi,
+        "alpha": study.alpha,
+        "phase": "confirm",
+        "seeds": list(study.seeds),
+        "arms": [_describe_arm(arm, study.tuning is not None) for arm in study.start_arms],
+        "families": [_describe_family(family) for family in study.all_families()],
+        **({"tuning": _describe_tuning(study.tuning)} if study.tuning else {}),
+        **({"looks": list(study.looks)} if study.looks else {}),
+    }
+    return {
+        "schema_version": PLAN_VERSION,
+        "study": study.name,
+        "question": study.question,
+        "plan_hash": plan_hash(plan),
+        **plan,
+        "arms": [_complete_arm(hashed, arm, study) for hashed, arm in zip(plan["arms"], study.arms, strict=True)],
+        "factors": [_describe_factor(study, field) for field in study.factors],
+        "fixed": study.fixed,
+        "new_splits": all(_draws_its_test_split(arm.config) for arm in study.start_arms),
+    }
+
+
+def plan_hash(plan: Mapping[str, Any]) -> str:
+    """16 hex digits of the SHA-256 of a plan as sorted JSON.
+
+    >>> plan_hash({"a": 1, "b": 2}) == plan_hash({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _describe_arm(arm: Arm, tuned: bool) -> dict[str, Any]:
+    """The part of an arm that enters the hash. A tuned arm has a config to start from; the search finds the others."""
+    config = arm.config.model_dump(mode="json")
+    return {
+        "arm": arm.label,
+        "settings": arm.settings,
+        "block": arm.block,
+        "baseline": arm.baseline,
+        **({"method": arm.method} if arm.treatment else {}),
+        **({"config": {}, "start": config} if tuned else {"config": config}),
+    }
+
+
+def _complete_arm(hashed: Mapping[str, Any], arm: Arm, study: Study) -> dict[str, Any]:
+    """The hashed part, with the names that readers need and the config that is confirmed, once that is known.
+
+    `method` and `block_settings` follow from the hashed part. They stay out of the hash, so that plans of version
+    0.1.0, which lack them, keep theirs.
+    """
+    chosen = {"config": arm.config.model_dump(mode="json")} if arm.label in study.winners else {}
+    return {**hashed, "method": arm.method, "block_settings": arm.block_settings, **chosen}
+
+
+def _describe_family(family: Family) -> dict[str, Any]:
+    correction = "bh" if family.role == "exploratory" else "holm"
+    return {**family.model_dump(mode="json"), "correction": correction}
+
+
+def _describe_tuning(tuning: Tuning) -> dict[str, Any]:
+    domains = {name: _describe_domain(tuning.domain(name)) for name in tuning.nuisance}
+    return {**tuning.model_dump(mode="json", exclude={"nuisance"}), "nuisance": domains}
+
+
+def _describe_domain(domain: Interval | Choice) -> dict[str, Any]:
+    if isinstance(domain, Choice):
+        return {"values": list(domain.values)}
+    return {"low": domain.low, "high": domain.high, "log": domain.log, "integer": domain.integer}
+
+
+def _describe_factor(study: Study, field: str) -> dict[str, Any]:
+    factor = FACTORS.get(field)
+    values = list(dict.fromkeys(getattr(arm.config, field) for arm in study.arms if field in arm.settings))
+    return {
+        "field": field,
+        "label": factor.label if factor else field,
+        "values": values,
+        "default": TrialConfig.model_fields[field].default,
+        "log": bool(getattr(factor.domain, "log", False)) if factor else False,
+        "unit": factor.unit if factor else "",
+    }
+
+
+def _draws_its_test_split(config: TrialConfig) -> bool:
+    """Return True if seeds differ in their test data too, so that intervals over seeds also describe new splits."""
+    return config.vary in ("all", "split") and not dataset_entry(config.dataset).official_test
+
+
+def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan that the results folder now follows; written unless the stored one covers the study.
+
+    Args:
+        study: The study to run.
+        store: Its results folder.
+        provenance: Code, versions and command of this run, written beside the plan.
+
+    Raises:
+        StudyError: If the folder holds a plan that contradicts the study.
+    """
+    stored, new = store.read_json(FILE), describe_study(study)
+    if covers(stored, new, store.root):
+        return dict(stored)
+    new |= extension_notes(stored, new, store)
+    new["provenance"] = dict(provenance)
+    store.write_json(new, FILE)
+    return new
+
+
+def check_plan(study: Study, store: Store) -> None:
+    """Raise `StudyError` if the results folder holds a plan that contradicts the study."""
+    covers(store.read_json(FILE), describe_study(study), store.root)
+
+
+def note_winners(study: Study, frozen_hash: str, description: Mapping[str, Any], store: Store) -> dict[str, Any]:
+    """Write the confirmed configs, and the hash they are frozen under, into `study.json`; returns its content.
+
+    Args:
+        study: The study with its winners.
+        frozen_hash: Hash of `frozen.json`.
+        description: The present content of `study.json`.
+        store: The results folder.
+    """
+    configs = {arm.label: arm.config.model_dump(mode="json") for arm in study.arms}
+    arms = [{**arm, "config": configs.get(arm["arm"], arm["config"])} for arm in description["arms"]]
+    confirmed = {**description, "arms": arms, "frozen": frozen_hash}
+    if confirmed != description:
+        store.write_json(confirmed, FILE)
+    return confirmed
+
+
+def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str) -> bool:
+    """Return True if the stored plan contains all of the new one, and so stays.
+
+    A plan may equal the stored one, be part of it, or extend it; in the last case False is returned.
+
+    Raises:
+        StudyError: If the two contradict each other. The line names the first difference.
+    """
+    if stored is None:
+        return False
+    if not isinstance(stored, Mapping) or not {"plan_hash", "arms", "seeds"} <= stored.keys():
+        raise StudyError(f"{where}/{FILE}: holds no plan; give another --results, or remove the file and run again")
+    if stored["plan_hash"] == new["plan_hash"]:
+        return True
+    advice = f"{where} holds records of another plan; give another --results or undo the change"
+    for key in ("metric", "sesoi", "alpha", "looks"):
+        if stored.get(key) != new.get(key):
+            raise StudyError(f"{key}: was {stored.get(key)!r} and is now {new.get(key)!r}; {advice}")
+    _check_same_search(stored, new, advice)
+    old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
+    for label in old_arms.keys() & new_arms.keys():
+        _check_same_arm(old_arms[label], new_arms[label], advice)
+    _check_same_families(stored, new, advice)
+    if _is_part(new, stored, new_arms, old_arms):
+        return True
+    if _is_part(stored, new, old_arms, new_arms):
+        return False
+    raise StudyError(f"plan: neither extends nor is part of the one before (arms or seeds removed); {advice}")
+
+
+def _is_part(part: Mapping[str, Any], whole: Mapping[str, Any], arms: Any, all_arms: Any) -> bool:
+    candidates, at_most = ((plan.get("tuning") or {}).get("settings", 0) for plan in (part, whole))
+    return set(part["seeds"]) <= set(whole["seeds"]) and arms.keys() <= all_arms.keys() and candidates <= at_most
+
+
+def _check_same_search(stored: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
+    """More candidates may be tried until the winners are frozen; any other change would be another search."""
+    old, now = stored.get("tuning") or {}, new.get("tuning") or {}
+    for field in sorted(old.keys() | now.keys()):
+        before, after = old.get(field), now.get(field)
+        grows = field == "settings" and before and after and after > before and "frozen" not in stored
+        if before != after and not grows:
+            raise StudyError(f"tuning.{field}: was {before!r} and is now {after!r}; {advice}")
+
+
+def _check_same_families(stored: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
+    """Comparisons are declared before results can be seen: only other arms or seeds may change them."""
+    same_trials = {arm["arm"] for arm in stored["arms"]} == {arm["arm"] for arm in new["arms"]}
+    if same_trials and set(stored["seeds"]) == set(new["seeds"]) and stored.get("families") != new.get("families"):
+        raise StudyError(f"families: the comparisons are not those that were declared with these trials; {advice}")
+
+
+def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
+    configs = [{**defaults(), **(arm.get("start") or arm["config"])} for arm in (old, new)]
+    for field in configs[0].keys() | configs[1].keys():
+        before, after = (config.get(field) for config in configs)
+        if before != after:
+            raise StudyError(f"{field}: was {before!r} and is now {after!r} in arm {old['arm']!r}; {advice}")
+    if old["baseline"] != new["baseline"]:
+        raise StudyError(f"baseline: arm {old['arm']!r} changed its role; {advice}")
+
+
+def extension_notes(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: Store) -> dict[str, Any]:
+    """The notes that `study.json` must keep when `new` replaces `stored`.
+
+    Seeds that are added after results could be seen are either declared beforehand (`looks`) or noted for ever.
+
+    Returns:
+        `frozen`, and `extended`: a list of `{from, to, at, declared}`, numbers of seeds, one for each time that
+        seeds were added to a study that had complete confirm-phase records.
+    """
+    if stored is None:
+        return {}
+    kept = {key: stored[key] for key in NOTES if key in stored}
+    if set(new["seeds"]) <= set(stored["seeds"]) or not _has_results(store):
+        return kept
+    looks = new.get("looks", [])
+    before, after = len(stored["seeds"]), len(new["seeds"])
+    declared = looks == stored.get("looks", []) and {before, after} <= set(looks)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    note = {"from": before, "to": after, "at": now, "declared": declared}
+    return {**kept, "extended": [*kept.get("extended", []), note]}
+
+
+def _has_results(store: Store) -> bool:
+    table = store.load(("phase", "status"))
+    return bool(pc.any(pc.and_(pc.equal(table["phase"], "confirm"), pc.equal(table["status"], "complete"))).as_py())
