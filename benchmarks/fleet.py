@@ -57,7 +57,7 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     start = time.perf_counter()
     wanted: list[Trial] = read_study_state(study, store).to_run[: given.trials]
     planned = time.perf_counter() - start
-    common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0}
+    common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0, "experiment": None}
     work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
     queue: multiprocessing.Queue[Any] = multiprocessing.Queue()
     writer = multiprocessing.Process(target=write_records, args=(store.uri, study.name, ROW, queue), daemon=True)

@@ -103,7 +103,13 @@ def driver(trials: int) -> None:
         study = _study(folder, seeds=-(-trials // 1000))
         wanted: list[Trial] = list(study.trials())[:trials]
         store, meter = Store(folder, study.name), Meter(warm_up=min(1000, trials // 2))
-        common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0}
+        common = {
+            "results": store.uri,
+            "study": study.name,
+            "threads": 1,
+            "checkpoint_seconds": 30.0,
+            "experiment": None,
+        }
         work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
         with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
             messages = [work.message(trial) for trial in wanted]

@@ -318,18 +318,20 @@ def first_line(error: ValidationError, field: str = "") -> str:
     return f"{where}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
 
 
-def trial_id(config: TrialConfig, seed: int, phase: Phase) -> str:
-    """Identity of a trial: 16 hex digits of the SHA-256 over config (epochs included), seed and phase.
+def trial_id(config: TrialConfig, seed: int, phase: Phase, experiment: str | None = None) -> str:
+    """Identity of a trial: 16 hex digits of the SHA-256 over config (epochs included), seed, phase and experiment.
 
     Fields at their default do not enter, so that a field added later, whose default is what was done before,
     leaves the ids of existing records as they are. `CONFIG_VERSION` enters, and is raised if a default changes.
+    The experiment None, the training of this project, does not enter either.
 
     Raises:
         ConfigError: If the seed is no integer in [0, 2^31).
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         raise ConfigError(f"seed: must be an integer from 0 to {MAX_SEED}, got {seed!r}")
-    return hashlib.sha256(f"{_settings(config)} {seed} {phase}".encode()).hexdigest()[:16]
+    own = f" {experiment}" if experiment else ""
+    return hashlib.sha256(f"{_settings(config)} {seed} {phase}{own}".encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=65_536)

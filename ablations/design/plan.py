@@ -42,6 +42,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "families": [_describe_family(family) for family in study.all_families()],
         **({"tuning": _describe_tuning(study.tuning)} if study.tuning else {}),
         **({"looks": list(study.looks)} if study.looks else {}),
+        **({"experiment": study.experiment} if study.experiment else {}),
     }
     return {
         "schema_version": PLAN_VERSION,
@@ -179,7 +180,7 @@ def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str)
     if stored["plan_hash"] == new["plan_hash"]:
         return True
     advice = f"{where} holds records of another plan; give another --results or undo the change"
-    for key in ("metric", "sesoi", "alpha", "looks"):
+    for key in ("metric", "sesoi", "alpha", "looks", "experiment"):
         if stored.get(key) != new.get(key):
             raise StudyError(f"{key}: was {stored.get(key)!r} and is now {new.get(key)!r}; {advice}")
     _check_same_search(stored, new, advice)

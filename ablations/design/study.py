@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -16,6 +17,9 @@ from silhouette.config import MAX_SEED, first_line, make_config, parse_value, tr
 from silhouette.metrics import METRICS
 from silhouette.results import check_name
 
+TRAINING = "silhouette.training.run:Training"
+"""The experiment of a study that names none."""
+EXPERIMENT_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 Role = Literal["primary", "ablation", "exploratory"]
 
 
@@ -61,6 +65,8 @@ class Study(BaseModel):
         tuning: How nuisance settings are searched in every arm before it is confirmed; None confirms as given.
         looks: Numbers of seeds after which the results will be looked at, declared beforehand (group-sequential);
             the last one is the number of seeds. Seeds added outside of it are labelled as extended after looking.
+        experiment: What trains a trial, as `module:Class` that every node can import; None takes
+            `silhouette.training.run:Training`. Its protocol is `ablations.workers.experiment.Experiment`.
         winners: Nuisance values of each tuned arm, by label: the choice of `ablations.search.selection`. Not for
             study files.
     """
@@ -83,6 +89,7 @@ class Study(BaseModel):
     families: tuple[Family, ...] = ()
     tuning: Tuning | None = None
     looks: tuple[int, ...] = ()
+    experiment: str | None = None
     winners: dict[str, dict[str, Any]] = {}
 
     @field_validator("treatments")
@@ -104,6 +111,13 @@ class Study(BaseModel):
     @classmethod
     def _any_sequence(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, range | list) else value
+
+    @field_validator("experiment")
+    @classmethod
+    def _importable_name(cls, name: str | None) -> str | None:
+        if name is not None and not EXPERIMENT_NAME.fullmatch(name):
+            raise ValueError(f"experiment: must be module:Class, such as mypackage.training:MyTraining, got {name!r}")
+        return None if name == TRAINING else name
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -195,7 +209,7 @@ class Study(BaseModel):
         """The trials wanted, seed by seed over all arms, so that early results are already paired."""
         for seed in self.seeds:
             for arm in self.arms:
-                yield Trial(trial_id(arm.config, seed, "confirm"), arm, seed, "confirm")
+                yield Trial(trial_id(arm.config, seed, "confirm", self.experiment), arm, seed, "confirm")
 
     def all_families(self) -> tuple[Family, ...]:
         """The families declared, or those that follow from the blocks.

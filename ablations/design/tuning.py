@@ -174,9 +174,9 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for name, value in values.items() for field in SEARCHABLE[name].fields}
 
 
-def candidate_id(arm: str, config: TrialConfig, seeds: tuple[int, ...]) -> str:
+def candidate_id(arm: str, config: TrialConfig, seeds: tuple[int, ...], experiment: str | None = None) -> str:
     """Identity of a setting, the unit of the search: 16 hex digits over its arm and its trials."""
-    what = [arm, *(trial_id(config, seed, "tune") for seed in seeds)]
+    what = [arm, *(trial_id(config, seed, "tune", experiment) for seed in seeds)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 

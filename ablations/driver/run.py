@@ -26,6 +26,7 @@ from ablations.state.lock import DriverLock
 from ablations.state.pending import StudyState, read_study_state
 from ablations.state.provenance import git_state, source_digest, versions
 from ablations.tracking.mlflow_runs import View, tracking_uri
+from ablations.workers.experiment import load_experiment
 from ablations.workers.spec import Work, make_work
 from silhouette.results import FINISHED, Store
 
@@ -46,6 +47,8 @@ def run_study(study: Study, options: RunOptions) -> int:
         StudyError: If the results folder holds another plan, another driver works on it, or no Ray head lets us in.
     """
     options.check()
+    if study.experiment:
+        load_experiment(study.experiment)  # here, so that a wrong name is bad input and not a failure of every trial
     if options.address:
         check_head(options.address)
     store = Store(options.results, study.name)
@@ -81,7 +84,7 @@ def _tune_phase(study: Study, store: Store, options: RunOptions, lock: DriverLoc
     def watch(running: Callable[[], list[str]]) -> None:
         lock.running = running
 
-    return tune_and_freeze(study, store, options, _common(store, options, lock), watch)
+    return tune_and_freeze(study, store, options, _common(study, store, options, lock), watch)
 
 
 def _provenance(options: RunOptions) -> dict[str, Any]:
@@ -134,7 +137,7 @@ def _run_trials(
 
     table = StatusTable(plan.wanted, plan.status, plan.values(study.metric, store), study.metric)
     lock.running = table.running
-    common = _common(store, options, lock)
+    common = _common(study, store, options, lock)
     work = make_work(plan.to_run, common)
     messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
     view = View(tracking_uri(options.results, options.mlflow), store, description)
@@ -146,12 +149,13 @@ def _run_trials(
         _run_rounds(list(messages.values()), work, share, Listener(store, work, display, mirror))
 
 
-def _common(store: Store, options: RunOptions, lock: DriverLock) -> dict[str, Any]:
+def _common(study: Study, store: Store, options: RunOptions, lock: DriverLock) -> dict[str, Any]:
     return {
         "results": store.uri,
         "study": store.study,
         "threads": options.cpus,
         "checkpoint_seconds": options.checkpoint_seconds,
+        "experiment": study.experiment,
         "driver": {**lock.holder, "sources": source_digest()} if options.address else None,
         **git_state(),
     }

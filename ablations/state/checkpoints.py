@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Container
 from contextlib import suppress
@@ -40,24 +41,18 @@ class Checkpoints:
 
     def save(self, epoch: int, state: dict[str, Any]) -> None:
         """Write one checkpoint whole, then drop all but the newest two."""
-        import torch
-
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        self.store.write_bytes(buffer.getvalue(), *self.folder, f"{epoch:06d}.pt")
+        self.store.write_bytes(_to_bytes(state), *self.folder, f"{epoch:06d}.pt")
         for name in self._names()[KEEP_CHECKPOINTS:]:
             self.store.delete(*self.folder, name)
         self._last = time.monotonic()
 
     def newest(self) -> dict[str, Any] | None:
         """State of the newest readable checkpoint; None where there is none."""
-        import torch
-
         for name in self._names():
             data = self.store.read_bytes(*self.folder, name)
             try:
-                return dict(torch.load(io.BytesIO(data or b""), weights_only=True, map_location="cpu"))
-            except Exception:  # torch raises many kinds for damaged bytes; the older one is next
+                return _from_bytes(data or b"")
+            except Exception:  # damaged bytes raise many kinds of errors; the older checkpoint is next
                 continue
         return None
 
@@ -68,6 +63,27 @@ class Checkpoints:
 
     def _names(self) -> list[str]:
         return sorted((n for n in self.store.names(*self.folder) if n.endswith(".pt")), reverse=True)
+
+
+def _to_bytes(state: dict[str, Any]) -> bytes:
+    """JSON where it holds the state exactly, so that an experiment without torch needs none; else torch's format."""
+    with suppress(TypeError, ValueError):
+        text = json.dumps(state)
+        if json.loads(text) == state:
+            return text.encode()
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _from_bytes(data: bytes) -> dict[str, Any]:
+    if data.startswith(b"{"):
+        return dict(json.loads(data))
+    import torch
+
+    return dict(torch.load(io.BytesIO(data), weights_only=True, map_location="cpu"))
 
 
 def sweep(store: Store, finished: Container[str]) -> None:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import tune
 
@@ -18,6 +18,7 @@ from ablations.search.arm_search import Setting
 from ablations.search.candidates import columns_of, mean_curve, setting_status
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns
+from ablations.workers.experiment import Experiment, load_experiment
 from ablations.workers.trainable import (
     MAX_ERROR,
     REPORT_SECONDS,
@@ -30,9 +31,6 @@ from ablations.workers.trainable import (
 )
 from silhouette.config import TrialConfig, make_config, trial_id
 from silhouette.results import Store
-
-if TYPE_CHECKING:
-    from silhouette.training.run import Training
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class SettingWork:
         """
         return json.dumps(
             {
-                "id": candidate_id(arm, config, self.seeds),
+                "id": candidate_id(arm, config, self.seeds, self.common["experiment"]),
                 "arm": arm,
                 "number": setting.number,
                 "columns": columns_of(setting),
@@ -76,6 +74,7 @@ class SettingWork:
     def specs(self, message: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What makes each seed's record, as `ablations.workers.trainable` wants it."""
         arm, config = message["arm"], make_config(message["config"])
+        experiment = self.common["experiment"]
         shared = {
             **self.common,
             "arm": arm,
@@ -84,7 +83,7 @@ class SettingWork:
             "phase": "tune",
             "tune_number": message["number"],
         }
-        return [{**shared, "trial_id": trial_id(config, seed, "tune"), "seed": seed} for seed in self.seeds]
+        return [{**shared, "trial_id": trial_id(config, seed, "tune", experiment), "seed": seed} for seed in self.seeds]
 
 
 class SettingRun:
@@ -103,7 +102,7 @@ class SettingRun:
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.earlier_seconds = 0.0
         self._start = time.perf_counter()
-        self.trainings: list[Training] = []
+        self.trainings: list[Experiment] = []
         self.told = 0
         self.retried = False
         self.status = "running"
@@ -173,11 +172,10 @@ class SettingRun:
     def _until(self) -> int | None:
         return self.message["until"][1] if self.message["until"] else None
 
-    def _begin(self) -> list[Training]:
-        from silhouette.training.run import Training
-
+    def _begin(self) -> list[Experiment]:
+        experiment = load_experiment(self.work.common["experiment"])
         config, threads = make_config(self.message["config"]), self.work.common["threads"]
-        trainings = [Training(config, seed, threads=threads) for seed in self.work.seeds]
+        trainings = [experiment(config, seed, threads=threads) for seed in self.work.seeds]
         state = self.checkpoints.newest()
         if state is not None:
             for training, own in zip(trainings, state["trainings"], strict=True):

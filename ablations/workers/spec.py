@@ -15,7 +15,7 @@ class Work:
     """What all trials of a run share; stored once on each node, however many trials there are.
 
     Attributes:
-        common: `results`, `study`, `threads`, `checkpoint_seconds`, `git_commit`, `git_dirty`.
+        common: `results`, `study`, `threads`, `checkpoint_seconds`, `experiment`, `git_commit`, `git_dirty`.
         arms: `arm`, `settings` and `config` of each arm, by label.
     """
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import tune
 
 from ablations.cluster.node_check import insist
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns
+from ablations.workers.experiment import Experiment, load_experiment
 from ablations.workers.spec import Work
 from silhouette.config import make_config
 from silhouette.results import Store
-
-if TYPE_CHECKING:
-    from silhouette.training.run import Training
 
 REPORT_SECONDS = 1.0
 """Short epochs are reported together: each report costs the driver milliseconds, however little it says."""
@@ -45,7 +45,7 @@ class TrialRun:
         self._start = time.perf_counter()
         self.retried = False
         self.finished = False
-        self.training: Training | None = None
+        self.training: Experiment | None = None
 
     def step(self) -> dict[str, Any]:
         """Train for one epoch, or for a second of short ones.
@@ -90,17 +90,16 @@ class TrialRun:
         self.checkpoints.save_if_due(training.epoch, self._state(training))
         return {"rows": rows}
 
-    def _begin(self) -> Training:
-        from silhouette.training.run import Training
-
-        training = Training(make_config(self.spec["config"]), self.spec["seed"], threads=self.spec["threads"])
+    def _begin(self) -> Experiment:
+        experiment = load_experiment(self.spec["experiment"])
+        training = experiment(make_config(self.spec["config"]), self.spec["seed"], threads=self.spec["threads"])
         state = self.checkpoints.newest()
         if state is not None:
             training.load_state_dict(state["training"])
             self.started_at, self.earlier_seconds = state["started_at"], state["seconds"]
         return training
 
-    def _state(self, training: Training) -> dict[str, Any]:
+    def _state(self, training: Experiment) -> dict[str, Any]:
         state = training.state_dict()
         return {"training": state, "started_at": self.started_at, "seconds": self._seconds()}
 
@@ -167,10 +166,9 @@ def write_record(store: Store, record: Mapping[str, Any]) -> None:
 
 def free_memory() -> None:
     """Give the memory of a trial that ended back, so that the next one on this GPU starts clean."""
-    import gc
-
-    import torch
-
+    torch = sys.modules.get("torch")
+    if torch is None:  # an experiment without torch
+        return
     if torch.cuda.is_available():
         gc.collect()
         torch.cuda.empty_cache()

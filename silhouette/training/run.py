@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -62,6 +62,8 @@ class Training:
     Raises:
         silhouette.errors.InputError: If the dataset cannot be had, or the config does not fit it.
     """
+
+    Config: ClassVar[type] = TrialConfig
 
     def __init__(
         self, config: TrialConfig, seed: int, *, device: str | None = None, threads: int | None = None

@@ -19,7 +19,7 @@ MESSAGE = '["aa", "the arm", 0, "confirm"]'
 @pytest.fixture
 def work(tmp_path):
     common = {"results": str(tmp_path), "study": "s", "threads": 1, "checkpoint_seconds": 0.0}
-    common |= {"git_commit": None, "git_dirty": None}
+    common |= {"experiment": None, "git_commit": None, "git_dirty": None}
     config = TrialConfig(dataset="digits", width=4, epochs=1).model_dump(mode="json")
     return Work(common, {"the arm": {"arm": "the arm", "settings": {}, "config": config}})
 

@@ -36,8 +36,8 @@ def study(lr=LR, **fixed):
 def begin(folder, one=None):
     store = Store(str(folder), "s")
     common = {
-        "results": store.uri, "study": "s", "threads": 1, "checkpoint_seconds": 0.0, "git_commit": None,
-        "git_dirty": None,
+        "results": store.uri, "study": "s", "threads": 1, "checkpoint_seconds": 0.0, "experiment": None,
+        "git_commit": None, "git_dirty": None,
     }  # fmt: skip
     return make_conductor(one or study(), store, common), store
 

@@ -1,0 +1,71 @@
+"""What a trial trains: any class that follows the protocol, found by its name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, ClassVar, Protocol, cast
+
+from ablations.design.study import TRAINING
+from ablations.errors import StudyError
+
+
+class Experiment(Protocol):
+    """One training run that can stop after any epoch and continue from its state.
+
+    The class is called as `Class(config, seed, threads=threads)`. The same config, seed and thread count must give
+    the same values, whether or not the run was interrupted and whatever the process did before.
+
+    Attributes:
+        Config: Type of the config, a frozen pydantic model.
+        epoch: Epochs done.
+        status: `running`, `complete` or `diverged`.
+        curve: One dict per epoch done, with keys of the `curve` column of `silhouette.results`.
+    """
+
+    Config: ClassVar[type]
+    epoch: int
+    status: str
+    curve: list[dict[str, Any]]
+
+    def __init__(self, config: Any, seed: int, *, threads: int | None = None) -> None: ...
+
+    @property
+    def done(self) -> bool:
+        """Return True if nothing is left to train."""
+        ...
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and validate; return its row of the curve."""
+        ...
+
+    def result(self, *, test: bool = True) -> dict[str, Any]:
+        """Return the columns of the record that training decides.
+
+        Args:
+            test: Whether to read test data; False in the tune phase.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is needed to continue, as plain values or tensors."""
+        ...
+
+    def load_state_dict(self, state: Any) -> None:
+        """Continue from a state of the same config and seed."""
+        ...
+
+
+def load_experiment(name: str | None) -> type[Experiment]:
+    """Return the class that a study names; importing it may take seconds.
+
+    Args:
+        name: `module:Class`, importable on this machine; None for the training of this project.
+
+    Raises:
+        StudyError: If there is no such module or class.
+    """
+    module, _, found = (name or TRAINING).partition(":")
+    try:
+        return cast("type[Experiment]", getattr(importlib.import_module(module), found))
+    except (ImportError, AttributeError) as error:
+        raise StudyError(f"experiment: must be a class that Python can import ({error}), got {name!r}") from None

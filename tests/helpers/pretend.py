@@ -1,0 +1,120 @@
+"""An experiment without torch, for tests of the engine: gradient descent on four numbers, in microseconds an epoch.
+
+A study names it with `experiment=PRETEND`. A process that runs it in another folder needs `ENVIRONMENT`, since Python
+must find the package `tests` there.
+"""
+
+import hashlib
+import json
+import math
+import os
+import random
+import time
+from pathlib import Path
+
+from silhouette.config import TrialConfig
+
+PRETEND = "tests.helpers.pretend:Pretend"
+ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2])}
+EPOCH_SECONDS = "PRETEND_EPOCH_SECONDS"
+"""Environment variable: how long each epoch waits, so that a fault can be placed in the middle of a trial."""
+FAIL_AT = "PRETEND_FAIL_AT"
+"""Environment variable: the epoch before which every trial raises a RuntimeError."""
+DIVERGED = 1e6
+CLASSES, PER_CLASS = 10, 100
+
+
+class Pretend:
+    """Descends from a start that the seed draws to a minimum that the config draws. A learning rate above 1 diverges.
+
+    The same config and seed give the same numbers. Each epoch draws noise from a generator that is part of the state,
+    so a state that is restored inexactly shows in every later epoch.
+    """
+
+    Config = TrialConfig
+
+    def __init__(self, config: TrialConfig, seed: int, *, threads: int | None = None):
+        self.config, self.seed, self.threads = config, seed, threads or 1
+        self.epoch, self.status, self.error = 0, "running", None
+        self.curve = []
+        self.noise = random.Random(seed)
+        self.weights = [self.noise.gauss(0, 1) for _ in range(4)]
+        text = json.dumps(config.model_dump(mode="json", exclude={"lr", "epochs"}), sort_keys=True)
+        minimum = random.Random(hashlib.sha256(text.encode()).hexdigest())
+        self.minimum = [minimum.gauss(0, 1) for _ in range(4)]
+
+    @property
+    def done(self) -> bool:
+        return self.status != "running"
+
+    def step(self) -> dict:
+        if self.done:
+            raise RuntimeError(f"the trial is {self.status} after epoch {self.epoch}; there is no next step")
+        if self.epoch + 1 == int(os.environ.get(FAIL_AT, "0")):
+            raise RuntimeError(f"told to fail at epoch {self.epoch + 1}")
+        time.sleep(float(os.environ.get(EPOCH_SECONDS, "0")))
+        pairs = zip(self.weights, self.minimum, strict=True)
+        self.weights = [w - self.config.lr * (2 * (w - m) + self.noise.gauss(0, 0.1)) for w, m in pairs]
+        row = self._row()
+        if row["train_loss"] > DIVERGED:
+            self.status, self.error = "diverged", f"epoch {self.epoch + 1}: loss is {row['train_loss']:g}"
+            return row
+        self.curve.append(row)
+        self.epoch += 1
+        if self.epoch == self.config.epochs:
+            self.status = "complete"
+        return dict(row)
+
+    def _row(self) -> dict:
+        loss = sum((w - m) ** 2 for w, m in zip(self.weights, self.minimum, strict=True))
+        accuracy = 1 / (1 + math.sqrt(loss))
+        return {
+            "epoch": self.epoch + 1,
+            "lr": self.config.lr,
+            "train_loss": loss,
+            "val_loss": 1.1 * loss,
+            "val_top1": accuracy,
+            "val_macro_top1": accuracy,
+            "seconds": 0.001,
+        }
+
+    def result(self, *, test: bool = True) -> dict:
+        last = self.curve[-1] if self.curve and self.status != "diverged" else {}
+        return {
+            "status": self.status,
+            "error": self.error,
+            "epochs_planned": self.config.epochs,
+            "epochs_reached": self.epoch,
+            **{name: last.get(name) for name in ("val_top1", "val_macro_top1", "val_loss")},
+            **(self._test(last) if test and self.status == "complete" else {}),
+            "class_train": [PER_CLASS] * CLASSES,
+            "curve": [dict(row) for row in self.curve],
+            "device": "cpu",
+            "threads": self.threads,
+        }
+
+    def _test(self, last: dict) -> dict:
+        correct = [round(PER_CLASS * last["val_top1"]) + c % 2 for c in range(CLASSES)]
+        accuracy = sum(correct) / (PER_CLASS * CLASSES)
+        return {
+            "test_top1": accuracy,
+            "test_macro_top1": accuracy,
+            "test_loss": 1.2 * last["train_loss"],
+            "test_silhouette": accuracy / 2,
+            "class_correct": correct,
+            "class_total": [PER_CLASS] * CLASSES,
+        }
+
+    def state_dict(self) -> dict:
+        kind, words, gauss = self.noise.getstate()
+        own = {name: getattr(self, name) for name in ("seed", "epoch", "status", "error", "weights")}
+        return {**own, "curve": [dict(row) for row in self.curve], "noise": [kind, list(words), gauss]}
+
+    def load_state_dict(self, state: dict) -> None:
+        if state["seed"] != self.seed:
+            raise ValueError(f"checkpoint: its seed is not this trial's, got {state['seed']!r}")
+        for name in ("epoch", "status", "error", "weights"):
+            setattr(self, name, state[name])
+        self.curve = [dict(row) for row in state["curve"]]
+        kind, words, gauss = state["noise"]
+        self.noise.setstate((kind, tuple(words), gauss))
