@@ -21,7 +21,7 @@ from timing import arguments, interleave, ratio, table
 from torch import Tensor
 
 from silhouette import SoftSilhouetteLoss
-from silhouette.training import determinism as process
+from silhouette.training.machine import peak_memory, reset_peak_memory
 
 SIZES = ((256, 128, 10), (1024, 128, 100), (4096, 128, 1000), (16384, 128, 1000))
 ALL_PAIRS_UP_TO = 4096
@@ -94,10 +94,10 @@ def print_peak(form: str, size: tuple[int, int, int]) -> None:
     cpu = torch.device("cpu")
     build(form, (64, size[1], 4))()
     run = build(form, size)
-    before = process.peak_memory(cpu)
-    process.reset_peak_memory(cpu)
+    before = peak_memory(cpu)
+    reset_peak_memory(cpu)
     run()
-    print((process.peak_memory(cpu) or 0) - (before or 0))
+    print((peak_memory(cpu) or 0) - (before or 0))
 
 
 def peak(form: str, size: tuple[int, int, int], device: str) -> float:

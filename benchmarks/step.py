@@ -17,7 +17,7 @@ import torch
 from timing import arguments, interleave, ratio, table
 
 from silhouette.config import TrialConfig
-from silhouette.training.encoders import build
+from silhouette.training.encoders import build_network
 from silhouette.training.objectives import Objective
 from silhouette.training.optimizer import build_optimizer
 
@@ -41,7 +41,7 @@ def build_step(
     """One training step, as a function of nothing."""
     config = TrialConfig(dataset="cifar100", encoder=encoder, batch_size=batch, **settings)
     torch.manual_seed(0)
-    network = build(config, classes, (3, side, side)).to(device)
+    network = build_network(config, classes, (3, side, side)).to(device)
     objective = Objective(config, classes).to(device)
     optimizer = build_optimizer(config, network, objective)
     images = torch.randn(batch * objective.views, 3, side, side, device=device)

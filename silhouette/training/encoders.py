@@ -55,7 +55,7 @@ class Network(nn.Module):
         return Output(features, unit(self.head(features).float()), self.classifier(features))
 
 
-def build(config: TrialConfig, num_classes: int, in_shape: tuple[int, int, int]) -> Network:
+def build_network(config: TrialConfig, num_classes: int, in_shape: tuple[int, int, int]) -> Network:
     """The untrained network of a config; its weights follow torch's global generator.
 
     Args:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from silhouette.metrics import Counts, count_correct
-from silhouette.training import linear_probe as probe
 from silhouette.training.encoders import Network
+from silhouette.training.linear_probe import fit_linear_probe
 
 BATCH = 512
 
@@ -50,8 +50,8 @@ class Outputs:
 
     def probed(self, on: Outputs) -> Outputs:
         """The same with the logits of a linear probe that is fitted on the features of `on`."""
-        fitted = probe.fit(on.features, on.labels, on.logits.shape[1])
-        return replace(self, logits=fitted(self.features))
+        probe = fit_linear_probe(on.features, on.labels, on.logits.shape[1])
+        return replace(self, logits=probe(self.features))
 
 
 def chunks(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -60,7 +60,7 @@ def chunks(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 
 @torch.no_grad()
-def run(
+def evaluate(
     network: Network,
     inputs: Iterator[Tensor],
     labels: Tensor,

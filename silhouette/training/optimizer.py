@@ -1,10 +1,11 @@
-"""Optimiser and learning-rate schedule."""
+"""The optimiser of a run and its learning rate."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -15,11 +16,35 @@ _REFERENCE_BATCH = 256  # at this batch size `lr_scaling` changes nothing
 _RISE, _START, _END = 0.3, 25.0, 1e4  # of one-cycle: share of the steps that rise, lr / first, lr / last
 
 
-def build_optimizer(config: TrialConfig, network: nn.Module, objective: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser of a trial.
+_Kind = TypeVar("_Kind", bound=torch.optim.Optimizer)
 
-    Biases and normalisation weights are not decayed; nor are proxies and centres, whose learning rate is
+
+def without_compiler(kind: type[_Kind]) -> type[_Kind]:
+    """Return the same optimiser without the wrappers that import `torch._dynamo`, which takes 2 s.
+
+    torch wraps five methods of an optimiser so that its compiler leaves them alone, and the wrappers import the
+    compiler at their first call. Here no optimiser is compiled, so the wrapped functions are called directly.
+
+    >>> without_compiler(torch.optim.SGD)([nn.Parameter(torch.ones(1))], lr=0.1).defaults["lr"]
+    0.1
+    """
+    wrapped = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in wrapped}
+    methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))
+    plain: type[_Kind] = type(kind.__name__, (kind,), methods)
+    return plain
+
+
+def build_optimizer(config: TrialConfig, network: nn.Module, objective: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimiser of a trial.
+
+    Biases and normalisation weights are not decayed. Nor are proxies and centres; their learning rate is
     `loss_lr_scale` times that of the network.
+
+    Args:
+        config: `optimizer`, `lr`, `momentum`, `weight_decay` and `loss_lr_scale` matter.
+        network: Its parameters form the first two groups: matrices, and vectors.
+        objective: Its parameters (proxies, centres) form the third group.
     """
     matrices = [p for p in network.parameters() if p.dim() > 1]
     vectors = [p for p in network.parameters() if p.dim() <= 1]
@@ -30,9 +55,10 @@ def build_optimizer(config: TrialConfig, network: nn.Module, objective: nn.Modul
     ]
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "sgd":
-        nesterov = config.momentum > 0
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True)
-    return torch.optim.AdamW(groups, lr=config.lr, fused=True)  # fused: one kernel, on CPU and CUDA alike
+        sgd, nesterov = without_compiler(torch.optim.SGD), config.momentum > 0
+        return sgd(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True)
+    # fused: one kernel for all parameters, on CPU and CUDA alike
+    return without_compiler(torch.optim.AdamW)(groups, lr=config.lr, fused=True)
 
 
 def _group(parameters: Iterable[nn.Parameter], decay: float, scale: float) -> dict[str, Any]:
@@ -40,7 +66,7 @@ def _group(parameters: Iterable[nn.Parameter], decay: float, scale: float) -> di
 
 
 def peak_lr(config: TrialConfig) -> float:
-    """Learning rate at the top of the schedule, after `lr_scaling`.
+    """Return the highest learning rate of the schedule, after `lr_scaling`.
 
     >>> peak_lr(TrialConfig(lr=0.1, lr_scaling="linear", batch_size=1024))
     0.4
@@ -50,7 +76,12 @@ def peak_lr(config: TrialConfig) -> float:
 
 
 def learning_rate(config: TrialConfig, step: int, per_epoch: int) -> float:
-    """Learning rate of a step, counted from 0 over the whole run; a function of its arguments alone.
+    """Return the learning rate of one step; it depends on the arguments alone.
+
+    Args:
+        config: `lr`, `lr_scaling`, `schedule`, `warmup_epochs` and `epochs` matter.
+        step: Number of the step, from 0 over the whole run.
+        per_epoch: Steps of an epoch.
 
     >>> [round(learning_rate(TrialConfig(lr=0.1, epochs=4), step, 1), 3) for step in range(4)]
     [0.1, 0.085, 0.05, 0.015]
@@ -59,14 +90,14 @@ def learning_rate(config: TrialConfig, step: int, per_epoch: int) -> float:
     if config.schedule == "one_cycle":
         rise = max(1, round(_RISE * total))
         if step < rise:
-            return _between(peak / _START, peak, step / rise)
-        return _between(peak, peak / _END, (step - rise) / max(1, total - rise))
+            return _half_cosine(peak / _START, peak, step / rise)
+        return _half_cosine(peak, peak / _END, (step - rise) / max(1, total - rise))
     warmup = round(config.warmup_epochs * per_epoch)
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
-    return peak if config.schedule == "constant" else _between(peak, 0.0, (step - warmup) / (total - warmup))
+    return peak if config.schedule == "constant" else _half_cosine(peak, 0.0, (step - warmup) / (total - warmup))
 
 
-def _between(start: float, end: float, share: float) -> float:
-    """From start to end along half a cosine."""
+def _half_cosine(start: float, end: float, share: float) -> float:
+    """Return the value at `share` in [0, 1] of the way from start to end along half a cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

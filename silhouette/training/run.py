@@ -20,13 +20,12 @@ from silhouette.data.corruptions import corrupt
 from silhouette.data.sampling import Composition, composition, epoch_batches
 from silhouette.data.splits import load, make_split
 from silhouette.seeding import derive
-from silhouette.training import determinism as process
-from silhouette.training import evaluation
-from silhouette.training import optimizer as optim
-from silhouette.training.encoders import build
-from silhouette.training.evaluation import Outputs
+from silhouette.training import determinism, machine
+from silhouette.training.encoders import build_network
+from silhouette.training.evaluation import Outputs, chunks, evaluate
 from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, EpochSums, corrupted_metrics, mean_of, test_metrics
 from silhouette.training.objectives import Losses, Objective
+from silhouette.training.optimizer import build_optimizer, learning_rate
 
 Indices = NDArray[np.int64]
 
@@ -69,15 +68,15 @@ class Training:
         self, config: TrialConfig, seed: int, *, device: str | None = None, threads: int | None = None
     ) -> None:
         self.config, self.seed = config, seed
-        self.device = torch.device(device or process.default_device())
-        self.threads = threads or process.default_threads()
+        self.device = torch.device(device or machine.default_device())
+        self.threads = threads or machine.default_threads()
         self.epoch = 0
         self.status = "running"
         self.error: str | None = None
         self.curve: list[dict[str, Any]] = []
         self.terms: list[dict[str, Any]] = []
         self._tested: dict[str, Any] | None = None
-        process.reset_peak_memory(self.device)
+        machine.reset_peak_memory(self.device)
         self._data = load(config)
         self._seeds = {source: seed if config.vary in ("all", source) else 0 for source in SOURCES}
         self._split = make_split(config, self._data, self._seeds["split"])
@@ -85,13 +84,13 @@ class Training:
 
     def _build(self) -> None:
         classes = len(self._data.classes)
-        process.reset(derive(self._seeds["init"], "network"), self.threads)
-        self.network = build(self.config, classes, self._data.in_shape).to(self.device)
+        determinism.reset(derive(self._seeds["init"], "network"), self.threads)
+        self.network = build_network(self.config, classes, self._data.in_shape).to(self.device)
         if self.config.channels_last:
             self.network.to(memory_format=torch.channels_last)
-        process.reset(derive(self._seeds["init"], "objective"), self.threads)
+        determinism.reset(derive(self._seeds["init"], "objective"), self.threads)
         self.objective = Objective(self.config, classes).to(self.device)
-        self.optimizer = optim.build_optimizer(self.config, self.network, self.objective)
+        self.optimizer = build_optimizer(self.config, self.network, self.objective)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.config.amp == "fp16")
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._forward = torch.compile(self.network) if self.config.compile else self.network
@@ -113,7 +112,7 @@ class Training:
         """
         if self.done:
             raise RuntimeError(f"the trial is {self.status} after epoch {self.epoch}; there is no next step")
-        process.reset(derive(self._seeds["order"], "epoch", self.epoch), self.threads)
+        determinism.reset(derive(self._seeds["order"], "epoch", self.epoch), self.threads)
         started = time.perf_counter()
         batches = epoch_batches(self.config, self._split.train_labels, self._seeds["order"], self.epoch)
         row: dict[str, Any] = dict.fromkeys(CURVE_KEYS) | {"epoch": self.epoch + 1}
@@ -143,7 +142,7 @@ class Training:
         return {"lr": lr, "images_per_second": images, **sums.means()}
 
     def _set_learning_rate(self, number: int, per_epoch: int) -> float:
-        lr = optim.learning_rate(self.config, self.epoch * per_epoch + number, per_epoch)
+        lr = learning_rate(self.config, self.epoch * per_epoch + number, per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
         return lr
@@ -197,10 +196,10 @@ class Training:
         """Outputs on samples without augmentation, perhaps corrupted."""
         inputs = self._inputs(indices, corruption)
         on_device = torch.from_numpy(labels).to(self.device)
-        return evaluation.run(self.network, inputs, on_device, self._autocast)
+        return evaluate(self.network, inputs, on_device, self._autocast)
 
     def _inputs(self, indices: Indices, corruption: tuple[str, int] | None) -> Iterator[Tensor]:
-        for number, part in enumerate(evaluation.chunks(indices)):
+        for number, part in enumerate(chunks(indices)):
             images = self._images(part)
             if corruption:
                 images = corrupt(images, *corruption, chunk=number)
@@ -250,7 +249,7 @@ class Training:
             "terms": [dict(row) for row in self.terms],
             "curve": [dict(row) for row in self.curve],
             "images_per_second": mean_of(self.curve, "images_per_second"),
-            "peak_memory": process.peak_memory(self.device),
+            "peak_memory": machine.peak_memory(self.device),
             "parameters": sum(p.numel() for p in self._parameters),
             "data_sha256": self._data.sha256,
             "device": self._device_name(),
@@ -266,7 +265,7 @@ class Training:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
 
     def _test(self) -> dict[str, Any]:
-        process.reset(derive(self.seed, "test"), self.threads)
+        determinism.reset(derive(self.seed, "test"), self.threads)
         labels = self._data.labels[self._split.test]
         on = self._train_outputs()
         outputs, run = self._run(self._split.test, labels), partial(self._run, self._split.test, labels)

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from silhouette import metrics
 from silhouette.results import SCHEMA
-from silhouette.training import linear_probe as probe
+from silhouette.training.linear_probe import fit_linear_probe
 
 
 def test_counts_and_accuracies():
@@ -83,7 +83,7 @@ def test_shot_groups_and_their_accuracy():
 def test_probe_equals_scikit_learn():
     y = torch.arange(120) % 3
     x = torch.eye(6)[y] * 2 + torch.randn(120, 6) + 10
-    got = probe.fit(x, y, 3)(x).softmax(1)
+    got = fit_linear_probe(x, y, 3)(x).softmax(1)
     scaled = StandardScaler().fit_transform(x.numpy())
     model = LogisticRegression(C=1 / (1e-4 * 120), tol=1e-10, max_iter=10_000).fit(scaled, y.numpy())
     want = torch.from_numpy(model.predict_proba(scaled)).float()

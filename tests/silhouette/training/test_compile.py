@@ -41,7 +41,7 @@ def test_a_compiled_trial_trains():
 PEAK = """
 import torch
 from silhouette import SoftSilhouetteLoss
-from silhouette.training import determinism as process
+from silhouette.training.machine import peak_memory, reset_peak_memory
 torch.set_num_threads(1)
 cpu = torch.device("cpu")
 for distance, samples, classes in (("euclidean", 3000, 100), ("sqeuclidean", 16384, 1000), ("cosine", 16384, 1000)):
@@ -49,10 +49,10 @@ for distance, samples, classes in (("euclidean", 3000, 100), ("sqeuclidean", 163
     z = torch.randn(samples, 64, requires_grad=True)
     y = torch.randint(classes, (samples,))
     loss(z[:256], y[:256]).backward()
-    process.reset_peak_memory(cpu)
-    before = process.peak_memory(cpu)
+    reset_peak_memory(cpu)
+    before = peak_memory(cpu)
     loss(z, y).backward()
-    print(process.peak_memory(cpu) - before)
+    print(peak_memory(cpu) - before)
 """
 
 

@@ -5,11 +5,11 @@ import torch
 
 from silhouette.config import TrialConfig
 from silhouette.registry import TORCHVISION_ENCODERS
-from silhouette.training.encoders import build
+from silhouette.training.encoders import build_network
 
 
 def network(encoder, in_shape, classes=7):
-    return build(TrialConfig(encoder=encoder, width=4, embedding_dim=16), classes, in_shape)
+    return build_network(TrialConfig(encoder=encoder, width=4, embedding_dim=16), classes, in_shape)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from silhouette import Training, TrialConfig
-from silhouette.training.determinism import peak_memory, reset_peak_memory
+from silhouette.training.machine import peak_memory, reset_peak_memory
 from silhouette.training.optimizer import build_optimizer, learning_rate, peak_lr
 
 SMALL = {"epochs": 3, "width": 4, "imbalance": "long_tail", "imbalance_factor": 20, "lambda_sil": 0.2}
