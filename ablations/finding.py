@@ -1,18 +1,21 @@
-"""One line of `ablate doctor`; `ablate run` says some of them too, while it waits."""
+"""One line of `ablate doctor`. `ablate run` prints some of them too, while trials wait for machines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+PROBE = "doctor-probe"
+"""Study name with which the doctor tests the results location. It deletes the folder again."""
+
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, and what to do.
+    """What a check found, and what to do about it.
 
     Attributes:
-        state: `ok`; `note` for what a person may want to know; `fault` for what will stop a study.
-        what: What was looked at.
+        state: `ok`; `note` for something that a person may want to know; `fault` for what will stop a study.
+        what: What was checked.
         detail: What was found.
         advice: What to do about it.
     """
@@ -23,9 +26,9 @@ class Finding:
     advice: str = ""
 
     def __str__(self) -> str:
-        """As the doctor prints it."""
-        return f"{self.state:5s}  {self.what:10s}  {self.said()}"
+        """The line that the doctor prints."""
+        return f"{self.state:5s}  {self.what:10s}  {self.message()}"
 
-    def said(self) -> str:
-        """What was found and what to do, without its place in a list."""
+    def message(self) -> str:
+        """Return the detail and the advice."""
         return self.detail + (f"; {self.advice}" if self.advice else "")

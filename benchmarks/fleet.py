@@ -20,7 +20,7 @@ from typing import Any
 from scale import STUDY, Meter
 from slots import Fleet, write_records
 
-from ablations.cluster.resources import Share
+from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay
 from ablations.console.status import StatusTable
@@ -67,7 +67,7 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
         listener = Timed(store, work, display, Meter(warm_up=1))  # type: ignore[arg-type]
         start, cpu = time.perf_counter(), time.process_time()
-        run_on_tune([work.message(trial) for trial in wanted], work, Share(1, 0, {}), listener, TrialTrainable)
+        run_on_tune([work.message(trial) for trial in wanted], work, TrialResources(1, 0, {}), listener, TrialTrainable)
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     queue.put(None)
     writer.join()

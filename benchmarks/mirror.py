@@ -19,7 +19,7 @@ from ablations.design.loading import load_study
 from ablations.design.plan import describe_study
 from ablations.tracking import mirror as tracking
 from ablations.tracking.mirror import Mirror
-from ablations.tracking.mlflow_runs import View
+from ablations.tracking.mlflow_runs import MlflowRuns
 from silhouette.results import Store
 
 METRICS = ("train_loss", "loss_ce", "loss_sil", "lr", "val_top1", "val_loss")
@@ -75,10 +75,10 @@ def measure_calls(folder: Path, trials: int) -> float:
     return RIVAL_REPORTS / (time.perf_counter() - start)
 
 
-def view_in(folder: Path) -> View:
+def view_in(folder: Path) -> MlflowRuns:
     """A view of the demo study in a database of its own."""
     store = Store(str(folder), "demo")
-    return View(f"sqlite:///{folder}/mlflow.db", store, describe_study(load_study("demo")))
+    return MlflowRuns(f"sqlite:///{folder}/mlflow.db", store, describe_study(load_study("demo")))
 
 
 def name_of(trial: int) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ablations.cluster.resources import Share
+from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay
 from ablations.console.status import StatusTable
@@ -113,7 +113,7 @@ def driver(trials: int) -> None:
         work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
         with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
             messages = [work.message(trial) for trial in wanted]
-            run_on_tune(messages, work, Share(1, 0, {}), Listener(store, work, display, meter), NoOp)  # type: ignore[arg-type]
+            run_on_tune(messages, work, TrialResources(1, 0, {}), Listener(store, work, display, meter), NoOp)  # type: ignore[arg-type]
         wall, cpu, kilobytes = meter.per_trial()
     print(f"{trials} no-op trials: {wall:.1f} ms a trial, of which {cpu:.1f} ms driver CPU; {kilobytes:.1f} kB a trial")
 

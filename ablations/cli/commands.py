@@ -188,9 +188,9 @@ def _decoded(update: Callable[..., None], done: int, total: int) -> None:
 
 def sync(given: Namespace) -> int:
     """Rebuild the MLflow view from the records."""
-    from ablations.tracking.mlflow_runs import QUIET, View, tracking_uri
+    from ablations.tracking.mlflow_runs import MLFLOW_ENV, MlflowRuns, tracking_uri
 
-    os.environ.update(QUIET)
+    os.environ.update(MLFLOW_ENV)
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -201,7 +201,7 @@ def sync(given: Namespace) -> int:
     description = store.read_json("study.json")
     if description is None:
         raise StudyError(f"STUDY: must have run; {given.results} holds nothing of it, got {given.study!r}")
-    view = View(tracking_uri(given.results, given.mlflow), store, description)
+    view = MlflowRuns(tracking_uri(given.results, given.mlflow), store, description)
     try:
         shown = sync(view)
     except (MlflowException, SQLAlchemyError) as error:
@@ -214,7 +214,7 @@ def sync(given: Namespace) -> int:
 
 def ui(given: Namespace) -> int:
     """Become the MLflow UI, on 127.0.0.1."""
-    from ablations.tracking.mlflow_runs import QUIET, make_folder, tracking_uri
+    from ablations.tracking.mlflow_runs import MLFLOW_ENV, make_folder, tracking_uri
     from silhouette.results import without_secret
 
     if not 1 <= given.port <= 65_535:
@@ -223,14 +223,14 @@ def ui(given: Namespace) -> int:
     uri = tracking_uri(given.results, given.mlflow)
     make_folder(uri)
     print(f"MLflow UI of {without_secret(uri)} at http://127.0.0.1:{given.port} (Ctrl-C ends it)", flush=True)
-    os.environ.update(QUIET)
+    os.environ.update(MLFLOW_ENV)
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(given.port)])
 
 
 def doctor(given: Namespace) -> int:
     """Examine this machine and a cluster; 1 if a study could not run."""
-    from ablations.doctor.machine import examine
+    from ablations.doctor.examine import examine
 
     faults = 0
     for finding in examine(given.results, given.mlflow, given.address):

@@ -1,4 +1,4 @@
-"""The nodes of the Ray that this process is connected to, and how to ask each of them something."""
+"""The nodes of the Ray cluster that this process is connected to, and how to call a function on each of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ANSWER_SECONDS = 12.0
-"""A node that is alive answers within a few seconds, of which importing the project takes most."""
+"""A healthy node answers within a few seconds. Importing the project takes most of that time."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class Node:
     """A node that is alive.
 
     Attributes:
-        id: Ray's name of it, in hex.
-        host: Host name and address, for a person.
-        resources: Its CPUs, GPUs and the like, in all.
-        labels: Ray's and the cluster file's.
+        id: Ray's node id, in hex.
+        host: Host name and address, for messages.
+        resources: Its total CPUs, GPUs and other resources.
+        labels: Its labels, those of Ray and those of the cluster file.
     """
 
     id: str
@@ -27,16 +27,16 @@ class Node:
     labels: Mapping[str, str]
 
     def fits(self, amounts: Mapping[str, float]) -> int:
-        """How often it has these resources, if nothing else runs on it."""
+        """Return how many times it holds these amounts if nothing else runs on it."""
         return min((int(self.resources.get(kind, 0) / amount + 1e-9) for kind, amount in amounts.items() if amount))
 
-    def wears(self, labels: Mapping[str, str]) -> bool:
-        """Whether it has all these labels."""
+    def has_labels(self, labels: Mapping[str, str]) -> bool:
+        """Return True if it has all these labels."""
         return all(self.labels.get(key) == value for key, value in labels.items())
 
 
 def alive() -> list[Node]:
-    """The nodes that are alive, the driver's own included."""
+    """Return the nodes that are alive, including the driver's own."""
     import ray
 
     return [
@@ -52,34 +52,34 @@ def alive() -> list[Node]:
 
 
 def own() -> str:
-    """Id of the node that this process runs on."""
+    """Return the id of the node that this process runs on."""
     import ray
 
     return str(ray.get_runtime_context().get_node_id())
 
 
 def ask(nodes: list[Node], function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    """What a function answers on each node.
+    """Call a function on each node.
 
     Args:
-        nodes: Who is asked.
-        function: Of a module of this project; it is sent by name, so it runs the node's own code.
-        arguments: Its arguments.
+        nodes: Nodes to call it on.
+        function: A function of this project. Ray sends it by name, so each node runs its own version of the code.
+        arguments: Arguments of the function.
 
     Returns:
-        By node id: the answer, or the exception that came instead; a `TimeoutError` after `ANSWER_SECONDS`.
+        By node id, the return value, or the exception raised instead: a `TimeoutError` after `ANSWER_SECONDS`.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     remote = ray.remote(num_cpus=0, max_retries=0)(function)
-    asked = {
+    calls = {
         remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(*arguments): node
         for node in nodes
     }
-    answered, late = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS) if asked else ([], [])
-    answers = {asked[reference].id: _answer(reference) for reference in answered}
-    return answers | {asked[reference].id: TimeoutError(f"no answer in {ANSWER_SECONDS:g} s") for reference in late}
+    done, late = ray.wait(list(calls), num_returns=len(calls), timeout=ANSWER_SECONDS) if calls else ([], [])
+    answers = {calls[reference].id: _answer(reference) for reference in done}
+    return answers | {calls[reference].id: TimeoutError(f"no answer in {ANSWER_SECONDS:g} s") for reference in late}
 
 
 def _answer(reference: Any) -> Any:
@@ -87,5 +87,5 @@ def _answer(reference: Any) -> Any:
 
     try:
         return ray.get(reference)
-    except Exception as error:  # whatever the node's own code or its loss raises is its answer
+    except Exception as error:  # an error of the node's own code, or the loss of the node, is an answer too
         return getattr(error, "cause", None) or error

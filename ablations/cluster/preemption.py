@@ -1,7 +1,7 @@
-"""The notice of a spot instance: a cloud that takes a machine back says so shortly before, and Ray wants to know.
+"""Preemption of spot machines: poll the cloud's notice, and drain the node before the machine is terminated.
 
-A node that is drained gets no new trials, and what its loss interrupts does not count as a failure of the trial. Ray's
-cluster launcher does not listen for the notice, so each spot worker runs `ablate cluster watch` beside Ray.
+A drained node gets no new trials, and its loss does not count as a failure of the trials on it. Ray's cluster launcher
+does not poll the notice, so each spot worker runs `ablate cluster watch` beside Ray.
 """
 
 from __future__ import annotations
@@ -18,49 +18,53 @@ from urllib.error import HTTPError
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 POLL_SECONDS = 5.0
-"""What AWS advises; its notice comes two minutes ahead."""
+"""As AWS recommends. Its notice comes two minutes ahead."""
 FIND_TRIES = 12
-"""A minute of them: right after a machine's boot its metadata service may not be up yet."""
+"""One minute: the metadata service may start later than the machine."""
 TIMEOUT_SECONDS = 2.0
 ATTEMPT_SECONDS = 20.0
-"""What Ray may take for one answer; most of it is its import."""
+"""Time limit of one call of Ray. Its import takes most of it."""
 AWS = "http://169.254.169.254"
 GCP = "http://metadata.google.internal"
 GCP_NOTICE_SECONDS = 30.0
 DEADLINE_SECONDS = 1
-"""What Ray is told, whatever the notice says: it counts a loss as a preemption only once this has passed, a cloud may
-come early, and Ray itself ends nothing at the deadline."""
+"""The deadline that Ray is given, whatever the notice says. Ray counts a loss as a preemption only after the deadline,
+and the cloud may terminate the machine early. Ray itself stops nothing at the deadline."""
 
 _OWN_NODE = (
     "import ray; ray.init(address='auto', log_to_driver=False, logging_level='ERROR'); "
     "print(ray.get_runtime_context().get_node_id())"
 )
-"""In a process of its own: without a head Ray may end the process that asks."""
+"""Run in another process, since Ray may abort the process that connects if there is no head."""
 
 Notice = Callable[[], float | None]
-"""Seconds until the machine goes; None while there is no notice. Raises OSError where nobody answers, and ValueError
-where what answers makes no sense."""
+"""Returns the seconds until the machine is terminated, or None while there is no notice. Raises OSError if the metadata
+service does not answer, and ValueError if its answer cannot be read."""
 
 
 def watch(say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS) -> int:
     """Wait for the notice, then drain this node.
 
+    Args:
+        say: Prints a line.
+        poll_seconds: Time between two requests to the metadata service.
+
     Returns:
-        0 where there is no metadata service (no cloud machine: nothing to wait for), or once the node is drained; 1 if
-        it could not be drained before the machine goes.
+        0 if the node is drained, or if there is no metadata service (not a cloud machine: there is nothing to watch); 1
+        if the node could not be drained before the machine is terminated.
     """
-    notice = _find_patiently(poll_seconds)
+    notice = _find_notice_with_retries(poll_seconds)
     if notice is None:
-        say("no metadata service answers: this is no machine that a cloud takes back, so there is nothing to watch")
+        say("no metadata service answers, so this is not a cloud machine: there is nothing to watch")
         return 0
-    say(f"watching for the notice, every {poll_seconds:g} s")
-    while (seconds := _ask(notice)) is None:
+    say(f"watching for a preemption notice, every {poll_seconds:g} s")
+    while (seconds := _poll(notice)) is None:
         time.sleep(poll_seconds)
-    say(f"notice: this machine goes in {seconds:.0f} s; draining its node")
+    say(f"preemption notice: this machine is terminated in {seconds:.0f} s; draining its node")
     return drain(seconds, say, poll_seconds)
 
 
-def _find_patiently(poll_seconds: float) -> Notice | None:
+def _find_notice_with_retries(poll_seconds: float) -> Notice | None:
     for left in reversed(range(FIND_TRIES)):
         if (notice := find_notice()) or not left:
             return notice
@@ -69,36 +73,51 @@ def _find_patiently(poll_seconds: float) -> Notice | None:
 
 
 def find_notice() -> Notice | None:
-    """How the cloud of this machine gives notice; None outside AWS and GCP."""
+    """Return the function that reads this cloud's notice; None outside AWS and GCP."""
     for notice in (aws_notice, gcp_notice):
         try:
             notice()
         except OSError:
             continue
         except ValueError:
-            pass  # it answers, if not in order: asked again like one that is away for a moment
+            pass  # the service is there, although this answer cannot be read
         return notice
     return None
 
 
 def aws_notice() -> float | None:
-    """The `spot/instance-action` of EC2's instance metadata service, version 2 (session tokens)."""
+    """Read `spot/instance-action` from EC2's instance metadata service, version 2 (session tokens).
+
+    Returns:
+        Seconds until the machine is terminated; None without a notice.
+
+    Raises:
+        OSError: If the service does not answer.
+        ValueError: If its answer cannot be read.
+    """
     base = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", AWS).rstrip("/")
     token = _get(f"{base}/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
     try:
         text = _get(f"{base}/latest/meta-data/spot/instance-action", {"X-aws-ec2-metadata-token": token})
     except HTTPError as error:
-        if error.code == 404:  # the service's way to say: no notice
+        if error.code == 404:  # no notice
             return None
         raise
     action = json.loads(text)
     if not isinstance(action, dict):
-        raise ValueError(f"spot/instance-action: wants a JSON object, got {text[:80]!r}")
+        raise ValueError(f"spot/instance-action: must be a JSON object, got {text[:80]!r}")
     return _seconds_until(action)
 
 
 def gcp_notice() -> float | None:
-    """The `preempted` flag of Compute Engine's metadata server; it comes 30 s ahead."""
+    """Read the `preempted` flag from Compute Engine's metadata server.
+
+    Returns:
+        30 seconds, the time that Compute Engine gives; None without a notice.
+
+    Raises:
+        OSError: If the server does not answer.
+    """
     host = os.environ.get("GCE_METADATA_HOST")
     base = f"http://{host}" if host else GCP
     text = _get(f"{base}/computeMetadata/v1/instance/preempted", {"Metadata-Flavor": "Google"})
@@ -106,10 +125,15 @@ def gcp_notice() -> float | None:
 
 
 def drain(seconds: float, say: Callable[[str], None] = print, poll_seconds: float = POLL_SECONDS) -> int:
-    """Tell Ray that this node goes, as a preemption; again for so many seconds where the head is away.
+    """Drain this node with the reason preemption. Try again while the head does not answer.
+
+    Args:
+        seconds: Time until the machine is terminated; no attempt begins later.
+        say: Prints a line.
+        poll_seconds: Time between two attempts.
 
     Returns:
-        0 once Ray has agreed, 1 if it has not until the machine goes.
+        0 if Ray has accepted, 1 if it has not in time.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -125,20 +149,20 @@ def drain(seconds: float, say: Callable[[str], None] = print, poll_seconds: floa
 
 
 def _drain_once() -> str:
-    """One attempt; returns the node's id, and raises what Ray says against it."""
-    node = _answer("-c", _OWN_NODE)
+    """Make one attempt. Returns the node's id; raises OSError with Ray's message."""
+    node = _run_python("-c", _OWN_NODE)
     options = {
         "--node-id": node,
         "--reason": "DRAIN_NODE_REASON_PREEMPTION",
-        "--reason-message": "the cloud takes this machine back",
+        "--reason-message": "the cloud terminates this spot machine",
         "--deadline-remaining-seconds": str(DEADLINE_SECONDS),
     }
-    _answer("-m", "ray.scripts.scripts", "drain-node", *(word for pair in options.items() for word in pair))
+    _run_python("-m", "ray.scripts.scripts", "drain-node", *(word for pair in options.items() for word in pair))
     return node
 
 
-def _answer(*arguments: str) -> str:
-    """The last line that Python prints; raises OSError with the last line that it complains."""
+def _run_python(*arguments: str) -> str:
+    """Run Python. Returns the last line of its output; raises OSError with the last line of its error output."""
     command = [sys.executable, *arguments]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=ATTEMPT_SECONDS)
@@ -149,8 +173,8 @@ def _answer(*arguments: str) -> str:
     return (done.stdout.strip().splitlines() or [""])[-1]
 
 
-def _ask(notice: Notice) -> float | None:
-    """The notice; a service that does not answer for a moment, or not in order, is asked again."""
+def _poll(notice: Notice) -> float | None:
+    """The notice; None also if the service fails, which may be temporary."""
     try:
         return notice()
     except (OSError, ValueError):
@@ -161,7 +185,7 @@ def _seconds_until(action: Mapping[str, Any]) -> float:
     try:
         at = datetime.fromisoformat(str(action["time"]).replace("Z", "+00:00"))
     except (KeyError, ValueError):
-        return 0.0  # a notice all the same
+        return 0.0  # a notice without a readable time is a notice
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
@@ -172,5 +196,5 @@ def _get(url: str, headers: Mapping[str, str], method: str = "GET") -> str:
 
 
 def _opener() -> OpenerDirector:
-    """Without proxies: metadata are this machine's own."""
+    """Without proxies: the metadata service is this machine's own."""
     return build_opener(ProxyHandler({}))

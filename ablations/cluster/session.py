@@ -1,17 +1,21 @@
-"""A Ray to run on: one of our own on this machine, or a cluster. No telemetry, no chatter."""
+"""The Ray session of a run: a local Ray on this machine, or the connection to a cluster."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ablations.driver.interrupts import NUMBERS
+from ablations.errors import StudyError
 
-SILENCE = {
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that stop a study."""
+RAY_ENV = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -25,23 +29,46 @@ SILENCE = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
 }
-"""Set before Ray is imported. The loggers it switches off would import torch into the driver. Tune's snapshots and
-Ray's task events are not needed, and grow with the number of trials. 200 trials may wait for a place: what lets a
-cluster grow, and gives an actor that is free its next trial. A thread that asks too late must not start another Ray."""
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Set before Ray is imported, a Ray of our own listens on 127.0.0.1 alone, as it does by default on macOS and Windows.
-Without it, it listens on the machine's address, and `_node_ip_address="127.0.0.1"` is silently replaced."""
+"""Environment variables that Ray reads while it is imported. No usage statistics, no output of its own.
+
+- Tune's loggers would import torch into the driver.
+- Tune's snapshots and Ray's task events are not needed and grow with the number of trials.
+- Up to 200 trials wait for resources: this makes a cluster grow, and gives a free actor its next trial.
+- `RAY_ENABLE_AUTO_CONNECT`: a background thread that calls Ray after the shutdown must not start another Ray.
+"""
+LOCAL_RAY_ENV = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Read by Ray while it is imported. A local Ray then listens on 127.0.0.1 only, as by default on macOS and Windows.
+
+Otherwise it listens on the machine's address, and Ray ignores `_node_ip_address="127.0.0.1"` without a message.
+"""
 OBJECT_STORE_BYTES = 200 << 20
-"""Trials exchange a few kilobytes; Ray's default takes a third of the memory."""
+"""Trials exchange a few kilobytes. Ray's default is a third of the memory."""
+HEAD_SECONDS = 10.0
+"""A head that is up answers within about a second. `ray.init` waits two minutes for one that is not."""
+
+_CONNECT = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
+_CAUSES = (
+    (
+        "no authentication token",
+        "the cluster requires a token and this machine has none; copy the head's ~/.ray/auth_token here (mode 600)",
+    ),
+    (
+        "InvalidAuthToken",
+        "the head rejected our token, or we have none; copy the head's ~/.ray/auth_token here (mode 600) "
+        "and set RAY_AUTH_MODE=token",
+    ),
+    ("Could not find any running Ray", "no Ray runs on this machine; run this on the head, or start one with `ray up`"),
+)
+"""Parts of Ray's error messages, and what each means."""
 
 
 def prepare(address: str | None) -> None:
-    """Set what Ray reads from the environment, and most of it only while it is imported.
+    """Set the environment variables of Ray. Call it before Ray is imported.
 
     Args:
-        address: As `ray_session` has it.
+        address: As for `ray_session`.
     """
-    os.environ.update(SILENCE if address else SILENCE | LOOPBACK)
+    os.environ.update(RAY_ENV if address else RAY_ENV | LOCAL_RAY_ENV)
 
 
 @contextmanager
@@ -49,7 +76,8 @@ def ray_session(address: str | None) -> Iterator[None]:
     """Be connected to Ray inside the context.
 
     Args:
-        address: Cluster to join (`auto` for the one on this machine); None starts one here and ends it after.
+        address: Cluster to connect to (`auto` for the one on this machine). None starts a local Ray and stops it
+            after the context.
     """
     prepare(address)
     import ray
@@ -59,7 +87,7 @@ def ray_session(address: str | None) -> Iterator[None]:
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     with _keeping_signal_handlers():
         ray.init(**options)
-    _tighten_token()
+    _restrict_token_file()
     try:
         yield
     finally:
@@ -68,12 +96,12 @@ def ray_session(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _keeping_signal_handlers() -> Iterator[None]:
-    """`ray.init` sets handlers of its own, under which SIGTERM aborts the process.
+    """`ray.init` installs its own signal handlers, with which SIGTERM aborts the process.
 
-    A terminal that is closed sends SIGHUP to the whole group of processes. Ray's, which inherit what is ignored, must
-    outlive it: the driver tells the trials to write their checkpoints.
+    A closed terminal sends SIGHUP to the whole process group. Ray's processes inherit that it is ignored here. They
+    must outlive it, since the driver then tells the trials to write their checkpoints.
     """
-    handlers = {number: signal.getsignal(number) for number in NUMBERS}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
@@ -82,8 +110,51 @@ def _keeping_signal_handlers() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tighten_token() -> None:
-    """Ray writes its authentication token readable for everybody."""
+def _restrict_token_file() -> None:
+    """Ray writes its authentication token with mode 0644."""
     token = Path.home() / ".ray" / "auth_token"
     if token.is_file():
         token.chmod(0o600)
+
+
+def check_head(address: str) -> None:
+    """Check that the Ray head is reachable and accepts our token, before `ray.init`, which can block for minutes.
+
+    Connects in another process, since Ray may abort the process that connects.
+
+    Args:
+        address: As for `ray.init`. `ray://` is not accepted: a Ray Client driver ends with its connection.
+
+    Raises:
+        StudyError: If the head does not answer within `HEAD_SECONDS`, or rejects the connection.
+    """
+    if address.startswith("ray://"):
+        raise StudyError(
+            "--address: Ray Client is not used; run on the head with --address auto, or by `ray job submit`, "
+            f"got {address!r}"
+        )
+    stderr = _connection_error(address)
+    if stderr is not None:
+        raise StudyError(f"--address: {explain_connection_error(stderr)}, got {address!r}")
+
+
+def _connection_error(address: str) -> str | None:
+    """What a process that connects to the head prints to stderr; None if it connects."""
+    command = [sys.executable, "-c", _CONNECT, address]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HEAD_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        stderr = late.stderr or b""
+        return stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+    return done.stderr if done.returncode else None
+
+
+def explain_connection_error(stderr: str) -> str:
+    """Return, in one line, the cause that Ray's error output names, and what to do about it."""
+    for words, meaning in _CAUSES:
+        if words in stderr:
+            return meaning
+    if "Version mismatch" in stderr:
+        words = " ".join(stderr[stderr.index("Version mismatch") :].split())
+        return f"{words}; install the same versions on all machines"
+    return f"no Ray head answers there within {HEAD_SECONDS:g} s; is it up (`ray status` on it), is its port 6379 open?"

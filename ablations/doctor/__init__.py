@@ -1,1 +1,1 @@
-"""`ablate doctor`: whether this machine, and a cluster, can run a study."""
+"""`ablate doctor`: check whether this machine, and a cluster, can run a study."""

@@ -1,4 +1,4 @@
-"""The part of `ablate doctor` that looks at a cluster: what differs from node to node, and what a node lacks."""
+"""Checks of a cluster: the head, machines that are missing, and what each node has and sees."""
 
 from __future__ import annotations
 
@@ -10,31 +10,38 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ablations.cluster import nodes
-from ablations.cluster.autoscaler import findings
-from ablations.cluster.head import check_head
-from ablations.cluster.node_check import refusal
-from ablations.cluster.session import ray_session
-from ablations.doctor.machine import PROBE
+from ablations.cluster.autoscaler import find_problems
+from ablations.cluster.session import check_head, ray_session
 from ablations.errors import first_line
-from ablations.finding import Finding
+from ablations.finding import PROBE, Finding
+from ablations.state.admission import mismatch
 from ablations.state.lock import DriverLock
 from ablations.state.provenance import source_digest, versions
 from silhouette.results import Store
 
 SKEW_SECONDS = 20.0
-"""On an object store a heartbeat that is a minute old means that its driver is gone."""
+"""Largest difference between clocks. On an object store a heartbeat one minute old means that its driver is gone."""
 
 
 def cluster(address: str, results: str) -> Iterator[Finding]:
-    """Findings on the head, on machines that did not come, on every node that is alive, and on what each sees."""
+    """Check the head, missing machines, and every node that is alive.
+
+    Args:
+        address: Ray cluster to connect to.
+        results: Location of the results, which every node must see.
+
+    Raises:
+        StudyError: If the head does not answer or rejects the connection.
+    """
     check_head(address)
     with ray_session(address):
         found = nodes.alive()
         total = {kind: sum(node.resources.get(kind, 0) for node in found) for kind in ("CPU", "GPU")}
         yield Finding("ok", "cluster", f"{len(found)} nodes, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs")
         if not total["CPU"]:
-            yield Finding("note", "cluster", "no node runs trials yet", "workers from 0 start with the first trial")
-        yield from findings()
+            advice = "if workers start from 0, the first trial starts one"
+            yield Finding("note", "cluster", "no node can run trials yet", advice)
+        yield from find_problems()
         store = Store(results, PROBE)
         with DriverLock(store, "ablate doctor") as lock:
             answers = nodes.ask(found, report, store.uri, store.study, lock.holder)
@@ -44,7 +51,13 @@ def cluster(address: str, results: str) -> Iterator[Finding]:
 
 
 def report(uri: str, study: str, driver: Mapping[str, Any]) -> dict[str, Any]:
-    """What a node says of itself."""
+    """Return the versions, sources, GPUs and clock of the node that this runs on, and whether it sees the results.
+
+    Args:
+        uri: Location of the results.
+        study: Study name of the doctor's lock file.
+        driver: Content of the lock file.
+    """
     smi = shutil.which("nvidia-smi")
     listed = subprocess.run([smi, "-L"], check=False, capture_output=True, text=True).stdout if smi else ""
     return {
@@ -53,7 +66,7 @@ def report(uri: str, study: str, driver: Mapping[str, Any]) -> dict[str, Any]:
         "system": platform.platform(),
         "gpus": len(listed.splitlines()),
         "time": time.time(),
-        "refusal": refusal(uri, study, driver),
+        "mismatch": mismatch(uri, study, driver),
     }
 
 
@@ -64,34 +77,36 @@ def _judge(node: nodes.Node, answer: Any) -> Iterator[Finding]:
     if isinstance(answer, Exception):
         yield Finding("fault", "node", f"{node.host}: {first_line(answer)}", "`ray status` tells more")
         return
-    faults = list(_faults(node, answer))
+    faults = [*_version_faults(node, answer), *_other_faults(node, answer)]
     yield from faults
     if not faults:
-        size = ", ".join(f"{node.resources.get(kind, 0):g} {kind}s" for kind in ("CPU", "GPU"))
-        own = {key: value for key, value in node.labels.items() if not key.startswith("ray.io/")}
-        worn = ", ".join(f"{key}={value}" for key, value in sorted(own.items()))
-        what = f"{size}, {worn}" if worn else size
-        yield Finding("ok", "node", f"{node.host}: {what}; same versions, sees the results")
+        yield Finding("ok", "node", f"{node.host}: {_description(node)}; same versions, sees the results")
 
 
-def _faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
+def _description(node: nodes.Node) -> str:
+    """Its CPUs, GPUs and the labels of the cluster file."""
+    size = [f"{node.resources.get(kind, 0):g} {kind}s" for kind in ("CPU", "GPU")]
+    own = {key: value for key, value in node.labels.items() if not key.startswith("ray.io/")}
+    return ", ".join([*size, *(f"{key}={value}" for key, value in sorted(own.items()))])
+
+
+def _version_faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
     here, there = versions(), answer["versions"]
-    other = [f"{name} {there.get(name, 'absent')}" for name in here if there.get(name) != here[name]]
-    if other:
-        ours = ", ".join(f"{name} {here[name]}" for name in here if there.get(name) != here[name])
-        yield Finding(
-            "fault", "node", f"{node.host}: {', '.join(other)}, here {ours}", "install constraints.txt on both"
-        )
+    differing = [name for name in here if there.get(name) != here[name]]
+    if differing:
+        theirs = ", ".join(f"{name} {there.get(name, 'absent')}" for name in differing)
+        ours = ", ".join(f"{name} {here[name]}" for name in differing)
+        advice = "install constraints.txt on both"
+        yield Finding("fault", "node", f"{node.host}: {theirs}, here {ours}", advice)
     if answer["digest"] != source_digest():
         detail = f"{node.host}: sources {answer['digest']} of this project, here {source_digest()}"
-        yield Finding(
-            "fault",
-            "node",
-            detail,
-            "run `ray up` again, which syncs the checkout and ends what runs, or submit with --working-dir",
-        )
-    if answer["refusal"]:
-        yield Finding("fault", "node", f"{node.host} {answer['refusal'][1]}")
+        advice = "run `ray up` again, which syncs the checkout and ends what runs, or submit with --working-dir"
+        yield Finding("fault", "node", detail, advice)
+
+
+def _other_faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    if answer["mismatch"]:
+        yield Finding("fault", "node", f"{node.host} {answer['mismatch'][1]}")
     if node.resources.get("GPU", 0) > answer["gpus"]:
         detail = f"{node.host}: Ray counts {node.resources['GPU']:g} GPUs, nvidia-smi {answer['gpus']}"
         yield Finding("note", "node", detail, "trials that ask for a GPU there would run on its CPUs")

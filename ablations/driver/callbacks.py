@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
 
-from ablations.cluster.node_check import DOCTOR
 from ablations.console.live import LiveDisplay
 from ablations.errors import StudyError
+from ablations.state.admission import DOCTOR
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
 
 WORKER_DEATHS = 3
 """How often a trial is taken up again from its checkpoint after its process or node died."""
-REFUSAL = re.compile(r"StudyError: (--\w[\w-]*: .+)")
+ADMISSION_ERROR = re.compile(r"StudyError: (--\w[\w-]*: .+)")
 """What a worker raises that must not run trials at all."""
-STRANGER = re.compile(r"creation task.*\b((?:ModuleNotFound|Import|Attribute)Error: .+)", re.DOTALL)
+IMPORT_ERROR = re.compile(r"creation task.*\b((?:ModuleNotFound|Import|Attribute)Error: .+)", re.DOTALL)
 """What is left of a worker that cannot even read what it is to run."""
 
 
@@ -64,9 +64,9 @@ class LossListener(Callback):  # type: ignore[misc]  # Ray ships no types
             StudyError: In the worker's words.
         """
         said = error_of(trial)
-        if refusal := REFUSAL.search(said):
+        if refusal := ADMISSION_ERROR.search(said):
             raise StudyError(refusal[1])
-        if stranger := STRANGER.search(said):
+        if stranger := IMPORT_ERROR.search(said):
             line = stranger[1].splitlines()[0]
             raise StudyError(f"--address: a node lacks this version of the project ({line}); {DOCTOR}")
 

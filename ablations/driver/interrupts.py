@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from ablations.cluster.session import STOP_SIGNALS
+
 GRACE_SECONDS = 8.0
 """A trial in the middle of a long epoch is not waited for; it goes on from its last checkpoint."""
 
@@ -56,7 +57,7 @@ def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
             raise _seen[0]
         os.kill(os.getpid(), signal.SIGUSR1)  # Tune has set its handler: its own way to be told
 
-    before = {number: signal.signal(number, stop) for number in NUMBERS}
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     usual = signal.getsignal(signal.SIGUSR1)
     try:
         yield

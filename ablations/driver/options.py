@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ablations.cluster.nodes import alive
+from ablations.cluster.resources import TrialResources
 from ablations.errors import StudyError
 
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
@@ -21,7 +23,7 @@ class RunOptions:
         results: Folder or URI of the results.
         cpus: CPUs, and so threads, of a trial.
         gpus: GPUs of a trial; None takes one where the cluster has any.
-        labels: What a node must wear to run trials, such as `pool: gpu`; on a cluster only.
+        labels: Labels that a node must have to run trials, such as `pool: gpu`; on a cluster only.
         address: Ray cluster to join; None starts one on this machine.
         mlflow: MLflow tracking URI; None takes the default.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
@@ -50,15 +52,24 @@ class RunOptions:
         if self.address is None and self.cpus > (os.cpu_count() or 1):
             raise StudyError(f"--cpus-per-trial: this machine has {os.cpu_count()}, got {self.cpus}")
         if self.labels and self.address is None:
-            raise StudyError(f"--label: goes with --address, since a Ray of its own has no labels, got {self._worn()}")
+            raise StudyError(f"--label: requires --address (a local Ray has no node labels), got {self._label_text()}")
         for pair in self.labels.items():
             if not all(LABEL.fullmatch(part) for part in pair):
                 raise StudyError(f"--label: must be KEY=VALUE of letters, digits and '-_./', got {'='.join(pair)!r}")
         if not 0 <= self.checkpoint_seconds <= 86_400:
             raise StudyError(f"--checkpoint-seconds: must be from 0 to 86400, got {self.checkpoint_seconds:g}")
 
-    def _worn(self) -> str:
+    def _label_text(self) -> str:
         return " ".join(f"{key}={value}" for key, value in self.labels.items())
+
+
+def trial_resources(options: RunOptions) -> TrialResources:
+    """Return the resources of a trial: as given, or one GPU if a usable node has any. Needs a Ray session."""
+    gpus = options.gpus
+    if gpus is None:
+        found = (node.resources.get("GPU", 0) for node in alive() if node.has_labels(options.labels))
+        gpus = 1.0 if max(found, default=0) >= 1 else 0.0
+    return TrialResources(options.cpus, gpus, options.labels)
 
 
 def labels_of(given: Sequence[str]) -> dict[str, str]:

@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ablations.cluster.head import check_head
-from ablations.cluster.resources import Share
+from ablations.cluster.resources import TrialResources
+from ablations.cluster.session import check_head
 from ablations.console.live import print_error, print_lines
 from ablations.console.status import StatusTable, failures
 from ablations.design.plan import adopt_plan, check_plan, note_winners
@@ -25,7 +25,7 @@ from ablations.state.lock import FILE as DRIVER
 from ablations.state.lock import DriverLock
 from ablations.state.pending import StudyState, read_study_state
 from ablations.state.provenance import git_state, source_digest, versions
-from ablations.tracking.mlflow_runs import View, tracking_uri
+from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
 from ablations.workers.experiment import load_experiment
 from ablations.workers.spec import Work, make_work
 from silhouette.results import FINISHED, Store
@@ -140,7 +140,7 @@ def _run_trials(
     common = _common(study, store, options, lock)
     work = make_work(plan.to_run, common)
     messages = {trial.trial_id: work.message(trial) for trial in plan.to_run}
-    view = View(tracking_uri(options.results, options.mlflow), store, description)
+    view = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
 
     def spec_of(trial_id: str) -> dict[str, Any]:
         return work.spec(messages[trial_id])
@@ -161,7 +161,7 @@ def _common(study: Study, store: Store, options: RunOptions, lock: DriverLock) -
     }
 
 
-def _run_rounds(messages: list[str], work: Work, share: Share, listener: Listener) -> None:
+def _run_rounds(messages: list[str], work: Work, share: TrialResources, listener: Listener) -> None:
     """Run all, and once more what Tune gave up.
 
     A worker that dies between two trials fails both of the tasks that Tune has given it, and Tune may then give the
@@ -175,7 +175,7 @@ def _run_rounds(messages: list[str], work: Work, share: Share, listener: Listene
 
 
 def run_on_tune(
-    messages: list[str], work: Work, share: Share, listener: Listener, trainable: type | None = None
+    messages: list[str], work: Work, share: TrialResources, listener: Listener, trainable: type | None = None
 ) -> None:
     """One Tune trial per message, first come first served, no early stopping.
 

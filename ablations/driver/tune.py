@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ablations.cluster.resources import Room
+from ablations.cluster.resources import ConcurrencyLimit
 from ablations.console.candidates import candidate_table
 from ablations.console.format import counted
 from ablations.console.live import print_error, print_lines
@@ -16,7 +16,7 @@ from ablations.driver.options import RunOptions
 from ablations.driver.tuner import watched
 from ablations.search import selection as freeze
 from ablations.search.candidates import OPEN
-from ablations.tracking.mlflow_runs import View, tracking_uri
+from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
 from silhouette.results import Store
 
 
@@ -72,10 +72,10 @@ def _search(
     table = candidate_table(study, {arm: search.settings.values() for arm, search in conductor.searches.items()})
     watch(table.running)
     specs: dict[str, Any] = {}
-    view = View(tracking_uri(options.results, options.mlflow), store, describe_study(study))
+    view = MlflowRuns(tracking_uri(options.results, options.mlflow), store, describe_study(study))
     with watched(options, table, view, specs.__getitem__, conductor.work.common["driver"]) as (display, mirror, share):
         listener = SettingListener(conductor, display, mirror, specs)
-        run_search(conductor, share, Room(share, grows=options.address is not None), listener)
+        run_search(conductor, share, ConcurrencyLimit(share, grows=options.address is not None), listener)
 
 
 def _finished(study: Study, conductor: Conductor, options: RunOptions) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
-from ablations.cluster.resources import Share
+from ablations.cluster.resources import TrialResources
 from ablations.console.candidates import candidate_name
 from ablations.console.live import LiveDisplay
 from ablations.driver.callbacks import LossListener, cause_of
@@ -103,7 +103,7 @@ class SettingListener(LossListener):
 
 def run_search(
     conductor: Conductor,
-    share: Share,
+    share: TrialResources,
     room: Callable[[], int],
     listener: SettingListener,
 ) -> None:

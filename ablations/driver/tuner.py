@@ -9,17 +9,17 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ablations.cluster.node_check import check_nodes
-from ablations.cluster.on_demand import growing
-from ablations.cluster.resources import Share, share_of_a_trial
+from ablations.cluster.on_demand import on_demand_fallback
+from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import ray_session
-from ablations.console.live import LiveDisplay
+from ablations.console.live import LiveDisplay, print_error
 from ablations.console.status import StatusTable
 from ablations.driver.interrupts import raise_if_interrupted
-from ablations.driver.options import RunOptions
+from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError
 from ablations.state.compaction import compacting
 from ablations.tracking.mirror import Mirror
-from ablations.tracking.mlflow_runs import View
+from ablations.tracking.mlflow_runs import MlflowRuns
 
 if TYPE_CHECKING:
     from ablations.driver.callbacks import LossListener
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 def watched(
     options: RunOptions,
     table: StatusTable,
-    view: View,
+    view: MlflowRuns,
     spec_of: Callable[[str], Mapping[str, Any]],
     driver: Mapping[str, Any],
-) -> Iterator[tuple[LiveDisplay, Mirror, Share]]:
+) -> Iterator[tuple[LiveDisplay, Mirror, TrialResources]]:
     """A Ray, a display, an MLflow mirror, and what a trial takes of that Ray, for as long as trials run.
 
     Of a large study the records are compacted meanwhile.
@@ -47,20 +47,20 @@ def watched(
     """
     with ray_session(options.address):
         if options.address:
-            check_nodes(view.store, driver, options.labels)
-        share = share_of_a_trial(options)
+            check_nodes(view.store, driver, options.labels, print_error)
+        share = trial_resources(options)
         with _mirrored(table, view, spec_of) as (display, mirror), compacting(view.store, lambda: table.ended):
             if not share.fits():
                 if not options.address:
                     raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
                 display.note(f"no node offers {share} yet: waiting for the cluster to grow")
-            with growing(share, display.note) if options.address else nullcontext():
+            with on_demand_fallback(share, display.note) if options.address else nullcontext():
                 yield display, mirror, share
 
 
 @contextmanager
 def _mirrored(
-    table: StatusTable, view: View, spec_of: Callable[[str], Mapping[str, Any]]
+    table: StatusTable, view: MlflowRuns, spec_of: Callable[[str], Mapping[str, Any]]
 ) -> Iterator[tuple[LiveDisplay, Mirror]]:
     with LiveDisplay(table) as display:
         mirror = Mirror(view, spec_of, display.note)
@@ -74,7 +74,7 @@ def _mirrored(
 
 def fit(
     trainable: Any,
-    share: Share,
+    share: TrialResources,
     listener: LossListener,
     feed: Feed,
     *,

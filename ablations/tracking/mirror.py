@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ablations.state.lock import living_driver
-from ablations.tracking.mlflow_runs import View
+from ablations.tracking.mlflow_runs import MlflowRuns
 from silhouette.results import without_secret
 
 FLUSH_SECONDS = 1.0
@@ -22,7 +22,7 @@ CLOSE_SECONDS = 20.0
 
 
 class Mirror(threading.Thread):
-    """Delivers what happens in a study to its `View`; its callers only ever put something into a queue.
+    """Delivers what happens in a study to its `MlflowRuns`; its callers only ever put something into a queue.
 
     Args:
         view: Where to deliver to.
@@ -30,7 +30,9 @@ class Mirror(threading.Thread):
         warn: Called at most once, with one line, when the server does not answer.
     """
 
-    def __init__(self, view: View, spec_of: Callable[[str], Mapping[str, Any]], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, view: MlflowRuns, spec_of: Callable[[str], Mapping[str, Any]], warn: Callable[[str], None]
+    ) -> None:
         super().__init__(name="mlflow-mirror", daemon=True)
         self.view, self.spec_of, self.warn = view, spec_of, warn
         self.events: queue.Queue[Mapping[str, Any]] = queue.Queue(MAX_QUEUE)
@@ -101,7 +103,7 @@ class Mirror(threading.Thread):
         self.warned = True
 
 
-def sync(view: View) -> int:
+def sync(view: MlflowRuns) -> int:
     """Bring the whole view in line with the records and the report; running it again changes nothing.
 
     Returns:

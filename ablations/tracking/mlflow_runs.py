@@ -19,7 +19,7 @@ from silhouette.results import Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-QUIET = {
+MLFLOW_ENV = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -51,7 +51,7 @@ def make_folder(uri: str) -> None:
 
 
 @dataclass
-class View:
+class MlflowRuns:
     """The runs of one study and results location on an MLflow server.
 
     Args:
@@ -71,7 +71,7 @@ class View:
     @cached_property
     def client(self) -> MlflowClient:
         """The client; importing MLflow takes seconds, so it happens in the thread that needs it."""
-        os.environ.update(QUIET)
+        os.environ.update(MLFLOW_ENV)
         import logging
 
         from mlflow import MlflowClient

@@ -12,10 +12,10 @@ from typing import Any
 
 from ray import tune
 
-from ablations.cluster.node_check import insist
 from ablations.design.tuning import candidate_id
 from ablations.search.arm_search import Setting
 from ablations.search.candidates import columns_of, mean_curve, setting_status
+from ablations.state.admission import require_admission
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns
 from ablations.workers.experiment import Experiment, load_experiment
@@ -255,7 +255,7 @@ class SettingTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no ty
 
     def setup(self, config: dict[str, Any], work: SettingWork) -> None:
         """Begin the first setting of this actor."""
-        insist(work.common)
+        require_admission(work.common["results"], work.common["study"], work.common.get("driver"))
         self.work = work
         self.run = SettingRun(work, config["setting"])
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ray import tune
 
-from ablations.cluster.node_check import insist
+from ablations.state.admission import require_admission
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns
 from ablations.workers.experiment import Experiment, load_experiment
@@ -126,7 +126,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no type
 
     def setup(self, config: dict[str, Any], work: Work) -> None:
         """Begin the first trial of this actor."""
-        insist(work.common)
+        require_admission(work.common["results"], work.common["study"], work.common.get("driver"))
         self.work = work
         self.run = TrialRun(work.spec(config["trial"]))
 

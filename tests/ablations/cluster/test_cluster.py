@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ablations.cluster.head import _meaning
+from ablations.cluster.session import explain_connection_error
 from silhouette.results import Store
 
 ROOT = Path(__file__).parents[3]
@@ -61,7 +61,7 @@ pytestmark = pytest.mark.skipif(bool(_isolated()), reason=_isolated() or "-")
 def test_other_versions_on_the_head_are_one_line():
     heard = "RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.12.1\n"
     expected = "Version mismatch: The cluster was started with: Ray: 2.59.0 Python: 3.12.1; install the same versions"
-    assert _meaning(heard).startswith(expected)
+    assert explain_connection_error(heard).startswith(expected)
 
 
 class Cluster:

@@ -1,4 +1,4 @@
-"""What the driver asks of a cluster whose cloud has no spot machine: real placement groups in a real Ray."""
+"""Requests for on-demand machines while spot has no capacity: real placement groups in a real Ray."""
 
 import pytest
 from ray.autoscaler.v2.schema import (
@@ -11,9 +11,9 @@ from ray.autoscaler.v2.schema import (
     Stats,
 )
 
-from ablations.cluster import head_logs
-from ablations.cluster.on_demand import REFUSED_SECONDS, Growth
-from ablations.cluster.resources import Share
+from ablations.cluster import autoscaler
+from ablations.cluster.on_demand import NO_CAPACITY_SECONDS, OnDemandFallback
+from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import prepare
 from tests.helpers.waiting import wait_for
 
@@ -22,7 +22,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture(scope="module")
 def ray_with_an_on_demand_gpu():
-    """One on-demand machine with one GPU, on which nothing runs yet."""
+    """A local Ray as one on-demand machine with one GPU, on which nothing runs yet."""
     prepare(None)
     import ray
 
@@ -40,14 +40,14 @@ def ray_with_an_on_demand_gpu():
 
 
 @pytest.fixture(autouse=True)
-def said_by_the_cloud(monkeypatch):
-    """What the head's logs tell, by machine type; nobody failed to join."""
-    said = {}
-    monkeypatch.setattr(head_logs, "reasons", lambda: said)
-    monkeypatch.setattr(head_logs, "other_versions", dict)
-    monkeypatch.setattr(head_logs, "failed_steps", lambda now: {})
-    monkeypatch.setattr(head_logs, "listed", list)
-    return said
+def launch_errors(monkeypatch):
+    """The cloud's error messages by machine type, as the head's logs have them; every machine joined."""
+    errors = {}
+    monkeypatch.setattr(autoscaler, "launch_errors", lambda: errors)
+    monkeypatch.setattr(autoscaler, "version_mismatches", dict)
+    monkeypatch.setattr(autoscaler, "failed_setup_steps", lambda now: {})
+    monkeypatch.setattr(autoscaler, "listed_workers", list)
+    return errors
 
 
 def job():
@@ -56,15 +56,15 @@ def job():
     return ray.get_runtime_context().get_job_id()
 
 
-def status(trials, refused_at=None, version="7", kind="gpu-spot", booting=0, others=0, mine=None):
-    """So many of our trials wait, and groups of other drivers; the last launch was refused then."""
-    launch = LaunchRequest("g5.xlarge", kind, 1, LaunchRequest.Status.FAILED, 0, refused_at, "")
+def status(trials, failed_at=None, version="7", kind="gpu-spot", booting=0, others=0, mine=None):
+    """A status in which `trials` of ours and `others` of other drivers wait; the last launch failed at `failed_at`."""
+    launch = LaunchRequest("g5.xlarge", kind, 1, LaunchRequest.Status.FAILED, 0, failed_at, "")
     bundles = [ResourceRequestByCount({"GPU": 1.0}, 1)]
     groups = [f"{number:028x}{job()}" for number in range(trials)] + [f"{number:036x}" for number in range(others)]
     if mine is not None:
         groups.append(mine.id.hex())
     return ClusterStatus(
-        failed_launches=[] if refused_at is None else [launch],
+        failed_launches=[] if failed_at is None else [launch],
         pending_nodes=[NodeInfo("g5.xlarge", "gpu-on-demand", "i", "10.0.0.7", "ALLOCATED")] * booting,
         resource_demands=ResourceDemandSummary(
             placement_group_demand=[PlacementGroupResourceDemand(bundles, f"{name}:PACK|PENDING") for name in groups]
@@ -81,9 +81,9 @@ TYPES = {
 }
 
 
-def growth(gpus=1.0, types=TYPES, **labels):
-    said = []
-    return Growth(Share(1, gpus, labels), said.append, types), said
+def fallback(gpus=1.0, types=TYPES, **labels):
+    lines = []
+    return OnDemandFallback(TrialResources(1, gpus, labels), lines.append, types), lines
 
 
 def state(group):
@@ -92,54 +92,54 @@ def state(group):
     return placement_group_table(group)["state"]
 
 
-def eventually(wanted, group):
+def wait_for_state(wanted, group):
     wait_for(lambda: state(group) == wanted, 20)
 
 
-def test_a_minute_without_spot_asks_for_one_on_demand_place_after_the_other(ray_with_an_on_demand_gpu):
-    watched, said = growth(gpus=1.0, pool="gpu")
-    watched.look(status(3, NOW), NOW)
-    assert watched.asked is None
-    assert len(said) == 1
-    assert said[0].startswith("cluster: gpu-spot: launch failed")
-    now = NOW + REFUSED_SECONDS
-    watched.look(status(3, now - 5), now)
-    first = watched.asked
-    eventually("CREATED", first)
-    watched.look(status(3, now), now + 5)  # it has its place, which is for a trial
-    assert watched.asked is None
-    eventually("REMOVED", first)
-    assert [line for line in said if "asking for" in line] == [
-        "cluster: no gpu-spot to be had for 60 s: asking for gpu-on-demand as well (--label market=spot forbids it)"
+def test_after_a_minute_without_spot_one_on_demand_machine_after_the_other_is_requested(ray_with_an_on_demand_gpu):
+    watched, lines = fallback(gpus=1.0, pool="gpu")
+    watched.update(status(3, NOW), NOW)
+    assert watched.group is None
+    assert len(lines) == 1
+    assert lines[0].startswith("cluster: gpu-spot: launch failed")
+    now = NOW + NO_CAPACITY_SECONDS
+    watched.update(status(3, now - 5), now)
+    first = watched.group
+    wait_for_state("CREATED", first)
+    watched.update(status(3, now), now + 5)  # the machine is there, for a trial
+    assert watched.group is None
+    wait_for_state("REMOVED", first)
+    assert [line for line in lines if "also requesting" in line] == [
+        "cluster: no capacity for gpu-spot for 60 s; also requesting gpu-on-demand (--label market=spot forbids it)"
     ]
-    watched.look(status(2, now), now + 10)
-    second = watched.asked
+    watched.update(status(2, now), now + 10)
+    second = watched.group
     assert second is not None
-    watched.look(status(2, now, booting=2, mine=second), now + 15)  # enough is on its way
-    assert watched.asked is None
-    eventually("REMOVED", second)
-    assert len([line for line in said if "asking for" in line]) == 1
+    watched.update(status(2, now, booting=2, mine=second), now + 15)  # enough machines are booting
+    assert watched.group is None
+    wait_for_state("REMOVED", second)
+    assert len([line for line in lines if "also requesting" in line]) == 1
 
 
-def ask(watched, now=NOW, **more):
-    """Two minutes of refusals."""
-    for seconds in (0.0, REFUSED_SECONDS, 2 * REFUSED_SECONDS):
-        watched.look(status(**{"trials": 2, "refused_at": now + seconds, **more}), now + seconds)
-    return watched.asked is not None
+def requests(watched, now=NOW, **more):
+    """Whether two minutes of failed launches lead to a request."""
+    for seconds in (0.0, NO_CAPACITY_SECONDS, 2 * NO_CAPACITY_SECONDS):
+        watched.update(status(**{"trials": 2, "failed_at": now + seconds, **more}), now + seconds)
+    return watched.group is not None
 
 
-def test_it_is_given_up_when_nothing_waits_or_spot_is_back_and_at_the_end(ray_with_an_on_demand_gpu):
+def test_the_request_is_removed_when_no_trial_waits_or_spot_is_back_and_at_the_end(ray_with_an_on_demand_gpu):
     for last in (status(0, NOW + 120), status(2, None)):
-        watched, _ = growth()
-        assert ask(watched)
-        group = watched.asked
-        watched.look(last, NOW + 125)
-        assert watched.asked is None
-        eventually("REMOVED", group)
-    watched, _ = growth()
-    assert ask(watched)
-    watched.turn(False)
-    assert watched.asked is None
+        watched, _ = fallback()
+        assert requests(watched)
+        group = watched.group
+        watched.update(last, NOW + 125)
+        assert watched.group is None
+        wait_for_state("REMOVED", group)
+    watched, _ = fallback()
+    assert requests(watched)
+    watched.request(False)
+    assert watched.group is None
 
 
 @pytest.mark.parametrize(
@@ -147,42 +147,38 @@ def test_it_is_given_up_when_nothing_waits_or_spot_is_back_and_at_the_end(ray_wi
     [
         (1.0, {"market": "spot"}, TYPES, {}),
         (1.0, {"market": "on-demand"}, TYPES, {}),
-        (0.0, {}, TYPES, {"kind": "cpu-spot"}),  # our files have no on-demand machine without a GPU
-        (1.0, {}, TYPES, {"kind": "cpu-spot"}),  # of another study
+        (0.0, {}, TYPES, {"kind": "cpu-spot"}),  # our cluster files have no on-demand machine without a GPU
+        (1.0, {}, TYPES, {"kind": "cpu-spot"}),  # launched for another study
         (1.0, {}, {}, {}),
         (1.0, {}, {**TYPES, "gpu-on-demand": {**TYPES["gpu-on-demand"], "max_workers": 0}}, {}),
-        (1.0, {}, TYPES, {"version": "0"}),  # autoscaler 1 starts what it has at once
-        (1.0, {}, TYPES, {"refused_at": NOW - 2 * REFUSED_SECONDS}),
-        (1.0, {}, TYPES, {"refused_at": None}),
+        (1.0, {}, TYPES, {"version": "0"}),  # autoscaler 1 starts all its machines at once
+        (1.0, {}, TYPES, {"failed_at": NOW - 2 * NO_CAPACITY_SECONDS}),
+        (1.0, {}, TYPES, {"failed_at": None}),
         (1.0, {}, TYPES, {"trials": 0, "others": 5}),
     ],
 )
-def test_nothing_is_asked_for_where_it_is_not_wanted_or_not_needed(
-    ray_with_an_on_demand_gpu, gpus, labels, types, more
-):
-    watched, said = growth(gpus, types, **labels)
-    assert not ask(watched, **more)
-    assert not any("asking for" in line for line in said)
+def test_nothing_is_requested_if_it_is_forbidden_or_not_needed(ray_with_an_on_demand_gpu, gpus, labels, types, more):
+    watched, lines = fallback(gpus, types, **labels)
+    assert not requests(watched, **more)
+    assert not any("also requesting" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("reason", "asks"),
+    ("error", "requested"),
     [("InsufficientInstanceCapacity: none", True), ("", True), ("UnauthorizedOperation", False), ("quota", False)],
 )
-def test_a_refusal_for_another_reason_than_want_of_machines_is_none(
-    ray_with_an_on_demand_gpu, said_by_the_cloud, reason, asks
-):
-    said_by_the_cloud["gpu-spot"] = reason
-    watched, _ = growth()
-    assert ask(watched) is asks
-    watched.turn(False)
+def test_only_a_capacity_error_leads_to_a_request(ray_with_an_on_demand_gpu, launch_errors, error, requested):
+    launch_errors["gpu-spot"] = error
+    watched, _ = fallback()
+    assert requests(watched) is requested
+    watched.request(False)
 
 
-def test_each_fault_is_said_once_whatever_its_numbers_are(ray_with_an_on_demand_gpu, monkeypatch):
-    watched, said = growth()
-    strangers = {"10.0.0.5": "has Ray 2.59.0, the head Ray 2.60.0", "10.0.0.6": "has Ray 2.58.0, the head Ray 2.60.0"}
-    monkeypatch.setattr(head_logs, "other_versions", lambda: strangers)
+def test_each_fault_is_printed_once_although_its_numbers_change(ray_with_an_on_demand_gpu, monkeypatch):
+    watched, lines = fallback()
+    mismatches = {"10.0.0.5": "has Ray 2.59.0, the head Ray 2.60.0", "10.0.0.6": "has Ray 2.58.0, the head Ray 2.60.0"}
+    monkeypatch.setattr(autoscaler, "version_mismatches", lambda: mismatches)
     for seconds in range(0, 300, 5):
-        watched.look(status(2, NOW + seconds - 1), NOW + seconds)
-    watched.turn(False)
-    assert sorted(line.split()[1] for line in said) == ["10.0.0.5", "10.0.0.6", "gpu-spot:", "no"]
+        watched.update(status(2, NOW + seconds - 1), NOW + seconds)
+    watched.request(False)
+    assert sorted(line.split()[1] for line in lines) == ["10.0.0.5", "10.0.0.6", "gpu-spot:", "no"]

@@ -1,4 +1,4 @@
-"""The spot watcher against a metadata service over HTTP that answers as EC2's and Compute Engine's do."""
+"""The preemption watcher against HTTP servers that answer like the metadata services of EC2 and Compute Engine."""
 
 import json
 import threading
@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ablations.cli.parser import main
-from ablations.cluster import preemption as spot
+from ablations.cluster import preemption
 
 
 class Metadata(ThreadingHTTPServer):
-    """EC2's version 2 (a session token is needed) and Compute Engine's, with a notice when a test sets one."""
+    """EC2's service, version 2 (requires a session token), and Compute Engine's. A test sets the notice."""
 
     action: str | None = None
     garbled = 0
@@ -56,7 +56,7 @@ def metadata(monkeypatch):
     thread.start()
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # metadata must not go through a proxy
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # the watcher must not use it
     yield server
     server.shutdown()
     thread.join()
@@ -68,95 +68,95 @@ def action(seconds):
     return json.dumps({"action": "terminate", "time": at.strftime("%Y-%m-%dT%H:%M:%SZ")})
 
 
-def test_ec2_gives_no_notice_and_then_the_seconds_that_are_left(metadata):
-    assert spot.find_notice() is spot.aws_notice
-    assert spot.aws_notice() is None
+def test_ec2_gives_no_notice_and_then_the_seconds_until_termination(metadata):
+    assert preemption.find_notice() is preemption.aws_notice
+    assert preemption.aws_notice() is None
     metadata.action = action(120)
-    assert 110 < spot.aws_notice() <= 120
+    assert 110 < preemption.aws_notice() <= 120
 
 
-def test_a_notice_without_a_readable_time_is_a_notice(metadata):
+def test_a_notice_without_a_readable_time_means_now(metadata):
     metadata.action = '{"action": "stop"}'
-    assert spot.aws_notice() == 0.0
+    assert preemption.aws_notice() == 0.0
 
 
 def test_a_time_without_a_zone_is_utc(metadata):
     metadata.action = action(120).replace("Z", "")
-    assert 110 < spot.aws_notice() <= 120
+    assert 110 < preemption.aws_notice() <= 120
 
 
 def test_compute_engine_gives_thirty_seconds(metadata, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{metadata.server_port}")
-    assert spot.find_notice() is spot.gcp_notice
-    assert spot.gcp_notice() is None
+    assert preemption.find_notice() is preemption.gcp_notice
+    assert preemption.gcp_notice() is None
     metadata.preempted = "TRUE"
-    assert spot.gcp_notice() == 30.0
+    assert preemption.gcp_notice() == 30.0
 
 
-def test_the_watcher_outlives_a_service_that_fails_for_a_moment_and_drains_at_the_notice(metadata, monkeypatch):
-    drained, said = [], []
+def test_the_watcher_survives_failing_answers_and_drains_at_the_notice(metadata, monkeypatch):
+    drained, lines = [], []
     monkeypatch.setattr(
-        spot, "drain", lambda seconds, *_: drained.append(seconds) or 0
+        preemption, "drain", lambda seconds, *_: drained.append(seconds) or 0
     )  # tests/cluster_lab drains for real
 
-    def listen(line):
-        said.append(line)
+    def say(line):
+        lines.append(line)
         metadata.broken, metadata.garbled, metadata.action = 2, 2, action(60)
 
     metadata.garbled = 1
-    assert spot.watch(listen, poll_seconds=0.01) == 0
+    assert preemption.watch(say, poll_seconds=0.01) == 0
     assert len(drained) == 1
     assert 50 < drained[0] <= 60
-    assert said[0].startswith("watching for the notice")
+    assert lines[0].startswith("watching for a preemption notice")
 
 
-def test_a_service_that_is_up_a_little_after_the_machine_is_found(monkeypatch):
+def test_a_metadata_service_that_starts_after_the_machine_is_found(monkeypatch):
     found, drained = iter([None, None, lambda: 30.0]), []
-    monkeypatch.setattr(spot, "find_notice", lambda: next(found))
-    monkeypatch.setattr(spot, "drain", lambda seconds, *_: drained.append(seconds) or 0)
-    assert spot.watch(lambda _: None, poll_seconds=0.01) == 0
+    monkeypatch.setattr(preemption, "find_notice", lambda: next(found))
+    monkeypatch.setattr(preemption, "drain", lambda seconds, *_: drained.append(seconds) or 0)
+    assert preemption.watch(lambda _: None, poll_seconds=0.01) == 0
     assert drained == [30.0]
 
 
-def test_a_machine_without_metadata_has_nothing_to_watch(monkeypatch, capsys):
-    monkeypatch.setattr(spot, "FIND_TRIES", 1)
+def test_without_a_metadata_service_there_is_nothing_to_watch(monkeypatch, capsys):
+    monkeypatch.setattr(preemption, "FIND_TRIES", 1)
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
     assert main(["cluster", "watch"]) == 0
     assert "nothing to watch" in capsys.readouterr().out
 
 
-def test_it_gives_up_after_about_a_minute(monkeypatch):
+def test_the_search_for_a_metadata_service_ends_after_about_a_minute(monkeypatch):
     asked, slept = [], []
-    monkeypatch.setattr(spot, "find_notice", lambda: asked.append(1))
-    monkeypatch.setattr(spot.time, "sleep", slept.append)
-    assert spot.watch(lambda _: None) == 0
-    assert len(asked) == spot.FIND_TRIES
+    monkeypatch.setattr(preemption, "find_notice", lambda: asked.append(1))
+    monkeypatch.setattr(preemption.time, "sleep", slept.append)
+    assert preemption.watch(lambda _: None) == 0
+    assert len(asked) == preemption.FIND_TRIES
     assert 50 <= sum(slept) <= 70
 
 
-def test_a_head_that_is_away_for_a_moment_is_asked_again_to_drain(monkeypatch):
-    said, tries = [], iter([True, True, False])
+def test_draining_is_tried_again_while_the_head_does_not_answer(monkeypatch):
+    lines, tries = [], iter([True, True, False])
 
     def once():
         if next(tries):
             raise ConnectionError("no head")
         return "a-node"
 
-    monkeypatch.setattr(spot, "_drain_once", once)
-    assert spot.drain(10.0, said.append, poll_seconds=0.01) == 0
-    assert said == ["drained a-node"]
+    monkeypatch.setattr(preemption, "_drain_once", once)
+    assert preemption.drain(10.0, lines.append, poll_seconds=0.01) == 0
+    assert lines == ["drained a-node"]
     assert not list(tries)
 
 
-def test_a_head_that_stays_away_is_one_line(monkeypatch):
-    """Python's own last word, of every attempt that there is time for."""
-    said = []
-    monkeypatch.setattr(spot, "_OWN_NODE", "import sys; print('a long', 'story', sep='\\n'); sys.exit('no head')")
-    assert spot.drain(0.3, said.append, poll_seconds=0.1) == 1
-    assert said == ["not drained: no head"]
-    monkeypatch.setattr(spot, "_OWN_NODE", "import time; time.sleep(60)")
-    monkeypatch.setattr(spot, "ATTEMPT_SECONDS", 0.2)
-    assert spot.drain(0.0, said.append, poll_seconds=0.1) == 1
-    assert said[1:] == ["not drained: no answer from the head in 0.2 s"]
+def test_a_head_that_never_answers_is_one_line(monkeypatch):
+    """The last line of the error output of the last attempt."""
+    lines = []
+    monkeypatch.setattr(preemption, "_OWN_NODE", "import sys; print('a long', 'story', sep='\\n'); sys.exit('no head')")
+    assert preemption.drain(0.3, lines.append, poll_seconds=0.1) == 1
+    assert lines == ["not drained: no head"]
+    monkeypatch.setattr(preemption, "_OWN_NODE", "import time; time.sleep(60)")
+    monkeypatch.setattr(preemption, "ATTEMPT_SECONDS", 0.2)
+    assert preemption.drain(0.0, lines.append, poll_seconds=0.1) == 1
+    assert lines[1:] == ["not drained: no answer from the head in 0.2 s"]

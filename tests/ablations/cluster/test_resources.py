@@ -1,54 +1,54 @@
-"""How many settings a search has under way, on one machine and on a cluster that grows."""
+"""How many candidates a search runs at once, on one machine and on a cluster that grows."""
 
 from types import SimpleNamespace
 
-from ablations.cluster.resources import GROWTH_SECONDS, Room
+from ablations.cluster.resources import GROWTH_SECONDS, ConcurrencyLimit
 
 
-def room(slots, grows):
+def limit_of(slots, grows):
     cluster = SimpleNamespace(slots=slots, asked=0, now=0.0)
 
     def fits():
         cluster.asked += 1
         return cluster.slots
 
-    return cluster, Room(SimpleNamespace(fits=fits), grows, lambda: cluster.now)
+    return cluster, ConcurrencyLimit(SimpleNamespace(fits=fits), grows, lambda: cluster.now)
 
 
-def test_on_one_machine_nothing_waits():
-    _, ask = room(2, grows=False)
-    assert ask() == 2
+def test_on_a_local_ray_nothing_waits():
+    _, limit = limit_of(2, grows=False)
+    assert limit() == 2
 
 
-def test_a_machine_that_is_too_small_still_runs_one():
-    _, ask = room(0, grows=False)
-    assert ask() == 1
+def test_the_limit_is_at_least_one():
+    _, limit = limit_of(0, grows=False)
+    assert limit() == 1
 
 
-def test_a_cluster_doubles_until_it_has_its_size():
-    cluster, ask = room(0, grows=True)
+def test_a_growing_cluster_doubles_until_it_stops_growing():
+    cluster, limit = limit_of(0, grows=True)
     seen = []
     for slots in (0, 2, 4, 6, 6):
         cluster.slots, cluster.now = slots, cluster.now + 300
-        seen.append(ask())
+        seen.append(limit())
     assert seen == [2, 4, 8, 12, 12]
     cluster.now += GROWTH_SECONDS
-    assert ask() == 7  # one that waits is enough to grow again, later
+    assert limit() == 7  # one candidate that waits is enough to make it grow again
     cluster.slots, cluster.now = 7, cluster.now + 300
-    assert ask() == 14
+    assert limit() == 14
 
 
-def test_a_lost_machine_is_no_growth_but_its_return_is():
-    cluster, ask = room(4, grows=True)
+def test_the_loss_of_a_machine_is_no_growth_and_its_return_is():
+    cluster, limit = limit_of(4, grows=True)
     cluster.slots, cluster.now = 3, GROWTH_SECONDS
-    assert ask() == 4
+    assert limit() == 4
     cluster.slots, cluster.now = 4, 2 * GROWTH_SECONDS
-    assert ask() == 8
+    assert limit() == 8
 
 
 def test_the_cluster_is_asked_once_a_second():
-    cluster, ask = room(4, grows=True)
+    cluster, limit = limit_of(4, grows=True)
     for _ in range(10):
-        ask()
+        limit()
         cluster.now += 0.25
     assert cluster.asked == 3  # at the start, after one second and after two

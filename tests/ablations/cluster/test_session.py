@@ -1,4 +1,4 @@
-"""A Ray of our own is this machine's alone: nothing of it listens on an address that others can reach."""
+"""The Ray session: a local Ray listens on the loopback only, and a failed connection has a clear reason."""
 
 import subprocess
 import sys
@@ -18,8 +18,8 @@ with ray_session(None):
 """
 
 
-def descendants(pid):
-    """A process and all below it, those included whose parent has left them to the reaper."""
+def session_processes(pid):
+    """The processes of a process's session, including those whose parent has ended."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -32,7 +32,7 @@ def descendants(pid):
 
 
 def sockets(pid):
-    """Inodes of the sockets that a process holds."""
+    """Inodes of the open sockets of a process."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
             target = str(link.readlink())
@@ -43,7 +43,7 @@ def sockets(pid):
 
 
 def listening():
-    """Local address in hex of every TCP socket that listens, by inode."""
+    """Inode and local address, in hex, of every listening TCP socket."""
     for file in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(file).read_text().splitlines()[1:]:
             fields = line.split()
@@ -61,7 +61,7 @@ def test_every_port_of_a_local_ray_is_on_the_loopback():
     ) as process:
         try:
             assert process.stdout.readline() == b"up\n"
-            held = {inode for pid in descendants(process.pid) for inode in sockets(pid)}
+            held = {inode for pid in session_processes(process.pid) for inode in sockets(pid)}
             addresses = [address for inode, address in listening() if inode in held]
         finally:
             process.stdin.close()

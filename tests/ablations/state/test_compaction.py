@@ -2,7 +2,9 @@
 
 import pytest
 
+from ablations.cli.parser import main
 from ablations.state import compaction
+from ablations.state.lock import DriverLock
 from silhouette.results import Store
 from tests.helpers.waiting import is_alive, wait_for
 
@@ -70,3 +72,17 @@ def test_the_end_of_the_run_ends_a_copy(tmp_path, monkeypatch):
         assert is_alive(pid)
     wait_for(lambda: not is_alive(pid))
     assert store.names() == []
+
+
+def test_ablate_compact_copies_the_records_unless_a_driver_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    store = Store("results", "s")
+    assert main(["compact", "s"]) == 2
+    assert "holds no records of it" in capsys.readouterr().err
+    store.write_record({"trial_id": "a" * 16, "status": "complete"})
+    with DriverLock(store, "ablate run s"):
+        assert main(["compact", "s"]) == 2
+        assert "another `ablate run` works on" in capsys.readouterr().err
+    assert main(["compact", "s"]) == 0
+    assert "1 records" in capsys.readouterr().out
+    assert (tmp_path / "results/s/records.parquet").is_file()

@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 
 from ablations.tracking.mirror import Mirror, sync
-from ablations.tracking.mlflow_runs import QUIET, View, tracking_uri
+from ablations.tracking.mlflow_runs import MLFLOW_ENV, MlflowRuns, tracking_uri
 from silhouette.results import Store
 
 STUDY = {"study": "tiny", "question": "Does <it> help?", "plan_hash": "0123456789abcdef"}
@@ -40,7 +40,7 @@ class Server:
         artifacts = ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1"]
         self.process = subprocess.Popen(
             [*command, *stores, *artifacts],
-            env={**os.environ, **QUIET},
+            env={**os.environ, **MLFLOW_ENV},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -122,7 +122,7 @@ def test_uri_is_absolute_and_the_environment_is_respected(tmp_path, monkeypatch)
 def test_server_that_dies_and_comes_back_gets_everything_once(server, store):
     server.start()
     said = []
-    mirror = Mirror(View(server.uri, store, STUDY), spec_of, said.append)
+    mirror = Mirror(MlflowRuns(server.uri, store, STUDY), spec_of, said.append)
     mirror.start()
     feed(mirror, [0, 1])
     time.sleep(3)
@@ -134,7 +134,7 @@ def test_server_that_dies_and_comes_back_gets_everything_once(server, store):
     assert mirror.close({"complete": 5})
     assert len(said) == 1
     assert "does not answer" in said[0]
-    view = View(server.uri, store, STUDY)
+    view = MlflowRuns(server.uri, store, STUDY)
     runs = trial_runs(view)
     assert len(view.client.search_runs([view.experiment])) == 6
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
@@ -164,7 +164,7 @@ def test_server_that_never_works_costs_one_warning_and_no_time(kind, store):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Always500)
         threading.Thread(target=server.serve_forever, daemon=True).start()
     said = []
-    mirror = Mirror(View(f"http://127.0.0.1:{port}", store, STUDY), spec_of, said.append)
+    mirror = Mirror(MlflowRuns(f"http://127.0.0.1:{port}", store, STUDY), spec_of, said.append)
     mirror.start()
     feed(mirror, range(50))
     assert not mirror.close({"complete": 50})
@@ -174,7 +174,7 @@ def test_server_that_never_works_costs_one_warning_and_no_time(kind, store):
 
 def test_queue_is_bounded_and_putting_never_waits(store, monkeypatch):
     monkeypatch.setattr("ablations.tracking.mirror.MAX_QUEUE", 10)
-    mirror = Mirror(View("http://127.0.0.1:1", store, STUDY), spec_of, lambda text: None)
+    mirror = Mirror(MlflowRuns("http://127.0.0.1:1", store, STUDY), spec_of, lambda text: None)
     feed(mirror, range(100))  # nobody takes anything out: the thread has not been started
     assert mirror.events.qsize() == 10
     assert mirror.dropped
@@ -185,10 +185,10 @@ def test_sync_ten_times_is_sync_once_and_ends_stale_runs(store, tmp_path):
         store.write_record(record(seed))
     store.write_record(record(2, "failed"))
     uri = f"sqlite:///{tmp_path}/view.db"
-    view = View(uri, store, STUDY)
+    view = MlflowRuns(uri, store, STUDY)
     view.show(spec_of(f"{7:016x}"), [{"epoch": 1, "val_top1": 0.1}], None)  # its driver died long ago
     for _ in range(10):
-        view = View(uri, store, STUDY)
+        view = MlflowRuns(uri, store, STUDY)
         assert sync(view) == 3
     runs = trial_runs(view)
     assert {run.data.tags["trial_id"]: run.info.status for run in runs.values()} == {
@@ -207,7 +207,7 @@ def test_sync_attaches_the_report_and_its_verdicts(store, tmp_path):
     comparison = {"family": "all arms", "treatment": "λ=0.2", "verdict": "worse", "difference": -0.01}
     comparison |= {"ci_low": -0.02, "ci_high": -0.005, "p_adjusted": 0.01}
     store.write_json({"comparisons": [comparison]}, "report/report.json")
-    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    view = MlflowRuns(f"sqlite:///{tmp_path}/view.db", store, STUDY)
     sync(view)
     parent = view.client.get_run(view.parent)
     assert parent.data.metrics["all arms/λ_0.2/difference"] == -0.01
@@ -217,25 +217,25 @@ def test_sync_attaches_the_report_and_its_verdicts(store, tmp_path):
 
 def test_an_experiment_deleted_in_the_page_comes_back(store, tmp_path):
     store.write_record(record(0))
-    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    view = MlflowRuns(f"sqlite:///{tmp_path}/view.db", store, STUDY)
     sync(view)
     view.client.delete_experiment(view.experiment)
-    assert sync(View(view.uri, store, STUDY)) == 1
+    assert sync(MlflowRuns(view.uri, store, STUDY)) == 1
     assert view.client.get_experiment(view.experiment).lifecycle_stage == "active"
     assert len(trial_runs(view)) == 1
 
 
 def test_the_error_of_a_trial_that_succeeded_later_goes(store, tmp_path):
-    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    view = MlflowRuns(f"sqlite:///{tmp_path}/view.db", store, STUDY)
     spec = spec_of(f"{0:016x}")
     view.show(spec, [], record(0, "failed"))
-    View(view.uri, store, STUDY).show(spec, [], record(0))
+    MlflowRuns(view.uri, store, STUDY).show(spec, [], record(0))
     (run,) = trial_runs(view).values()
     assert (run.data.tags["status"], "error" in run.data.tags) == ("complete", False)
 
 
 def test_a_run_whose_making_was_not_confirmed_is_not_made_twice(store, tmp_path, monkeypatch):
-    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    view = MlflowRuns(f"sqlite:///{tmp_path}/view.db", store, STUDY)
     make = view.client.create_run
 
     def made_but_not_said(*arguments, **named):
@@ -254,7 +254,7 @@ def test_a_run_whose_making_was_not_confirmed_is_not_made_twice(store, tmp_path,
 
 def test_no_secret_of_a_results_location_reaches_the_view(tmp_path):
     store = Store("s3://k3y:s3cret@bucket/x?region=eu-central-1", "tiny")
-    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    view = MlflowRuns(f"sqlite:///{tmp_path}/view.db", store, STUDY)
     view.show(spec_of(f"{1:016x}"), [], None)
     for run in view.client.search_runs([view.experiment]):
         assert run.data.tags["results"] == "s3://bucket/x?region=eu-central-1"
@@ -265,7 +265,7 @@ def test_results_in_a_folder_with_a_quote_are_shown_once(tmp_path):
     store = Store(str(tmp_path / "it's"), "tiny")
     store.write_record(record(0))
     for _ in range(2):
-        view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+        view = MlflowRuns(f"sqlite:///{tmp_path}/view.db", store, STUDY)
         sync(view)
     assert len(view.client.search_runs([view.experiment])) == 2
 
@@ -293,7 +293,7 @@ def test_a_study_runs_on_while_its_mlflow_server_goes_and_comes_back(server, abl
     assert run.returncode == 0, out
     assert "Traceback" not in out
     assert ablate("sync", "tiny", "--mlflow", server.uri).returncode == 0
-    view = View(server.uri, Store(str(ablate.folder / "results"), "tiny"), STUDY)
+    view = MlflowRuns(server.uri, Store(str(ablate.folder / "results"), "tiny"), STUDY)
     runs = view.client.search_runs([view.experiment])
     assert len(runs) == 25
     assert {run.info.status for run in runs} == {"FINISHED"}
@@ -307,7 +307,7 @@ def test_sync_with_a_server_that_is_down_is_one_line(store, ablate):
 
 
 def test_parameters_are_the_config_and_the_seed_alone(store, tmp_path):
-    view = View(f"sqlite:///{tmp_path}/view.db", store, STUDY)
+    view = MlflowRuns(f"sqlite:///{tmp_path}/view.db", store, STUDY)
     view.show({**spec_of(f"{1:016x}"), "results": "s3://key:secret@bucket"}, [], None)
     (run,) = trial_runs(view).values()
     assert set(run.data.params) == {"lambda_sil", "seed"}

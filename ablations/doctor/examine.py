@@ -1,0 +1,52 @@
+"""`ablate doctor`: run every check of this machine, and of a cluster if an address is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ablations.doctor import machine
+from ablations.finding import Finding
+from ablations.tracking.mlflow_runs import tracking_uri
+from silhouette.errors import InputError
+
+
+def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[Finding]:
+    """Run all checks and yield each finding as soon as it is known.
+
+    Args:
+        results: Location of the results, as `--results` gives it.
+        mlflow: MLflow tracking URI; None for the default one.
+        address: Ray cluster to check; None checks this machine only.
+    """
+    is_new = "://" not in results and not Path(results).exists()
+    yield from _guarded("packages", machine.packages)
+    yield from _guarded("project", machine.project)
+    yield from _guarded("machine", machine.hardware)
+    yield from _guarded("torch", machine.devices)
+    yield from _guarded("token", machine.token)
+    yield from _guarded("results", lambda: machine.results_location(results))
+    yield from _guarded("mlflow", lambda: machine.mlflow_store(tracking_uri(results, mlflow)))
+    yield from _guarded("data", machine.data)
+    if address:
+        yield from _guarded("cluster", lambda: _cluster(address, results))
+    if is_new:  # a check must not leave a folder behind
+        with suppress(OSError):
+            Path(results).rmdir()
+
+
+def _cluster(address: str, results: str) -> Iterator[Finding]:
+    from ablations.doctor.cluster import cluster  # not needed to check this machine only
+
+    return cluster(address, results)
+
+
+def _guarded(what: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check. An exception becomes a fault: a failing check must not stop the others."""
+    try:
+        yield from check()
+    except InputError as error:
+        yield Finding("fault", what, str(error))
+    except Exception as error:
+        yield Finding("fault", what, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
