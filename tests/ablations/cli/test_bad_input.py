@@ -118,7 +118,7 @@ COMMANDS = [  # command line: part of the line
     (["run", "demo", "--checkpoint-seconds", "-1"], "--checkpoint-seconds: must be from 0 to 86400, got -1"),
     (["run", "demo", "--label", "pool"], "--label: must be KEY=VALUE, each key once, got 'pool'"),
     (["run", "demo", "--label", "a=b", "--label", "a=c"], "--label: must be KEY=VALUE, each key once, got 'a=c'"),
-    (["run", "demo", "--label", "pool=gpu"], "--label: goes with --address, since a Ray of its own has no labels"),
+    (["run", "demo", "--label", "pool=gpu"], "--label: requires --address (a local Ray has no node labels)"),
     (["run", "demo", "--address", "auto", "--label", "a=b c"], "--label: must be KEY=VALUE of letters, digits"),
     (["run", "demo", "--address", "ray://host:10001"], "--address: Ray Client is not used"),
     (["compact", "demo"], "STUDY: results holds no records of it"),

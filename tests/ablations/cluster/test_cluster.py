@@ -164,9 +164,9 @@ def test_a_study_that_fits_nowhere_says_that_it_waits(cluster):
     [
         ("127.0.0.1:9999", (), {}, "--address: no Ray head answers there within"),
         ("ray://127.0.0.1:10001", (), {}, "--address: Ray Client is not used"),
-        ("auto", (), {"HOME": "/nonexistent"}, "--address: the cluster wants a token and there is none here"),
-        ("auto", ("RAY_AUTH_MODE",), {"HOME": "/nonexistent"}, "--address: the head refused our token"),
-        ("auto", (), {"RAY_AUTH_TOKEN": "0" * 32}, "--address: the head refused our token"),
+        ("auto", (), {"HOME": "/nonexistent"}, "--address: the cluster requires a token and this machine has none"),
+        ("auto", ("RAY_AUTH_MODE",), {"HOME": "/nonexistent"}, "--address: the head rejected our token"),
+        ("auto", (), {"RAY_AUTH_TOKEN": "0" * 32}, "--address: the head rejected our token"),
     ],
 )  # fmt: skip
 def test_a_head_that_does_not_answer_or_let_us_in_is_one_line(cluster, address, without, environment, expected):
