@@ -64,5 +64,5 @@ def fit_linear_probe(features: Tensor, labels: Tensor, classes: int) -> LinearPr
         return loss
 
     with torch.enable_grad():
-        optimizer.step(closure)
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
     return LinearProbe(mean, scale, weight.detach(), bias.detach())
