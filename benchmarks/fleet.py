@@ -20,13 +20,13 @@ from typing import Any
 from scale import STUDY, Meter
 from slots import Fleet, write_records
 
+from ablations import Study
 from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay
 from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
-from ablations.design.study import Study
 from ablations.driver.listener import Listener
 from ablations.driver.run import run_on_tune
 from ablations.state.pending import read_study_state

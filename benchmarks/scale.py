@@ -23,13 +23,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ablations import Study
 from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay
 from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
-from ablations.design.study import Study
 from ablations.driver.listener import Listener
 from ablations.driver.run import run_on_tune
 from ablations.workers.spec import Work, make_work
@@ -37,7 +37,7 @@ from ablations.workers.trainable import TrialTrainable
 from silhouette.results import SCHEMA, Store
 
 STUDY = """
-from ablations.design.study import Study
+from ablations import Study
 STUDY = Study(
     question="How large may a study be?",
     factors={"lambda_sil": tuple(i / 1000 for i in range(100)), "batch_size": tuple(range(16, 26))},

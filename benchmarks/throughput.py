@@ -20,7 +20,7 @@ from pathlib import Path
 
 SETTINGS = {"dataset": "digits", "epochs": 20}
 STUDY = """
-from ablations.design.study import Study
+from ablations import Study
 STUDY = Study(
     question="How fast do trials run?",
     factors={{"lambda_sil": (0.0, 0.2)}},

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from silhouette.errors import InputError
+from silhouette.errors import InputError, instead
 from silhouette.registry import (
     LEARNED_TERMS,
     TORCHVISION_ENCODERS,
@@ -276,7 +276,7 @@ def make_config(values: Mapping[str, Any]) -> TrialConfig:
     """
     for name in values:
         if name not in TrialConfig.model_fields:
-            raise ConfigError(f"{name}: no such setting; known are {', '.join(TrialConfig.model_fields)}")
+            raise ConfigError(f"{name}: no such setting; {instead(name, TrialConfig.model_fields)}")
     try:
         return TrialConfig(**values)
     except ValidationError as error:
@@ -293,7 +293,7 @@ def parse_value(field: str, value: Any) -> Any:
     64
     """
     if field not in TrialConfig.model_fields:
-        raise ConfigError(f"{field}: no such setting; known are {', '.join(TrialConfig.model_fields)}")
+        raise ConfigError(f"{field}: no such setting; {instead(field, TrialConfig.model_fields)}")
     info = TrialConfig.model_fields[field]
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]

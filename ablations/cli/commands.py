@@ -81,11 +81,8 @@ def run(given: Namespace) -> int:
     """Run what has no record."""
     import shlex
 
-    from ablations.cluster.session import prepare
-    from ablations.driver.options import RunOptions, labels_of
-
-    prepare(given.address)
-    from ablations.driver.run import run_study
+    from ablations import RunOptions, run_study
+    from ablations.driver.options import labels_of
     from silhouette.results import without_secret
 
     options = RunOptions(

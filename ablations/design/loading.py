@@ -1,10 +1,14 @@
-"""Finding a study (shipped by name, or a person's own file) and changing it from the command line."""
+"""Find a study (a built-in one by name, or a person's own file) and change it from the command line."""
 
 from __future__ import annotations
 
 import ast
+import os
 import runpy
-from collections.abc import Mapping, Sequence
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ SHIPPED = Path(__file__).parents[1] / "studies"
 
 
 def shipped() -> dict[str, Path]:
-    """Files of the studies that ship, by name; a new file is found without being registered."""
+    """Files of the built-in studies, by name; a new file is found without being registered."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.py")) if not path.stem.startswith("_")}
 
 
@@ -33,25 +37,81 @@ def load_study(name: str) -> Study:
     """The study of that name, or of that `.py` file.
 
     Raises:
-        StudyError: If there is none, its file fails, or it defines no `STUDY`.
+        StudyError: If there is none, its file fails (file and line are named), or it defines no `STUDY`.
+
+    >>> load_study("demo").metric
+    'test_top1'
     """
     path = Path(name) if name.endswith(".py") else shipped().get(name)
     if path is None:
         raise StudyError(f"STUDY: one of {', '.join(shipped())}, or a path to a .py file, got {name!r}")
     if not path.is_file():
         raise StudyError(f"STUDY: no such file, got {name!r}")
-    try:
-        found = runpy.run_path(str(path)).get("STUDY")
-    except ValidationError as error:
-        raise StudyError(f"{name}: {first_line(error)}") from None
-    except InputError as error:
-        raise StudyError(f"{name}: {error}") from None
-    except (Exception, SystemExit) as error:  # a person's own file may fail in any way
-        lines = str(error).strip().splitlines() or [""]
-        raise StudyError(f"{name}: {type(error).__name__} while reading the study: {lines[0]}") from None
+    found = _run_file(path, name)
     if not isinstance(found, Study):
         raise StudyError(f"{name}: needs STUDY = Study(...), got {type(found).__name__}")
     return make_study({**_given(found), "name": path.stem})
+
+
+def _run_file(path: Path, name: str) -> Any:
+    """What the file calls `STUDY`; a fault in it, or in a helper beside it, is named with file and line."""
+    try:
+        with _importable(path.resolve().parent):
+            return runpy.run_path(str(path)).get("STUDY")
+    except ValidationError as error:
+        raise StudyError(f"{_place(error, path, name)}: {first_line(error)}") from None
+    except InputError as error:
+        raise StudyError(f"{_place(error, path, name)}: {error}") from None
+    except (Exception, SystemExit) as error:  # a person's own file may fail in any way
+        said = f"{type(error).__name__} while reading the study: {_first_words(error)}"
+        raise StudyError(f"{_place(error, path, name)}: {said}") from None
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let a study file import a helper beside it, as a script can.
+
+    The helpers are forgotten afterwards: another study may have another helper of the same name beside it.
+    """
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and folder in Path(file).resolve().parents and "site-packages" not in file:
+                del sys.modules[name]
+
+
+def _place(error: BaseException, path: Path, name: str) -> str:
+    """File and line of a fault: the innermost line in the study's folder."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return _file_and_line(error.filename, error.lineno, path, name)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).resolve().parent == path.resolve().parent and frame.lineno:
+            return _file_and_line(frame.filename, frame.lineno, path, name)
+    return name
+
+
+def _file_and_line(file: str, line: int, path: Path, name: str) -> str:
+    where = name if Path(file).resolve() == path.resolve() else os.path.join(os.path.dirname(name), Path(file).name)
+    return f"{where}, line {line}"
+
+
+def _first_words(error: BaseException) -> str:
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    return (said.strip().splitlines() or [""])[0]
+
+
+def checked(study: Study) -> Study:
+    """The same study, checked as one from a file is.
+
+    Raises:
+        StudyError: If its arms cannot be compared, or its search cannot be run.
+    """
+    return make_study(_given(study))
 
 
 def change_study(

@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from ablations.design.arms import Arm, Expansion, Trial, by_block
+from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, fields_of, make_space
 from ablations.errors import StudyError
 from silhouette.config import MAX_SEED, first_line, make_config, parse_value, trial_id
@@ -23,7 +24,7 @@ EXPERIMENT_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 Role = Literal["primary", "ablation", "exploratory"]
 
 
-class Family(BaseModel):
+class Family(Declared):
     """Comparisons that are corrected for multiplicity together.
 
     Attributes:
@@ -33,15 +34,13 @@ class Family(BaseModel):
         treatments: Labels of the arms compared.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     family: str = Field(min_length=1)
     role: Role = "primary"
     baseline: str
     treatments: tuple[str, ...] = Field(min_length=1)
 
 
-class Study(BaseModel):
+class Study(Declared):
     """A question, the arms it compares and the seeds.
 
     The arms are the product of `treatments` and `factors`; at least one of the two is needed.
@@ -71,14 +70,12 @@ class Study(BaseModel):
             study files.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str = "study"
     question: str = Field(min_length=1)
-    treatments: dict[str, dict[str, Any]] = {}
-    factors: dict[str, tuple[Any, ...]] = {}
+    treatments: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     design: Literal["grid", "one_at_a_time"] = "grid"
-    fixed: dict[str, Any] = {}
+    fixed: dict[str, Any] = Field(default_factory=dict)
     baseline: dict[str, Any] | str
     blocks: tuple[str, ...] = ()
     seeds: tuple[int, ...] = tuple(range(10))
@@ -90,7 +87,7 @@ class Study(BaseModel):
     tuning: Tuning | None = None
     looks: tuple[int, ...] = ()
     experiment: str | None = None
-    winners: dict[str, dict[str, Any]] = {}
+    winners: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("treatments")
     @classmethod
@@ -107,10 +104,17 @@ class Study(BaseModel):
     def _typed_settings(cls, settings: dict[str, Any] | str) -> dict[str, Any] | str:
         return settings if isinstance(settings, str) else _typed(settings)
 
-    @field_validator("seeds", mode="before")
+    @field_validator("seeds", "blocks", "looks", mode="before")
     @classmethod
-    def _any_sequence(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, range | list) else value
+    def _any_sequence(cls, value: Any, info: ValidationInfo) -> Any:
+        return as_list(str(info.field_name), value)
+
+    @field_validator("factors", mode="before")
+    @classmethod
+    def _any_sequences(cls, factors: Any) -> Any:
+        if not isinstance(factors, dict):
+            return factors
+        return {field: as_list(f"factors.{field}", values) for field, values in factors.items()}
 
     @field_validator("experiment")
     @classmethod

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ablations.design.arms import Arm
+from ablations.design.models import Declared, as_list
 from ablations.errors import StudyError
 from search_spaces import SEARCHABLE, Choice, Interval
 from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, make_config, parse_value, trial_id
@@ -22,7 +23,7 @@ FIRST_SEED = 1_000_000
 Domain = Interval | Choice
 
 
-class Tuning(BaseModel):
+class Tuning(Declared):
     """The search that every arm gets alike, the baseline included.
 
     Attributes:
@@ -38,8 +39,6 @@ class Tuning(BaseModel):
         metric: Validation metric that chooses; None takes the counterpart of the study's metric.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     nuisance: dict[str, Domain | None] = Field(min_length=1)
     settings: int = Field(12, ge=1, le=10_000)
     seeds: tuple[int, ...] = (FIRST_SEED, FIRST_SEED + 1)
@@ -49,6 +48,11 @@ class Tuning(BaseModel):
     brackets: int = Field(1, ge=1, le=10)
     search_seed: int = Field(0, ge=0, le=MAX_SEED)
     metric: str | None = None
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _any_sequence(cls, value: Any, info: ValidationInfo) -> Any:
+        return as_list(f"tuning.{info.field_name}", value)
 
     @field_validator("nuisance")
     @classmethod

@@ -15,7 +15,7 @@ Balanced: no difference could be shown. Long tail: a weight of 1 costs 9.1 point
 change nothing that ten seeds can show.
 """
 
-from ablations.design.study import Study
+from ablations import Study
 
 STUDY = Study(
     question=(

@@ -18,8 +18,7 @@ this: their first rung hardly predicts the full budget, and the last arm's winne
 chosen by 7.8 points of optimism and loses them again.
 """
 
-from ablations.design.study import Study
-from ablations.design.tuning import Tuning
+from ablations import Study, Tuning
 from search_spaces import Interval
 
 STUDY = Study(

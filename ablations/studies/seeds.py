@@ -4,7 +4,7 @@ Command:  ablate run seeds && ablate report seeds
 Cost:     160 trials of 1 to 3 s; 3 to 6 minutes on 2 cores without a GPU
 """
 
-from ablations.design.study import Study
+from ablations import Study
 
 STUDY = Study(
     question="Where does the spread between seeds come from, and does the silhouette term change it?",

@@ -5,7 +5,7 @@ import json
 from tests.cluster_lab.virtual_hosts import CHECKOUT
 
 STUDY = """
-from ablations.design.study import Study
+from ablations import Study
 
 STUDY = Study(
     question="Do four workers come, and go?",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TINY = """
-from ablations.design.study import Study
+from ablations import Study
 
 STUDY = Study(
     question="Does the silhouette term change anything in two epochs?",

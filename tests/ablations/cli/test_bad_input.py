@@ -1,5 +1,7 @@
 """Bad input of every kind gives one clear line and exit code 2, and nothing is lost or left behind."""
 
+import sys
+
 import pytest
 
 from ablations.cli.parser import main
@@ -17,7 +19,10 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "question is a number": ({"question": 3}, "question: input should be a valid string, got 3"),
     "nothing compared": ({"factors": {}, "baseline": {}}, "give factors or treatments, got neither"),
     "factor without values": ({"factors": {"lambda_sil": ()}}, "factors: lambda_sil needs at least one value"),
-    "factor is no list": ({"factors": {"lambda_sil": 3}}, "factors.lambda_sil: input should be a valid tuple, got 3"),
+    "factor is no list": (
+        {"factors": {"lambda_sil": 3}},
+        "factors.lambda_sil: give a list, for example [0.1, 0.2], got",
+    ),
     "factors are a list": ({"factors": [1]}, "factors: input should be a valid dictionary, got [1]"),
     "unknown factor": ({"factors": {"lamda": (0, 1)}}, "lamda: no such setting"),
     "factor below its range": (
@@ -64,7 +69,10 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "seed below zero": ({"seeds": (-1,)}, "seeds: integers from 0 to 2147483647, got -1"),
     "seed too large": ({"seeds": (2**31,)}, "seeds: integers from 0 to 2147483647, got 2147483648"),
     "seed no integer": ({"seeds": (0.5,)}, "input should be a valid integer"),
-    "seeds a word": ({"seeds": "ten"}, "seeds: input should be a valid tuple, got 'ten'"),
+    "seeds a number": ({"seeds": 3}, "own.py, line 3: seeds: give a list, for example range(3), got 3"),
+    "seed in the singular": ({"seed": range(3)}, "seed: Study has no such field; did you mean seeds?, got range(0, 3)"),
+    "misspelt setting": ({"fixed": {"lamda_sil": 1}}, "lamda_sil: no such setting; did you mean lambda_sil?"),
+    "seeds a word": ({"seeds": "ten"}, "seeds: give a list, for example range(5), got 'ten'"),
     "validation metric": ({"metric": "val_top1"}, "a claim is made on test data), got 'val_top1'"),
     "unknown metric": ({"metric": "accuracy"}, "got 'accuracy'"),
     "margin of zero": ({"sesoi": 0}, "sesoi: input should be greater than 0, got 0"),
@@ -72,7 +80,7 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "level too high": ({"alpha": 0.5}, "alpha: input should be less than 0.5, got 0.5"),
     "unknown role": ({"role": "main"}, "role: input should be 'primary', 'ablation' or 'exploratory', got 'main'"),
     "unknown design": ({"design": "random"}, "design: input should be 'grid' or 'one_at_a_time', got 'random'"),
-    "unknown field": ({"colour": "red"}, "colour: extra inputs are not permitted, got 'red'"),
+    "unknown field": ({"colour": "red"}, "colour: Study has no such field; known are name, question, "),
     "unequal budgets": (
         {"factors": {"epochs": (2, 4)}, "fixed": {}, "baseline": {"epochs": 2}},
         "epochs: all arms of block 'all arms' need the same budget, got [2, 4]",
@@ -88,8 +96,8 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
 }
 
 FILES = {  # content of a study's file: part of the line
-    "syntax error": ("STUDY = (", "SyntaxError while reading the study"),
-    "fails": ("1 / 0", "ZeroDivisionError while reading the study: division by zero"),
+    "syntax error": ("STUDY = (", "own.py, line 1: SyntaxError while reading the study: '(' was never closed"),
+    "fails": ("\n\n1 / 0", "own.py, line 3: ZeroDivisionError while reading the study: division by zero"),
     "unknown import": ("import nonsense_module", "ModuleNotFoundError while reading the study"),
     "no study": ("x = 1", "needs STUDY = Study(...), got NoneType"),
     "study of a wrong type": ("STUDY = 3", "needs STUDY = Study(...), got int"),
@@ -158,7 +166,7 @@ def folder(tmp_path, monkeypatch):
 
 def _study(changes):
     values = {**GOOD, **changes}
-    return f"from ablations.design.study import Study\ninf = float('inf')\nSTUDY = Study(**{values!r})\n"
+    return f"from ablations import Study\ninf = float('inf')\nSTUDY = Study(**{values!r})\n"
 
 
 def answer(capsys, *arguments):
@@ -186,6 +194,23 @@ def test_malformed_study_file(name, folder, capsys):
     text, expected = FILES[name]
     (folder / "own.py").write_text(text)
     assert expected in answer(capsys, "plan", "own.py")
+
+
+def test_a_study_file_imports_a_helper_beside_it(tmp_path, monkeypatch, capsys):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/grids.py").write_text("LAMBDAS = (0.0, 0.5)\n")
+    text = _study({}).replace("STUDY =", "from grids import LAMBDAS\nGOOD =") + "STUDY = GOOD\n"
+    (tmp_path / "one/own.py").write_text(text.replace("(0.0, 0.5)", "LAMBDAS"))
+    assert main(["plan", "one/own.py"]) == 0
+    assert "λ=0.5" in capsys.readouterr().out
+    assert "grids" not in sys.modules
+
+
+def test_a_fault_in_a_helper_names_the_helper_and_its_line(folder, capsys):
+    (folder / "broken_helper.py").write_text("x = 1\ny = x.absent\n")
+    (folder / "own.py").write_text("import broken_helper\n")
+    line = "broken_helper.py, line 2: AttributeError while reading the study"
+    assert line in answer(capsys, "plan", "own.py")
 
 
 @pytest.mark.parametrize(("arguments", "expected"), COMMANDS, ids=lambda value: " ".join(value)[:60])

@@ -40,7 +40,7 @@ unshare --mount sh -c "mount -t tmpfs none $FOLDER/late; $join --num-cpus=1 --la
 sleep infinity
 """
 STUDY = """
-from ablations.design.study import Study
+from ablations import Study
 STUDY = Study(
     question="Does it run there?", factors={"lambda_sil": (0.0, 0.5)}, baseline={"lambda_sil": 0.0}, seeds=(0, 1),
     fixed={"dataset": "digits", "epochs": 2, "width": 4},

@@ -124,7 +124,7 @@ def test_the_plan_names_method_and_block_of_every_arm():
         ({"fixed": {}}, "imbalance_factor: must be above 1 with imbalance=long_tail, got 1"),
         ({"name": "../escape"}, "study: use letters"),
         ({"blocks": ("width",)}, "blocks: must be factors (lambda_sil, imbalance), got 'width'"),
-        ({"colour": "red"}, "colour: extra inputs are not permitted, got 'red'"),
+        ({"colour": "red"}, "colour: Study has no such field; known are name, question, "),
     ],
 )
 def test_a_fault_is_one_clear_line(changes, line):

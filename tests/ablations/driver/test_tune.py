@@ -11,8 +11,7 @@ import pytest
 from silhouette.results import Store
 
 TUNED = """
-from ablations.design.study import Study
-from ablations.design.tuning import Tuning
+from ablations import Study, Tuning
 from search_spaces import Interval
 
 STUDY = Study(
