@@ -1,0 +1,131 @@
+"""Results folders that version 0.1.0 wrote are read, extended and reported as before.
+
+`tests/data/results-0.1.0` holds what `ablate run demo --seeds 3 --set epochs=3`, `ablate run tiny.py` and `ablate report`
+of that version wrote. Checkpoints, figures and most files of `trials/` (whose rows are also in records.parquet) are left
+out.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ablations.cli.parser import main
+from analysis.report.write import write_report
+from silhouette.results import Store
+
+KEPT = Path(__file__).parent / "data" / "results-0.1.0"
+DEMO = ("demo", "--set", "epochs=3")
+STUDIES = {"demo": DEMO, "tiny": ("tiny.py",)}
+PLANNED = {"demo": (8, 3), "tiny": (4, 3)}
+
+NEW_TEXTS: dict[str, str] = {}
+"""Texts of report.json that may differ from 0.1.0, as a pattern of their place, with the reason."""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A copy of the kept folder, with a new report of both studies."""
+    folder = tmp_path_factory.mktemp("kept") / "results"
+    shutil.copytree(KEPT, folder)
+    for study in STUDIES:
+        write_report(str(folder), study)
+    return folder
+
+
+@pytest.fixture
+def ablate(results, monkeypatch, capsys):
+    """Run a command beside the study file; returns what it printed."""
+    monkeypatch.chdir(results)
+
+    def run(*arguments):
+        assert main([*arguments, "--results", "."]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def planned_and_left(text):
+    """Trials planned, finished and still to run, in the line of `ablate plan`."""
+    found = re.search(r"= (\d+) trials \w+, (\d+) \w+, (\d+) to run", text)
+    return tuple(map(int, found.groups()))
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_record_is_read(results, study):
+    arms, seeds = PLANNED[study]
+    rows = Store(str(results), study).load(["trial_id", "phase", "status"]).to_pylist()
+    confirm = [row for row in rows if row["phase"] == "confirm"]
+    assert len(confirm) == arms * seeds
+    assert {row["status"] for row in confirm} == {"complete"}
+    assert len({row["trial_id"] for row in rows}) == len(rows) == {"demo": 24, "tiny": 44}[study]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_plan_and_status_count_every_trial_as_finished(ablate, study):
+    arms, seeds = PLANNED[study]
+    options = ("--seeds", str(seeds))
+    assert planned_and_left(ablate("plan", *STUDIES[study], *options)) == (arms * seeds, arms * seeds, 0)
+    counts = re.findall(r"(\d+)/(\d+)", ablate("status", *STUDIES[study], *options))
+    assert counts[-1] == (str(arms * seeds),) * 2
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_an_extension_runs_the_new_seeds_only(ablate, study):
+    arms, seeds = PLANNED[study]
+    options = ("--seeds", str(seeds + 2))
+    assert planned_and_left(ablate("plan", *STUDIES[study], *options)) == (arms * (seeds + 2), arms * seeds, arms * 2)
+
+
+def test_the_frozen_selection_is_kept(ablate):
+    hash_of = json.loads((KEPT / "tiny" / "frozen.json").read_text())["hash"]
+    assert hash_of in ablate("plan", "tiny.py")
+
+
+def differences(old, new, place=""):
+    """Places at which two documents differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        return [d for key in old for d in differences(old[key], new[key], f"{place}.{key}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [d for i, (a, b) in enumerate(zip(old, new, strict=True)) for d in differences(a, b, f"{place}[{i}]")]
+    return [] if type(old) is type(new) and old == new else [(place, old, new)]
+
+
+def is_new_text(place, old, new):
+    return isinstance(old, str) and isinstance(new, str) and any(re.fullmatch(p, place) for p in NEW_TEXTS)
+
+
+def test_a_difference_is_found_wherever_it_is():
+    old = {"a": [{"b": 1.0}, {"b": 2.0}], "c": "x"}
+    assert differences(old, {"a": [{"b": 1.0}, {"b": 2.0}], "c": "x"}) == []
+    assert differences(old, {"a": [{"b": 1.0}, {"b": 2.0000000000000004}], "c": "x"})[0][0] == ".a[1].b"
+    assert differences(old, {"a": [{"b": 1}, {"b": 2.0}], "c": "x"})[0][0] == ".a[0].b"
+    assert [d[0] for d in differences(old, {"a": [], "d": "x"})] == [""]
+    assert differences({"c": "x"}, {"c": "y"}) == [(".c", "x", "y")]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_report_has_the_same_keys_and_numbers(results, study):
+    old, new = (json.loads((top / study / "report" / "report.json").read_text()) for top in (KEPT, results))
+    found = differences(old, new)
+    assert [d for d in found if not is_new_text(*d)] == []
+
+
+def test_every_listed_text_still_exists():
+    texts = [place for study in STUDIES for place in text_places(json.loads(report_of(study)))]
+    assert [p for p in NEW_TEXTS if not any(re.fullmatch(p, place) for place in texts)] == []
+
+
+def report_of(study):
+    return (KEPT / study / "report" / "report.json").read_text()
+
+
+def text_places(value, place=""):
+    """Places of all texts of a document."""
+    if isinstance(value, dict):
+        return [p for key, inner in value.items() for p in text_places(inner, f"{place}.{key}")]
+    if isinstance(value, list):
+        return [p for i, inner in enumerate(value) for p in text_places(inner, f"{place}[{i}]")]
+    return [place] if isinstance(value, str) else []
