@@ -57,10 +57,10 @@ def epoch_batches(config: TrialConfig, labels: Indices, seed: int, epoch: int) -
         drawn = np.stack([rng.permutation(present)[:wanted] for _ in range(steps)])
         classes = drawn.repeat(config.samples_per_class, axis=1)
     together = config.samples_per_class if config.sampler == "pk" else 1
-    return list(_hand_out(classes, labels, together, rng))
+    return list(_draw_samples(classes, labels, together, rng))
 
 
-def _hand_out(classes: Indices, labels: Indices, together: int, rng: np.random.Generator) -> Indices:
+def _draw_samples(classes: Indices, labels: Indices, together: int, rng: np.random.Generator) -> Indices:
     """For every wanted class a sample of it, each class in its own shuffled, endless order.
 
     A round of a class is cut to a multiple of `together`, so that so many in a row are different samples.

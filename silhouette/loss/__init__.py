@@ -1,4 +1,4 @@
-"""The Soft Silhouette Loss and its parts; imports nothing else of this project."""
+"""The Soft Silhouette Loss. This folder needs PyTorch alone and imports nothing else of this project."""
 
 from silhouette.loss.soft_silhouette import SoftSilhouetteLoss, soft_silhouette
 

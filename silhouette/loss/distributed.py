@@ -1,9 +1,9 @@
-"""Batches of all data-parallel processes put together, with gradient.
+"""Join the batches of all data-parallel processes, with gradient.
 
-A silhouette is about the whole batch: the mean over processes of their own losses is another quantity. With
-`SoftSilhouetteLoss(gather=True)` every process computes the loss of the joint batch. Its gradient flows back
-to the process that each sample came from and is there the number of processes times the true one, which the
-mean that `DistributedDataParallel` takes over processes makes right again.
+A silhouette depends on the whole batch, so the mean of the losses of single processes is another quantity. With
+`SoftSilhouetteLoss(gather=True)` every process computes the loss of the joint batch. The gradient goes back to the
+process that holds the sample. There it is the true gradient times the number of processes, and
+`DistributedDataParallel` divides by that number when it averages gradients over processes.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from torch import Tensor
 
 
 def gather_batch(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Embeddings (ΣB, D) and labels (ΣB,) of all processes, in the order of their ranks.
+    """Return embeddings (ΣB, D) and labels (ΣB,) of all processes, in the order of their ranks.
 
     The processes may hold batches of different sizes. Without an initialised process group, or in a group of
-    one, the arguments come back.
+    one process, the arguments are returned as they are.
 
     Args:
         embeddings: (B, D) of this process.
         labels: (B,) of this process.
+
+    >>> gather_batch(torch.zeros(2, 3), torch.tensor([0, 1]))[1]
+    tensor([0, 1])
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return embeddings, labels
@@ -32,6 +35,7 @@ def gather_batch(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sizes(rows: Tensor) -> list[int]:
+    """Return the number of rows of each process."""
     own = torch.tensor([len(rows)], device=rows.device)
     sizes = [torch.zeros_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(sizes, own)
@@ -39,7 +43,7 @@ def _sizes(rows: Tensor) -> list[int]:
 
 
 def _collect(rows: Tensor, sizes: list[int]) -> Tensor:
-    """Rows of all processes; padded on the way, since `all_gather` wants equal shapes."""
+    """Return the rows of all processes; they are padded for `all_gather`, which needs equal shapes."""
     padded = rows.new_zeros(max(sizes), *rows.shape[1:])
     padded[: len(rows)] = rows
     parts = [torch.empty_like(padded) for _ in sizes]
@@ -48,7 +52,7 @@ def _collect(rows: Tensor, sizes: list[int]) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
-    """`_collect` with gradient: the sum over processes of what each wants of this one's rows."""
+    """`_collect` with gradient: the sum over processes of their gradients for the rows of this one."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, sizes: list[int]) -> Tensor:

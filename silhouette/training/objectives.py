@@ -125,19 +125,19 @@ class CenterLoss(nn.Module):
 
 
 def _supcon(config: TrialConfig, _: int) -> nn.Module:
-    losses, _ = _rivals()
+    losses, _ = _pml_modules()
     module: nn.Module = losses.SupConLoss(temperature=config.temperature)
     return module
 
 
 def _proxy_nca(config: TrialConfig, classes: int) -> nn.Module:
-    losses, _ = _rivals()
+    losses, _ = _pml_modules()
     module: nn.Module = losses.ProxyNCALoss(classes, config.embedding_dim, softmax_scale=config.proxy_scale / 4)
     return module
 
 
 def _proxy_anchor(config: TrialConfig, classes: int) -> nn.Module:
-    losses, _ = _rivals()
+    losses, _ = _pml_modules()
     module: nn.Module = losses.ProxyAnchorLoss(classes, config.embedding_dim, alpha=config.proxy_scale)
     return module
 
@@ -145,7 +145,7 @@ def _proxy_anchor(config: TrialConfig, classes: int) -> nn.Module:
 class _HardTriplets(nn.Module):
     def __init__(self, margin: float) -> None:
         super().__init__()
-        losses, miners = _rivals()
+        losses, miners = _pml_modules()
         self.loss, self.miner = losses.TripletMarginLoss(margin=margin), miners.BatchHardMiner()
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ class _HardTriplets(nn.Module):
         return loss
 
 
-def _rivals() -> tuple[Any, Any]:
+def _pml_modules() -> tuple[Any, Any]:
     from pytorch_metric_learning import losses, miners  # takes a second to import
 
     return losses, miners

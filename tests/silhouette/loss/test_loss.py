@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -249,3 +250,68 @@ def test_better_clusters_score_better():
 def test_errors_name_rule_and_value(call, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         call(*batch())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda z, y: soft_silhouette(z, y, tau_s="0.1"), "tau_s: must be a number, got '0.1' (str)"),
+        (lambda z, y: SoftSilhouetteLoss(tau_m="0.1"), "tau_m: must be a number, got '0.1' (str)"),
+        (lambda z, y: SoftSilhouetteLoss(tau_m=None), "tau_m: must be a number, got None (NoneType)"),
+        (lambda z, y: SoftSilhouetteLoss(tau_s=True), "tau_s: must be a number, got True (bool)"),
+        (
+            lambda z, y: soft_silhouette(z.numpy(), y),
+            "embeddings: must be a torch.Tensor, got numpy.ndarray; use torch.as_tensor(embeddings)",
+        ),
+        (
+            lambda z, y: SoftSilhouetteLoss()(z, y.tolist()),
+            "labels: must be a torch.Tensor, got list; use torch.as_tensor(labels)",
+        ),
+        (
+            lambda z, y: SoftSilhouetteLoss(gather=True)(z, y.tolist()),
+            "labels: must be a torch.Tensor, got list; use torch.as_tensor(labels)",
+        ),
+        (
+            lambda z, y: SoftSilhouetteLoss(num_classes="5"),
+            "num_classes: must be an integer or None, got '5' (str)",
+        ),
+        (
+            lambda z, y: soft_silhouette(z, y, num_classes=5.0),
+            "num_classes: must be an integer or None, got 5.0 (float)",
+        ),
+    ],
+)
+def test_a_wrong_type_is_one_line(call, message):
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        call(*batch())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda z, y: soft_silhouette(z, y[:, None]), "labels: must be (40,) as embeddings are, got (40, 1)"),
+        (
+            lambda z, y: soft_silhouette(z[None], y),
+            "embeddings: must be (B, D) of a floating dtype, got (1, 40, 6) of torch.float64",
+        ),
+        (
+            lambda z, y: soft_silhouette(z.to(torch.complex64), y),
+            "embeddings: must be (B, D) of a floating dtype, got (40, 6) of torch.complex64",
+        ),
+        (lambda z, y: soft_silhouette(z, y, num_classes=0), "num_classes: must be at least 1, got 0"),
+        (lambda z, y: SoftSilhouetteLoss(tau_s=math.inf), "tau_s: must be a finite number above 0, got inf"),
+        (
+            lambda z, y: soft_silhouette(z, y.to("meta")),
+            "labels: must be on the device of embeddings, cpu, got meta",
+        ),
+    ],
+)
+def test_a_wrong_shape_dtype_or_device_is_one_line(call, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call(*batch())
+
+
+def test_numpy_numbers_are_temperatures():
+    z, labels = batch()
+    for tau in (np.float64(0.25), np.float32(0.25)):
+        assert torch.equal(soft_silhouette(z, labels, tau_s=tau), soft_silhouette(z, labels, tau_s=0.25))

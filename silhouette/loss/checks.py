@@ -1,0 +1,103 @@
+"""Checks of the arguments of the loss; every message is one line: argument, rule, value."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+from torch import Tensor
+
+
+def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Check that an option is one of its allowed values.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name}: one of {', '.join(allowed)}, got {value!r}")
+
+
+def check_temperature(name: str, value: Any) -> None:
+    """Check that a temperature is a finite number above 0.
+
+    Raises:
+        TypeError: If it is not a number, for example text.
+        ValueError: If it is not finite or not above 0.
+
+    >>> check_temperature("tau_s", "0.1")
+    Traceback (most recent call last):
+    TypeError: tau_s: must be a number, got '0.1' (str)
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: must be a number, got {value!r} ({type(value).__name__})")
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name}: must be a finite number above 0, got {value!r}")
+
+
+def check_num_classes(value: Any) -> None:
+    """Check that the number of classes is None or an integer of at least 1.
+
+    Raises:
+        TypeError: If it is not an integer.
+        ValueError: If it is below 1.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"num_classes: must be an integer or None, got {value!r} ({type(value).__name__})")
+    if value < 1:
+        raise ValueError(f"num_classes: must be at least 1, got {value}")
+
+
+def check_batch(embeddings: Any, labels: Any) -> None:
+    """Check types, shapes, dtypes and devices of a batch; this does not read the values.
+
+    Raises:
+        TypeError: If one of them is not a tensor.
+        ValueError: If a shape, dtype or device is wrong.
+
+    >>> import torch
+    >>> check_batch(torch.zeros(2, 3), [0, 1])
+    Traceback (most recent call last):
+    TypeError: labels: must be a torch.Tensor, got list; use torch.as_tensor(labels)
+    """
+    for name, value in (("embeddings", embeddings), ("labels", labels)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: must be a torch.Tensor, got {_type_name(value)}; use torch.as_tensor({name})")
+    if embeddings.dim() != 2 or not embeddings.dtype.is_floating_point:
+        raise ValueError(
+            f"embeddings: must be (B, D) of a floating dtype, got {tuple(embeddings.shape)} of {embeddings.dtype}"
+        )
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(f"labels: must be ({len(embeddings)},) as embeddings are, got {tuple(labels.shape)}")
+    if labels.dtype.is_floating_point or labels.dtype.is_complex:
+        raise ValueError(f"labels: must be of an integer dtype, got {labels.dtype}")
+    if labels.device != embeddings.device:
+        raise ValueError(f"labels: must be on the device of embeddings, {embeddings.device}, got {labels.device}")
+
+
+def _type_name(value: Any) -> str:
+    """Return the name of a value's type, with its package unless it is built in."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
+
+
+def check_values(embeddings: Tensor, labels: Tensor, num_classes: int | None) -> None:
+    """Check that embeddings are finite and labels in range; a GPU is waited for once if they are.
+
+    Raises:
+        ValueError: If an embedding is nan or inf, or a label is outside [0, num_classes).
+    """
+    fine = embeddings.sum().isfinite()  # fast; false in every doubtful case, and then every value is checked
+    if num_classes is not None and len(labels):
+        fine = fine & (labels.min() >= 0) & (labels.max() < num_classes)
+    if bool(fine):
+        return
+    bad = int((~embeddings.isfinite()).sum())
+    if bad:
+        raise ValueError(f"embeddings: must be finite, got {bad} values of nan or inf")
+    if num_classes is not None and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        low, high = int(labels.min()), int(labels.max())
+        raise ValueError(f"labels: must lie in [0, {num_classes}), got values from {low} to {high}")
