@@ -32,7 +32,7 @@ def check_temperature(name: str, value: Any) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: must be a number, got {value!r} ({type(value).__name__})")
-    if not (value > 0 and math.isfinite(value)):
+    if not (float(value) > 0 and math.isfinite(value)):
         raise ValueError(f"{name}: must be a finite number above 0, got {value!r}")
 
 
