@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from silhouette.errors import InputError
+from silhouette.location import ResultsLocation, StoreError
 
 SCHEMA_VERSION = 1
 FINISHED = ("complete", "stopped", "diverged")
@@ -132,10 +132,6 @@ values (JSON), the places of the settings whose outcome was known when it was pr
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
-class StoreError(InputError):
-    """A results location that cannot be used; the message is one line for a person."""
-
-
 def check_name(kind: str, name: str) -> str:
     """Return `name` if it is safe as one path component; raise `StoreError` otherwise."""
     if not _NAME.fullmatch(name) or name.endswith("."):
@@ -143,42 +139,28 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
-def without_secret(text: str) -> str:
-    """A text without the user names and passwords of its URIs.
-
-    >>> without_secret("--results s3://key:secret@bucket/x?region=eu --mlflow http://me:pw@host")
-    '--results s3://bucket/x?region=eu --mlflow http://host'
-    """
-    return re.sub(r"://[^/@\s'\"]*@", "://", text)
-
-
 class Store:
     """The records of one study below one results location.
 
     Args:
-        results: A local folder or a `pyarrow.fs` URI.
+        results: The results location, or a folder or URI that is parsed as one.
         study: Name of the study; becomes one folder, so it is checked.
 
     Raises:
         StoreError: If the name is unsafe or the URI is not understood.
     """
 
-    def __init__(self, results: str, study: str) -> None:
+    def __init__(self, results: str | ResultsLocation, study: str) -> None:
         check_name("study", study)
-        self.study, self.results = study, results
-        try:
-            uri = results if "://" in results else Path(results).absolute().as_posix()
-            self.fs, base = pafs.FileSystem.from_uri(uri)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(f"--results: not a folder or a pyarrow.fs URI ({error}), got {results!r}") from None
-        self.uri = results if "://" in results else uri
-        self.root = f"{base.rstrip('/')}/{study}"
-        self.local = isinstance(self.fs, pafs.LocalFileSystem)
+        self.study = study
+        self.location = results if isinstance(results, ResultsLocation) else ResultsLocation(results)
+        self.fs, self.local, self.uri = self.location.fs, self.location.local, self.location.uri
+        self.root = f"{self.location.path}/{study}"
 
     @property
     def shown(self) -> str:
-        """The results location for other eyes: an object store's keys may stand in its URI."""
-        return without_secret(self.uri)
+        """The results location without the keys that may stand in its URI."""
+        return self.location.shown
 
     def path(self, *parts: str) -> str:
         """Path of a file below the study's folder, as the store's file system spells it."""
@@ -230,7 +212,7 @@ class Store:
 
     def siblings(self) -> list[str]:
         """Names of the other studies below the same results location."""
-        names = self._folders(self.root.removesuffix(f"/{self.study}"))
+        names = self._folders(self.location.path)
         return sorted(name for name in names if name != self.study and _NAME.fullmatch(name))
 
     def delete(self, *parts: str) -> None:

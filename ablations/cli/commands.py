@@ -83,7 +83,7 @@ def run(given: Namespace) -> int:
 
     from ablations import RunOptions, run_study
     from ablations.driver.options import labels_of
-    from silhouette.results import without_secret
+    from silhouette.errors import without_secret
 
     options = RunOptions(
         results=given.results,
@@ -192,7 +192,8 @@ def sync(given: Namespace) -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
     from ablations.tracking.mirror import sync
-    from silhouette.results import Store, without_secret
+    from silhouette.errors import without_secret
+    from silhouette.results import Store
 
     store = Store(given.results, _study_name(given.study))
     description = store.read_json("study.json")
@@ -212,7 +213,7 @@ def sync(given: Namespace) -> int:
 def ui(given: Namespace) -> int:
     """Become the MLflow UI, on 127.0.0.1."""
     from ablations.tracking.mlflow_runs import MLFLOW_ENV, make_folder, tracking_uri
-    from silhouette.results import without_secret
+    from silhouette.errors import without_secret
 
     if not 1 <= given.port <= 65_535:
         raise StudyError(f"--port: must be from 1 to 65535, got {given.port}")

@@ -14,8 +14,9 @@ from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch, Setting
 from ablations.search.candidates import OPEN, begun, columns_of, read_settings, tune_rows
 from ablations.workers.seed_group import SettingWork
+from silhouette.location import StoreError
 from silhouette.metrics import METRICS
-from silhouette.results import Store, StoreError
+from silhouette.results import Store
 
 
 @dataclass

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ablations.cluster.nodes import alive
 from ablations.cluster.resources import TrialResources
 from ablations.errors import StudyError
+from silhouette.location import ResultsLocation
 
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
 """A key or a value of a label, as Ray allows them."""
@@ -17,10 +18,13 @@ LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Nothing here but the thread count can change a result.
+    """How to run a study. Nothing here but the thread count can change a result.
+
+    >>> RunOptions(results="s3://key:secret@bucket/x?region=eu-west-1").results
+    ResultsLocation('s3://bucket/x?region=eu-west-1')
 
     Attributes:
-        results: Folder or URI of the results.
+        results: Folder or URI of the results; parsed at once, so that its keys are never shown.
         cpus: CPUs, and so threads, of a trial.
         gpus: GPUs of a trial; None takes one where the cluster has any.
         labels: Labels that a node must have to run trials, such as `pool: gpu`; on a cluster only.
@@ -30,14 +34,19 @@ class RunOptions:
         command: The command line, for the resume line and the provenance.
     """
 
-    results: str = "results"
+    results: str | ResultsLocation = "results"
     cpus: int = 1
     gpus: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
-    mlflow: str | None = None
+    mlflow: str | None = field(default=None, repr=False)
     checkpoint_seconds: float = 30.0
     command: str = ""
+
+    def __post_init__(self) -> None:
+        """Parse the results location."""
+        if not isinstance(self.results, ResultsLocation):
+            object.__setattr__(self, "results", ResultsLocation(self.results))
 
     def check(self) -> None:
         """Refuse resources that no machine has.

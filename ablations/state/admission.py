@@ -13,8 +13,8 @@ from typing import Any
 from ablations.errors import StudyError, first_line
 from ablations.state.lock import FILE
 from ablations.state.provenance import source_digest
-from silhouette.errors import InputError
-from silhouette.results import Store, without_secret
+from silhouette.errors import InputError, without_secret
+from silhouette.results import Store
 
 DOCTOR = "`ablate doctor --address auto` compares the nodes"
 ADVICE = "give a folder that every node mounts at the same path, or s3://bucket/prefix"

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from ablations.errors import StudyError
-from silhouette.results import Store, StoreError
+from silhouette.location import StoreError
+from silhouette.results import Store
 
 FILE = "driver.json"
 BEAT_SECONDS = 5.0

@@ -102,7 +102,7 @@ def _pace_of_others(study: Study, store: Store) -> dict[str, float]:
     kind_of = lru_cache(None)(lambda text: _kind(json.loads(text or "{}")))  # many trials share a config
     rows = []
     for name in store.siblings():
-        table = Store(store.results, name).load(("config", "seconds", "epochs_reached"))
+        table = Store(store.location, name).load(("config", "seconds", "epochs_reached"))
         columns = [table[column].to_pylist() for column in table.column_names]
         rows += [(kind_of(text), seconds, epochs) for text, seconds, epochs in zip(*columns, strict=True)]
     pace = _pace(rows)

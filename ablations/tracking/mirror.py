@@ -12,7 +12,7 @@ from typing import Any
 
 from ablations.state.lock import living_driver
 from ablations.tracking.mlflow_runs import MlflowRuns
-from silhouette.results import without_secret
+from silhouette.errors import without_secret
 
 FLUSH_SECONDS = 1.0
 MAX_QUEUE = 100_000

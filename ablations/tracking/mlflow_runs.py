@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from silhouette.location import ResultsLocation
 from silhouette.results import Store
 
 if TYPE_CHECKING:
@@ -31,14 +32,15 @@ MAX_BATCH = 1000
 PARAMETER_TAGS = ("trial_id", "arm", "seed", "phase", "git_commit")
 
 
-def tracking_uri(results: str, given: str | None = None) -> str:
+def tracking_uri(results: str | ResultsLocation, given: str | None = None) -> str:
     """Where the view lives: as given, `MLFLOW_TRACKING_URI`, or `mlflow.db` in the results folder.
 
     The path is absolute, since a trial works in a directory of its own.
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
-        uri = f"{SQLITE}{Path('results' if '://' in results else results).absolute()}/mlflow.db"
+        folder = "results" if "://" in str(results) else str(results)
+        uri = f"{SQLITE}{Path(folder).absolute()}/mlflow.db"
     if uri.startswith(SQLITE):
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
     return uri

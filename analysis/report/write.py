@@ -57,7 +57,7 @@ def write_report(results: str, study: str) -> str:
     data = analyse(plan, records, load_curves(store, len(records)))
     for name, content in files(data):
         store.write_bytes(content, "report", *name.split("/"))
-    return store.path("report", "index.html") if store.local else f"{store.uri}/{study}/report/index.html"
+    return store.path("report", "index.html") if store.local else f"{store.shown}/{study}/report/index.html"
 
 
 def load(store: Store) -> tuple[Plan, list[Record]]:

@@ -165,7 +165,7 @@ def read_plan(store: Store) -> Plan:
     """
     raw = store.read_json("study.json")
     if raw is None:
-        raise ReportError(f"{store.uri}/{store.study}: no study.json there; run the study first")
+        raise ReportError(f"{store.shown}/{store.study}: no study.json there; run the study first")
     try:
         return make_plan({**raw, "frozen_plan": store.read_json("frozen.json")})
     except (KeyError, TypeError, AttributeError) as error:

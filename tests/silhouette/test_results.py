@@ -3,7 +3,8 @@
 import pyarrow.parquet as pq
 import pytest
 
-from silhouette.results import SCHEMA, SCHEMA_VERSION, Store, StoreError
+from silhouette.location import ResultsLocation, StoreError
+from silhouette.results import SCHEMA, SCHEMA_VERSION, Store
 
 
 def record(trial="a1", status="complete", **columns):
@@ -97,3 +98,31 @@ def test_damaged_json_is_one_line(store):
     with pytest.raises(StoreError, match=r"study.json: damaged JSON .*remove it and run again"):
         store.read_json("study.json")
     assert store.read_json("absent.json") is None
+
+
+SECRETS = {  # a location with keys: what may be shown of it
+    "s3://k3y:s3cret@bucket/x?region=eu-central-1": "s3://bucket/x?region=eu-central-1",
+    "s3://k3y:s3cr%2Fet@bucket/x?region=eu-central-1&scheme=http": "s3://bucket/x?region=eu-central-1&scheme=http",
+}
+
+
+@pytest.mark.parametrize("uri", SECRETS)
+def test_a_location_never_shows_its_keys(uri):
+    location = ResultsLocation(uri)
+    for text in (str(location), location.shown, Store(location, "demo").shown):
+        assert text == SECRETS[uri]
+    assert "s3cr" not in repr(location)
+    assert "s3cr" in location.uri  # what a worker needs to reach it
+
+
+def test_a_location_that_is_refused_does_not_show_its_keys():
+    with pytest.raises(StoreError) as caught:
+        ResultsLocation("ftp://k3y:s3cret@host/x")
+    assert "s3cret" not in str(caught.value)
+    assert "ftp://host/x" in str(caught.value)
+
+
+def test_a_folder_is_shown_as_given_and_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    location = ResultsLocation("results")
+    assert (str(location), location.shown) == ("results", f"{tmp_path}/results")
