@@ -145,7 +145,7 @@ def report(given: Namespace) -> int:
 
 
 def _report_table(given: Namespace) -> int:
-    from analysis.study.table import write_table_report
+    from analysis.report.write import write_table_report
 
     missing = [f"--{name}" for name in TABLE_OPTIONS[:5] if getattr(given, name) is None]
     if missing or given.study is not None:

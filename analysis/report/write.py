@@ -5,37 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from analysis.report.elements import Figure, Page
 from analysis.report.page import make_page
 from analysis.report.writers import html, latex, markdown
 from analysis.report.writers.escape import csv_text
-from analysis.results.checklist import checklist
-from analysis.results.comparisons import Evidence, gather
-from analysis.results.datasets import across_datasets
-from analysis.results.document import Data, core, metric_scale
-from analysis.results.frozen_plan import frozen_part
-from analysis.results.imbalance import composition, interactions, tail_comparisons
-from analysis.results.importance import importances, tune_samples
-from analysis.results.learning_curves import MAX_RECORDS, learning_curves
-from analysis.results.provenance import provenance
-from analysis.results.robustness import failure_table, negative_control, robustness
-from analysis.results.sensitivity import curves as curves_of
-from analysis.results.sensitivity import shares
-from analysis.results.tuning import tunings
-from analysis.results.variance import components
-from analysis.stats.types import ReportError, to_plain
-from analysis.study.ledger import COLUMNS, Ledger, Record, make_ledger, read_records
-from analysis.study.plan import Plan, read_plan
-from silhouette.results import SCHEMA, Store
-
-CURVE_COLUMNS = ["trial_id", "arm", "status", "curve"]
-SEED = 260408573
-"""Seed of the one generator behind everything sampled, so that a report rebuilds byte by byte."""
+from analysis.results.analyse import analyse_study, analyse_table
+from analysis.results.document import Document
+from analysis.study.table import TableOptions
+from silhouette.results import Store
 
 
 def write_report(results: str, study: str) -> str:
@@ -53,87 +34,57 @@ def write_report(results: str, study: str) -> str:
         StoreError: If the location cannot be used; one line.
     """
     store = Store(results, study)
-    plan, records = load(store)
-    data = analyse(plan, records, load_curves(store, len(records)))
-    for name, content in files(data):
+    for name, content in files(analyse_study(store)):
         store.write_bytes(content, "report", *name.split("/"))
     return store.path("report", "index.html") if store.local else f"{store.shown}/{study}/report/index.html"
 
 
-def load(store: Store) -> tuple[Plan, list[Record]]:
-    """A study's plan and all its records.
-
-    Raises:
-        ReportError: If there is no plan, or its metric is no column of the records.
-    """
-    plan = read_plan(store)
-    columns = [name for name in dict.fromkeys((*COLUMNS, plan.metric)) if name in SCHEMA.names]
-    if plan.metric not in columns:
-        raise ReportError(f"{plan.study}: metric {plan.metric!r} is no column of the records")
-    return plan, read_records(store.load(columns), [plan.metric])
-
-
-def load_curves(store: Store, records: int) -> list[dict[str, Any]]:
-    """Per-epoch curves by trial; none for a study with more records than a figure could show."""
-    if records > MAX_RECORDS:
-        return []
-    return list(store.load(CURVE_COLUMNS).to_pylist())
-
-
-def analyse(plan: Plan, records: list[Record], curves: Iterable[Mapping[str, Any]] = ()) -> Data:
-    """The result document of a study: everything computed, nothing drawn.
+def write_table_report(
+    path: str | Path,
+    *,
+    arm: str,
+    seed: str,
+    metric: str,
+    baseline: str,
+    out: str | Path,
+    block: str | None = None,
+    sesoi: float | None = None,
+    direction: str = "max",
+    alpha: float = 0.05,
+    unpaired: bool = False,
+) -> str:
+    """Analyse a CSV or Parquet table of per-seed results and write the report to a folder.
 
     Args:
-        plan: The study.
-        records: Its records, all phases.
-        curves: Rows with `trial_id`, `arm`, `status` and `curve`, for learning curves.
+        path: Table with a header, one row per method, seed (and dataset).
+        arm: Column that names the method.
+        seed: Column of the seed; methods are paired by it.
+        metric: Column of the result.
+        baseline: The method the others are compared with.
+        out: Folder for the report.
+        block: Column that names the dataset or condition; each gives a family of its own.
+        sesoi: Smallest difference that matters, in the table's unit; None declares none.
+        direction: `max` where more is better, `min` where less is.
+        alpha: Level.
+        unpaired: The methods were run on different seeds: Welch's test, declared, not found out.
+
+    Returns:
+        Path of `index.html`.
 
     Raises:
-        ReportError: If no record is complete.
+        ReportError: One line, naming column, rule and value.
     """
-    ledger = make_ledger(plan, records)
-    if not ledger.complete:
-        raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
-    rng = np.random.default_rng(SEED)
-    evidence = gather(plan, ledger, rng)
-    data = core(plan, ledger, evidence, metric_scale(plan, ledger))
-    data |= to_plain(_parts(plan, ledger, records, evidence, rng))
-    data["learning"] = to_plain(learning_curves(plan, ledger, curves))
-    data["frozen"] = to_plain(frozen_part(plan))
-    data["checklist"] = to_plain(checklist(plan, data))
-    data["provenance"] = to_plain(provenance(plan, ledger))
-    return data
+    options = TableOptions(arm, seed, metric, baseline, block, sesoi, direction, alpha, unpaired)
+    data = analyse_table(path, options)
+    folder = Path(out)
+    for name, content in files(data):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return str(folder / "index.html")
 
 
-def _parts(
-    plan: Plan, ledger: Ledger, records: list[Record], evidence: Sequence[Evidence], rng: np.random.Generator
-) -> Data:
-    """Every further part of the document; a part without data is empty and shows nothing."""
-    metric = plan.metric.replace("test_", "val_", 1)
-    return {
-        "across": across_datasets(plan, ledger, rng),
-        "sensitivity": {"curves": curves_of(plan, ledger), "shares": shares(plan, ledger, rng)},
-        "importance": importances(tune_samples(records, metric), SEED),
-        "tail": tail_comparisons(plan, ledger),
-        "interactions": interactions(plan, ledger),
-        "composition": composition(plan, ledger),
-        "tuning": tunings(plan, ledger, records),
-        "variance": components(plan, ledger),
-        "robustness": robustness(plan, ledger, evidence),
-        "failures": failure_table(plan, ledger),
-        "negative_control": negative_control(plan, ledger, rng),
-    }
-
-
-def _nothing(ledger: Ledger, records: list[Record]) -> str:
-    if not records:
-        return "no records yet; run the study first"
-    reasons = {e.reason for e in ledger.exclusions}
-    why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
-    return f"no complete record of the confirm phase among {len(records)}{why}"
-
-
-def files(data: Data) -> Iterator[tuple[str, bytes]]:
+def files(data: Document) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the report's files; `index.html` comes last, when all it names is there."""
     page = make_page(data)
     yield "report.json", to_json(data).encode()
@@ -148,7 +99,7 @@ def files(data: Data) -> Iterator[tuple[str, bytes]]:
     yield "index.html", html.render(page).encode()
 
 
-def to_json(data: Data) -> str:
+def to_json(data: Mapping[str, Any]) -> str:
     """The document as strict JSON, one line per key and per element of a list: readable, and fast to write.
 
     >>> print(to_json({"n": 2, "arms": [{"arm": "CE"}]}), end="")

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from analysis.formatting import count, listing
-from analysis.results.datasets import dataset_of
-from analysis.results.document import Data
-from analysis.study.plan import Plan
+from analysis.results.document import Document
+from analysis.study.plan import Plan, dataset_of
 
 TEMPERATURES = ("tau_s", "tau_m")
 ENOUGH_SEEDS = 5
@@ -24,7 +23,7 @@ class Answer:
     where: str
 
 
-def checklist(plan: Plan, data: Data) -> tuple[Answer, ...]:
+def checklist(plan: Plan, data: Document) -> tuple[Answer, ...]:
     """Every request of the public review, judged by what this study holds."""
     return tuple(Answer(request, *judge(plan, data)) for request, judge in _REQUESTS)
 
@@ -32,7 +31,7 @@ def checklist(plan: Plan, data: Data) -> tuple[Answer, ...]:
 Judgement = tuple[str, str]
 
 
-def _seeds(_plan: Plan, data: Data) -> Judgement:
+def _seeds(_plan: Plan, data: Document) -> Judgement:
     ns = [a["n"] for a in data["arms"]]
     if min(ns) >= ENOUGH_SEEDS:
         return YES, f"Results: every arm has {min(ns)} seeds or more, SD with ddof 1 and its interval."
@@ -40,7 +39,7 @@ def _seeds(_plan: Plan, data: Data) -> Judgement:
     return (PARTLY if max(ns) >= ENOUGH_SEEDS else NO), f"Fewer than five complete seeds: {listing(short, 6)}."
 
 
-def _tests(_plan: Plan, data: Data) -> Judgement:
+def _tests(_plan: Plan, data: Document) -> Judgement:
     tested = [c for c in data["comparisons"] if c["p_adjusted"] is not None]
     if not data["comparisons"]:
         return NO, "The study declares no comparison."
@@ -51,7 +50,7 @@ def _tests(_plan: Plan, data: Data) -> Judgement:
     return (YES if len(tested) == len(data["comparisons"]) else PARTLY), words + limit
 
 
-def _temperature(plan: Plan, data: Data) -> Judgement:
+def _temperature(plan: Plan, data: Document) -> Judgement:
     curves = [c for c in (data.get("sensitivity") or {}).get("curves", []) if c["factor"] in TEMPERATURES]
     if not curves:
         return NO, "This study does not vary a temperature over three levels or more."
@@ -62,7 +61,7 @@ def _temperature(plan: Plan, data: Data) -> Judgement:
     return (YES if len(over) > 1 else PARTLY), place + ("" if len(over) > 1 else " One dataset only.")
 
 
-def _composition(_plan: Plan, data: Data) -> Judgement:
+def _composition(_plan: Plan, data: Document) -> Judgement:
     points, contrasts = data.get("composition") or [], data.get("interactions") or []
     if points and contrasts:
         return YES, "Class imbalance (interaction contrast) and batch composition (gain against singletons)."
@@ -73,7 +72,7 @@ def _composition(_plan: Plan, data: Data) -> Judgement:
     return NO, "Neither imbalance nor batch composition is varied or recorded."
 
 
-def _named(plan: Plan, _data: Data) -> Judgement:
+def _named(plan: Plan, _data: Document) -> Judgement:
     names = sorted({str(d) for a in plan.arms if (d := dataset_of(a))})
     if not names:
         return NO, "The study does not name its datasets."
@@ -83,7 +82,7 @@ def _named(plan: Plan, _data: Data) -> Judgement:
     )
 
 
-def _stability(_plan: Plan, data: Data) -> Judgement:
+def _stability(_plan: Plan, data: Document) -> Judgement:
     curves = [c for c in (data.get("sensitivity") or {}).get("curves", []) if c["factor"] == "batch_size"]
     ledger = data["ledger"]
     lost = ledger["failed"] + ledger["diverged"]
@@ -93,7 +92,7 @@ def _stability(_plan: Plan, data: Data) -> Judgement:
     return PARTLY, f"Run ledger: {rate}; the batch size is not varied here."
 
 
-_REQUESTS: Sequence[tuple[str, Callable[[Plan, Data], Judgement]]] = (
+_REQUESTS: Sequence[tuple[str, Callable[[Plan, Document], Judgement]]] = (
     ("Standard deviations over at least five seeds for every accuracy figure", _seeds),
     ("Paired t-tests or Wilcoxon tests for the improvements", _tests),
     ("An ablation of the temperatures of the soft operations across the main datasets", _temperature),

@@ -27,7 +27,7 @@ from analysis.stats.multiplicity import adjust, holm
 from analysis.stats.pairing import pair
 from analysis.stats.types import Floats, Interval, Test
 from analysis.study.ledger import Ledger
-from analysis.study.plan import Arm, Plan
+from analysis.study.plan import Arm, Plan, dataset_of
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,6 @@ class Across:
     datasets: tuple[str, ...]
     pairs: tuple[AcrossPair, ...]
     ranks: Ranks | None
-
-
-def dataset_of(arm: Arm) -> str | None:
-    """The dataset an arm is trained on, or None if the study does not say."""
-    name = arm.settings.get("dataset", arm.config.get("dataset"))
-    return None if name is None else str(name)
 
 
 def condition_of(plan: Plan, arm: Arm) -> str:

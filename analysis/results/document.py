@@ -1,188 +1,307 @@
-"""The result of an analysis as plain data: what `report.json` holds and everything is rendered from."""
+"""The document of a report: the types of `report.json`, key by key.
+
+Sections, figures and writers read this document and nothing else. A misspelt key is an error of mypy.
+Numbers have full precision and the unit of the records. A value that does not exist is null.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from analysis.formatting import Scale, make_scale
-from analysis.results.comparisons import Evidence
-from analysis.results.datasets import dataset_of
-from analysis.results.sentences import feasibility_line, sentence
-from analysis.stats.description import Description, describe
-from analysis.stats.types import Interval, to_plain
-from analysis.study.ledger import Ledger
-from analysis.study.plan import Arm, Plan
+import numpy as np
+
+from analysis.formatting import Scale
+from analysis.results.document_parts import (
+    AcrossData,
+    AnswerData,
+    ComponentData,
+    ContrastData,
+    FailureData,
+    FrozenData,
+    GainPointData,
+    ImportanceData,
+    IntervalData,
+    LearningData,
+    NegativeControlData,
+    RobustnessData,
+    SensitivityData,
+    TailData,
+    TestData,
+    TuningData,
+)
 
 REPORT_VERSION = 1
-Data = dict[str, Any]
 
 
-def metric_scale(plan: Plan, ledger: Ledger) -> Scale:
-    """How the study's metric is shown."""
-    largest = max((list(ledger.values(a.label, plan.metric).values()) for a in plan.arms), key=len, default=[])
-    return make_scale(plan.metric, largest)
+class MetricData(TypedDict):
+    """The metric of the study, and how its values are shown."""
+
+    name: str
+    label: str
+    direction: str
+    shown_times: float
+    unit: str
+    symbol: str
+    decimals: int
 
 
-def core(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: Scale) -> Data:
-    """The parts that every report has: plan, ledger, arms, comparisons."""
-    return {
-        "schema_version": REPORT_VERSION,
-        "study": plan.study,
-        "question": plan.question,
-        "plan_hash": plan.plan_hash,
-        "metric": _metric(plan, scale),
-        "alpha": plan.alpha,
-        "sesoi": plan.sesoi,
-        "seeds": list(plan.seeds),
-        "phase": plan.phase,
-        "unpaired": plan.unpaired,
-        "scope": plan.scope,
-        "blocks": list(plan.blocks),
-        "datasets": sorted({d for a in plan.arms if (d := dataset_of(a)) is not None}),
-        "factors": to_plain(plan.factors),
-        "block_fields": sorted(plan.block_fields),
-        "ledger": ledger_data(ledger),
-        "arms": [_arm(plan, ledger, arm) | {"scope": plan.scope} for arm in plan.arms],
-        "families": [_family(plan, evidence, f.name) for f in plan.families],
-        "comparisons": [_comparison(plan, e, scale) | {"scope": plan.scope} for e in evidence],
-    }
+class FactorData(TypedDict):
+    """A factor that the study varies, with its grid."""
+
+    name: str
+    label: str
+    values: list[Any]
+    default: Any
+    log: bool
+    unit: str
 
 
-def _metric(plan: Plan, scale: Scale) -> Data:
-    return {
-        "name": plan.metric,
-        "label": scale.label,
-        "direction": plan.direction,
-        "shown_times": scale.factor,
-        "unit": scale.unit,
-        "symbol": scale.symbol,
-        "decimals": scale.decimals,
-    }
+class ArmLedgerData(TypedDict):
+    """What became of the planned trials of one arm, in numbers of seeds."""
+
+    arm: str
+    planned: int
+    complete: int
+    stopped: int
+    diverged: int
+    failed: int
+    missing: int
+    missing_seeds: list[int]
+    stopped_at: dict[str, int]
 
 
-def scale_of(data: Data) -> Scale:
-    """The scale that a document was made with."""
-    m = data["metric"]
+class ExclusionData(TypedDict):
+    """A record that is not used, and why."""
+
+    trial_id: str
+    arm: str
+    seed: int
+    reason: str
+
+
+class FaultData(TypedDict):
+    """A trial that did not complete."""
+
+    trial_id: str
+    arm: str
+    seed: int
+    status: str
+    epochs: int | None
+    error: str
+
+
+class LedgerData(TypedDict):
+    """What became of all planned trials, without the records themselves."""
+
+    planned: int
+    complete: int
+    stopped: int
+    diverged: int
+    failed: int
+    missing: int
+    duplicate: int
+    excluded: int
+    tune_phase: int
+    arms: list[ArmLedgerData]
+    exclusions: list[ExclusionData]
+    faults: list[FaultData]
+
+
+class DescriptionData(TypedDict):
+    """Values of one arm over seeds; `values` by seed."""
+
+    n: int
+    mean: float | None
+    sd: float | None
+    ci_low: float | None
+    ci_high: float | None
+    sd_low: float | None
+    sd_high: float | None
+    median: float | None
+    min: float | None
+    max: float | None
+    values: dict[str, float]
+    scope: str
+    warnings: list[str]
+
+
+class ArmData(DescriptionData):
+    """One arm: what it is, its values, and the status of its failed seeds."""
+
+    arm: str
+    method: str
+    block: str
+    dataset: str | None
+    baseline: bool
+    settings: Mapping[str, Any]
+    failed: dict[str, str]
+
+
+class FamilyData(TypedDict):
+    """A family of comparisons; `role` is the role after gatekeeping."""
+
+    family: str
+    declared_role: str
+    role: str
+    correction: str
+    baseline: str
+    treatments: list[str]
+    m: int
+
+
+class DetailData(TypedDict):
+    """The further tests and effect sizes of a comparison."""
+
+    method: str
+    assumptions: str
+    sd_difference: float | None
+    t: float | None
+    df: float | None
+    sign_flip: TestData | None
+    wilcoxon: TestData | None
+    shift: IntervalData | None
+    d_z: IntervalData | None
+    g_z: IntervalData | None
+    rank_biserial: float | None
+    p_better: IntervalData | None
+    wins: int | None
+    ties: int | None
+    correlation: float | None
+    variance_ratio: float | None
+    leave_one_out: list[float] | None
+
+
+class FeasibilityData(TypedDict):
+    """What a comparison with this n can show; effects in the unit of the records."""
+
+    smallest_p: float
+    smallest_p_adjusted: float
+    smallest_n: int
+    detectable: float | None
+    detectable_adjusted: float | None
+    seeds_for_effect: int | None
+    seeds_for_effect_high: int | None
+    seconds_for_effect: float | None
+    device: str
+
+
+class FindingData(TypedDict):
+    """The tests of one comparison; the optional keys are absent where the arms have no common seed."""
+
+    n: int
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_90_low: NotRequired[float | None]
+    ci_90_high: NotRequired[float | None]
+    p_t: float | None
+    p_sign_flip: float | None
+    p_wilcoxon: float | None
+    p_equivalence: NotRequired[float | None]
+    d_z: float | None
+    detail: NotRequired[DetailData]
+    scope: str
+    warnings: list[str]
+
+
+class ComparisonData(FindingData):
+    """One treatment against its baseline: tests, adjusted p-values and verdict; `differences` by seed."""
+
+    family: str
+    role: str
+    correction: str
+    m: int
+    block: str
+    treatment: str
+    baseline: str
+    p_adjusted: float | None
+    p_equivalence_adjusted: float | None
+    p_max_t: float | None
+    ci_adjusted_low: float | None
+    ci_adjusted_high: float | None
+    verdict: str
+    size: str
+    reason: str
+    sentence: str
+    feasibility: FeasibilityData | None
+    feasibility_line: str
+    differences: dict[str, float]
+    unpaired_seeds: list[int | str]
+
+
+class Summary(TypedDict):
+    """What every report has: the plan, the ledger, the arms, the comparisons."""
+
+    schema_version: int
+    study: str
+    question: str
+    plan_hash: str
+    metric: MetricData
+    alpha: float
+    sesoi: float | None
+    seeds: list[int]
+    phase: str
+    unpaired: bool
+    scope: str
+    blocks: list[str]
+    datasets: list[str]
+    factors: list[FactorData]
+    block_fields: list[str]
+    ledger: LedgerData
+    arms: list[ArmData]
+    families: list[FamilyData]
+    comparisons: list[ComparisonData]
+
+
+class Document(Summary):
+    """The whole document; a part for which a study has no data is empty or null."""
+
+    across: list[AcrossData]
+    sensitivity: SensitivityData
+    importance: list[ImportanceData]
+    tail: list[TailData]
+    interactions: list[ContrastData]
+    composition: list[GainPointData]
+    tuning: list[TuningData]
+    variance: list[ComponentData]
+    robustness: list[RobustnessData]
+    failures: list[FailureData]
+    negative_control: NegativeControlData | None
+    learning: LearningData | None
+    frozen: FrozenData
+    checklist: list[AnswerData]
+    provenance: dict[str, Any]
+
+
+Data = Any  # sections that do not use the types yet
+
+
+def scale_of(document: Summary) -> Scale:
+    """How the values of a document's metric are shown."""
+    m = document["metric"]
     return Scale(m["shown_times"], m["unit"], m["symbol"], m["decimals"], m["label"])
 
 
-def ledger_data(ledger: Ledger) -> Data:
-    """The ledger without the records themselves."""
-    totals = ("planned", "complete", "stopped", "diverged", "failed", "missing", "duplicate", "excluded")
-    return {
-        **{name: getattr(ledger, name) for name in totals},
-        "tune_phase": ledger.tune_phase,
-        "arms": to_plain(ledger.arms),
-        "exclusions": to_plain(ledger.exclusions),
-        "faults": to_plain(ledger.faults),
-    }
+def to_plain(value: Any) -> Any:
+    """`value` as plain JSON data: dataclasses become objects, non-finite numbers null.
 
-
-def _arm(plan: Plan, ledger: Ledger, arm: Arm) -> Data:
-    d = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha)
-    return {
-        "arm": arm.label,
-        "method": plan.method(arm.label),
-        "block": arm.block,
-        "dataset": dataset_of(arm),
-        "baseline": arm.baseline,
-        "settings": dict(arm.settings),
-        **description_data(d),
-        "failed": {str(f.seed): f.status for f in ledger.faults if f.arm == arm.label},
-    }
-
-
-def description_data(d: Description) -> Data:
-    """A description as plain data, `values` keyed by seed."""
-    return {
-        "n": d.n,
-        "mean": d.mean,
-        "sd": d.sd,
-        **bounds("ci", d.ci),
-        **bounds("sd", d.sd_ci),
-        "median": d.median,
-        "min": d.low,
-        "max": d.high,
-        "values": {str(seed): value for seed, value in d.values.items()},
-        "scope": d.scope,
-        "warnings": list(d.warnings),
-    }
-
-
-def bounds(name: str, interval: Interval | None) -> Data:
-    """`<name>_low` and `<name>_high` of an interval; null where there is none."""
-    low, high = (None, None) if interval is None else (interval.low, interval.high)
-    return {f"{name}_low": _finite(low), f"{name}_high": _finite(high)}
-
-
-def _finite(x: float | None) -> float | None:
-    return x if x is not None and math.isfinite(x) else None
-
-
-def _family(plan: Plan, evidence: Sequence[Evidence], name: str) -> Data:
-    family = next(f for f in plan.families if f.name == name)
-    roles = {e.role for e in evidence if e.family.name == name}
-    return {
-        "family": name,
-        "declared_role": family.role,
-        "role": next(iter(roles), family.role),
-        "correction": family.correction,
-        "baseline": family.baseline,
-        "treatments": list(family.treatments),
-        "m": len(family.treatments),
-    }
-
-
-def _comparison(plan: Plan, e: Evidence, scale: Scale) -> Data:
-    pairs = zip(e.pairs.keys, e.pairs.differences.tolist(), strict=True)
-    return {
-        "family": e.family.name,
-        "role": e.role,
-        "correction": e.family.correction,
-        "m": e.m,
-        "block": plan.arm[e.treatment].block,
-        "treatment": e.treatment,
-        "baseline": e.family.baseline,
-        **_result(e),
-        "p_adjusted": e.p_adjusted,
-        "p_equivalence_adjusted": e.p_equivalence,
-        "p_max_t": e.p_max_t,
-        **bounds("ci_adjusted", e.ci_adjusted),
-        "verdict": e.verdict.word,
-        "size": e.verdict.size,
-        "reason": e.verdict.reason,
-        "sentence": sentence(plan, e, scale),
-        "feasibility": to_plain(e.feasibility),
-        "feasibility_line": feasibility_line(plan, e, scale),
-        "differences": {str(k): v for k, v in pairs},
-        "unpaired_seeds": [*e.pairs.only_treatment, *e.pairs.only_baseline],
-    }
-
-
-def _result(e: Evidence) -> Data:
-    r = e.result
-    if r is None:
-        empty = ("difference", "ci_low", "ci_high", "p_t", "p_sign_flip", "d_z", "p_wilcoxon")
-        return {"n": 0, **dict.fromkeys(empty), "warnings": [e.verdict.reason]}
-    return {
-        "n": r.n,
-        "difference": r.difference,
-        **bounds("ci", r.ci),
-        **bounds("ci_90", r.ci_90),
-        "p_t": r.p_t,
-        "p_sign_flip": r.sign_flip.p if r.sign_flip else None,
-        "p_wilcoxon": r.wilcoxon.p if r.wilcoxon else None,
-        "p_equivalence": r.p_tost,
-        "d_z": r.d_z.estimate if r.d_z else None,
-        "detail": detail(r),
-        "scope": r.scope,
-        "warnings": list(r.warnings),
-    }
-
-
-def detail(result: Any) -> Mapping[str, Any]:
-    """Everything else of a comparison: tests with method, effect sizes with intervals."""
-    left_out = {"n", "difference", "ci", "ci_90", "p_t", "p_tost", "scope", "warnings"}
-    return {k: v for k, v in to_plain(result).items() if k not in left_out}
+    >>> from analysis.stats.types import Interval
+    >>> to_plain(Interval(1.0, float("-inf"), 2.0, 0.95, "t"))
+    {'estimate': 1.0, 'low': None, 'high': 2.0, 'level': 0.95, 'method': 't'}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(v) for key, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return to_plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [to_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

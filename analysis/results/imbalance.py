@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.datasets import dataset_of
-from analysis.results.sensitivity import paired_p
+from analysis.stats.comparison import paired_p
 from analysis.stats.description import is_constant, mean, mean_interval
 from analysis.stats.multiplicity import benjamini_hochberg, holm
 from analysis.stats.pairing import pair
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
-from analysis.study.ledger import Ledger, Record
-from analysis.study.plan import Arm, Family, Plan
+from analysis.study.ledger import Ledger
+from analysis.study.plan import Arm, Family, Plan, dataset_of
+from analysis.study.records import Record
 
 MANY, FEW = 100, 20
 """Shot groups on training counts: many > 100, medium 20 to 100, few < 20 (Liu et al., CVPR 2019)."""
@@ -75,21 +75,6 @@ class Contrast:
     p: float
     p_adjusted: float
     scope: str = SCOPE_SEEDS
-
-
-@dataclass(frozen=True)
-class GainPoint:
-    """Gain of a treatment beside the make-up of its batches."""
-
-    treatment: str
-    baseline: str
-    block: str
-    difference: float
-    ci_low: float | None
-    ci_high: float | None
-    singleton_share: float | None
-    classes_per_batch: float | None
-    single_class_batches: float | None
 
 
 def shot_group(train_count: float) -> str:
@@ -208,7 +193,7 @@ def _gaps(rows: Sequence[Row], correction: str) -> tuple[Gap, ...]:
 
 def _gap(row: Row, p: float, adjusted: float) -> Gap:
     name, a, b, classes, count = row
-    ci = _interval(a - b)
+    ci = gap_interval(a - b)
     return Gap(
         name=name,
         n=int(a.size),
@@ -224,7 +209,8 @@ def _gap(row: Row, p: float, adjusted: float) -> Gap:
     )
 
 
-def _interval(d: Floats) -> Interval | None:
+def gap_interval(d: Floats) -> Interval | None:
+    """t-interval of the mean difference; None below two values or without spread."""
     return mean_interval(d) if d.size > 1 and not is_constant(d) else None
 
 
@@ -262,7 +248,7 @@ def interactions(plan: Plan, ledger: Ledger) -> tuple[Contrast, ...]:
             gain=mean(both.treatment),
             gain_reference=mean(both.baseline),
             difference=mean(both.differences),
-            ci_low=ci.low if (ci := _interval(both.differences)) else None,
+            ci_low=ci.low if (ci := gap_interval(both.differences)) else None,
             ci_high=ci.high if ci else None,
             p=paired_p(both.differences),
             p_adjusted=float(p),
@@ -287,32 +273,3 @@ def _gains(plan: Plan, ledger: Ledger) -> Gains:
             by_seed = {seed: ours[seed] - base[seed] for seed in ours}
             gains.setdefault((dataset_of(arm), plan.method(label)), {})[arm.block] = (how, by_seed)
     return {key: by for key, by in gains.items() if len(by) > 1}
-
-
-def composition(plan: Plan, ledger: Ledger) -> tuple[GainPoint, ...]:
-    """Gain of every treatment beside what its batches hold, where the records measured that."""
-    if plan.phase != "confirm":
-        return ()
-    points = []
-    for family in plan.families:
-        for label in family.treatments:
-            both = pair(ledger.values(label, plan.metric), ledger.values(family.baseline, plan.metric))
-            made = {name: _average(ledger, label, name) for name in _MADE}
-            if not both.complete or len(both.keys) < 2 or made["singleton_share"] is None:
-                continue
-            ci = _interval(both.differences)
-            points.append(
-                GainPoint(
-                    label, family.baseline, plan.arm[label].block, mean(both.differences),
-                    ci.low if ci else None, ci.high if ci else None, **made,
-                )
-            )  # fmt: skip
-    return tuple(points)
-
-
-_MADE = ("singleton_share", "classes_per_batch", "single_class_batches")
-
-
-def _average(ledger: Ledger, arm: str, name: str) -> float | None:
-    values = list(ledger.values(arm, name).values())
-    return mean(values) if values else None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.study.ledger import Record
+from analysis.study.records import Record
 
 MIN_CONFIGS = 12
 

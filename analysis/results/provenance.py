@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from analysis.study.ledger import Ledger, Record
+from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
+from analysis.study.records import Record
 
 
 def provenance(plan: Plan, ledger: Ledger) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.results.comparisons import Evidence
-from analysis.results.sensitivity import paired_p
+from analysis.stats.comparison import paired_p
 from analysis.stats.description import is_constant, mean, mean_interval
 from analysis.stats.effect_sizes import win_probability
 from analysis.stats.pairing import pair

@@ -1,23 +1,19 @@
-"""How the metric depends on a factor: curves with bands, plateau, insensitivity range, trend, shares of variance."""
+"""How the metric depends on a factor: curves with bands, plateau and insensitivity range."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from analysis.results.variance import FIELD
-from analysis.stats.anova import Effect, anova_shares
-from analysis.stats.description import describe, mean, mean_interval
-from analysis.stats.multiplicity import holm
+from analysis.stats.description import describe, mean_interval
+from analysis.stats.plateau import level_order, plateau_set
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.study.ledger import Ledger
-from analysis.study.plan import Arm, Factor, Plan
+from analysis.study.plan import FIELD, Arm, Factor, Plan
 
 MAX_LEVELS = 24  # more levels than this are an irregular sample, not a grid
 
@@ -40,17 +36,6 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Trend:
-    """Page's test for a trend that the plan predicted; seeds are its blocks."""
-
-    direction: str
-    statistic: float
-    p: float
-    n: int
-    method: str = "Page's L, one-sided as predicted"
-
-
-@dataclass(frozen=True)
 class Curve:
     """The metric along one factor, everything else held.
 
@@ -67,7 +52,6 @@ class Curve:
         paid for).
         insensitivity: Levels around the default whose interval of the difference lies inside the declared
         margin.
-        trend: Page's test where the plan predicts a trend.
         reference: Arm that the curve is compared with (baseline of the block), with its interval.
         n: Seeds common to all levels.
         warnings: What a reader must know.
@@ -83,24 +67,10 @@ class Curve:
     best: Any
     plateau: tuple[Any, ...]
     insensitivity: tuple[Any, ...] | None
-    trend: Trend | None
     reference: Interval | None
     n: int
     scope: str = SCOPE_SEEDS
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Shares:
-    """ANOVA shares of the complete grid of a block; `left_out` are levels without a full crossing."""
-
-    block: str
-    factors: tuple[str, ...]
-    levels: tuple[tuple[Any, ...], ...]
-    n: int
-    effects: tuple[Effect, ...]
-    cells: tuple[Mapping[str, Any], ...]
-    left_out: tuple[str, ...]
 
 
 def varied(plan: Plan) -> tuple[Factor, ...]:
@@ -148,14 +118,8 @@ def _show(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _order(value: Any) -> tuple[int, float, str]:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (0, float(value), "")
-    return (1, 0.0, str(value))
-
-
 def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, line: Sequence[Arm]) -> Curve | None:
-    arms = sorted(line, key=lambda a: _order(setting(plan, a, factor)))
+    arms = sorted(line, key=lambda a: level_order(setting(plan, a, factor)))
     arms = [a for a in arms if ledger.values(a.label, plan.metric)]
     if len(arms) < 3:
         return None
@@ -180,7 +144,6 @@ def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, li
         best=best.value,
         plateau=tuple(lv.value for lv in levels if lv.on_plateau),
         insensitivity=_range_around(levels, factor.default) if near is not None else None,
-        trend=page_trend(matrix, factor.trend) if factor.trend else None,
         reference=_reference(plan, ledger, block, arms),
         n=len(seeds),
         warnings=_curve_warnings(levels, best, len(seeds)),
@@ -189,7 +152,7 @@ def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, li
 
 def _curve_warnings(levels: Sequence[Level], best: Level, n: int) -> tuple[str, ...]:
     notes = []
-    if best.value in (levels[0].value, levels[-1].value) and _order(best.value)[0] == 0:
+    if best.value in (levels[0].value, levels[-1].value) and level_order(best.value)[0] == 0:
         notes.append("the best level is at the edge of the grid: the optimum may lie beyond it")
     if len({frozenset(lv.values) for lv in levels}) > 1:
         notes.append(f"levels have different seeds; tests use the {n} common ones")
@@ -225,44 +188,6 @@ def _level(
     )
 
 
-def paired_p(differences: Floats) -> float:
-    """Two-sided paired-t p; 1 where the differences have no spread or are fewer than three."""
-    return float(paired_ps(differences[:, None])[0])
-
-
-def paired_ps(differences: Floats) -> Floats:
-    """Two-sided paired-t p of each column; 1 where it has no spread or there are fewer than three rows."""
-    n = differences.shape[0]
-    if n < 3:
-        return np.ones(differences.shape[1])
-    spread = differences.std(axis=0, ddof=1)
-    flat = np.ptp(differences, axis=0) <= 1e-12 * np.maximum(np.abs(differences).max(axis=0), 1e-300)
-    t = differences.mean(axis=0) * math.sqrt(n) / np.where(flat, 1.0, spread)
-    return np.where(flat, 1.0, 2 * stats.t.sf(np.abs(t), n - 1))
-
-
-def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bool]:
-    """Which of k settings are not shown worse than any other.
-
-    Paired t over all k(k-1)/2 pairs, Holm-adjusted: valid although the best one is picked after looking,
-    because
-    every pair is paid for.
-
-    Args:
-        matrix: Values, shape (seeds, k).
-        better: +1 where more is better, -1 where less is.
-        alpha: Family-wise level.
-    """
-    k = matrix.shape[1]
-    first, second = np.triu_indices(k, 1)
-    if not first.size:
-        return [True] * k
-    gaps = better * (matrix[:, first] - matrix[:, second])
-    apart = holm(paired_ps(gaps)) <= alpha
-    worse = set(np.where(gaps.mean(axis=0) > 0, second, first)[apart].tolist()) if len(gaps) else set()
-    return [i not in worse for i in range(k)]
-
-
 def _insensitive(plan: Plan, matrix: Floats, values: Sequence[Any], default: Any) -> list[bool] | None:
     """Whether the 1 - 2α interval of (level - default) lies inside the margin; None without margin or default."""
     if not plan.sesoi or default not in values or matrix.shape[0] < 3:
@@ -286,97 +211,9 @@ def _range_around(levels: Sequence[Level], default: Any) -> tuple[Any, ...]:
     return tuple(lv.value for lv in levels[low : high + 1])
 
 
-def page_trend(matrix: Floats, direction: str) -> Trend | None:
-    """Page's test that the metric goes in the predicted direction along the levels; None below three seeds.
-
-    Source: E. B. Page, Ordered hypotheses for multiple treatments, 1963; p exact for small n (SciPy).
-    """
-    if matrix.shape[0] < 3 or matrix.shape[1] < 3:
-        return None
-    data = matrix if direction == "increasing" else -matrix
-    result = stats.page_trend_test(data)
-    return Trend(direction, float(result.statistic), float(result.pvalue), matrix.shape[0])
-
-
 def _reference(plan: Plan, ledger: Ledger, block: str, arms: Sequence[Arm]) -> Interval | None:
     """Interval of the block's baseline, when it is not itself on the curve."""
     inside = {a.label for a in arms}
     base = next((a for a in plan.arms if a.block == block and a.baseline and a.label not in inside), None)
     values = list(ledger.values(base.label, plan.metric).values()) if base else []
     return mean_interval(values, 1 - plan.alpha) if len(values) > 1 else None
-
-
-def shares(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Shares, ...]:
-    """ANOVA shares of each block whose arms hold a complete grid of one factor or more."""
-    if plan.phase != "confirm":
-        return ()
-    parts = [_block_shares(plan, ledger, block, rng) for block in plan.blocks]
-    return tuple(part for part in parts if part is not None)
-
-
-def _block_shares(plan: Plan, ledger: Ledger, block: str, rng: np.random.Generator) -> Shares | None:
-    factors = [f for f in varied(plan) if _numeric_or_named(f)]
-    arms = [a for a in plan.arms if a.block == block and ledger.values(a.label, plan.metric)]
-    factors = [f for f in factors if len({_order(setting(plan, a, f)) for a in arms}) > 1]
-    if not factors or len(arms) < 3:
-        return None
-    grid, left_out = full_grid({tuple(setting(plan, a, f) for f in factors): a.label for a in arms})
-    levels = tuple(tuple(sorted({key[i] for key in grid}, key=_order)) for i in range(len(factors)))
-    kept = [i for i, lv in enumerate(levels) if len(lv) > 1]
-    if len(grid) < 3 or not kept:
-        return None
-    order = list(itertools.product(*levels))
-    matrix, seeds = common_seeds(ledger, plan.metric, [grid[key] for key in order])
-    if len(seeds) < 2:
-        return None
-    shape = [len(levels[i]) for i in kept]
-    effects = anova_shares(matrix.T.reshape(*shape, len(seeds)), [factors[i].label for i in kept], rng)
-    return Shares(
-        block=block,
-        factors=tuple(factors[i].label for i in kept),
-        levels=tuple(levels[i] for i in kept),
-        n=len(seeds),
-        effects=effects,
-        cells=_cells(plan, matrix, order, kept, [grid[key] for key in order]),
-        left_out=left_out,
-    )
-
-
-def _numeric_or_named(factor: Factor) -> bool:
-    return len(factor.values) > 1
-
-
-def _cells(
-    plan: Plan, matrix: Floats, order: Sequence[tuple[Any, ...]], kept: Sequence[int], arms: Sequence[str]
-) -> tuple[Mapping[str, Any], ...]:
-    plateau = plateau_set(matrix, plan.better, plan.alpha)
-    return tuple(
-        {
-            "at": [key[i] for i in kept],
-            "arm": arm,
-            "mean": mean(matrix[:, j]),
-            "sd": float(matrix[:, j].std(ddof=1)),
-            "on_plateau": plateau[j],
-        }
-        for j, (key, arm) in enumerate(zip(order, arms, strict=True))
-    )
-
-
-def full_grid(arms: Mapping[tuple[Any, ...], str]) -> tuple[dict[tuple[Any, ...], str], tuple[str, ...]]:
-    """The largest full crossing found by leaving out the level with the fewest cells, again and again.
-
-    >>> full_grid({(0, 1): "a", (1, 1): "b", (1, 2): "c", (2, 1): "d", (2, 2): "e"})[1]
-    ('a',)
-    """
-    kept = dict(arms)
-    while kept:
-        width = len(next(iter(kept)))
-        levels = [sorted({key[i] for key in kept}, key=_order) for i in range(width)]
-        if math.prod(len(lv) for lv in levels) == len(kept):
-            break
-        counts = {
-            (i, value): sum(key[i] == value for key in kept) * len(lv) for i, lv in enumerate(levels) for value in lv
-        }
-        i, value = min(counts, key=lambda at: (counts[at], at[0], _order(at[1])))
-        kept = {key: arm for key, arm in kept.items() if key[i] != value}
-    return kept, tuple(arm for key, arm in arms.items() if key not in kept)

@@ -16,10 +16,7 @@ from scipy import stats
 from analysis.stats.description import sd, sd_interval
 from analysis.stats.types import as_floats
 from analysis.study.ledger import Ledger
-from analysis.study.plan import Plan
-
-FIELD = "vary"
-ALL = "all"
+from analysis.study.plan import ALL, FIELD, Plan
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.stats.types import Floats, ReportError
+from analysis.stats.types import Floats
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,3 @@ def pair(treatment: Mapping[int, float], baseline: Mapping[int, float]) -> Pairs
         only_treatment=tuple(sorted(treatment.keys() - baseline.keys())),
         only_baseline=tuple(sorted(baseline.keys() - treatment.keys())),
     )
-
-
-def keyed(keys: list[int], values: list[float]) -> dict[int, float]:
-    """Values by key.
-
-    Raises:
-        ReportError: If a key comes twice, because then it is no longer a key.
-    """
-    if len(set(keys)) != len(keys):
-        twice = sorted({k for k in keys if keys.count(k) > 1})
-        raise ReportError(f"keys must be unique, got more than one value for {twice[:5]}")
-    return dict(zip(keys, values, strict=True))

@@ -1,27 +1,19 @@
-"""What all results share: one error, intervals, tests, and the way they become JSON."""
+"""What all results share: intervals, tests, arrays of floats."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from silhouette.errors import InputError
+from analysis.errors import ReportError
 
 Floats = NDArray[np.float64]
 
 SCOPE_SEEDS = "these datasets and splits, new seeds"
 SCOPE_SPLITS = "new splits and new seeds of these datasets"
 SCOPE_DATASETS = "new datasets of this kind"
-
-
-class ReportError(InputError):
-    """Input from which no report can be made; the message is one line for a person."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +66,3 @@ def as_floats(values: ArrayLike) -> Floats:
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ReportError("values: expected finite numbers in one dimension")
     return array
-
-
-def to_plain(value: Any) -> Any:
-    """`value` as plain JSON data: dataclasses become objects, non-finite numbers null.
-
-    >>> to_plain(Interval(1.0, float("-inf"), 2.0, 0.95, "t"))
-    {'estimate': 1.0, 'low': None, 'high': 2.0, 'level': 0.95, 'method': 't'}
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(v) for key, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return to_plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [to_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return to_plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from analysis.errors import ReportError
 from analysis.stats.sequential import nominal_level
-from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS, ReportError
+from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS
 from silhouette.results import Store
 
 ROLES = ("primary", "ablation", "exploratory")
 CORRECTIONS = ("holm", "bh")
+FIELD = "vary"
+"""The setting that names the one source of randomness which the seed moves in an arm of a seed study."""
+ALL = "all"
+"""Its value in the arm whose seed moves every source."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,6 @@ class Factor:
         default: The value the field has elsewhere.
         log: Whether its axis is logarithmic.
         unit: Unit, or empty.
-        trend: `increasing` or `decreasing` where the plan predicts one (then Page's test is run), else None.
     """
 
     name: str
@@ -75,7 +79,6 @@ class Factor:
     default: Any = None
     log: bool = False
     unit: str = ""
-    trend: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,12 @@ class Plan:
         return 1 if self.direction == "max" else -1
 
 
+def dataset_of(arm: Arm) -> str | None:
+    """The dataset that an arm is trained on, or None if the study does not say."""
+    name = arm.settings.get("dataset", arm.config.get("dataset"))
+    return None if name is None else str(name)
+
+
 def read_plan(store: Store) -> Plan:
     """The plan that stands in a study's `study.json`.
 
@@ -211,7 +220,7 @@ def _family(raw: Mapping[str, Any]) -> Family:
 
 
 def _factor(raw: Mapping[str, Any]) -> Factor:
-    kept = {k: raw[k] for k in ("default", "log", "unit", "trend") if raw.get(k) is not None}
+    kept = {k: raw[k] for k in ("default", "log", "unit") if raw.get(k) is not None}
     return Factor(raw["field"], raw.get("label") or raw["field"], tuple(raw["values"]), **kept)
 
 

@@ -1,4 +1,4 @@
-"""Reports on a plain table: for people who ran their seeds elsewhere and have one value per method and seed."""
+"""A plain table as plan and records: one value per method and seed, from runs made with any software."""
 
 from __future__ import annotations
 
@@ -6,106 +6,134 @@ import csv
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.report.write import analyse, files
-from analysis.results.document import Data
-from analysis.stats.types import ReportError
-from analysis.study.ledger import Record
+from analysis.errors import ReportError
 from analysis.study.plan import Arm, Family, Plan, check_plan
+from analysis.study.records import Record
 
 Rows = list[dict[str, Any]]
 WHOLE = "all rows"
+MISSING = ("", "nan", "na", "null", "none")
 
 
-def write_table_report(
-    path: str | Path,
-    *,
-    arm: str,
-    seed: str,
-    metric: str,
-    baseline: str,
-    out: str | Path,
-    block: str | None = None,
-    sesoi: float | None = None,
-    direction: str = "max",
-    alpha: float = 0.05,
-    unpaired: bool = False,
-) -> str:
-    """Analyse a CSV or Parquet table of per-seed results and write the report to a folder.
+@dataclass(frozen=True)
+class TableOptions:
+    """Which columns of a table hold what, and what was declared about it.
 
-    Args:
-        path: Table with a header, one row per method, seed (and dataset).
+    Attributes:
         arm: Column that names the method.
         seed: Column of the seed; methods are paired by it.
         metric: Column of the result.
-        baseline: The method the others are compared with.
-        out: Folder for the report.
-        block: Column that names the dataset or condition; each gives a family of its own.
-        sesoi: Smallest difference that matters, in the table's unit; None declares none.
+        baseline: The method that the others are compared with.
+        block: Column that names the dataset or condition; each value has a family of its own.
+        sesoi: Smallest difference that matters (> 0), in the table's unit; None declares none.
         direction: `max` where more is better, `min` where less is.
-        alpha: Level.
-        unpaired: The methods were run on different seeds: Welch's test, declared, not found out.
-
-    Returns:
-        Path of `index.html`.
-
-    Raises:
-        ReportError: One line, naming column, rule and value.
+        alpha: Level, between 0 and 0.5.
+        unpaired: The methods were run on different seeds: Welch's test.
     """
-    data = analyse_table(
-        path, arm=arm, seed=seed, metric=metric, baseline=baseline, block=block, sesoi=sesoi, direction=direction,
-        alpha=alpha, unpaired=unpaired,
-    )  # fmt: skip
-    folder = Path(out)
-    for name, content in files(data):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return str(folder / "index.html")
+
+    arm: str
+    seed: str
+    metric: str
+    baseline: str
+    block: str | None = None
+    sesoi: float | None = None
+    direction: str = "max"
+    alpha: float = 0.05
+    unpaired: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return tuple(name for name in (self.arm, self.seed, self.metric, self.block) if name is not None)
 
 
-def analyse_table(
-    path: str | Path, *, arm: str, seed: str, metric: str, baseline: str, block: str | None = None,
-    sesoi: float | None = None, direction: str = "max", alpha: float = 0.05, unpaired: bool = False,
-) -> Data:  # fmt: skip
-    """The result document of a table; arguments and errors as in `write_table_report`.
+@dataclass(frozen=True)
+class PlainTable:
+    """Rows with their source.
 
-    Values, differences and `sesoi` are in the table's own unit (0.2 is 0.2 points when the table is in percent).
-    Rows with an empty metric count as failed runs.
+    Attributes:
+        rows: Values by column, one mapping per row.
+        name: Name of the table, which becomes the name of the study.
+        source: How messages name it.
+        line: How messages name a row (`line` of a file, `row` of a table in memory).
+        first: Number of the first row.
     """
-    rows = read_table(path)
-    _check_columns(path, rows, [c for c in (arm, seed, metric, block) if c is not None])
-    _check_options(direction, alpha, sesoi)
-    plan, records = plan_of(
-        rows, name=Path(path).stem, arm=arm, seed=seed, metric=metric, block=block, baseline=baseline, sesoi=sesoi,
-        direction=direction, alpha=alpha, unpaired=unpaired,
-    )  # fmt: skip
-    return analyse(plan, records)
+
+    rows: Rows
+    name: str
+    source: str
+    line: str = "line"
+    first: int = 2
 
 
-def read_table(path: str | Path) -> Rows:
-    """Rows of a CSV (comma, semicolon or tab) or Parquet file.
+def read_table(table: object) -> PlainTable:
+    """Rows of a file (CSV with comma, semicolon or tab; Parquet), a data frame, an Arrow table or a dict of columns.
 
     Raises:
         ReportError: If the file is absent, empty or not such a table.
     """
-    source = Path(path)
+    if isinstance(table, str | Path):
+        return _read_file(Path(table), str(table))
+    rows = _rows_in_memory(table)
+    if not rows:
+        raise ReportError("--table: must have rows, got an empty table")
+    return PlainTable(rows, "table", "the table", "row", 0)
+
+
+def _rows_in_memory(table: Any) -> Rows:
+    if isinstance(table, Mapping):
+        return _rows_of_columns(table)
+    if hasattr(table, "__arrow_c_stream__"):
+        return _rows_of_arrow(table)
+    raise ReportError(
+        f"--table: must be a path, a data frame, an Arrow table or a dict of columns, got {type(table).__name__}"
+    )
+
+
+def _rows_of_columns(columns: Mapping[Any, Iterable[Any]]) -> Rows:
+    """Rows of a dict of columns; no data frame library is imported for it."""
+    try:
+        lists = {str(name): list(column) for name, column in columns.items()}
+    except TypeError:
+        raise ReportError("--table: each value of a dict must be a column (a list or an array)") from None
+    lengths = {name: len(column) for name, column in lists.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        raise ReportError(f"--table: columns must have the same length, got {shown}")
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _rows_of_arrow(table: Any) -> Rows:
+    import pyarrow as pa
+
+    try:
+        return list(pa.RecordBatchReader.from_stream(table).read_all().to_pylist())
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ReportError(f"--table: cannot be read as an Arrow table ({reason})") from None
+
+
+def _read_file(source: Path, given: str) -> PlainTable:
     if not source.is_file():
-        raise ReportError(f"--table: no such file, got {str(path)!r}")
-    if source.suffix == ".parquet":
-        return _read_parquet(source)
+        raise ReportError(f"--table: no such file, got {given!r}")
+    rows = _read_parquet(source) if source.suffix == ".parquet" else _read_csv(source)
+    if not rows:
+        raise ReportError(f"--table: no rows below the header in {source.name!r}")
+    return PlainTable(rows, source.stem, source.name)
+
+
+def _read_csv(source: Path) -> Rows:
     try:
         text = source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ReportError(f"--table: expected a CSV in UTF-8 or a .parquet file, got {source.name!r}") from None
     first = text.partition("\n")[0]
     delimiter = max((",", ";", "\t"), key=first.count)
-    rows: Rows = [dict(row) for row in csv.DictReader(text.splitlines(), delimiter=delimiter)]
-    if not rows:
-        raise ReportError(f"--table: no rows below the header in {source.name!r}")
-    return rows
+    return [dict(row) for row in csv.DictReader(text.splitlines(), delimiter=delimiter)]
 
 
 def _read_parquet(source: Path) -> Rows:
@@ -118,130 +146,157 @@ def _read_parquet(source: Path) -> Rows:
         raise ReportError(f"--table: damaged or not Parquet, got {source.name!r}") from None
 
 
-def _check_columns(path: str | Path, rows: Rows, wanted: Sequence[str]) -> None:
-    known = [name for name in rows[0] if name] if rows else []
+def _check_columns(table: PlainTable, wanted: Sequence[str]) -> None:
+    known = [name for name in table.rows[0] if name]
     for column in wanted:
         if column not in known:
-            raise ReportError(f"--table: no column {column!r} in {Path(path).name}; it has {', '.join(known)}")
+            raise ReportError(f"--table: no column {column!r} in {table.source}; it has {', '.join(known)}")
 
 
-def _check_options(direction: str, alpha: float, sesoi: float | None) -> None:
-    if direction not in ("max", "min"):
-        raise ReportError(f"--direction: max or min, got {direction!r}")
-    if not 0 < alpha < 0.5:
-        raise ReportError(f"--alpha: must be between 0 and 0.5, got {alpha:g}")
-    if sesoi is not None and not (sesoi > 0 and math.isfinite(sesoi)):
-        raise ReportError(f"--sesoi: must be above 0, got {sesoi:g}")
+def _check_options(options: TableOptions) -> None:
+    if options.direction not in ("max", "min"):
+        raise ReportError(f"--direction: max or min, got {options.direction!r}")
+    if not 0 < options.alpha < 0.5:
+        raise ReportError(f"--alpha: must be between 0 and 0.5, got {options.alpha:g}")
+    if options.sesoi is not None and not (options.sesoi > 0 and math.isfinite(options.sesoi)):
+        raise ReportError(f"--sesoi: must be above 0, got {options.sesoi:g}")
 
 
-def plan_of(
-    rows: Rows, *, name: str, arm: str, seed: str, metric: str, block: str | None, baseline: str,
-    sesoi: float | None, direction: str, alpha: float, unpaired: bool,
-) -> tuple[Plan, list[Record]]:  # fmt: skip
-    """A plan and records from the rows: each block is a dataset and a primary family of its own.
+def plan_of(table: PlainTable, options: TableOptions) -> tuple[Plan, list[Record]]:
+    """A plan and records from a table: each block is a dataset and has a primary family of its own.
+
+    Rows without a value in the metric column count as failed runs.
 
     Raises:
-        ReportError: If the baseline is missing, a seed or value is no number, or a method has a seed twice.
+        ReportError: If a column or the baseline is missing, a seed or value is not a number, an option is out of
+            its range, or a method has a seed twice.
     """
-    cells = [_cell(i, row, arm, seed, metric, block) for i, row in enumerate(rows, 2)]
+    _check_columns(table, options.columns)
+    _check_options(options)
+    cells = [_cell(f"{table.line} {i}", row, options) for i, row in enumerate(table.rows, table.first)]
     _check_twice(cells)
-    blocks = list(dict.fromkeys(c[1] for c in cells))
-    methods = list(dict.fromkeys(c[0] for c in cells))
-    if baseline not in methods:
-        raise ReportError(f"--baseline: no {arm} {baseline!r} in the table; it has {', '.join(methods[:12])}")
-    methods.sort(key=lambda m: m != baseline)
-    present = {(m, b) for m, b, _, _ in cells}
-    arms = [_arm(m, b, baseline, block) for b in blocks for m in methods if (m, b) in present]
-    families = [_family(arms, b) for b in blocks]
-    plan = Plan(
-        study=name,
-        metric=metric,
-        direction=direction,
-        seeds=tuple(sorted({c[2] for c in cells})),
-        arms=tuple(arms),
-        families=tuple(f for f in families if f is not None),
-        question=f"{metric} by {arm}" + (f" and {block}" if block else ""),
-        sesoi=sesoi,
-        alpha=alpha,
-        unpaired=unpaired,
-        provenance={
-            "table": name,
-            "rows": len(rows),
-            "columns": f"{arm}, {seed}, {metric}" + (f", {block}" if block else ""),
-        },
-    )
+    plan = _plan(table, options, cells)
     check_plan(plan)
-    return plan, [_record(plan, c, metric) for c in cells]
+    return plan, [_record(plan, cell) for cell in cells]
 
 
-Cell = tuple[str, str, int, float | None]
+def _plan(table: PlainTable, options: TableOptions, cells: Sequence[Cell]) -> Plan:
+    blocks = list(dict.fromkeys(cell.block for cell in cells))
+    arms = _arms(cells, blocks, options)
+    families = [_family(arms, block) for block in blocks]
+    return Plan(
+        study=table.name,
+        metric=options.metric,
+        direction=options.direction,
+        seeds=tuple(sorted({cell.seed for cell in cells})),
+        arms=tuple(arms),
+        families=tuple(family for family in families if family is not None),
+        question=f"{options.metric} by {options.arm}" + (f" and {options.block}" if options.block else ""),
+        sesoi=options.sesoi,
+        alpha=options.alpha,
+        unpaired=options.unpaired,
+        provenance={"table": table.name, "rows": len(table.rows), "columns": ", ".join(options.columns)},
+    )
 
 
-def _cell(line: int, row: Mapping[str, Any], arm: str, seed: str, metric: str, block: str | None) -> Cell:
-    name, where = str(row[arm] or "").strip(), str(row[block] or "").strip() if block else WHOLE
-    if not name or not where:
-        raise ReportError(f"--table: line {line} has no {arm if not name else block}")
-    return name, where, _seed(line, seed, row[seed]), _value(line, metric, row[metric])
+@dataclass(frozen=True)
+class Cell:
+    """One value of the table; None where the run has no result."""
+
+    method: str
+    block: str
+    seed: int
+    value: float | None
+
+    @property
+    def label(self) -> str:
+        """Label of the arm."""
+        return _label(self.method, self.block)
 
 
-def _seed(line: int, column: str, given: Any) -> int:
+def _cell(line: str, row: Mapping[str, Any], options: TableOptions) -> Cell:
+    method = _text(row[options.arm])
+    block = _text(row[options.block]) if options.block else WHOLE
+    if not method or not block:
+        raise ReportError(f"--table: {line} has no {options.arm if not method else options.block}")
+    seed = _seed(line, options.seed, row[options.seed])
+    return Cell(method, block, seed, _value(line, options.metric, row[options.metric]))
+
+
+def _text(given: Any) -> str:
+    return "" if given is None or given != given else str(given).strip()
+
+
+def _seed(line: str, column: str, given: Any) -> int:
     try:
         number = float(given)
     except (TypeError, ValueError):
         number = math.nan
     if not number.is_integer():
-        raise ReportError(f"--table: line {line}: {column} must be an integer, got {given!r}")
+        raise ReportError(f"--table: {line}: {column} must be an integer, got {given!r}")
     return int(number)
 
 
-def _value(line: int, column: str, given: Any) -> float | None:
-    if given is None or str(given).strip().lower() in ("", "nan", "na", "null", "none"):
+def _value(line: str, column: str, given: Any) -> float | None:
+    if given is None or str(given).strip().lower() in MISSING:
         return None
     try:
         number = float(given)
     except (TypeError, ValueError):
-        raise ReportError(f"--table: line {line}: {column} must be a number, got {given!r}") from None
+        raise ReportError(f"--table: {line}: {column} must be a number, got {given!r}") from None
     if not math.isfinite(number):
-        raise ReportError(f"--table: line {line}: {column} must be finite, got {given!r}")
+        raise ReportError(f"--table: {line}: {column} must be finite, got {given!r}")
     return number
 
 
 def _check_twice(cells: Iterable[Cell]) -> None:
-    seen: set[tuple[str, str, int]] = set()
-    for name, where, seed, _ in cells:
-        if (name, where, seed) in seen:
-            at = "" if where == WHOLE else f" on {where!r}"
-            raise ReportError(f"--table: {name!r}{at} has seed {seed} twice; is a --block column missing?")
-        seen.add((name, where, seed))
+    seen: set[tuple[str, int]] = set()
+    for cell in cells:
+        if (cell.label, cell.seed) in seen:
+            at = "" if cell.block == WHOLE else f" on {cell.block!r}"
+            raise ReportError(f"--table: {cell.method!r}{at} has seed {cell.seed} twice; is a --block column missing?")
+        seen.add((cell.label, cell.seed))
 
 
-def _label(method: str, where: str) -> str:
-    return method if where == WHOLE else f"{method} on {where}"
+def _label(method: str, block: str) -> str:
+    return method if block == WHOLE else f"{method} on {block}"
 
 
-def _arm(method: str, where: str, baseline: str, block: str | None) -> Arm:
-    config = {"dataset": where} if block else {}
-    return Arm(_label(method, where), {"method": method}, where, method == baseline, config)
+def _arms(cells: Sequence[Cell], blocks: Sequence[str], options: TableOptions) -> list[Arm]:
+    """Arms by block, the baseline first, then in the order of the table."""
+    baseline = str(options.baseline)
+    methods = list(dict.fromkeys(cell.method for cell in cells))
+    if baseline not in methods:
+        known = ", ".join(methods[:12])
+        raise ReportError(f"--baseline: no {options.arm} {baseline!r} in the table; it has {known}")
+    methods.sort(key=lambda method: method != baseline)
+    present = {(cell.method, cell.block) for cell in cells}
+    pairs = [(method, block) for block in blocks for method in methods if (method, block) in present]
+    return [_arm(method, block, method == baseline, options) for method, block in pairs]
 
 
-def _family(arms: Sequence[Arm], where: str) -> Family | None:
-    inside = [a for a in arms if a.block == where]
-    base = next((a.label for a in inside if a.baseline), None)
-    others = tuple(a.label for a in inside if not a.baseline)
-    return Family(where, "primary", "holm", base, others) if base and others else None
+def _arm(method: str, block: str, is_baseline: bool, options: TableOptions) -> Arm:
+    config = {"dataset": block} if options.block else {}
+    return Arm(_label(method, block), {"method": method}, block, is_baseline, config)
 
 
-def _record(plan: Plan, cell: Cell, metric: str) -> Record:
-    method, where, seed, value = cell
-    digest = hashlib.sha256(f"{method}\x00{where}\x00{seed}".encode()).hexdigest()[:16]
+def _family(arms: Sequence[Arm], block: str) -> Family | None:
+    inside = [arm for arm in arms if arm.block == block]
+    base = next((arm.label for arm in inside if arm.baseline), None)
+    others = tuple(arm.label for arm in inside if not arm.baseline)
+    return Family(block, "primary", "holm", base, others) if base and others else None
+
+
+def _record(plan: Plan, cell: Cell) -> Record:
+    key = f"{cell.method}\x00{cell.block}\x00{cell.seed}"
     return Record(
-        trial_id=digest,
+        trial_id=hashlib.sha256(key.encode()).hexdigest()[:16],
         phase=plan.phase,
-        arm=_label(method, where),
-        seed=seed,
-        status="failed" if value is None else "complete",
+        arm=cell.label,
+        seed=cell.seed,
+        status="failed" if cell.value is None else "complete",
         planned=None,
         reached=None,
-        metrics={} if value is None else {metric: value},
-        error="no value in the table" if value is None else None,
+        metrics={} if cell.value is None else {plan.metric: cell.value},
+        error="no value in the table" if cell.value is None else None,
     )

@@ -42,11 +42,11 @@ def family(name, baseline, treatments, role="primary", correction="holm"):
     }
 
 
-def factor(name, label, values, default=None, log=False, **more):
-    return {"field": name, "label": label, "values": list(values), "default": default, "log": log, "unit": "", **more}
+def factor(name, label, values, default=None, log=False):
+    return {"field": name, "label": label, "values": list(values), "default": default, "log": log, "unit": ""}
 
 
-def grid_plan(seeds=6, lambdas=(0.05, 0.2, 1.0), taus=(0.03, 0.1, 0.3, 1.0), trend=None):
+def grid_plan(seeds=6, lambdas=(0.05, 0.2, 1.0), taus=(0.03, 0.1, 0.3, 1.0)):
     """λ × τ on one dataset; the baseline (λ = 0) stands outside the grid."""
     arms = [arm("CE", {"lambda_sil": 0.0}, "digits", baseline=True, tau_s=0.1)]
     arms += [
@@ -60,7 +60,7 @@ def grid_plan(seeds=6, lambdas=(0.05, 0.2, 1.0), taus=(0.03, 0.1, 0.3, 1.0), tre
         question="How sensitive is the loss to its temperature and weight?",
         families=[family("temperature and weight", "CE", treatments, "exploratory", "bh")],
         factors=[
-            factor("lambda_sil", "λ_sil", (0.0, *lambdas), 0.2, log=True, **({"trend": trend} if trend else {})),
+            factor("lambda_sil", "λ_sil", (0.0, *lambdas), 0.2, log=True),
             factor("tau_s", "τ_s", taus, 0.1, log=True),
         ],
     )

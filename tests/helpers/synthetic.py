@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.report.page import make_page
-from analysis.report.write import CURVE_COLUMNS, analyse, load, load_curves
 from analysis.report.writers import markdown
-from analysis.study.ledger import read_records
+from analysis.results.analyse import CURVE_COLUMNS, analyse, load, load_curves
 from analysis.study.plan import make_plan
+from analysis.study.records import read_records
 from silhouette.results import SCHEMA, Store
 
 LAMBDAS = (0.0, 0.05, 0.2, 1.0)

@@ -11,7 +11,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from analysis.formatting import MISSING, Scale, listing, p_equals
+from analysis.formatting import MISSING, Scale, listing
 from analysis.report import style
 from analysis.report.cells import number, p_cell, percent, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
@@ -44,7 +44,7 @@ def show_level(x: Any) -> str:
 
 
 def sentence(data: Data, c: Data) -> str:
-    """One curve in words: plateau, insensitivity range, trend, edge."""
+    """One curve in words: plateau, insensitivity range, edge."""
     scale = scale_of(data)
     where = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
     parts = [
@@ -60,11 +60,6 @@ def sentence(data: Data, c: Data) -> str:
         )
     elif c["insensitivity"] is not None:
         parts.append(f"No neighbour of the default {show_level(c['default'])} is shown to be equivalent to it.")
-    if c["trend"]:
-        parts.append(
-            f"Predicted {c['trend']['direction']} trend: Page's {p_equals(c['trend']['p'], data['alpha'])} over "
-            f"{c['trend']['n']} seeds."
-        )
     return " ".join([*parts, *(f"Note: {w}." for w in c["warnings"])])
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.errors import ReportError
 from analysis.report.write import write_report
-from analysis.stats.types import ReportError
 from silhouette.results import Store
 from tests.helpers.synthetic import arm_label, demo_plan, document, record, write_study
 

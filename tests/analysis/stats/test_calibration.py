@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from analysis.errors import ReportError
 from analysis.results.comparisons import judge_family
 from analysis.results.verdicts import BETTER, EQUIVALENT, WORSE
 from analysis.stats.comparison import compare_paired, compare_unpaired
@@ -10,9 +11,9 @@ from analysis.stats.description import mean_interval, sd_interval
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip
 from analysis.stats.multi_dataset import dataset_average, random_effects
 from analysis.stats.pairing import pair
-from analysis.stats.types import ReportError
-from analysis.study.ledger import Record, make_ledger
+from analysis.study.ledger import make_ledger
 from analysis.study.plan import Arm, Family, Plan
+from analysis.study.records import Record
 
 pytestmark = pytest.mark.slow
 TYPE_ONE = (0.035, 0.065)

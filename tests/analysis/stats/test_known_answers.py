@@ -5,8 +5,6 @@ import pytest
 from scipy import stats
 
 from analysis.results.imbalance import shot_group
-from analysis.results.sensitivity import page_trend, plateau_set
-from analysis.results.tuning import expected_best, expected_maximum
 from analysis.stats.anova import anova_shares
 from analysis.stats.comparison import compare_paired, compare_unpaired
 from analysis.stats.description import describe, mean, sd, sd_interval
@@ -22,7 +20,9 @@ from analysis.stats.multi_dataset import (
 )
 from analysis.stats.multiplicity import benjamini_hochberg, holm, max_t_sign_flip
 from analysis.stats.pairing import pair
+from analysis.stats.plateau import plateau_set
 from analysis.stats.power import detectable, power, seeds_needed, smallest_family_n
+from analysis.stats.search_curves import expected_best, expected_maximum
 from tests.helpers.published import CE, DEMSAR, OURS
 
 TABLE = np.array(list(DEMSAR.values())).T
@@ -296,12 +296,6 @@ def test_bayesian_signed_rank_equals_baycomp_on_54_datasets():
 
 
 # ------------------------------------------------------------------ sensitivity, tuning, long tail
-
-
-def test_page_trend_equals_scipy_and_takes_the_direction():
-    data = np.random.default_rng(5).normal(0, 1, (8, 4)) + np.arange(4)
-    assert page_trend(data, "increasing").p == stats.page_trend_test(data).pvalue
-    assert page_trend(data, "decreasing").p > 0.9
 
 
 def test_plateau_pays_for_the_choice_of_the_best():

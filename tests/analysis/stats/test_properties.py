@@ -5,17 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.errors import ReportError
 from analysis.formatting import show_p
 from analysis.report.writers.escape import csv_text, latex, markdown, one_line
-from analysis.results.sensitivity import full_grid, plateau_set
-from analysis.results.tuning import expected_best
+from analysis.results.document import to_plain
 from analysis.stats.comparison import compare_paired
 from analysis.stats.description import describe
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, smallest_p, wilcoxon
 from analysis.stats.multi_dataset import cliques, friedman, rank_rows
 from analysis.stats.multiplicity import adjust, benjamini_hochberg, holm, max_t_sign_flip
-from analysis.stats.pairing import keyed, pair
-from analysis.stats.types import ReportError, as_floats, to_plain
+from analysis.stats.pairing import pair
+from analysis.stats.plateau import full_grid, plateau_set
+from analysis.stats.search_curves import expected_best
+from analysis.stats.types import as_floats
 
 numbers = st.integers(-1000, 1000).map(lambda i: i / 8)  # exact in binary, so that ties are ties
 samples = st.lists(numbers, min_size=3, max_size=9)
@@ -168,12 +170,9 @@ def test_latex_sets_the_signs_that_reports_use():
     assert csv_text(-0.5) == -0.5
 
 
-def test_bad_numbers_and_doubled_keys_are_refused():
+def test_numbers_that_are_not_finite_are_refused_and_become_null_in_json():
     with pytest.raises(ReportError, match="finite"):
         as_floats([1.0, float("nan")])
-    with pytest.raises(ReportError, match="more than one value for"):
-        keyed([1, 1], [0.1, 0.2])
-    assert keyed([2, 1], [0.1, 0.2]) == {2: 0.1, 1: 0.2}
     assert to_plain({"a": np.float64("inf"), "b": (np.int64(1),)}) == {"a": None, "b": [1]}
 
 

@@ -7,8 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.stats.types import ReportError
-from analysis.study.table import analyse_table, write_table_report
+from analysis.errors import ReportError
+from analysis.report.write import write_table_report
+from analysis.results.analyse import analyse_table
+from analysis.study.table import TableOptions
 from tests.helpers.published import CE, DEMSAR, OURS
 
 
@@ -28,7 +30,8 @@ def worked(tmp_path):
 
 
 def report_of(path, **options):
-    return analyse_table(path, **({"arm": "method", "seed": "seed", "metric": "acc", "baseline": "CE"} | options))
+    columns = {"arm": "method", "seed": "seed", "metric": "acc", "baseline": "CE"}
+    return analyse_table(path, TableOptions(**(columns | options)))
 
 
 def test_the_report_is_written_whole(tmp_path):

@@ -1,0 +1,178 @@
+"""A study's records become the document of its report: everything is computed, nothing is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from analysis.errors import ReportError
+from analysis.results.batch_composition import composition
+from analysis.results.checklist import checklist
+from analysis.results.comparisons import Evidence, gather
+from analysis.results.datasets import across_datasets
+from analysis.results.document import Document, Summary, to_plain
+from analysis.results.frozen_plan import frozen_part
+from analysis.results.imbalance import interactions, tail_comparisons
+from analysis.results.importance import importances, tune_samples
+from analysis.results.learning_curves import MAX_RECORDS, learning_curves
+from analysis.results.provenance import provenance
+from analysis.results.robustness import failure_table, negative_control, robustness
+from analysis.results.sensitivity import curves
+from analysis.results.summary import metric_scale, summarise
+from analysis.results.tuning import tunings
+from analysis.results.variance import components
+from analysis.results.variance_shares import shares
+from analysis.study.ledger import Ledger, make_ledger
+from analysis.study.plan import Plan, read_plan
+from analysis.study.records import COLUMNS, Record, read_records
+from analysis.study.table import TableOptions, plan_of, read_table
+from silhouette.results import SCHEMA, Store
+
+CURVE_COLUMNS = ["trial_id", "arm", "status", "curve"]
+SEED = 260408573
+"""Seed of the one generator behind everything sampled: the same records give the same report, byte by byte."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the parts of a document are computed from.
+
+    Attributes:
+        plan: The study.
+        ledger: Its records, sorted.
+        records: Its records, all phases.
+        curve_rows: Rows with `trial_id`, `arm`, `status` and `curve`.
+        evidence: The declared comparisons.
+        rng: The generator, used by the parts in their order.
+    """
+
+    plan: Plan
+    ledger: Ledger
+    records: Sequence[Record]
+    curve_rows: Iterable[Mapping[str, Any]]
+    evidence: Sequence[Evidence]
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the document.
+
+    Attributes:
+        key: Its key in the document.
+        section: Key of the section that shows it.
+        compute: Computes it from the sources and the document so far.
+    """
+
+    key: str
+    section: str
+    compute: Callable[[Sources, Document], object]
+
+
+def _importance(s: Sources, _: Document) -> object:
+    return importances(tune_samples(s.records, s.plan.metric.replace("test_", "val_", 1)), SEED)
+
+
+def _sensitivity(s: Sources, _: Document) -> object:
+    return {"curves": curves(s.plan, s.ledger), "shares": shares(s.plan, s.ledger, s.rng)}
+
+
+PARTS = (
+    Part("across", "across", lambda s, _: across_datasets(s.plan, s.ledger, s.rng)),
+    Part("sensitivity", "sensitivity", _sensitivity),
+    Part("importance", "sensitivity", _importance),
+    Part("tail", "imbalance", lambda s, _: tail_comparisons(s.plan, s.ledger)),
+    Part("interactions", "imbalance", lambda s, _: interactions(s.plan, s.ledger)),
+    Part("composition", "composition", lambda s, _: composition(s.plan, s.ledger)),
+    Part("tuning", "tuning", lambda s, _: tunings(s.plan, s.ledger, s.records)),
+    Part("variance", "power", lambda s, _: components(s.plan, s.ledger)),
+    Part("robustness", "robustness", lambda s, _: robustness(s.plan, s.ledger, s.evidence)),
+    Part("failures", "robustness", lambda s, _: failure_table(s.plan, s.ledger)),
+    Part("negative_control", "robustness", lambda s, _: negative_control(s.plan, s.ledger, s.rng)),
+    Part("learning", "tuning", lambda s, _: learning_curves(s.plan, s.ledger, s.curve_rows)),
+    Part("frozen", "frozen", lambda s, _: frozen_part(s.plan)),
+    Part("checklist", "checklist", lambda s, document: checklist(s.plan, document)),
+    Part("provenance", "provenance", lambda s, _: provenance(s.plan, s.ledger)),
+)
+"""The parts in the order in which they are computed, which is that of their keys in `report.json`."""
+
+
+def analyse(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping[str, Any]] = ()) -> Document:
+    """The document of a study.
+
+    Args:
+        plan: The study.
+        records: Its records, all phases.
+        curve_rows: Rows with `trial_id`, `arm`, `status` and `curve`, for learning curves.
+
+    Raises:
+        ReportError: If no record is complete.
+    """
+    ledger = make_ledger(plan, records)
+    if not ledger.complete:
+        raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
+    rng = np.random.default_rng(SEED)
+    evidence = gather(plan, ledger, rng)
+    summary = summarise(plan, ledger, evidence, metric_scale(plan, ledger))
+    return _with_parts(summary, Sources(plan, ledger, records, curve_rows, evidence, rng))
+
+
+def _with_parts(summary: Summary, sources: Sources) -> Document:
+    """The document, part after part; a test holds its keys against those of `Document`."""
+    document = cast(dict[str, object], summary)
+    for part in PARTS:
+        document[part.key] = to_plain(part.compute(sources, cast(Document, document)))
+    return cast(Document, document)
+
+
+def _nothing(ledger: Ledger, records: Sequence[Record]) -> str:
+    if not records:
+        return "no records yet; run the study first"
+    reasons = {e.reason for e in ledger.exclusions}
+    why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
+    return f"no complete record of the confirm phase among {len(records)}{why}"
+
+
+def load(store: Store) -> tuple[Plan, list[Record]]:
+    """A study's plan and all its records.
+
+    Raises:
+        ReportError: If there is no plan, or its metric is not a column of the records.
+    """
+    plan = read_plan(store)
+    columns = [name for name in dict.fromkeys((*COLUMNS, plan.metric)) if name in SCHEMA.names]
+    if plan.metric not in columns:
+        raise ReportError(f"{plan.study}: metric {plan.metric!r} is not a column of the records")
+    return plan, read_records(store.load(columns), [plan.metric])
+
+
+def load_curves(store: Store, records: int) -> list[dict[str, Any]]:
+    """Per-epoch curves by trial; none for a study with more records than a figure could show."""
+    if records > MAX_RECORDS:
+        return []
+    return list(store.load(CURVE_COLUMNS).to_pylist())
+
+
+def analyse_study(store: Store) -> Document:
+    """The document of a study on disk.
+
+    Raises:
+        ReportError: If there is no plan, or no complete record.
+    """
+    plan, records = load(store)
+    return analyse(plan, records, load_curves(store, len(records)))
+
+
+def analyse_table(table: object, options: TableOptions) -> Document:
+    """The document of a plain table: a file, a data frame, an Arrow table or a dict of columns.
+
+    Values, differences and `sesoi` are in the table's own unit (0.2 is 0.2 points when the table is in percent).
+    Rows with an empty metric count as failed runs.
+
+    Raises:
+        ReportError: One line, naming column, rule and value.
+    """
+    return analyse(*plan_of(read_table(table), options))

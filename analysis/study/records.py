@@ -1,0 +1,85 @@
+"""Records: one row per finished trial, as the results contract stores it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+COLUMNS = (
+    "trial_id", "phase", "arm", "config", "seed", "status", "epochs_planned", "epochs_reached",
+    "val_top1", "val_macro_top1", "test_top1", "test_macro_top1", "test_silhouette", "class_train",
+    "class_correct", "class_total", "classes_per_batch", "singleton_share", "single_class_batches",
+    "seconds", "device", "threads", "versions", "git_commit", "git_dirty", "error",
+)  # fmt: skip
+"""Columns of the results contract that a report reads; the study's metric is added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One finished trial. `metrics` holds what was measured; what was not is absent."""
+
+    trial_id: str
+    phase: str
+    arm: str
+    seed: int
+    status: str
+    planned: int | None
+    reached: int | None
+    metrics: Mapping[str, float]
+    config: str | None = None
+    seconds: float | None = None
+    device: str | None = None
+    error: str | None = None
+    classes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trial ran its whole budget: the status says so and the epochs agree."""
+        short = self.planned is not None and self.reached is not None and self.reached < self.planned
+        return self.status == "complete" and not short
+
+
+def read_records(table: pa.Table, extra_metrics: Iterable[str] = ()) -> list[Record]:
+    """Records from a table in the results contract's columns."""
+    names = table.column_names
+    absent = [None] * table.num_rows
+    columns = {name: table[name].to_pylist() if name in names else absent for name in (*_PLAIN, *_CLASSES, *_ORIGIN)}
+    metrics = [m for m in dict.fromkeys((*_METRICS, *extra_metrics)) if m in names]
+    measured = _rows(metrics, [table[m].to_pylist() for m in metrics], table.num_rows)
+    classes = _rows(_CLASSES, [columns[name] for name in _CLASSES], table.num_rows)
+    origin = _rows(_ORIGIN, [columns[name] for name in _ORIGIN], table.num_rows)
+    plain = zip(*(columns[name] for name in _PLAIN), strict=True)
+    return [
+        Record(
+            trial_id, phase or "", arm or "", seed, status, planned, reached, m, config, seconds, device, error, c, o
+        )
+        for (trial_id, phase, arm, seed, status, planned, reached, config, seconds, device, error), m, c, o in zip(
+            plain, measured, classes, origin, strict=True
+        )
+    ]
+
+
+def _rows(names: Sequence[str], columns: Sequence[list[Any]], count: int) -> Iterable[dict[str, Any]]:
+    """One mapping per row, without what is missing (null or NaN)."""
+    if not columns:
+        return ({} for _ in range(count))
+    return (
+        {n: v for n, v in zip(names, row, strict=True) if v is not None and v == v}
+        for row in zip(*columns, strict=True)
+    )
+
+
+_PLAIN = (
+    "trial_id", "phase", "arm", "seed", "status", "epochs_planned", "epochs_reached", "config", "seconds", "device",
+    "error",
+)  # fmt: skip
+_METRICS = (
+    "val_top1", "val_macro_top1", "test_top1", "test_macro_top1", "test_silhouette",
+    "classes_per_batch", "singleton_share", "single_class_batches",
+)  # fmt: skip
+_CLASSES = ("class_train", "class_correct", "class_total")
+_ORIGIN = ("git_commit", "git_dirty", "versions", "threads")
