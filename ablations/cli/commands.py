@@ -275,4 +275,4 @@ def cluster_check(given: Namespace) -> int:
     """What is left to fill in and what is wrong in cluster files."""
     from ablations.cluster_file.check import check
 
-    return check(given.files)
+    return check(given.files, own=given.own)

@@ -95,7 +95,10 @@ def _cluster_commands(commands: Any) -> None:
     watch.set_defaults(command="cluster_watch")
     summary = "what is left to fill in and what is wrong in a cluster file, offline"
     check = parts.add_parser("check", help=summary, description=summary)
-    check.add_argument("files", nargs="+", metavar="FILE", help="cluster.yaml, one of deploy/, or your own")
+    check.add_argument(
+        "files", nargs="*", default=["cluster.yaml"], metavar="FILE", help="cluster files (cluster.yaml)"
+    )
+    check.add_argument("--own", action="store_true", help="the file may differ from the shipped one")
     check.set_defaults(command="cluster_check")
 
 

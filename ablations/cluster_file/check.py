@@ -1,33 +1,42 @@
 """What is left to fill in and what is wrong in a cluster file: `ablate cluster check`.
 
-Offline and without credentials. Four looks, where the later ones wait until the earlier ones find nothing that would
-mislead them: YAML (syntax, keys given twice) and values still to be filled in; Ray's schema and own check; EC2's
-parameters, Google's discovery document or, for KubeRay, a schema of ours; our own rules.
+Offline and without credentials, in this order: YAML and values that are not filled in yet; Ray's schema; EC2's parameters;
+our rules; the comparison with the shipped template. A step that finds a fault ends the check, since later ones could
+misread the file.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path as FilePath
 
-from ablations.cluster_file.yaml_lines import Document, Fault, FileFault, at, dotted, read
+from ablations.cluster_file.yaml_lines import Document, Fault, FileFault, read
 from ablations.errors import StudyError
+from ablations.nested import Got, at, dotted
 
 MODULES = {"ray": "Ray", "jsonschema": "jsonschema", "aiohttp_cors": "ray[default], for `ray up` and the dashboard"}
-"""What every check needs; and what `ray up` will, which had better be said now."""
-PROVIDER_MODULES = {"aws": {"boto3": "boto3"}, "gcp": {"googleapiclient": "google-api-python-client"}}
-PROVIDERS = ("aws", "gcp", "local")
+"""What every check needs, and what `ray up` will need."""
+PROVIDERS: dict[str, dict[str, str]] = {
+    "aws": {"boto3": "boto3"},
+    "gcp": {"googleapiclient": "google-api-python-client"},
+    "local": {},
+}
 
 
-def check(files: list[str]) -> int:
-    """Print every fault of every file, or that a file is clean.
+def check(files: list[str], *, own: bool = False) -> int:
+    """Print every fault of every file, or that a file has none.
+
+    Args:
+        files: Paths of cluster files.
+        own: Whether they may differ from the shipped ones.
 
     Returns:
-        0 all are clean, 2 some are not.
+        0 no file has a fault, 2 some file has one.
     """
     clean = True
     for name in files:
-        faults = sorted(unique(faults_of(name)), key=lambda fault: fault.line or 0)
+        faults = sorted(_unique(faults_of(name, own)), key=lambda fault: fault.line or 0)
         for fault in faults:
             print(fault.text(name))
         if not faults:
@@ -36,8 +45,8 @@ def check(files: list[str]) -> int:
     return 0 if clean else 2
 
 
-def faults_of(name: str) -> Iterator[Fault]:
-    """What is wrong in one file."""
+def faults_of(name: str, own: bool) -> Iterator[Fault]:
+    """The faults of one file."""
     try:
         documents = [one for one in read(name) if one.value is not None]
     except FileFault as error:
@@ -47,15 +56,30 @@ def faults_of(name: str) -> Iterator[Fault]:
     yield from early
     if early:
         return
+    document = next((one for one in documents if at(one.value, "kind") == "RayJob"), documents[0])
+    kind = at(document.value, "provider", "type") or "RayJob"
+    _need({**MODULES, **PROVIDERS.get(kind, {})})
     for one in documents:
         yield from _unfilled(one)
-    if any(at(one.value, "kind") == "RayJob" for one in documents):
-        _need({})
-        from ablations.cluster_file.kuberay import kuberay_faults
+    for step in _steps(documents, document, kind, name, own):
+        faults = list(step)
+        yield from faults
+        if faults:
+            return
 
-        yield from kuberay_faults(documents)
-    else:
-        yield from _ray_faults(documents[0])
+
+def _steps(documents: list[Document], document: Document, kind: str, name: str, own: bool) -> Iterator[Iterable[Fault]]:
+    from ablations.cluster_file.rules import rule_faults
+    from ablations.cluster_file.schemas import ec2_faults, ray_faults
+    from ablations.cluster_file.template import template_faults
+
+    if kind != "RayJob":
+        yield ray_faults(document)
+    if kind == "aws":
+        yield ec2_faults(document)
+    yield rule_faults(document, kind, FilePath(name))
+    if not own:
+        yield template_faults(documents, kind)
 
 
 def _shape(documents: list[Document]) -> Iterator[Fault]:
@@ -63,17 +87,17 @@ def _shape(documents: list[Document]) -> Iterator[Fault]:
     value = documents[0].value if documents else None
     if not isinstance(value, dict):
         yield Fault(1, "the file", "must be a mapping", type(value).__name__, "give a cluster file")
-    elif at(value, "apiVersion") is not None:
+    elif "apiVersion" in value:
         if not any(at(one.value, "kind") == "RayJob" for one in documents):
             yield documents[0].fault(("kind",), "must be RayJob", at(value, "kind"), "give a RayJob")
     elif len(documents) > 1:
-        got = f"{len(documents)} documents"
-        yield Fault(1, "the file", "must be one YAML document", got, "take out the lines of three dashes")
+        got = Got(f"{len(documents)} documents")
+        yield documents[0].fault((), "must be one YAML document", got, "take out the lines of three dashes")
     elif not isinstance(at(value, "provider"), dict):
         yield documents[0].fault(("provider",), "must be a mapping", at(value, "provider"), "add provider: {type: aws}")
     elif at(value, "provider", "type") not in PROVIDERS:
-        rule, todo = "must be aws, gcp or local", "take one of them"
-        yield documents[0].fault(("provider", "type"), rule, at(value, "provider", "type"), todo)
+        kind = at(value, "provider", "type")
+        yield documents[0].fault(("provider", "type"), "must be aws, gcp or local", kind, "take one of them")
 
 
 def _duplicates(document: Document) -> Iterator[Fault]:
@@ -83,42 +107,18 @@ def _duplicates(document: Document) -> Iterator[Fault]:
 
 def _unfilled(document: Document) -> Iterator[Fault]:
     for path, line, text in document.placeholders:
-        note = document.comment(line)
-        yield Fault(
-            line, dotted(path), "must be filled in", text, f"put there: {note}" if note else "put your own there"
-        )
+        note = document.source[line - 1].partition("  # ")[2].strip()
+        todo = f"put there: {note}" if note else "put your own there"
+        yield Fault(line, dotted(path), "must be filled in", text, todo)
 
 
-def _ray_faults(document: Document) -> Iterator[Fault]:
-    provider = document.value["provider"]["type"]
-    _need(PROVIDER_MODULES.get(provider, {}))
-    from ablations.cluster_file.rules import rule_faults
-    from ablations.cluster_file.schemas import ec2_schema, gcp_schema, ray_faults, schema_faults
-
-    faults = list(ray_faults(document))
-    yield from faults
-    if faults:
-        return
-    schema = {"aws": ec2_schema, "gcp": gcp_schema}.get(provider)
-    if schema:
-        for name, settings in document.value.get("available_node_types", {}).items():
-            base = ("available_node_types", name, "node_config")
-            faults += schema_faults(schema(), settings["node_config"], document, base)
-    yield from faults
-    if not faults:  # of a file that EC2 would refuse the rules could misread what is there
-        yield from rule_faults(document, provider)
+def _unique(faults: Iterator[Fault]) -> list[Fault]:
+    """Each fault once: a value that four node types share is wrong in one place."""
+    return list({(fault.line, fault.rule, fault.got): fault for fault in reversed(list(faults))}.values())[::-1]
 
 
-def unique(faults: Iterator[Fault]) -> list[Fault]:
-    """Each fault once: a value that four machine types share is wrong in one place."""
-    seen: dict[tuple[int | None, str, str], Fault] = {}
-    for fault in faults:
-        seen.setdefault((fault.line, fault.rule, fault.got), fault)
-    return list(seen.values())
-
-
-def _need(more: dict[str, str]) -> None:
-    for module, package in {**MODULES, **more}.items():
+def _need(modules: dict[str, str]) -> None:
+    for module, package in modules.items():
         try:
             importlib.import_module(module)
         except ImportError:

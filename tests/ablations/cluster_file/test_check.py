@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ablations.cli.parser import main
+from ablations.templates import FILES
 from tests.helpers.broken_clusters import AWS, BROKEN, GCP, KUBERAY, LOCAL
 
 ROOT = Path(__file__).parents[3]
@@ -57,25 +58,89 @@ def run(capsys, *files):
 
 
 @pytest.mark.parametrize("file", FILLED)
+def test_a_shipped_file_is_the_one_of_the_package(file):
+    """The package owns the files: `ablate init` writes them, and the check compares with them."""
+    assert (ROOT / file).read_bytes() == (FILES / file).read_bytes()
+
+
+@pytest.mark.parametrize("file", FILLED)
 def test_a_shipped_file_that_is_filled_in_is_clean(file, tmp_path, capsys):
     path = tmp_path / "filled.yaml"
     path.write_text(filled(file))
     assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
 
 
-def test_the_on_demand_twin_can_be_switched_off(tmp_path, capsys):
-    path = tmp_path / "spot-alone.yaml"
-    path.write_text(filled(AWS).replace("&gpu_on_demand 2", "&gpu_on_demand 0"))
+CHANGED = {
+    "on-demand type switched off": (AWS, "&gpu_on_demand 2", "&gpu_on_demand 0"),
+    "other machines": (AWS, "&gpu_machine g5.xlarge", "&gpu_machine g6.xlarge  # newer"),
+    "no comments": (AWS, "    # For when there is no spot capacity", "    # When there is no spot capacity"),
+    "more blank lines": (AWS, "provider:\n", "\n\nprovider:\n\n"),
+    "workers as a block": (LOCAL, "[10.0.0.11, 10.0.0.12]", "\n    - 10.0.0.11\n    - 10.0.0.12"),
+    "more pods": (KUBERAY, "maxReplicas: 4", "maxReplicas: 40"),
+    "another study": (KUBERAY, "ablate run demo", "ablate run joint"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_values_and_comments_of_the_user_may_differ(name, tmp_path, capsys):
+    file, old, new = CHANGED[name]
+    text = filled(file)
+    assert old in text or name == "no comments"
+    path = tmp_path / "changed.yaml"
+    path.write_text(text.replace(old, new, 1))
     assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
 
 
-def test_a_file_that_is_not_in_a_checkout_has_no_policy_beside_it(tmp_path, capsys, monkeypatch):
-    from ablations.cluster_file import aws
-
-    monkeypatch.setattr(aws, "HEAD_POLICY", tmp_path / "head.json")
+def test_the_policy_beside_the_file_is_the_one_that_counts(tmp_path, capsys):
     path = tmp_path / "other.yaml"
     path.write_text(filled(AWS).replace("cluster_name: soft-silhouette", "cluster_name: mine"))
+    assert "deploy/aws/head.json must name it" in run(capsys, path)[1][0]
+    policy = tmp_path / "deploy/aws/head.json"
+    policy.parent.mkdir(parents=True)
+    shipped = (ROOT / "deploy/aws/head.json").read_text()
+    policy.write_text(shipped.replace('ray-cluster-name": "soft-silhouette"', 'ray-cluster-name": "mine"'))
     assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
+
+
+def test_every_place_that_differs_is_named_at_its_line(tmp_path, capsys):
+    path = tmp_path / "changed.yaml"
+    text = filled(AWS).replace("VolumeSize: 150", "VolumeSize: 300").replace("upscaling_speed: 1.0\n", "")
+    path.write_text(text.replace("worker_setup_commands: []", "worker_setup_commands: []\ninitialization_commands: []"))
+    shipped = (ROOT / AWS).read_text().splitlines()
+    code, lines = run(capsys, path)
+    number = [next(i for i, line in enumerate(shipped, 1) if part in line) for part in ("upscaling", "VolumeSize")]
+    assert code == 2
+    assert [line.split(", got")[0] for line in lines] == [
+        f"{path}:{number[0]}: idle_timeout_minutes: differs from line {number[0]} of the shipped template",
+        f"{path}:{number[1] - 1}: available_node_types.head.node_config.BlockDeviceMappings[0].Ebs: "
+        f"differs from line {number[1]} of the shipped template",
+        f"{path}:{text.splitlines().index('worker_setup_commands: []') + 2}: initialization_commands: "
+        "is not in the shipped template",
+    ]
+    assert lines[2].endswith("got initialization_commands: []; take it out, or add --own if you mean it")
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_file_of_ones_own_may_differ_but_breaks_the_same_rules(name, tmp_path, capsys):
+    file, old, new, expected = BROKEN[name]
+    path = tmp_path / "own.yaml"
+    path.write_text(filled(file).replace(old, new, 1))
+    code, lines = run(capsys, "--own", path)
+    if "differs from line" in expected:
+        assert (code, lines) == (0, [f"{path}: nothing to fill in, nothing wrong"])
+    else:
+        assert code == 2
+        assert expected in lines[0]
+
+
+def test_every_rule_has_a_broken_file(tmp_path, capsys):
+    from ablations.cluster_file.rules import RULES
+
+    paths = [tmp_path / f"{number}.yaml" for number in range(len(BROKEN))]
+    for path, (file, old, new, _) in zip(paths, BROKEN.values(), strict=True):
+        path.write_text(filled(file).replace(old, new, 1))
+    printed = "\n".join(run(capsys, "--own", *paths)[1])
+    assert [rule.must for rule in RULES if f": {rule.must} ({rule.why}), got " not in printed] == []
 
 
 @pytest.mark.parametrize("file", FILLED)
@@ -136,7 +201,7 @@ def _above(lines, number, changed):
     return inside or ("ray start" in line and abs(number - changed) < 8)
 
 
-FILES = {  # content, or None for no file: part of the line
+NOT_A_CLUSTER_FILE = {  # content, or None for no file: part of the line
     "not there": (None, "FILE: must be a YAML file, got no such file"),
     "empty": ("", "the file: must be a mapping, got NoneType"),
     "a list": ("- 1\n", "the file: must be a mapping, got list"),
@@ -153,9 +218,9 @@ FILES = {  # content, or None for no file: part of the line
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", NOT_A_CLUSTER_FILE)
 def test_no_cluster_file(name, tmp_path, capsys):
-    content, expected = FILES[name]
+    content, expected = NOT_A_CLUSTER_FILE[name]
     path = tmp_path / "file.yaml"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -1,0 +1,1 @@
+../../../../deploy/end_with_raylet.sh
