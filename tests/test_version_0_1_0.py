@@ -1,8 +1,8 @@
 """Results folders that version 0.1.0 wrote are read, extended and reported as before.
 
-`tests/data/results-0.1.0` holds what `ablate run demo --seeds 3 --set epochs=3`, `ablate run tiny.py` and `ablate report`
-of that version wrote. Checkpoints, figures and most files of `trials/` (whose rows are also in records.parquet) are left
-out.
+`tests/data/results-0.1.0` holds what `ablate run demo --seeds 3 --set epochs=3`, `ablate run tiny.py` and
+`ablate report` of that version wrote. Checkpoints, figures and most files of `trials/` (whose rows are also in
+records.parquet) are left out.
 """
 
 import json
