@@ -124,6 +124,11 @@ def count(n: int, one: str, many: str = "") -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
+def sentence_case(text: str) -> str:
+    """Text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def listing(items: Iterable[object], limit: int = 8) -> str:
     """Items in a row, shortened after `limit`.
 

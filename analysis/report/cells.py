@@ -1,8 +1,9 @@
-"""Small helpers with which the sections turn plain data into tables."""
+"""Cells and tables from plain numbers, for all sections."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from analysis.formatting import MISSING, Scale, show_number, show_p
 from analysis.report.elements import Cell, Table
@@ -37,6 +38,16 @@ def between(scale: Scale, low: float | None, high: float | None) -> Cell:
     return Cell(scale.range(low, high), low)
 
 
+def values_between(scale: Scale, low: float | None, high: float | None) -> str:
+    """An interval of a value, in words: `0.34 to 0.90`."""
+    return MISSING if low is None or high is None else f"{scale.value(low)} to {scale.value(high)}"
+
+
+def values_cell(scale: Scale, low: float | None, high: float | None) -> Cell:
+    """An interval of a value."""
+    return Cell(values_between(scale, low, high), low)
+
+
 def p_cell(data: Data, p: float | None) -> Cell:
     """A p-value."""
     return Cell(show_p(p, data["alpha"]), p)
@@ -58,5 +69,14 @@ def percent(x: float | None, digits: int = 1) -> Cell:
 
 
 def word(verdict: str) -> Cell:
-    """A verdict, set apart."""
+    """A verdict, in its colour."""
     return Cell(verdict, verdict, verdict if verdict in VERDICTS else "")
+
+
+def show_level(x: Any) -> str:
+    """A factor's level.
+
+    >>> show_level(0.1), show_level("long_tail")
+    ('0.1', 'long_tail')
+    """
+    return f"{x:g}" if isinstance(x, float) else str(x)

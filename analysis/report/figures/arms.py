@@ -1,15 +1,17 @@
-"""The two figures every report has: all seeds of every arm, and the paired differences."""
+"""All seeds of every arm; the colour of each arm."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.formatting import Scale
+from analysis.formatting import (
+    Scale,
+)
 from analysis.report import style
 from analysis.report.elements import Figure
-from analysis.report.figures.axes import Dot, Panel, dot_rows, metric_label, pages, panels
+from analysis.report.figures.axes import Panel, metric_label, pages, panels, suffix
 from analysis.results.document import Data, scale_of
 
 
@@ -19,28 +21,31 @@ def arm_colours(data: Data) -> dict[str, str]:
     return style.colours([a["method"] for a in arms], [a["method"] for a in arms if a["baseline"]])
 
 
+def arm_of(data: Data, label: str) -> Data:
+    """The arm with this label."""
+    return next(a for a in data["arms"] if a["arm"] == label)
+
+
+def method_of(data: Data, label: str) -> str:
+    """The method of an arm: its name without the block."""
+    return str(arm_of(data, label)["method"])
+
+
+def colour_of(data: Data, label: str) -> str:
+    """The colour of an arm."""
+    return arm_colours(data)[method_of(data, label)]
+
+
 def seed_figures(data: Data) -> list[Figure]:
     """Every seed of every arm with mean and interval, one panel per block, as many figures as are needed."""
     groups: list[list[Panel[Data]]] = pages([(b, [a for a in data["arms"] if a["block"] == b]) for b in data["blocks"]])
     return [_seed_figure(data, page, i, len(groups)) for i, page in enumerate(groups)]
 
 
-def difference_figures(data: Data) -> list[Figure]:
-    """Forest of the paired differences with every seed, one panel per family."""
-    shown = [c for c in data["comparisons"] if c["difference"] is not None]
-    names = list(dict.fromkeys(c["family"] for c in shown))
-    groups: list[list[Panel[Data]]] = pages([(name, [c for c in shown if c["family"] == name]) for name in names])
-    return [_difference_figure(data, page, i, len(groups)) for i, page in enumerate(groups)]
-
-
-def _suffix(i: int, of: int) -> str:
-    return "" if of == 1 else f"-{i + 1}"
-
-
 def _seed_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int) -> Figure:
     scale, colours = scale_of(data), arm_colours(data)
     labels = [style.shorten(a["method"]) for _, arms in page for a in arms]
-    name = f"seeds{_suffix(i, of)}"
+    name = f"seeds{suffix(i, of)}"
     with style.look():
         figure, axes = panels(page, labels, shared=False)
         many = sum(a["n"] for _, arms in page for a in arms) > style.MANY_POINTS
@@ -109,76 +114,3 @@ def _seed_alt(data: Data, scale: Scale) -> str:
 def _seed_data(page: Sequence[Panel[Data]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
     rows = [(block, a["arm"], seed, value) for block, arms in page for a in arms for seed, value in a["values"].items()]
     return ("block", "arm", "seed", "value"), tuple(rows)
-
-
-def _difference_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int) -> Figure:
-    scale = scale_of(data)
-    parts = [(name, [difference_dot(data, row) for row in rows]) for name, rows in page]
-    drawing = dot_rows(parts, f"difference from the baseline{unit_label(scale)}", lines=(0.0,), band=margin_band(data))
-    texts = _difference_caption(data, scale), _difference_alt(data, scale)
-    return Figure(f"differences{_suffix(i, of)}", *texts, drawing, *_difference_data(page))
-
-
-def unit_label(scale: Scale) -> str:
-    """The unit of a difference in parentheses, or nothing."""
-    return f" ({scale.unit})" if scale.unit else ""
-
-
-def margin_band(data: Data) -> tuple[float, float] | None:
-    """The declared margin as shown on an axis."""
-    margin = scale_of(data).factor * data["sesoi"] if data["sesoi"] else None
-    return None if margin is None else (-margin, margin)
-
-
-def difference_dot(data: Data, row: Data) -> Dot:
-    """A comparison as a row of the forest."""
-    factor = scale_of(data).factor
-    method = next(a["method"] for a in data["arms"] if a["arm"] == row["treatment"])
-    known = row["ci_low"] is not None
-    return Dot(
-        label=method,
-        estimate=factor * row["difference"],
-        low=factor * row["ci_low"] if known else None,
-        high=factor * row["ci_high"] if known else None,
-        colour=arm_colours(data)[method],
-        points=tuple(factor * v for v in row["differences"].values()),
-    )
-
-
-def _difference_caption(data: Data, scale: Scale) -> str:
-    level = f"{100 * (1 - data['alpha']):g} %"
-    band = ""
-    if data["sesoi"]:
-        band = f" Shaded: the declared margin of ±{scale.value(data['sesoi'])}{scale.unit_after}."
-    kind = "Differences" if data["unpaired"] else "Paired differences"
-    return (
-        f"{kind} from the baseline of each family: diamond and bar are the mean and its {level} t-interval, one dot "
-        f"is one seed ({seed_counts(data)}). Scope: {data['scope']}.{band}"
-    )
-
-
-def _difference_alt(data: Data, scale: Scale) -> str:
-    shown = [c for c in data["comparisons"] if c["difference"] is not None]
-    parts = [_alt_row(c, scale) for c in shown[:12]]
-    more = "" if len(shown) <= 12 else f"; and {len(shown) - 12} more"
-    return f"Forest plot of differences from the baseline. {'; '.join(parts)}{more}."
-
-
-def _alt_row(c: Mapping[str, object], scale: Scale) -> str:
-    low, high = c["ci_low"], c["ci_high"]
-    text = f"{c['treatment']}: {scale.signed(_number(c['difference']))}"
-    return text if low is None else f"{text} ({scale.range(_number(low), _number(high))})"
-
-
-def _number(x: object) -> float:
-    return float(x) if isinstance(x, int | float) else 0.0
-
-
-def _difference_data(page: Sequence[Panel[Data]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
-    rows = [
-        (name, c["treatment"], c["baseline"], seed, value)
-        for name, comparisons in page
-        for c in comparisons
-        for seed, value in c["differences"].items()
-    ]
-    return ("family", "treatment", "baseline", "seed", "difference"), tuple(rows)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import Rectangle
-
-from analysis.formatting import Scale, count, listing, p_equals, show_number, show_p
+from analysis.formatting import (
+    Scale,
+    count,
+    listing,
+    p_equals,
+    show_number,
+)
 from analysis.report import style
 from analysis.report.cells import between, gain, number, p_cell, percent, table, whole, word
 from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.figures.arms import arm_colours, margin_band, unit_label
-from analysis.report.figures.axes import Dot, dot_rows
+from analysis.report.figures.arms import arm_colours
+from analysis.report.figures.axes import margin_band, unit_label
+from analysis.report.figures.critical_difference import critical_difference_diagram
+from analysis.report.figures.dots import Dot, dot_rows
+from analysis.report.figures.pairwise_matrix import draw_matrix
 from analysis.results.document import Data, scale_of
 
 
@@ -163,53 +165,6 @@ def _cd_figure(data: Data, part: Data, tag: str) -> Figure:
     return Figure(f"critical-difference{tag}", caption, alt, drawing, ("method", "mean rank"), rows)
 
 
-def critical_difference_diagram(ranks: Data, colours: dict[str, str]) -> Canvas:
-    """Methods on a rank axis, labels at both sides, lines under those that were not told apart."""
-    test = ranks["test"]
-    order = sorted(range(len(ranks["methods"])), key=lambda i: (test["mean_ranks"][i], i))
-    half = (len(order) + 1) // 2
-    bars = len(ranks["cliques"])
-    with style.look():
-        figure, (axis,) = style.new_figure(0.75 + 0.12 * bars + 0.2 * half)
-        style.margins(figure, [], top=0.1, bottom=0.05)
-        figure.subplots_adjust(left=0.02, right=0.98)
-        k = len(order)
-        axis.set_xlim(1 - 0.64 * (k - 1), k + 0.64 * (k - 1))
-        axis.set_ylim(-(1.1 + 0.55 * bars + half), 2.2)
-        axis.axis("off")
-        _rank_axis(axis, k, min(test["critical_difference"], k - 1.0), test["critical_difference"])
-        for j, run in enumerate(ranks["cliques"]):
-            ends = [test["mean_ranks"][i] for i in run]
-            y = -0.6 - 0.55 * j
-            axis.plot([min(ends) - 0.04, max(ends) + 0.04], [y, y], color=style.INK, linewidth=3, solid_capstyle="butt")
-        for place, i in enumerate(order):
-            _rank_label(axis, ranks, i, place, half, k, bars, colours)
-    return figure
-
-
-def _rank_axis(axis: Axes, k: int, shown: float, cd: float) -> None:
-    axis.plot([1, k], [0, 0], color=style.MUTED, linewidth=0.8)
-    for r in range(1, k + 1):
-        axis.plot([r, r], [0, 0.25], color=style.MUTED, linewidth=0.8)
-        axis.text(r, 0.4, str(r), ha="center", va="bottom", fontsize=7.5)
-    axis.plot([1, 1 + shown], [1.6, 1.6], color=style.MUTED, linewidth=1.6)
-    wider = " (wider than the axis)" if shown < cd else ""
-    axis.text(1 + shown + 0.06, 1.6, f"CD = {cd:.2f}{wider}", va="center", fontsize=7.5)
-
-
-def _rank_label(
-    axis: Axes, ranks: Data, i: int, place: int, half: int, k: int, bars: int, colours: dict[str, str]
-) -> None:
-    left = place < half
-    row = place if left else k - 1 - place
-    rank, method = ranks["test"]["mean_ranks"][i], ranks["methods"][i]
-    y = -(1.0 + 0.55 * bars + row)
-    x = 1 - 0.06 * (k - 1) if left else k + 0.06 * (k - 1)
-    axis.plot([rank, rank, x], [0, y, y], color=colours.get(method, style.MUTED), linewidth=1.0)
-    text = f"{style.shorten(method, 20)}  {rank:.2f}" if left else f"{rank:.2f}  {style.shorten(method, 20)}"
-    axis.text(x, y, f" {text} ", ha="right" if left else "left", va="center", fontsize=7.5)
-
-
 MAX_MATRIX = 8
 
 
@@ -227,40 +182,9 @@ def _matrix_figure(data: Data, part: Data, tag: str) -> Figure:
     alt = "Pairwise matrix. " + "; ".join(
         f"{a} against {b}: {scale.signed(v[0])}" for (a, b), v in list(cells.items())[:20]
     )
-    drawing = _draw_matrix(ranks["methods"], cells, scale, data["alpha"])
+    drawing = draw_matrix(ranks["methods"], cells, scale, data["alpha"])
     header = ("method", "against", "difference", "wins", "losses", "p adjusted")
     return Figure(f"matrix{tag}", caption, alt, drawing, header, rows)
-
-
-Against = tuple[float, int, int, float]
-
-
-def _draw_matrix(methods: Sequence[str], cells: dict[tuple[str, str], Against], scale: Scale, alpha: float) -> Canvas:
-    k = len(methods)
-    reach = max((abs(v[0]) for v in cells.values()), default=0.0) or 1.0
-    names = [style.shorten(m, 18) for m in methods]
-    with style.look():
-        figure, (axis,) = style.new_figure(0.55 + 0.52 * k)
-        style.margins(figure, names, top=0.3, bottom=0.1)
-        shown = [[cells[a, b][0] if a != b else math.nan for b in methods] for a in methods]
-        axis.imshow(shown, cmap=style.DIVERGING, vmin=-reach, vmax=reach, aspect="auto")
-        for (a, b), value in cells.items():
-            _matrix_cell(axis, methods.index(a), methods.index(b), value, scale, alpha, abs(value[0]) / reach)
-        axis.set_yticks(range(k), names)
-        axis.set_xticks(range(k), [style.shorten(m, 60 // k) for m in methods])
-        axis.xaxis.tick_top()
-        axis.tick_params(length=0)
-        for spine in axis.spines.values():
-            spine.set_visible(False)
-    return figure
-
-
-def _matrix_cell(axis: Axes, i: int, j: int, v: Against, scale: Scale, alpha: float, depth: float) -> None:
-    colour = "#ffffff" if depth > 0.62 else "#111111"
-    text = f"{scale.signed(v[0])}\n{v[1]} : {v[2]}\np {show_p(v[3], alpha)}"
-    axis.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour, linespacing=1.25)
-    if v[3] <= alpha:
-        axis.add_patch(Rectangle((j - 0.47, i - 0.46), 0.94, 0.92, fill=False, edgecolor="#111111", linewidth=1.4))
 
 
 def _matrix(data: Data, part: Data, tag: str) -> Table:

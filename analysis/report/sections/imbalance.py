@@ -1,19 +1,28 @@
-"""The sections on class imbalance and on batch composition."""
+"""The section on class imbalance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import Scale, listing, make_scale, p_equals
+from analysis.formatting import (
+    listing,
+    make_scale,
+    p_equals,
+)
 from analysis.report import style
-from analysis.report.cells import between, gain, number, p_cell, percent, table, value, whole
+from analysis.report.cells import between, gain, number, p_cell, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.figures.arms import arm_colours, unit_label
-from analysis.report.figures.axes import Dot, dot_rows
+from analysis.report.figures.arms import arm_colours, method_of
+from analysis.report.figures.axes import unit_label
+from analysis.report.figures.dots import Dot, dot_rows
 from analysis.results.document import Data, scale_of
 
 MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
+
+
 UNEVEN = 1.5  # largest over smallest class, above which the classes count as uneven
+
+
 ACCURACY = make_scale("test_macro_top1")
 
 
@@ -44,10 +53,6 @@ def _tail_text(tails: Sequence[Data]) -> list[str]:
     return [text.strip()]
 
 
-def _method(data: Data, arm: str) -> str:
-    return str(next(a["method"] for a in data["arms"] if a["arm"] == arm))
-
-
 def _gap_dot(gap: Data, colour: str) -> Dot:
     ends = [None if gap[k] is None else ACCURACY.factor * gap[k] for k in ("ci_low", "ci_high")]
     return Dot(gap["name"], ACCURACY.factor * gap["difference"], ends[0], ends[1], colour)
@@ -58,7 +63,7 @@ def _group_figure(data: Data, tails: Sequence[Data]) -> list[Figure]:
         return []
     colours = arm_colours(data)
     parts = [
-        (t["treatment"], [_gap_dot(g, colours[_method(data, t["treatment"])]) for g in (*t["overall"], *t["groups"])])
+        (t["treatment"], [_gap_dot(g, colours[method_of(data, t["treatment"])]) for g in (*t["overall"], *t["groups"])])
         for t in tails
     ]  # fmt: skip
     caption = (
@@ -93,7 +98,7 @@ def _class_figures(data: Data, tails: Sequence[Data]) -> list[Figure]:
         (
             t["treatment"],
             [
-                Dot(f"{g['name']} (n={g['train_count']:.0f})", *_ends(g), colours[_method(data, t["treatment"])])
+                Dot(f"{g['name']} (n={g['train_count']:.0f})", *_ends(g), colours[method_of(data, t["treatment"])])
                 for g in t["classes"]
             ],
         )
@@ -204,74 +209,3 @@ def _contrast_table(data: Data, contrasts: Sequence[Data]) -> Table:
     header = ("treatment", "block", "against", "n", "gain", "gain there", "interaction", "95 % CI", "p", "p Holm")
     caption = f"Does the gain depend on the imbalance? Interaction contrasts paired by seed. Scope: {data['scope']}."
     return table("interaction", caption, header, rows, text=(0, 1, 2))
-
-
-def composition_section(data: Data) -> Section:
-    """Gain against what the batches hold."""
-    points = data.get("composition") or []
-    if not points:
-        return Section("composition", "Batch composition")
-    scale = scale_of(data)
-    text = (
-        "What batches hold is measured, not assigned, in this study unless a factor sets it; the picture shows "
-        "association, not cause."
-    )
-    return Section(
-        "composition", "Batch composition", (text,), (_composition_table(data, points),),
-        (_scatter(data, points, scale),),
-    )  # fmt: skip
-
-
-def _scatter(data: Data, points: Sequence[Data], scale: Scale) -> Figure:
-    colours = arm_colours(data)
-    with style.look():
-        figure, axes = style.new_figure(2.5, columns=2, sharey=True)
-        style.margins(figure, ["−10.00"], top=0.15, bottom=0.47)
-        figure.subplots_adjust(wspace=0.12, left=0.12)
-        for axis, (name, label, times) in zip(axes, _AXES, strict=True):
-            axis.axhline(0, color=style.MUTED, linewidth=0.9)
-            axis.grid(axis="both")
-            axis.set_axisbelow(True)
-            for p in points:
-                if p[name] is None:
-                    continue
-                colour = colours[_method(data, p["treatment"])]
-                ends = [scale.factor * (p[k] if p[k] is not None else p["difference"]) for k in ("ci_low", "ci_high")]
-                axis.plot([times * p[name]] * 2, ends, color=colour, linewidth=1.2)
-                axis.plot([times * p[name]], [scale.factor * p["difference"]], "D", color=colour, markersize=4.5)
-            axis.set_xlabel(label)
-        axes[0].set_ylabel(f"gain{unit_label(scale)}")
-    rows = tuple(tuple(p[k] for k in _POINT) for p in points)
-    caption = (
-        "Gain over the baseline against the make-up of the treatment's batches: share of samples that are alone in "
-        f"their class, and classes per batch. Bars: 95 % t-intervals. Scope: {data['scope']}."
-    )
-    alt = f"Gain against singleton share and classes per batch for {len(points)} comparisons. " + "; ".join(
-        f"{p['treatment']}: {scale.signed(p['difference'])} at {100 * p['singleton_share']:.1f} % singletons"
-        for p in points[:10]
-    )
-    return Figure("composition", caption, alt, figure, _POINT, rows)
-
-
-_AXES = (("singleton_share", "singletons (% of samples)", 100.0), ("classes_per_batch", "classes per batch", 1.0))
-_POINT = (
-    "treatment", "block", "difference", "ci_low", "ci_high", "singleton_share", "classes_per_batch",
-    "single_class_batches",
-)  # fmt: skip
-
-
-def _composition_table(data: Data, points: Sequence[Data]) -> Table:
-    scale = scale_of(data)
-    rows = [
-        (
-            Cell(p["treatment"]), Cell(p["block"]), gain(scale, p["difference"]),
-            between(scale, p["ci_low"], p["ci_high"]), percent(p["singleton_share"]), number(p["classes_per_batch"]),
-            number(p["single_class_batches"]),
-        )
-        for p in points
-    ]  # fmt: skip
-    header = (
-        "treatment", "block", "gain", "95 % CI", "singletons", "classes per batch", "batches of one class",
-    )  # fmt: skip
-    caption = f"What the treatment's batches held on average, beside its gain. Scope: {data['scope']}."
-    return table("composition", caption, header, rows, text=(0, 1))

@@ -8,8 +8,9 @@ from analysis.formatting import MISSING, Scale, listing, show_hours, show_p
 from analysis.report import style
 from analysis.report.cells import number, p_cell, percent, table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.figures.arms import arm_colours, unit_label
-from analysis.report.figures.axes import Dot, dot_rows
+from analysis.report.figures.arms import arm_colours
+from analysis.report.figures.axes import unit_label
+from analysis.report.figures.dots import Dot, dot_rows
 from analysis.results.document import Data, scale_of
 
 

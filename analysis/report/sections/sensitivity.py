@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import Rectangle
-
-from analysis.formatting import MISSING, Scale, listing
+from analysis.formatting import (
+    MISSING,
+    listing,
+    sentence_case,
+)
 from analysis.report import style
-from analysis.report.cells import number, p_cell, percent, table, value, whole
+from analysis.report.cells import (
+    number,
+    p_cell,
+    percent,
+    show_level,
+    table,
+    value,
+    values_cell,
+    whole,
+)
 from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.figures.axes import Dot, dot_rows, metric_label
-from analysis.report.tables import sentence_case
+from analysis.report.figures.curves import draw_curves
+from analysis.report.figures.dots import Dot, dot_rows
+from analysis.report.figures.heat_map import draw_heat_map
 from analysis.results.document import Data, scale_of
 
 
@@ -36,11 +43,6 @@ def section(data: Data) -> Section:
         tables.append(_importance_table(data["importance"]))
     texts = tuple(sentence(data, c) for c in part["curves"])
     return Section("sensitivity", "Sensitivity", texts, tuple(tables), tuple(figures))
-
-
-def show_level(x: Any) -> str:
-    """A factor's level."""
-    return f"{x:g}" if isinstance(x, float) else str(x)
 
 
 def sentence(data: Data, c: Data) -> str:
@@ -68,7 +70,7 @@ def _curve_figures(data: Data, curves: Sequence[Data]) -> list[Figure]:
     figures = []
     for factor in dict.fromkeys(c["factor"] for c in curves):
         mine = [c for c in curves if c["factor"] == factor]
-        drawing = _draw_curves(data, mine)
+        drawing = draw_curves(data, mine)
         rows = [
             (c["block"], c["held"], lv["value"], seed, v)
             for c in mine for lv in c["levels"] for seed, v in lv["values"].items()
@@ -98,80 +100,13 @@ def _curve_caption(data: Data, curves: Sequence[Data]) -> str:
     )
 
 
-def _draw_curves(data: Data, curves: Sequence[Data]) -> Canvas:
-    """Small multiples, one panel per curve, the same height scale in every block."""
-    scale, columns = scale_of(data), 1 if len(curves) <= 3 else 2
-    lines = -(-len(curves) // columns)
-    with style.look():
-        figure, axes = style.new_figure(1.75 * lines + 0.35, rows=lines, columns=columns)
-        style.margins(figure, ["100.00"], top=0.28, bottom=0.47)
-        figure.subplots_adjust(hspace=0.48, wspace=0.22, left=0.13)
-        for axis, c in zip(axes, curves, strict=False):
-            title = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
-            axis.set_title(style.shorten(title, 64 // columns), pad=4)
-            _draw_curve(axis, c, scale, style.PALETTE[0])
-            axis.grid(axis="y")
-            axis.set_axisbelow(True)
-        _same_height(axes, curves)
-        for axis in axes[len(curves) :]:
-            axis.set_visible(False)
-        axes[columns * ((lines - 1) // 2)].set_ylabel(metric_label(scale))
-        for axis in axes[max(0, len(curves) - columns) : len(curves)]:
-            axis.set_xlabel(curves[0]["label"])
-    return figure
-
-
-def _same_height(axes: Sequence[Axes], curves: Sequence[Data]) -> None:
-    for block in {c["block"] for c in curves}:
-        mine = [axis for axis, c in zip(axes, curves, strict=False) if c["block"] == block]
-        ends = [axis.get_ylim() for axis in mine]
-        for axis in mine:
-            axis.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
-
-
-def positions(levels: Sequence[Any], log: bool) -> list[float]:
-    """Where levels stand on the axis: by value if all are numbers (a zero left of a log axis), else evenly."""
-    if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in levels):
-        return [float(i) for i in range(len(levels))]
-    if not log:
-        return [float(x) for x in levels]
-    positive = [float(np.log10(x)) for x in levels if x > 0]
-    left = min(positive) - 0.6 if positive else 0.0
-    return [float(np.log10(x)) if x > 0 else left for x in levels]
-
-
-def _draw_curve(axis: Axes, c: Data, scale: Scale, colour: str) -> None:
-    levels = c["levels"]
-    xs = positions([lv["value"] for lv in levels], c["log"])
-
-    def ys(name: str) -> list[float]:
-        return [np.nan if lv[name] is None else scale.factor * lv[name] for lv in levels]
-
-    if c["reference"]:
-        axis.axhspan(
-            scale.factor * c["reference"]["low"], scale.factor * c["reference"]["high"], color=style.BAND, lw=0
-        )
-    for seed in sorted({s for lv in levels for s in lv["values"]}, key=int):
-        line = [np.nan if seed not in lv["values"] else scale.factor * lv["values"][seed] for lv in levels]
-        axis.plot(xs, line, color=colour, linewidth=0.5, alpha=0.4)
-    axis.fill_between(xs, ys("band_low"), ys("band_high"), color=colour, alpha=0.13, linewidth=0)
-    axis.fill_between(xs, ys("ci_low"), ys("ci_high"), color=colour, alpha=0.22, linewidth=0)
-    axis.plot(xs, ys("mean"), "o-", color=colour, linewidth=1.5, markersize=3.5)
-    ring = [(x, y) for x, y, lv in zip(xs, ys("mean"), levels, strict=True) if lv["on_plateau"]]
-    axis.plot(*zip(*ring, strict=True), "o", markersize=8, markerfacecolor="none", markeredgecolor=colour, linewidth=0)
-    values = [lv["value"] for lv in levels]
-    if c["default"] in values:
-        axis.axvline(xs[values.index(c["default"])], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
-    axis.set_xticks(xs, [show_level(x) for x in values])
-
-
 def _curve_table(data: Data, curves: Sequence[Data]) -> Table:
     scale = scale_of(data)
     rows = [
         (
             Cell(c["block"]), Cell(c["held"] or MISSING), Cell(c["label"]), Cell(show_level(lv["value"])),
-            whole(lv["n"]), value(scale, lv["mean"]), _values(scale, lv["ci_low"], lv["ci_high"]),
-            _values(scale, lv["band_low"], lv["band_high"]), Cell("yes" if lv["on_plateau"] else "no"),
+            whole(lv["n"]), value(scale, lv["mean"]), values_cell(scale, lv["ci_low"], lv["ci_high"]),
+            values_cell(scale, lv["band_low"], lv["band_high"]), Cell("yes" if lv["on_plateau"] else "no"),
             Cell(MISSING if lv["insensitive"] is None else "yes" if lv["insensitive"] else "no"),
         )
         for c in curves for lv in c["levels"]
@@ -188,10 +123,6 @@ def _curve_table(data: Data, curves: Sequence[Data]) -> Table:
     )  # fmt: skip
 
 
-def _values(scale: Scale, low: float | None, high: float | None) -> Cell:
-    return Cell(MISSING if low is None else f"{scale.value(low)} to {scale.value(high)}", low)
-
-
 def _heat_map(data: Data, s: Data, i: int) -> Figure:
     scale = scale_of(data)
     rows = [(*c["at"], c["mean"], c["sd"], c["on_plateau"]) for c in s["cells"]]
@@ -205,44 +136,7 @@ def _heat_map(data: Data, s: Data, i: int) -> Figure:
         f"{', '.join(show_level(x) for x in c['at'])}: {scale.value(c['mean'])}" for c in s["cells"][:30]
     )
     header = (*s["factors"], "mean", "sd", "not shown worse")
-    return Figure(f"grid-{i + 1}", caption, alt, _draw_heat(s, scale), header, tuple(rows))
-
-
-def _draw_heat(s: Data, scale: Scale) -> Canvas:
-    ups, acrosses = s["levels"]
-    cell = {(a, b): c for c in s["cells"] for a, b in [c["at"]]}
-    means = np.array([[scale.factor * cell[a, b]["mean"] for b in acrosses] for a in ups])
-    middle = float(means.mean())
-    reach = max(float(np.abs(means - middle).max()), 1e-9)
-    with style.look():
-        figure, (axis,) = style.new_figure(0.9 + 0.4 * len(ups))
-        style.margins(figure, [f"{show_level(a)}__" for a in ups], top=0.2, bottom=0.47)
-        axis.imshow(
-            means, cmap=style.DIVERGING, norm=TwoSlopeNorm(middle, middle - reach, middle + reach), aspect="auto"
-        )
-        for i, a in enumerate(ups):
-            for j, b in enumerate(acrosses):
-                _heat_cell(axis, i, j, cell[a, b], scale, abs(means[i, j] - middle) / reach, len(acrosses))
-        axis.set_yticks(range(len(ups)), [show_level(a) for a in ups])
-        axis.set_xticks(range(len(acrosses)), [show_level(b) for b in acrosses])
-        axis.set_ylabel(s["factors"][0])
-        axis.set_xlabel(s["factors"][1])
-        axis.tick_params(length=0)
-        for spine in axis.spines.values():
-            spine.set_visible(False)
-    return figure
-
-
-def _heat_cell(axis: Axes, i: int, j: int, c: Data, scale: Scale, depth: float, columns: int) -> None:
-    colour = "#ffffff" if depth > 0.62 else "#111111"
-    text = f"{scale.value(c['mean'])} ± {scale.value(c['sd'])}" if columns <= 5 else scale.value(c["mean"])
-    axis.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
-    if c["on_plateau"]:
-        axis.add_patch(_outline(i, j))
-
-
-def _outline(i: int, j: int) -> Rectangle:
-    return Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor="#111111", linewidth=1.4)
+    return Figure(f"grid-{i + 1}", caption, alt, draw_heat_map(s, scale), header, tuple(rows))
 
 
 def _share_figures(parts: Sequence[Data]) -> list[Figure]:

@@ -1,0 +1,44 @@
+"""The section on ablation: each arm against the full method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.formatting import (
+    listing,
+    show_p,
+)
+from analysis.report.elements import Cell, Section, Table
+from analysis.results.document import Data, scale_of
+
+
+def section(data: Data) -> Section:
+    """Arms against the full method, many to one, with the max-t sign-flip test beside Holm."""
+    names = {f["family"] for f in data["families"] if f["declared_role"] == "ablation"}
+    found = [c for c in data["comparisons"] if c["family"] in names]
+    if not found:
+        return Section("ablation", "Ablation")
+    closed = [f["family"] for f in data["families"] if f["family"] in names and f["role"] != "ablation"]
+    text = (f"No primary claim was won, so these comparisons are exploratory: {listing(closed)}.",) if closed else ()
+    return Section("ablation", "Ablation", text, (ablation_table(data, found),))
+
+
+def ablation_table(data: Data, found: Sequence[Data]) -> Table:
+    """Many-to-one comparisons: Holm beside the max-t sign-flip test."""
+    scale = scale_of(data)
+    header = ("arm", "against", "n", "difference", "CI (1 − α/m)", "p (t)", "p adjusted", "p (max-t)", "verdict")
+    rows = [
+        (
+            Cell(c["treatment"]), Cell(c["baseline"]), Cell(str(c["n"]), c["n"]),
+            Cell(scale.signed(c["difference"]), c["difference"]),
+            Cell(scale.range(c["ci_adjusted_low"], c["ci_adjusted_high"]), c["ci_adjusted_low"]),
+            *(Cell(show_p(c[k], data["alpha"]), c[k]) for k in ("p_t", "p_adjusted", "p_max_t")),
+            Cell(c["verdict"], c["verdict"], c["verdict"]),
+        )
+        for c in found
+    ]  # fmt: skip
+    caption = (
+        "Each arm against the full method. The verdict rests on Holm-adjusted paired t; the max-t sign-flip p keeps "
+        f"the correlation through the shared baseline. Scope: {data['scope']}."
+    )
+    return Table("ablation", caption, header, tuple(rows), frozenset(range(2, 8)))

@@ -1,0 +1,66 @@
+"""The section on batch composition: gain against what the batches hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.formatting import (
+    Scale,
+)
+from analysis.report.cells import between, gain, number, percent, table
+from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.figures.batch_composition import draw_batch_composition
+from analysis.results.document import Data, scale_of
+
+
+def section(data: Data) -> Section:
+    """Gain against what the batches hold."""
+    points = data.get("composition") or []
+    if not points:
+        return Section("composition", "Batch composition")
+    scale = scale_of(data)
+    text = (
+        "What batches hold is measured, not assigned, in this study unless a factor sets it; the picture shows "
+        "association, not cause."
+    )
+    return Section(
+        "composition", "Batch composition", (text,), (_composition_table(data, points),),
+        (_figure(data, points, scale),),
+    )  # fmt: skip
+
+
+def _figure(data: Data, points: Sequence[Data], scale: Scale) -> Figure:
+    drawing = draw_batch_composition(data, points)
+    rows = tuple(tuple(p[k] for k in _POINT) for p in points)
+    caption = (
+        "Gain over the baseline against the make-up of the treatment's batches: share of samples that are alone in "
+        f"their class, and classes per batch. Bars: 95 % t-intervals. Scope: {data['scope']}."
+    )
+    alt = f"Gain against singleton share and classes per batch for {len(points)} comparisons. " + "; ".join(
+        f"{p['treatment']}: {scale.signed(p['difference'])} at {100 * p['singleton_share']:.1f} % singletons"
+        for p in points[:10]
+    )
+    return Figure("composition", caption, alt, drawing, _POINT, rows)
+
+
+_POINT = (
+    "treatment", "block", "difference", "ci_low", "ci_high", "singleton_share", "classes_per_batch",
+    "single_class_batches",
+)  # fmt: skip
+
+
+def _composition_table(data: Data, points: Sequence[Data]) -> Table:
+    scale = scale_of(data)
+    rows = [
+        (
+            Cell(p["treatment"]), Cell(p["block"]), gain(scale, p["difference"]),
+            between(scale, p["ci_low"], p["ci_high"]), percent(p["singleton_share"]), number(p["classes_per_batch"]),
+            number(p["single_class_batches"]),
+        )
+        for p in points
+    ]  # fmt: skip
+    header = (
+        "treatment", "block", "gain", "95 % CI", "singletons", "classes per batch", "batches of one class",
+    )  # fmt: skip
+    caption = f"What the treatment's batches held on average, beside its gain. Scope: {data['scope']}."
+    return table("composition", caption, header, rows, text=(0, 1))

@@ -1,0 +1,39 @@
+"""The section on provenance: where the numbers come from."""
+
+from __future__ import annotations
+
+from analysis.formatting import (
+    MISSING,
+    listing,
+)
+from analysis.report.cells import table, whole
+from analysis.report.elements import Cell, Section
+from analysis.results.document import Data
+
+
+def section(data: Data) -> Section:
+    """Where the numbers come from, trial ids included."""
+    found = data.get("provenance") or {}
+    rows = [(Cell("plan hash"), Cell(data["plan_hash"] or MISSING))]
+    rows += [(Cell(str(k)), Cell(_flat(v))) for k, v in found.items() if k != "trial_ids" and v not in (None, {}, "")]
+    parts = [table("provenance", "Where these numbers come from.", ("what", "value"), rows, text=(0, 1))]
+    ids = found.get("trial_ids") or {}
+    total = sum(len(v) for v in ids.values())
+    if 0 < total <= MAX_IDS:
+        made = [(Cell(arm), whole(len(v)), Cell(" ".join(v))) for arm, v in ids.items()]
+        parts.append(
+            table("trials", "Trial ids behind every arm.", ("arm", "n", "trial ids"), made, text=(0, 2), long=True)
+        )
+    note = () if total <= MAX_IDS else (f"The {total} trial ids stand in report.json.",)
+    return Section("provenance", "Provenance", note, tuple(parts))
+
+
+MAX_IDS = 2000
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_flat(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return listing([_flat(v) for v in value], 12)
+    return str(value)

@@ -1,0 +1,149 @@
+"""The section on results: every arm with its verdict, and every seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.formatting import (
+    MISSING,
+    Scale,
+    listing,
+    sentence_case,
+    show_p,
+)
+from analysis.report.cells import values_between
+from analysis.report.elements import Cell, Section, Table, cells
+from analysis.report.figures.arms import seed_figures
+from analysis.report.writers.siunitx import mark_command, number_column, uncertain
+from analysis.results.document import Data, scale_of
+from analysis.results.sentences import CORRECTION_NAMES
+from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
+
+
+def section(data: Data) -> Section:
+    """Mean and spread of every arm, with every seed."""
+    return Section(
+        "results",
+        "Results",
+        tables=(results_table(data), arms_table(data)),
+        figures=tuple(seed_figures(data)),
+    )
+
+
+MARKS = {BETTER: "↑", WORSE: "↓", EQUIVALENT: "≈", INCONCLUSIVE: "", NONE: ""}
+
+
+def results_table(data: Data) -> Table:
+    """Methods × blocks: mean ± SD (n) with the verdict's mark; one block gives a column for each number."""
+    scale = scale_of(data)
+    if len(data["blocks"]) == 1:
+        return _one_block(data, scale)
+    methods = list(dict.fromkeys(a["method"] for a in data["arms"]))
+    by = {(a["method"], a["block"]): a for a in data["arms"]}
+    verdicts = {c["treatment"]: c for c in data["comparisons"]}
+    rows = [
+        (_method_cell(data, m), *(_result_cell(scale, by.get((m, b)), verdicts) for b in data["blocks"]))
+        for m in methods
+    ]
+    header = ("method", *data["blocks"])
+    columns = range(1, len(header))
+    return Table(
+        "results", results_caption(data), header, tuple(rows), frozenset(columns),
+        dict.fromkeys(columns, number_column(data, scale)),
+    )  # fmt: skip
+
+
+def results_caption(data: Data) -> str:
+    """What the results table shows, and how to read its marks."""
+    scale = scale_of(data)
+    unit = f" ({scale.symbol})" if scale.symbol else ""
+    alpha = data["alpha"]
+    if not data["comparisons"]:
+        return f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} Scope: {data['scope']}."
+    corrections = listing(sorted({CORRECTION_NAMES[f["correction"]] for f in data["families"]}))
+    margin = f" ≈ equivalent within ±{scale.value(data['sesoi'])};" if data["sesoi"] else ""
+    return (
+        f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} "
+        f"↑ better, ↓ worse than the baseline of the block (paired t, {corrections}-adjusted, α = {alpha:g});{margin} "
+        f"no mark: not shown. Scope: {data['scope']}."
+    )
+
+
+_MEAN_SD = "mean ± standard deviation (ddof 1) over n seeds, n in parentheses."
+
+
+def mean_sd(scale: Scale, arm: Mapping[str, Any]) -> str:
+    """`91.32 ± 0.41 (10)`; without a spread the value and its n."""
+    if arm["mean"] is None:
+        return MISSING
+    spread = "" if arm["sd"] is None else f" ± {scale.spread(arm['sd'])}"
+    return f"{scale.value(arm['mean'])}{spread} ({arm['n']})"
+
+
+def _method_cell(data: Data, method: str) -> Cell:
+    base = any(a["baseline"] for a in data["arms"] if a["method"] == method)
+    return Cell(f"{method} (baseline)" if base else method, method, "baseline" if base else "")
+
+
+def _result_cell(scale: Scale, arm: Data | None, comparisons: Mapping[str, Data]) -> Cell:
+    if arm is None or arm["mean"] is None:
+        return Cell(MISSING, None, "", "{--}")
+    verdict = comparisons.get(arm["arm"], {}).get("verdict", "")
+    mark = MARKS.get(verdict, "")
+    shown = f"{mean_sd(scale, arm)}{' ' + mark if mark else ''}"
+    si = uncertain(scale, arm["mean"], arm["sd"]) + mark_command(mark)
+    bold = r"\bfseries " if verdict == BETTER else ""
+    return Cell(shown, arm["mean"], verdict if mark else "", bold + si)
+
+
+def _one_block(data: Data, scale: Scale) -> Table:
+    comparisons = {c["treatment"]: c for c in data["comparisons"]}
+    rows = [_one_row(data, scale, a, comparisons) for a in data["arms"]]
+    level = f"{100 * (1 - data['alpha']):g} %"
+    header = ("method", "mean ± SD (n)", f"{level} CI of mean", "difference", f"{level} CI", "p adj.", "verdict")
+    width = len(header) if data["comparisons"] else 3
+    return Table(
+        "results", results_caption(data), header[:width], tuple(row[:width] for row in rows),
+        frozenset(range(1, min(width, 6))), {1: number_column(data, scale)},
+    )  # fmt: skip
+
+
+def _one_row(data: Data, scale: Scale, arm: Data, comparisons: Mapping[str, Data]) -> tuple[Cell, ...]:
+    c = comparisons.get(arm["arm"])
+    interval = Cell(values_between(scale, arm["ci_low"], arm["ci_high"]), arm["ci_low"])
+    lead = (_method_cell(data, arm["method"]), _result_cell(scale, arm, comparisons), interval)
+    if c is None:
+        return (*lead, *cells((MISSING, MISSING, MISSING, "baseline" if arm["baseline"] else MISSING)))
+    return (
+        *lead,
+        Cell(scale.signed(c["difference"]), c["difference"]),
+        Cell(scale.range(c["ci_low"], c["ci_high"]), c["ci_low"]),
+        Cell(show_p(c["p_adjusted"], data["alpha"]), c["p_adjusted"]),
+        Cell(c["verdict"], c["verdict"], c["verdict"]),
+    )
+
+
+def arms_table(data: Data) -> Table:
+    """Each arm described: n, mean, SD with their intervals, median, extremes."""
+    scale = scale_of(data)
+    level = f"{100 * (1 - data['alpha']):g} %"
+    header = ("arm", "n", "mean", f"{level} CI of mean", "SD", f"{level} CI of SD", "median", "smallest", "largest")
+    rows = [_arm_row(scale, a) for a in data["arms"]]
+    caption = (
+        f"{sentence_case(scale.label)} of each arm over complete seeds. SD with ddof 1; Student-t interval of "
+        f"the mean, chi-square interval of the SD. Scope: {data['scope']}."
+    )
+    return Table("arms", caption, header, tuple(rows), frozenset(range(1, len(header))))
+
+
+def _arm_row(scale: Scale, a: Data) -> tuple[Cell, ...]:
+    return (
+        Cell(a["arm"], None, "baseline" if a["baseline"] else ""),
+        Cell(str(a["n"]), a["n"]),
+        Cell(scale.value(a["mean"]), a["mean"]),
+        Cell(values_between(scale, a["ci_low"], a["ci_high"]), a["ci_low"]),
+        Cell(scale.value(a["sd"]), a["sd"]),
+        Cell(values_between(scale, a["sd_low"], a["sd_high"]), a["sd_low"]),
+        *(Cell(scale.value(a[k]), a[k]) for k in ("median", "min", "max")),
+    )
