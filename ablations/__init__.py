@@ -66,11 +66,10 @@ def run_study(study: Study, options: RunOptions | None = None) -> int:
     from dataclasses import replace
 
     from ablations.cluster.session import prepare
-    from ablations.design.loading import checked
     from ablations.driver.options import RunOptions
 
     options = options or RunOptions()
-    study = checked(study)
+    study = study.replaced()  # checks it as one from a file
     prepare(options.address)  # before Ray is imported
     from ablations.driver.run import run_study as run
 

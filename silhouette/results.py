@@ -7,8 +7,9 @@ A results store is a folder or any `pyarrow.fs` URI (`s3://…`, `gs://…`)::
     <results>/<study>/trials/<trial_id>.parquet  one record, written by the worker that ran the trial
     <results>/<study>/records.parquet            the same rows, compacted; readers take the union
 
-The per-trial files are the truth and stay; `records.parquet` is a copy that makes reading fast, so a damaged
-one costs nothing. Standard library and pyarrow only.
+A record counts if it is in either place. The per-trial files stay; `records.parquet` is a copy that makes reading
+fast, so a damaged one costs nothing. To run a trial again, remove its record from both with `Store.forget`. Standard
+library and pyarrow only.
 """
 
 from __future__ import annotations
@@ -162,6 +163,10 @@ class Store:
         """The results location without the keys that may stand in its URI."""
         return self.location.shown
 
+    def exists(self) -> bool:
+        """Return True if the study has a folder here."""
+        return bool(self.fs.get_file_info(self.root).type != pafs.FileType.NotFound)
+
     def path(self, *parts: str) -> str:
         """Path of a file below the study's folder, as the store's file system spells it."""
         return "/".join((self.root, *parts))
@@ -297,6 +302,20 @@ class Store:
         table = self.load()
         self.write_bytes(_to_parquet(table), "records.parquet")
         return int(table.num_rows)
+
+    def forget(self, trial_ids: Iterable[str]) -> None:
+        """Remove the records of trials, and what is left of their checkpoints, so that they run again.
+
+        The copy goes first: after a kill in between the trial's own file still counts, and this can be repeated.
+        """
+        gone = pa.array(list(trial_ids), pa.string())
+        compacted = _read(self.read_bytes("records.parquet"), SCHEMA.names)
+        kept = compacted.filter(pc.invert(pc.is_in(compacted["trial_id"], value_set=gone)))
+        if kept.num_rows < compacted.num_rows:
+            self.write_bytes(_to_parquet(kept), "records.parquet")
+        for trial_id in gone.to_pylist():
+            self.delete("trials", f"{check_name('trial_id', trial_id)}.parquet")
+            self.delete("checkpoints", trial_id)
 
     def _read_trials(self, ids: list[str], columns: list[str]) -> pa.Table:
         """Fetched together, since a store in the cloud answers late; parsed one by one, since threads only contend."""

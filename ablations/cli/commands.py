@@ -1,4 +1,4 @@
-"""What each subcommand of `ablate` does; what is heavy is imported where it is needed."""
+"""What the other subcommands of `ablate` do; what is heavy is imported where it is needed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
+from ablations.cli.results import open_store, read_study, study_name
 from ablations.errors import StudyError
-
-if TYPE_CHECKING:
-    from ablations.design.study import Study
-
-TABLE_OPTIONS = ("arm", "seed", "metric", "baseline", "out", "block", "sesoi")
-"""Of `ablate report --table`; the first five are needed."""
 
 
 def list_studies(given: Namespace) -> int:
-    """Names of the studies that ship, or the factors that may vary."""
+    """Print the names of the built-in studies, or the factors that may vary."""
     from ablations.design.loading import question, shipped
 
     if given.spaces:
@@ -39,34 +33,34 @@ def _print_spaces() -> None:
 
 
 def plan(given: Namespace) -> int:
-    """What a study wants, has and lacks; runs nothing."""
+    """Print what a study plans, what is finished and what is left; runs nothing."""
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.plan import check_plan
+    from ablations.formatting import counted
     from ablations.search.selection import thaw
     from ablations.state.pending import read_study_state
-    from silhouette.results import Store
 
-    study = _study(given)
-    store = Store(given.results, study.name)
+    study = read_study(given)
+    store = open_store(given, study.name)
     study = thaw(study, store)
     check_plan(study, store)
-    plan = read_study_state(study, store)
+    state = read_study_state(study, store)
     print(f"{study.name}: {study.question}\n")
     for arm in study.arms:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
-    wanted, left = len(plan.wanted), len(plan.to_run)
-    size = f"{len(study.arms)} arms × {len(study.seeds)} seeds = {wanted} trials wanted"
     print("", *filter(None, [tune_line(study, store)]), sep="\n")
-    print(f"{size}, {wanted - left} present, {left} to run")
-    plan = plan if plan.pace else replace(plan, pace=tune_pace(store))
-    seconds = plan.expected_seconds()
-    print(_expectation(given, None if seconds is None else seconds + tune_seconds(study, store, plan.pace), plan.gpu))
+    print(f"{counted(len(study.arms), 'arm')} × {counted(len(study.seeds), 'seed')} = {state.summary()}")
+    state = state if state.pace else replace(state, pace=tune_pace(store))
+    seconds = state.expected_seconds()
+    if seconds is not None:
+        seconds += tune_seconds(study, store, state.pace)
+    print(_expectation(given, seconds, state.gpu))
     return 0
 
 
 def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
     """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
-    from ablations.console.format import duration
+    from ablations.formatting import duration
     from ablations.state.pending import slots
 
     if seconds is None:
@@ -78,7 +72,7 @@ def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
 
 
 def run(given: Namespace) -> int:
-    """Run what has no record."""
+    """Run every trial that has no record."""
     import shlex
 
     from ablations import RunOptions, run_study
@@ -95,65 +89,11 @@ def run(given: Namespace) -> int:
         checkpoint_seconds=given.checkpoint_seconds,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )
-    return run_study(_study(given), options)
-
-
-def status(given: Namespace) -> int:
-    """Arms × seeds at a glance."""
-    from rich.console import Console
-
-    from ablations.console.candidates import candidate_table, candidates_by_arm, tune_line
-    from ablations.console.status import StatusTable, failures, legend
-    from ablations.search.selection import thaw
-    from ablations.state.lock import living_driver
-    from ablations.state.pending import read_study_state
-    from silhouette.results import Store
-
-    study = _study(given)
-    store = Store(given.results, study.name)
-    study = thaw(study, store)
-    plan = read_study_state(study, store)
-    driver = living_driver(store) or {}
-    running = dict.fromkeys(driver.get("running", ()), "running")
-    board = StatusTable(plan.wanted, {**running, **plan.status}, plan.values(study.metric, store), study.metric)
-    console = Console()
-    if study.tuning is not None:
-        searched = candidate_table(study, candidates_by_arm(study, store))
-        searched.status |= {place: "running" for place in running if place not in searched.status}
-        console.print(tune_line(study, store), searched.table(), searched.line(), "")
-    console.print(board.table(), board.line(), legend())
-    if driver:
-        print(f"running: process {driver['pid']} on {driver['host']} since {driver['started_at']}")
-    for line in failures(plan.incomplete, plan.status, plan.errors):
-        print(line)
-    return 0
-
-
-def report(given: Namespace) -> int:
-    """Write the report of a study, or of a plain table."""
-    if given.table:
-        return _report_table(given)
-    stray = [f"--{name}" for name in TABLE_OPTIONS if getattr(given, name) is not None]
-    if stray:
-        raise StudyError(f"{stray[0]}: goes with --table, which was not given")
-    if given.study is None:
-        raise StudyError("STUDY: give a study, or --table with a CSV or Parquet file, got neither")
-    from analysis.report.write import write_report
-
-    print(f"report: {write_report(given.results, _study_name(given.study))}")
-    return 0
-
-
-def _report_table(given: Namespace) -> int:
-    from analysis.report.write import write_table_report
-
-    missing = [f"--{name}" for name in TABLE_OPTIONS[:5] if getattr(given, name) is None]
-    if missing or given.study is not None:
-        what = f"{', '.join(missing)} as well" if missing else f"no STUDY, got {given.study!r}"
-        raise StudyError(f"--table: needs {what}")
-    options = {name: getattr(given, name) for name in (*TABLE_OPTIONS, "direction", "alpha", "unpaired")}
-    print(f"report: {write_table_report(given.table, **options)}")
-    return 0
+    code = run_study(read_study(given), options)
+    if code == 0:
+        place = [] if given.results == "results" else ["--results", str(options.results)]
+        print(f"next: {shlex.join(['ablate', 'report', given.study, *place])}")
+    return code
 
 
 def data(given: Namespace) -> int:
@@ -193,12 +133,11 @@ def sync(given: Namespace) -> int:
 
     from ablations.tracking.mirror import sync
     from silhouette.errors import without_secret
-    from silhouette.results import Store
 
-    store = Store(given.results, _study_name(given.study))
+    store = open_store(given, study_name(given.study))
     description = store.read_json("study.json")
     if description is None:
-        raise StudyError(f"STUDY: must have run; {given.results} holds nothing of it, got {given.study!r}")
+        raise StudyError(f"STUDY: must have run; {store.location} holds nothing of it, got {given.study!r}")
     view = MlflowRuns(tracking_uri(given.results, given.mlflow), store, description)
     try:
         shown = sync(view)
@@ -238,37 +177,11 @@ def doctor(given: Namespace) -> int:
     return 1 if faults else 0
 
 
-def compact(given: Namespace) -> int:
-    """Copy the per-trial records into `records.parquet`, while nothing else works on the study."""
-    from ablations.state.lock import DriverLock
-    from silhouette.results import Store
-
-    store = Store(given.results, _study_name(given.study))
-    if not store.trial_ids():
-        raise StudyError(f"STUDY: {given.results} holds no records of it, got {given.study!r}")
-    with DriverLock(store, "ablate compact"):
-        print(f"{store.study}: {store.compact()} records in {store.path('records.parquet')}")
-    return 0
-
-
 def cluster_watch(given: Namespace) -> int:
     """Wait for the notice that this spot machine is taken back, and drain its node."""
     from ablations.cluster.preemption import watch
 
     return watch(partial(print, flush=True))
-
-
-def _study(given: Namespace) -> Study:
-    from ablations.design.loading import change_study, load_study
-
-    extra = {"epochs": given.epochs, "dataset": given.dataset}
-    return change_study(load_study(given.study), given.set, given.seeds, extra)
-
-
-def _study_name(given: str) -> str:
-    from pathlib import Path
-
-    return Path(given).stem if given.endswith(".py") else given
 
 
 def cluster_check(given: Namespace) -> int:

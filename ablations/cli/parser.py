@@ -7,9 +7,10 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
-from silhouette.errors import InputError
+from silhouette.errors import InputError, without_secret
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,20 +24,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(given)
     parsed.given = given
     try:
-        from ablations.cli import commands
-
-        return int(getattr(commands, parsed.command)(parsed))
+        module, _, name = parsed.command.partition(".")
+        return int(getattr(import_module(f"ablations.cli.{module}"), name)(parsed))
     except InputError as error:
-        print(f"ablate: {error}", file=sys.stderr)
+        _print_error(str(error))
         return 2
     except BrokenPipeError:  # `ablate list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"ablate: {error}", file=sys.stderr)
+        _print_error(_with_option(error, parsed))
         return 2 if error.errno in BAD_PATH else 1
     except KeyboardInterrupt:
         return 130
+
+
+def _print_error(text: str) -> None:
+    """One line on standard error. A results location or an error of a library may contain keys: they are hidden."""
+    print(f"ablate: {without_secret(text)}", file=sys.stderr)
+
+
+def _with_option(error: OSError, parsed: argparse.Namespace) -> str:
+    """What a file system answered, with the option whose folder it is about."""
+    results, path = getattr(parsed, "results", None), error.filename
+    if error.errno not in BAD_PATH or results is None or not isinstance(path, str):
+        return str(error)
+    below = os.path.abspath(path).startswith(os.path.abspath(results))
+    advice = "give a folder that can be written"
+    return f"--results: {path}: {error.strerror}; {advice}, got {results!r}" if below else str(error)
 
 
 BAD_PATH = (
@@ -57,14 +72,14 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage above it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` shows the usage\n")
+        self.exit(2, f"{self.prog}: {without_secret(message)}; `{self.prog} --help` shows the usage\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ablate",
         description="Ablation studies of the Soft Silhouette Loss: seeds, paired tests, a report.",
-        epilog="Exit codes: 0 every wanted trial has a complete record; 1 some failed; 2 bad input; 130 interrupted.",
+        epilog="Exit codes: 0 every planned trial has a complete record; 1 some failed; 2 bad input; 130 interrupted.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -74,16 +89,43 @@ def _parser() -> argparse.ArgumentParser:
         for option in options:
             option(sub)
 
-    add("list", "list_studies", "studies that ship", _spaces_option)
-    add("plan", "plan", "arms, trials wanted, present and to run; runs nothing", _study_options, _trial_options)
-    add("run", "run", "run every trial that has no record", _study_options, _trial_options, _run_options)
-    add("status", "status", "arms × seeds at a glance", _study_options)
-    add("report", "report", "write the report of what is there", _report_options, _results_option)
-    add("data", "data", "fetch and decode a data set ahead of time", _data_option)
-    add("sync", "sync", "rebuild the MLflow view from the records", _name_option, _results_option, _mlflow_option)
-    add("ui", "ui", "MLflow UI on 127.0.0.1", _results_option, _mlflow_option, _port_option)
-    add("doctor", "doctor", "check this machine, and a cluster; say what to do", _results_option, _doctor_options)
-    add("compact", "compact", "copy the records into one file, as each run does", _name_option, _results_option)
+    add("list", "commands.list_studies", "built-in studies, or with --spaces what may vary", _spaces_option)
+    add(
+        "plan",
+        "commands.plan",
+        "arms, trials planned, finished and to run; runs nothing",
+        _study_options,
+        _trial_options,
+    )
+    add("run", "commands.run", "run every trial that has no record", _study_options, _trial_options, _run_options)
+    add("status", "results.status", "arms × seeds at a glance", _study_options)
+    add(
+        "report",
+        "results.report",
+        "write the report of what is there, and print its verdicts",
+        _report_options,
+        _results_option,
+    )
+    add("data", "commands.data", "fetch and decode a data set ahead of time", _data_option)
+    add(
+        "sync",
+        "commands.sync",
+        "rebuild the MLflow view from the records",
+        _name_option,
+        _results_option,
+        _mlflow_option,
+    )
+    add("ui", "commands.ui", "MLflow UI on 127.0.0.1", _results_option, _mlflow_option, _port_option)
+    add(
+        "doctor",
+        "commands.doctor",
+        "check this machine, and a cluster; say what to do",
+        _results_option,
+        _doctor_options,
+    )
+    add("compact", "results.compact", "copy the records into one file, as each run does", _name_option, _results_option)
+    summary = "remove the records of trials, so that they run again"
+    add("forget", "results.forget", summary, _name_option, _trial_ids_option, _results_option)
     _cluster_commands(commands)
     return parser
 
@@ -92,18 +134,22 @@ def _cluster_commands(commands: Any) -> None:
     cluster = commands.add_parser("cluster", help="what a Ray cluster needs beside Ray")
     parts = cluster.add_subparsers(required=True, metavar="PART")
     watch = parts.add_parser("watch", help="drain this spot machine's node when the cloud takes it back")
-    watch.set_defaults(command="cluster_watch")
+    watch.set_defaults(command="commands.cluster_watch")
     summary = "what is left to fill in and what is wrong in a cluster file, offline"
     check = parts.add_parser("check", help=summary, description=summary)
     check.add_argument(
         "files", nargs="*", default=["cluster.yaml"], metavar="FILE", help="cluster files (cluster.yaml)"
     )
     check.add_argument("--own", action="store_true", help="the file may differ from the shipped one")
-    check.set_defaults(command="cluster_check")
+    check.set_defaults(command="commands.cluster_check")
 
 
 def _name_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="a shipped study's name or a path to a .py file")
+    parser.add_argument("study", metavar="STUDY", help="a built-in study's name or a path to a .py file")
+
+
+def _trial_ids_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trial_ids", nargs="+", metavar="TRIAL_ID", help="as `ablate status` and the records name it")
 
 
 def _data_option(parser: argparse.ArgumentParser) -> None:

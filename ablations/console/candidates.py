@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from ablations.console.format import counted, metric_value
 from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.study import Study
+from ablations.formatting import counted, metric_value
 from ablations.search.arm_search import Setting
 from ablations.search.candidates import read_settings, tune_rows
 from ablations.search.selection import FILE

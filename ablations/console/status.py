@@ -11,8 +11,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from ablations.console.format import duration, metric_value
 from ablations.design.arms import Trial
+from ablations.formatting import duration, metric_value
 from silhouette.metrics import METRICS
 
 SYMBOLS = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ablations.design.study import Study, make_study
+from ablations.design.study import Study
 from ablations.errors import StudyError
 from silhouette.config import first_line
 from silhouette.errors import InputError
@@ -50,7 +50,7 @@ def load_study(name: str) -> Study:
     found = _run_file(path, name)
     if not isinstance(found, Study):
         raise StudyError(f"{name}: needs STUDY = Study(...), got {type(found).__name__}")
-    return make_study({**_given(found), "name": path.stem})
+    return found.replaced(name=path.stem)
 
 
 def _run_file(path: Path, name: str) -> Any:
@@ -105,15 +105,6 @@ def _first_words(error: BaseException) -> str:
     return (said.strip().splitlines() or [""])[0]
 
 
-def checked(study: Study) -> Study:
-    """The same study, checked as one from a file is.
-
-    Raises:
-        StudyError: If its arms cannot be compared, or its search cannot be run.
-    """
-    return make_study(_given(study))
-
-
 def change_study(
     study: Study, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, str | None] | None = None
 ) -> Study:
@@ -131,7 +122,6 @@ def change_study(
     given = [(field, value) for field, value in (extra or {}).items() if value is not None]
     if not settings and not given and seeds is None:
         return study
-    values = _given(study)
     factors, fixed = dict(study.factors), dict(study.fixed)
     treated = {field for settings_ in study.treatments.values() for field in settings_}
     for field, value in [*map(_split, settings), *given]:
@@ -141,14 +131,8 @@ def change_study(
             raise StudyError(f"--set: {field} is what the treatments of {study.name} differ in, got {value!r}")
         else:
             fixed[field] = value
-    values |= {"factors": factors, "fixed": fixed}
-    if seeds is not None:
-        values["seeds"] = _first_seeds(study.seeds, seeds)
-    return make_study(values)
-
-
-def _given(study: Study) -> dict[str, Any]:
-    return {name: getattr(study, name) for name in study.model_fields_set}
+    new_seeds = {} if seeds is None else {"seeds": _first_seeds(study.seeds, seeds)}
+    return study.replaced(factors=factors, fixed=fixed, **new_seeds)
 
 
 def _split(text: str) -> tuple[str, str]:

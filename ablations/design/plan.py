@@ -148,6 +148,24 @@ def check_plan(study: Study, store: Store) -> None:
     covers(store.read_json(FILE), describe_study(study), store.root)
 
 
+def as_stored(study: Study, store: Store) -> tuple[Study, list[str]]:
+    """The study with all seeds of the stored plan, which the report shows, and what else differs, in words.
+
+    Args:
+        study: The study as its file and the command line define it.
+        store: Its results folder.
+    """
+    stored = store.read_json(FILE)
+    try:
+        if stored is None or not covers(stored, describe_study(study), store.root):
+            return study, []
+    except StudyError as error:
+        return study, [f"note: the report shows another plan than this one: {error}"]
+    others = len(stored["arms"]) - len(study.start_arms)
+    notes = [f"note: the report shows {others} more of the arms; give the --set that they were run with"]
+    return study.replaced(seeds=stored["seeds"]), notes if others else []
+
+
 def note_winners(study: Study, frozen_hash: str, description: Mapping[str, Any], store: Store) -> dict[str, Any]:
     """Write the confirmed configs, and the hash they are frozen under, into `study.json`; returns its content.
 

@@ -176,6 +176,14 @@ class Study(Declared):
         if self.looks and len(self.seeds) not in self.looks:
             raise ValueError(f"seeds: their number must be one of looks {list(self.looks)}, got {len(self.seeds)}")
 
+    def replaced(self, **values: Any) -> Study:
+        """The study with other field values, checked as one from a file is.
+
+        Raises:
+            StudyError: If the fields cannot be used together.
+        """
+        return make_study({**{name: getattr(self, name) for name in self.model_fields_set}, **values})
+
     def check_tuning(self) -> None:
         """Check the search against the rest of the study.
 

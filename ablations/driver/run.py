@@ -17,6 +17,7 @@ from ablations.driver.interrupts import Interrupted, interruptible
 from ablations.driver.options import RunOptions
 from ablations.driver.tune import tune_and_freeze
 from ablations.driver.tuner import fit, watched
+from ablations.formatting import counted
 from ablations.search.selection import FILE as FROZEN
 from ablations.search.selection import thaw
 from ablations.state.checkpoints import sweep
@@ -92,11 +93,11 @@ def _provenance(options: RunOptions) -> dict[str, Any]:
 
 
 def _announce(study: Study, store: Store, plan: StudyState) -> None:
-    wanted, left = len(plan.wanted), len(plan.to_run)
-    if left:
-        print_lines(f"{study.name}: {wanted} trials wanted, {wanted - left} present, {left} to run")
+    if plan.to_run:
+        print_lines(f"{study.name}: {plan.summary()}")
     else:
-        print_lines(f"{study.name}: all {wanted} trials are already there, in {store.root}; nothing to run")
+        count = counted(len(plan.wanted), "trial")
+        print_lines(f"{study.name}: all {count} already have records in {store.root}; nothing to run")
 
 
 def _answer(study: Study, plan: StudyState, options: RunOptions) -> int:
@@ -106,12 +107,12 @@ def _answer(study: Study, plan: StudyState, options: RunOptions) -> int:
     print_error(f"{study.name}: {len(left)} of {len(plan.wanted)} trials have no complete record")
     for line in failures(left, plan.status, plan.errors):
         print_error(line)
-    print_error(f"to try again what failed: {options.command}")
+    print_error(f"to retry the failed trials: {options.command}")
     return 1
 
 
 def _go_on_with(options: RunOptions, interruption: Interrupted) -> None:
-    print_lines(f"interrupted ({interruption}); what is finished is kept. To go on: {options.command}")
+    print_lines(f"interrupted ({interruption}); finished trials are kept. To resume: {options.command}")
 
 
 def _last_act(store: Store, options: RunOptions, interruption: Interrupted) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 from ablations.cluster.resources import ConcurrencyLimit
 from ablations.console.candidates import candidate_table
-from ablations.console.format import counted
 from ablations.console.live import print_error, print_lines
 from ablations.design.plan import describe_study
 from ablations.design.study import Study
 from ablations.driver.controller import Conductor, make_conductor
 from ablations.driver.options import RunOptions
 from ablations.driver.tuner import watched
+from ablations.formatting import counted
 from ablations.search import selection as freeze
 from ablations.search.candidates import OPEN
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
@@ -87,7 +87,7 @@ def _finished(study: Study, conductor: Conductor, options: RunOptions) -> bool:
         print_error(f"{study.name}: the search is not finished, so nothing is frozen")
         for line in failed:
             print_error(line)
-        print_error(f"to try again what failed: {options.command}")
+        print_error(f"to retry the failed trials: {options.command}")
     return not failed
 
 

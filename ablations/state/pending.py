@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from ablations.design.arms import Trial
 from ablations.design.study import Study
+from ablations.formatting import counted
 from silhouette.results import FINISHED, Store
 
 _COLUMNS = ("trial_id", "status", "arm", "seconds", "epochs_reached", "error", "device")
@@ -49,6 +50,11 @@ class StudyState:
     def incomplete(self) -> list[Trial]:
         """Trials without a complete record: these make the exit code 1."""
         return [trial for trial in self.wanted if self.status.get(trial.trial_id) != "complete"]
+
+    def summary(self) -> str:
+        """Number of trials planned, finished and left, in one line."""
+        planned, left = len(self.wanted), len(self.to_run)
+        return f"{counted(planned, 'trial')} planned, {planned - left} finished, {left} to run"
 
     def counts(self) -> Counter[str]:
         """Number of wanted trials by status; `missing` without a record."""

@@ -26,7 +26,7 @@ def test_help_imports_nothing_heavy():
 def test_plan_counts_trials_and_runs_nothing(ablate):
     done = ablate("plan", ablate.study())
     assert done.returncode == 0
-    assert "2 arms × 2 seeds = 4 trials wanted, 0 present, 4 to run" in done.stdout
+    assert "2 arms × 2 seeds = 4 trials planned, 0 finished, 4 to run" in done.stdout
     assert not (ablate.folder / "results").exists()
 
 

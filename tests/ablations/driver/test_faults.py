@@ -126,7 +126,7 @@ def test_termination_checkpoints_and_ends_soon(ablate, number, code, send):
     out, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
     assert time.monotonic() - begin < 10
-    assert "To go on: ablate run tiny.py --set epochs=5000 --seeds 1" in out
+    assert "To resume: ablate run tiny.py --set epochs=5000 --seeds 1" in out
     assert checkpoints(ablate.folder) > first
 
 
@@ -171,7 +171,7 @@ def test_truncated_record_runs_again_and_a_damaged_copy_costs_nothing(ablate):
     (folder / "records.parquet").write_bytes(b"PAR1 damaged")
     done = ablate("run", "tiny.py")
     assert done.returncode == 0, done.stderr
-    assert "4 trials wanted, 3 present, 1 to run" in done.stdout
+    assert "4 trials planned, 3 finished, 1 to run" in done.stdout
     assert metrics(ablate.folder) == before
 
 

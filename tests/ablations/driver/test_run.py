@@ -52,7 +52,7 @@ def test_every_trial_leaves_one_complete_record(first, ablate_once):
 
 def test_output_is_plain_lines_without_chatter(first):
     lines = first.stdout.strip().splitlines()
-    assert lines[0] == "tiny: 4 trials wanted, 0 present, 4 to run"
+    assert lines[0] == "tiny: 4 trials planned, 0 finished, 4 to run"
     assert lines[-1].startswith("4/4 complete (4 complete)")
     assert first.stderr == ""
 
@@ -77,7 +77,7 @@ def test_a_second_run_runs_nothing(first, ablate_once):
     before = records(ablate_once.folder)
     done = ablate_once("run", "tiny.py")
     assert done.returncode == 0
-    assert "all 4 trials are already there" in done.stdout
+    assert "all 4 trials already have records in" in done.stdout
     assert records(ablate_once.folder) == before
 
 
@@ -92,7 +92,7 @@ def test_another_seed_runs_only_its_own_trials_and_doubles_no_mlflow_run(first, 
     before = {row["trial_id"]: row for row in records(ablate_once.folder)}
     done = ablate_once("run", "tiny.py", "--seeds", "3")
     assert done.returncode == 0, done.stderr
-    assert "6 trials wanted, 4 present, 2 to run" in done.stdout
+    assert "6 trials planned, 4 finished, 2 to run" in done.stdout
     after = {row["trial_id"]: row for row in records(ablate_once.folder)}
     assert len(after) == 6
     assert {trial_id: after[trial_id] for trial_id in before} == before
@@ -137,7 +137,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(ablate):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "To go on: ablate run tiny.py --set epochs=40 --seeds 20" in out
+    assert "To resume: ablate run tiny.py --set epochs=40 --seeds 20" in out
     rows = records(ablate.folder)
     assert 0 < len(rows) < 40
     assert {row["status"] for row in rows} == {"complete"}

@@ -127,7 +127,7 @@ def test_a_second_run_runs_nothing_and_more_seeds_run_only_themselves(first, abl
     assert essence(records(ablate_once.folder)) == before
     done = ablate_once("run", "tuned.py")
     assert done.returncode == 0, done.stderr
-    assert "6 trials wanted, 4 present, 2 to run" in done.stdout
+    assert "6 trials planned, 4 finished, 2 to run" in done.stdout
     assert len(records(ablate_once.folder)) == len(before) + 2
     study = json.loads((ablate_once.folder / "results/tuned/study.json").read_text())
     assert [(note["from"], note["to"], note["declared"]) for note in study["extended"]] == [(2, 3, False)]
@@ -197,7 +197,7 @@ def test_ctrl_c_in_the_tune_phase_freezes_nothing_and_goes_on(ablate):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "To go on: ablate run tuned.py" in out
+    assert "To resume: ablate run tuned.py" in out
     assert not (ablate.folder / "results/tuned/frozen.json").exists()
     done = ablate("run", name)
     assert done.returncode == 0, done.stderr

@@ -76,5 +76,5 @@ def test_a_study_runs_and_reports_against_the_bucket(ablate, bucket):
     report = ablate("report", name, "--results", bucket, **KEYS)
     assert report.returncode == 0, report.stderr
     again = ablate("run", name, "--results", bucket, **KEYS)
-    assert "all 4 trials are already there" in again.stdout
+    assert "all 4 trials already have records in" in again.stdout
     assert not (ablate.folder / "results/tiny").exists()

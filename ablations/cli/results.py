@@ -1,0 +1,192 @@
+"""Subcommands that read or change the results of a study: status, report, compact, forget."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablations.errors import StudyError
+
+if TYPE_CHECKING:
+    from ablations.design.study import Study
+    from ablations.state.pending import StudyState
+    from silhouette.results import Store
+
+TABLE_OPTIONS = ("arm", "seed", "metric", "baseline", "out", "block", "sesoi")
+"""Of `ablate report --table`; the first five are needed."""
+MAX_VERDICTS = 20
+"""Verdicts that the terminal shows; the report has all of them."""
+
+
+def read_study(given: Namespace) -> Study:
+    """The study that a command line names, with its changes applied."""
+    from ablations.design.loading import change_study, load_study
+
+    extra = {"epochs": given.epochs, "dataset": given.dataset}
+    return change_study(load_study(given.study), given.set, given.seeds, extra)
+
+
+def study_name(given: str) -> str:
+    """Name of a study from what the command line says: a name or a `.py` file.
+
+    >>> study_name("demo"), study_name("my/own.py")
+    ('demo', 'own')
+    """
+    return Path(given).stem if given.endswith(".py") else given
+
+
+def open_store(given: Namespace, name: str) -> Store:
+    """The records of a study at `--results`."""
+    from silhouette.location import ResultsLocation
+    from silhouette.results import Store
+
+    return Store(ResultsLocation(given.results), name)
+
+
+def status(given: Namespace) -> int:
+    """Print arms × seeds at a glance."""
+    from rich.console import Console
+
+    from ablations.console.status import StatusTable, failures, legend
+    from ablations.state.lock import living_driver
+
+    study, state, store, notes = _stored_state(given)
+    driver = living_driver(store) or {}
+    running = dict.fromkeys(driver.get("running", ()), "running")
+    table = StatusTable(state.wanted, {**running, **state.status}, state.values(study.metric, store), study.metric)
+    console = Console()
+    _print_search(console, study, store, running)
+    for part in (table.table(), table.line(), legend()):
+        console.print(part)
+    if driver:
+        print(f"running: process {driver['pid']} on {driver['host']} since {driver['started_at']}")
+    for line in (*failures(state.incomplete, state.status, state.errors), *notes):
+        print(line)
+    return 0
+
+
+def _stored_state(given: Namespace) -> tuple[Study, StudyState, Store, list[str]]:
+    """The study as the report will see it, the state of its trials, its store, and what a reader should know."""
+    from ablations.design.plan import as_stored
+    from ablations.search.selection import thaw
+    from ablations.state.pending import read_study_state
+
+    study = read_study(given)
+    store = open_store(given, study.name)
+    if not store.exists():
+        notes = [f"no records yet: there is no {store.location}/{study.name}; `ablate run` makes it"]
+    elif given.seeds is None:
+        study, notes = as_stored(study, store)
+    else:
+        notes = []
+    study = thaw(study, store)
+    return study, read_study_state(study, store), store, notes
+
+
+def _print_search(console: Any, study: Study, store: Store, running: Mapping[str, str]) -> None:
+    from ablations.console.candidates import candidate_table, candidates_by_arm, tune_line
+
+    if study.tuning is None:
+        return
+    table = candidate_table(study, candidates_by_arm(study, store))
+    table.status |= {place: "running" for place in running if place not in table.status}
+    for part in (tune_line(study, store), table.table(), table.line(), ""):
+        console.print(part)
+
+
+def report(given: Namespace) -> int:
+    """Write the report of a study, or of a plain table, and print its verdicts."""
+    if given.table:
+        return _report_table(given)
+    stray = [f"--{name}" for name in TABLE_OPTIONS if getattr(given, name) is not None]
+    if stray:
+        raise StudyError(f"{stray[0]}: goes with --table, which was not given")
+    if given.study is None:
+        raise StudyError("STUDY: give a study, or --table with a CSV or Parquet file, got neither")
+    from analysis.report.write import write_report
+
+    store = open_store(given, study_name(given.study))
+    path = write_report(given.results, store.study)
+    _print_report(store.read_json("report/report.json"), path)
+    return 0
+
+
+def _report_table(given: Namespace) -> int:
+    from analysis.report.write import write_table_report
+
+    missing = [f"--{name}" for name in TABLE_OPTIONS[:5] if getattr(given, name) is None]
+    if missing or given.study is not None:
+        what = f"{', '.join(missing)} as well" if missing else f"no STUDY, got {given.study!r}"
+        raise StudyError(f"--table: needs {what}")
+    options = {name: getattr(given, name) for name in (*TABLE_OPTIONS, "direction", "alpha", "unpaired")}
+    path = write_table_report(given.table, **options)
+    _print_report(json.loads(Path(given.out, "report.json").read_text(encoding="utf-8")), path)
+    return 0
+
+
+def _print_report(document: Mapping[str, Any], path: str) -> None:
+    lines = list(verdict_lines(document))
+    print(*lines[:MAX_VERDICTS], sep="\n", end="\n" if lines else "")
+    if len(lines) > MAX_VERDICTS:
+        print(f"{len(lines) - MAX_VERDICTS} more verdicts are in the report")
+    print(f"report: {path}")
+
+
+def verdict_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each comparison of a report: its verdict, and the first sentence on it.
+
+    >>> found = {"verdict": "worse", "sentence": "λ=1 is below λ=0 by 9 points (p < 0.001). More follows."}
+    >>> list(verdict_lines({"comparisons": [found]}))
+    ['worse: λ=1 is below λ=0 by 9 points (p < 0.001).']
+    """
+    for found in document["comparisons"]:
+        first = re.match(r".*?\)\.(?= |$)", found["sentence"])
+        yield f"{found['verdict']}: {first.group() if first else found['sentence']}"
+
+
+def compact(given: Namespace) -> int:
+    """Copy the per-trial records into `records.parquet`, while nothing else works on the study."""
+    from ablations.state.lock import DriverLock
+
+    store = _store_with_records(given)
+    with DriverLock(store, "ablate compact"):
+        print(f"{store.study}: {store.compact()} records in {store.path('records.parquet')}")
+    return 0
+
+
+def forget(given: Namespace) -> int:
+    """Remove the records of trials, so that they run again."""
+    from ablations.state.lock import DriverLock
+
+    store = _store_with_records(given)
+    with DriverLock(store, "ablate forget"):
+        rows = _records_to_forget(store, given.trial_ids)
+        store.forget(rows)
+    for trial_id, row in rows.items():
+        what = f"{row['arm']}, seed {row['seed']} ({trial_id})" if row else trial_id
+        print(f"{store.study}: no record of {what} any more")
+    print(f"to run again: ablate run {given.study}; then `ablate sync {given.study}` corrects the MLflow view")
+    return 0
+
+
+def _records_to_forget(store: Store, trial_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """What is known of each trial; nothing of one whose file is damaged."""
+    rows = {row["trial_id"]: row for row in store.load(("trial_id", "arm", "seed", "phase")).to_pylist()}
+    files, frozen = store.trial_ids(), "frozen.json" in store.names()
+    for trial_id in trial_ids:
+        if trial_id not in rows and trial_id not in files:
+            raise StudyError(f"TRIAL_ID: must have a record in {store.location}/{store.study}, got {trial_id!r}")
+        if frozen and rows.get(trial_id, {}).get("phase") == "tune":
+            raise StudyError(f"TRIAL_ID: its search is frozen, so it would not run again, got {trial_id!r}")
+    return {trial_id: rows.get(trial_id, {}) for trial_id in trial_ids}
+
+
+def _store_with_records(given: Namespace) -> Store:
+    store = open_store(given, study_name(given.study))
+    if not store.exists() or not (store.trial_ids() or "records.parquet" in store.names()):
+        raise StudyError(f"STUDY: {store.location} holds no records of it, got {given.study!r}")
+    return store
