@@ -57,6 +57,7 @@ class FactorData(TypedDict):
     default: Any
     log: bool
     unit: str
+    trend: None
 
 
 class ArmLedgerData(TypedDict):

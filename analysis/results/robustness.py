@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.results.comparisons import Evidence
 from analysis.stats.comparison import paired_p
 from analysis.stats.description import is_constant, mean, mean_interval
-from analysis.stats.effect_sizes import win_probability
+from analysis.stats.effect_sizes import clopper_pearson, win_probability
 from analysis.stats.pairing import pair
 from analysis.stats.types import Floats
 from analysis.study.ledger import Ledger
@@ -143,7 +143,7 @@ def failure_table(plan: Plan, ledger: Ledger) -> tuple[FailureRow, ...]:
 def _failure_row(plan: Plan, ledger: Ledger, arm: str, baseline: str | None, lost: set[tuple[str, int]]) -> FailureRow:
     bad = sum((arm, seed) in lost for seed in plan.seeds)
     tried = bad + len(ledger.values(arm, plan.metric))
-    rate = stats.binomtest(bad, tried).proportion_ci(method="exact") if tried else None
+    rate_low, rate_high = clopper_pearson(bad, tried)
     ranks = [] if baseline is None else _intention_to_treat(plan, ledger, arm, baseline, lost)
     win = win_probability(ranks) if ranks else None
     return FailureRow(
@@ -151,8 +151,8 @@ def _failure_row(plan: Plan, ledger: Ledger, arm: str, baseline: str | None, los
         planned=tried,
         no_result=bad,
         rate=bad / tried if tried else 0.0,
-        rate_low=float(rate.low) if rate else 0.0,
-        rate_high=float(rate.high) if rate else 1.0,
+        rate_low=rate_low,
+        rate_high=rate_high,
         p_better=win.estimate if win else None,
         p_better_low=win.low if win else None,
         p_better_high=win.high if win else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -141,41 +141,38 @@ def compare_unpaired(
     a, b = as_floats(treatment), as_floats(baseline)
     if min(a.size, b.size) < 2:
         raise ReportError("an unpaired comparison needs two seeds on each side")
-    va, vb = sd(a) ** 2 / a.size, sd(b) ** 2 / b.size
-    se, gap = math.sqrt(va + vb), mean(a) - mean(b)
-    df = (va + vb) ** 2 / (va**2 / (a.size - 1) + vb**2 / (b.size - 1)) if se else None
-    t = gap / se if se else None
-    return _welch(a, b, gap, se, df, t, margin, alpha)
+    flat = is_constant(a) and is_constant(b)
+    return _flat_welch(a, b) if flat else _welch(a, b, margin, alpha)
 
 
-def _welch(
-    a: Floats,
-    b: Floats,
-    gap: float,
-    se: float,
-    df: float | None,
-    t: float | None,
-    margin: float | None,
-    alpha: float,
-) -> Comparison:
-    def interval(level: float) -> Interval | None:
-        if df is None:
-            return None
-        half = float(stats.t.ppf((1 + level) / 2, df)) * se
-        return Interval(gap, gap - half, gap + half, level, "Welch t")
+def _welch(a: Floats, b: Floats, margin: float | None, alpha: float) -> Comparison:
+    found = stats.ttest_ind(a, b, equal_var=False)
+    difference, error = mean(a) - mean(b), math.sqrt(sd(a) ** 2 / a.size + sd(b) ** 2 / b.size)
 
+    def interval(level: float) -> Interval:
+        bounds = found.confidence_interval(level)
+        return Interval(difference, float(bounds.low), float(bounds.high), level, "Welch t")
+
+    return replace(
+        _flat_welch(a, b),
+        ci=interval(1 - alpha),
+        ci_90=interval(1 - 2 * alpha),
+        t=float(found.statistic),
+        df=float(found.df),
+        p_t=float(found.pvalue),
+        p_tost=tost(difference, error, float(found.df), margin),
+    )
+
+
+def _flat_welch(a: Floats, b: Floats) -> Comparison:
+    """The comparison of two groups without any spread: no interval and no test."""
     return Comparison(
         method="Welch t",
         assumptions="independent seeds in two groups, roughly normal; declared unpaired",
         n=int(min(a.size, b.size)),
-        difference=gap,
+        difference=mean(a) - mean(b),
         sd_difference=None,
-        ci=interval(1 - alpha),
-        ci_90=interval(1 - 2 * alpha),
-        t=t,
-        df=df,
-        p_t=float(2 * stats.t.sf(abs(t), df)) if t is not None else None,
-        p_tost=tost(gap, se, df, margin) if df is not None else None,
+        ci=None, ci_90=None, t=None, df=None, p_t=None, p_tost=None,
         sign_flip=None, wilcoxon=None, shift=None, d_z=None, g_z=None, rank_biserial=None, p_better=None,
         wins=None, ties=None, correlation=None, variance_ratio=None, leave_one_out=None,
         warnings=(f"unpaired: {a.size} and {b.size} seeds, Welch's test",),

@@ -92,7 +92,8 @@ def is_constant(values: Floats) -> bool:
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """Student-t interval of the mean: mean ± t(n-1) · SD / √n. Assumes roughly normal seeds."""
     x = as_floats(values)
-    half = float(stats.t.ppf((1 + level) / 2, x.size - 1)) * sd(x) / math.sqrt(x.size)
+    _, quantile = stats.t.interval(level, x.size - 1)
+    half = float(quantile) * sd(x) / math.sqrt(x.size)
     return Interval(mean(x), mean(x) - half, mean(x) + half, level, "Student t")
 
 

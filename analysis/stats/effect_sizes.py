@@ -86,7 +86,19 @@ def win_probability(differences: ArrayLike, better: int = 1, level: float = 0.95
     estimate = (wins + ties / 2) / d.size
     if not untied:
         return Interval(estimate, 0.0, 1.0, level, "P(A better than B), all pairs tied")
-    tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, wins, untied - wins + 1)) if wins else 0.0
-    high = float(stats.beta.ppf(1 - tail, wins + 1, untied - wins)) if wins < untied else 1.0
+    low, high = clopper_pearson(wins, untied, level)
     return Interval(estimate, low, high, level, "P(A better than B), Clopper–Pearson")
+
+
+def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a proportion (C. J. Clopper and E. S. Pearson, 1934), from quantiles of the beta distribution.
+
+    `scipy.stats.binomtest` searches the same bounds as roots, to about 10 digits; these have all digits.
+
+    >>> clopper_pearson(0, 0)
+    (0.0, 1.0)
+    """
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return low, high
