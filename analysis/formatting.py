@@ -36,6 +36,10 @@ class Scale:
         """A difference with its sign."""
         return MISSING if x is None else f"{self.factor * x:+.{self.decimals}f}".replace("-", MINUS)
 
+    def on_axis(self, x: float | None) -> float | None:
+        """A value as figures show it: in the unit of the axis."""
+        return None if x is None else self.factor * x
+
     def spread(self, x: float | None) -> str:
         """An SD with at least one significant digit."""
         return self.value(x)

@@ -7,10 +7,14 @@ from typing import Any
 
 from analysis.formatting import MISSING, Scale, show_number, show_p
 from analysis.report.elements import Cell, Table
-from analysis.results.document import Data
+from analysis.results.document import Document
+from analysis.results.document_parts import IntervalData
 from analysis.results.verdicts import VERDICTS
 
-Column = tuple[str, bool]
+
+def numbers_of(interval: IntervalData | None) -> tuple[float | None, float | None, float | None]:
+    """Estimate, low and high of an interval; three times None without one."""
+    return (None, None, None) if interval is None else (interval["estimate"], interval["low"], interval["high"])
 
 
 def table(
@@ -48,7 +52,7 @@ def values_cell(scale: Scale, low: float | None, high: float | None) -> Cell:
     return Cell(values_between(scale, low, high), low)
 
 
-def p_cell(data: Data, p: float | None) -> Cell:
+def p_cell(data: Document, p: float | None) -> Cell:
     """A p-value."""
     return Cell(show_p(p, data["alpha"]), p)
 

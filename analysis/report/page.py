@@ -23,9 +23,9 @@ from analysis.report.sections import (
     sensitivity,
     tuning,
 )
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
 
-SECTIONS: tuple[Callable[[Data], Section], ...] = (
+SECTIONS: tuple[Callable[[Document], Section], ...] = (
     protocol.section,
     frozen_plan.section,
     ledger.section,
@@ -48,7 +48,7 @@ MAX_CLAIMS = 24
 """With more comparisons than this, the exploratory ones stand in their table alone."""
 
 
-def make_page(data: Data) -> Page:
+def make_page(data: Document) -> Page:
     """The whole report from its document."""
     sections = [section(data) for section in SECTIONS]
     return Page(
@@ -61,7 +61,7 @@ def make_page(data: Data) -> Page:
     )
 
 
-def summary(data: Data) -> str:
+def summary(data: Document) -> str:
     """One paragraph: what was measured, on how many seeds, and what the intervals describe."""
     scale = scale_of(data)
     done = data["ledger"]["complete"]
@@ -73,7 +73,7 @@ def summary(data: Data) -> str:
     )
 
 
-def banners(data: Data) -> Iterable[str]:
+def banners(data: Document) -> Iterable[str]:
     """What a reader must know before any number."""
     ledger = data["ledger"]
     if data["phase"] != "confirm":
@@ -90,7 +90,7 @@ def banners(data: Data) -> Iterable[str]:
     yield from frozen_plan.banners(data)
 
 
-def claims(data: Data) -> Iterable[Claim]:
+def claims(data: Document) -> Iterable[Claim]:
     """The claims box: declared comparisons first; long exploratory lists stay in their table."""
     shown = data["comparisons"]
     if len(shown) > MAX_CLAIMS:

@@ -277,9 +277,6 @@ class Document(Summary):
     provenance: dict[str, Any]
 
 
-Data = Any  # sections that do not use the types yet
-
-
 def scale_of(document: Summary) -> Scale:
     """How the values of a document's metric are shown."""
     m = document["metric"]

@@ -12,37 +12,39 @@ from analysis.formatting import (
 from analysis.report import style
 from analysis.report.elements import Figure
 from analysis.report.figures.axes import Panel, metric_label, pages, panels, suffix
-from analysis.results.document import Data, scale_of
+from analysis.results.document import ArmData, Document, scale_of
 
 
-def arm_colours(data: Data) -> dict[str, str]:
+def arm_colours(data: Document) -> dict[str, str]:
     """Colour by method, the same in every figure of a report."""
     arms = data["arms"]
     return style.colours([a["method"] for a in arms], [a["method"] for a in arms if a["baseline"]])
 
 
-def arm_of(data: Data, label: str) -> Data:
+def arm_of(data: Document, label: str) -> ArmData:
     """The arm with this label."""
     return next(a for a in data["arms"] if a["arm"] == label)
 
 
-def method_of(data: Data, label: str) -> str:
+def method_of(data: Document, label: str) -> str:
     """The method of an arm: its name without the block."""
     return str(arm_of(data, label)["method"])
 
 
-def colour_of(data: Data, label: str) -> str:
+def colour_of(data: Document, label: str) -> str:
     """The colour of an arm."""
     return arm_colours(data)[method_of(data, label)]
 
 
-def seed_figures(data: Data) -> list[Figure]:
+def seed_figures(data: Document) -> list[Figure]:
     """Every seed of every arm with mean and interval, one panel per block, as many figures as are needed."""
-    groups: list[list[Panel[Data]]] = pages([(b, [a for a in data["arms"] if a["block"] == b]) for b in data["blocks"]])
+    groups: list[list[Panel[ArmData]]] = pages(
+        [(b, [a for a in data["arms"] if a["block"] == b]) for b in data["blocks"]]
+    )
     return [_seed_figure(data, page, i, len(groups)) for i, page in enumerate(groups)]
 
 
-def _seed_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int) -> Figure:
+def _seed_figure(data: Document, page: Sequence[Panel[ArmData]], i: int, of: int) -> Figure:
     scale, colours = scale_of(data), arm_colours(data)
     labels = [style.shorten(a["method"]) for _, arms in page for a in arms]
     name = f"seeds{suffix(i, of)}"
@@ -60,7 +62,7 @@ def _seed_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int) -> Fi
     return Figure(name, *texts, figure, *_seed_data(page))
 
 
-def _floor(arms: Sequence[Data], scale: Scale) -> float:
+def _floor(arms: Sequence[ArmData], scale: Scale) -> float:
     values = [scale.factor * v for arm in arms for v in arm["values"].values()]
     return min(values, default=0.0) - 0.04 * (max(values, default=1.0) - min(values, default=0.0))
 
@@ -74,13 +76,13 @@ def _crosses(axis: Axes, y: int, failed: int, floor: float) -> None:
         )  # fmt: skip
 
 
-def _seed_row(axis: Axes, y: int, arm: Data, colour: str, scale: Scale, many: bool) -> None:
+def _seed_row(axis: Axes, y: int, arm: ArmData, colour: str, scale: Scale, many: bool) -> None:
     xs = [scale.factor * v for v in arm["values"].values()]
     axis.plot(
         xs, [y] * len(xs), "o", color=colour, markersize=4.2, alpha=0.55, markeredgewidth=0, linestyle="none",
         rasterized=many, zorder=2,
     )  # fmt: skip
-    if arm["ci_low"] is not None:
+    if arm["ci_low"] is not None and arm["ci_high"] is not None:
         low, high = scale.factor * arm["ci_low"], scale.factor * arm["ci_high"]
         axis.plot([low, high], [y + 0.28] * 2, color=colour, linewidth=1.8, solid_capstyle="butt", zorder=3)
     if arm["mean"] is not None:
@@ -88,7 +90,7 @@ def _seed_row(axis: Axes, y: int, arm: Data, colour: str, scale: Scale, many: bo
         axis.plot([middle] * 2, [y - 0.3, y + 0.38], color=style.INK, linewidth=1.1, zorder=4)
 
 
-def seed_caption(data: Data, scale: Scale) -> str:
+def seed_caption(data: Document, scale: Scale) -> str:
     """Caption of the seed figure."""
     level = f"{100 * (1 - data['alpha']):g} %"
     cross = " Crosses: seeds without a result." if any(a["failed"] for a in data["arms"]) else ""
@@ -99,18 +101,18 @@ def seed_caption(data: Data, scale: Scale) -> str:
     )
 
 
-def seed_counts(data: Data) -> str:
+def seed_counts(data: Document) -> str:
     """`n = 10` or `n = 3 to 10`, over the arms of a study."""
     ns = [a["n"] for a in data["arms"]]
     return f"n = {min(ns)}" if min(ns) == max(ns) else f"n = {min(ns)} to {max(ns)}"
 
 
-def _seed_alt(data: Data, scale: Scale) -> str:
+def _seed_alt(data: Document, scale: Scale) -> str:
     parts = [f"{a['arm']}: mean {scale.value(a['mean'])}{scale.symbol}, n = {a['n']}" for a in data["arms"][:12]]
     more = "" if len(data["arms"]) <= 12 else f"; and {len(data['arms']) - 12} more arms"
     return f"Strip plot of {scale.label} by arm. {'; '.join(parts)}{more}."
 
 
-def _seed_data(page: Sequence[Panel[Data]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+def _seed_data(page: Sequence[Panel[ArmData]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
     rows = [(block, a["arm"], seed, value) for block, arms in page for a in arms for seed, value in a["values"].items()]
     return ("block", "arm", "seed", "value"), tuple(rows)

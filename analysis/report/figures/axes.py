@@ -12,7 +12,7 @@ from analysis.formatting import (
     Scale,
 )
 from analysis.report import style
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
 
 ROW = 0.25  # inches per row
 
@@ -81,7 +81,7 @@ def unit_label(scale: Scale) -> str:
     return f" ({scale.unit})" if scale.unit else ""
 
 
-def margin_band(data: Data) -> tuple[float, float] | None:
+def margin_band(data: Document) -> tuple[float, float] | None:
     """The declared margin as shown on an axis."""
     margin = scale_of(data).factor * data["sesoi"] if data["sesoi"] else None
     return None if margin is None else (-margin, margin)

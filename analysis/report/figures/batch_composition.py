@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -11,12 +12,16 @@ from analysis.formatting import Scale
 from analysis.report import style
 from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.axes import unit_label
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
+from analysis.results.document_parts import GainPointData
 
-_PANELS = (("singleton_share", "singletons (% of samples)", 100.0), ("classes_per_batch", "classes per batch", 1.0))
+_PANELS: tuple[tuple[Literal["singleton_share", "classes_per_batch"], str, float], ...] = (
+    ("singleton_share", "singletons (% of samples)", 100.0),
+    ("classes_per_batch", "classes per batch", 1.0),
+)
 
 
-def draw_batch_composition(data: Data, points: Sequence[Data]) -> Canvas:
+def draw_batch_composition(data: Document, points: Sequence[GainPointData]) -> Canvas:
     """Two panels: the gain against the share of singletons, and against the number of classes."""
     scale, colours = scale_of(data), arm_colours(data)
     with style.look():
@@ -28,14 +33,16 @@ def draw_batch_composition(data: Data, points: Sequence[Data]) -> Canvas:
             axis.grid(axis="both")
             axis.set_axisbelow(True)
             for p in points:
-                if p[name] is not None:
-                    _point(axis, factor * p[name], p, scale, colours[method_of(data, p["treatment"])])
+                x = p[name]
+                if x is not None:
+                    _point(axis, factor * x, p, scale, colours[method_of(data, p["treatment"])])
             axis.set_xlabel(label)
         axes[0].set_ylabel(f"gain{unit_label(scale)}")
     return figure
 
 
-def _point(axis: Axes, x: float, p: Data, scale: Scale, colour: str) -> None:
-    ends = [scale.factor * (p[k] if p[k] is not None else p["difference"]) for k in ("ci_low", "ci_high")]
+def _point(axis: Axes, x: float, p: GainPointData, scale: Scale, colour: str) -> None:
+    middle = scale.factor * p["difference"]
+    ends = [middle if end is None else scale.factor * end for end in (p["ci_low"], p["ci_high"])]
     axis.plot([x, x], ends, color=colour, linewidth=1.2)
-    axis.plot([x], [scale.factor * p["difference"]], "D", color=colour, markersize=4.5)
+    axis.plot([x], [middle], "D", color=colour, markersize=4.5)

@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from analysis.report import style
-from analysis.results.document import Data
+from analysis.results.document_parts import RanksData
 
 
-def critical_difference_diagram(ranks: Data, colours: dict[str, str]) -> Canvas:
+def critical_difference_diagram(ranks: RanksData, colours: dict[str, str]) -> Canvas:
     """Methods on a rank axis, labels at both sides, lines under those that were not told apart."""
     test = ranks["test"]
     order = sorted(range(len(ranks["methods"])), key=lambda i: (test["mean_ranks"][i], i))
@@ -44,7 +44,7 @@ def _rank_axis(axis: Axes, k: int, shown: float, cd: float) -> None:
 
 
 def _rank_label(
-    axis: Axes, ranks: Data, i: int, place: int, half: int, k: int, bars: int, colours: dict[str, str]
+    axis: Axes, ranks: RanksData, i: int, place: int, half: int, k: int, bars: int, colours: dict[str, str]
 ) -> None:
     left = place < half
     row = place if left else k - 1 - place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,10 +15,11 @@ from analysis.formatting import (
 from analysis.report import style
 from analysis.report.cells import show_level
 from analysis.report.figures.axes import metric_label
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
+from analysis.results.document_parts import CurveData
 
 
-def draw_curves(data: Data, curves: Sequence[Data]) -> Canvas:
+def draw_curves(data: Document, curves: Sequence[CurveData]) -> Canvas:
     """Small multiples, one panel per curve, the same height scale in every block."""
     scale, columns = scale_of(data), 1 if len(curves) <= 3 else 2
     lines = -(-len(curves) // columns)
@@ -41,7 +42,7 @@ def draw_curves(data: Data, curves: Sequence[Data]) -> Canvas:
     return figure
 
 
-def _same_height(axes: Sequence[Axes], curves: Sequence[Data]) -> None:
+def _same_height(axes: Sequence[Axes], curves: Sequence[CurveData]) -> None:
     for block in {c["block"] for c in curves}:
         mine = [axis for axis, c in zip(axes, curves, strict=False) if c["block"] == block]
         ends = [axis.get_ylim() for axis in mine]
@@ -60,17 +61,17 @@ def positions(levels: Sequence[Any], log: bool) -> list[float]:
     return [float(np.log10(x)) if x > 0 else left for x in levels]
 
 
-def _draw_curve(axis: Axes, c: Data, scale: Scale, colour: str) -> None:
+def _draw_curve(axis: Axes, c: CurveData, scale: Scale, colour: str) -> None:
     levels = c["levels"]
     xs = positions([lv["value"] for lv in levels], c["log"])
 
-    def ys(name: str) -> list[float]:
-        return [np.nan if lv[name] is None else scale.factor * lv[name] for lv in levels]
+    def ys(name: Literal["mean", "ci_low", "ci_high", "band_low", "band_high"]) -> list[float]:
+        shown = [scale.on_axis(lv[name]) for lv in levels]
+        return [np.nan if y is None else y for y in shown]
 
-    if c["reference"]:
-        axis.axhspan(
-            scale.factor * c["reference"]["low"], scale.factor * c["reference"]["high"], color=style.BAND, lw=0
-        )
+    reference = c["reference"]
+    if reference and reference["low"] is not None and reference["high"] is not None:
+        axis.axhspan(scale.factor * reference["low"], scale.factor * reference["high"], color=style.BAND, lw=0)
     for seed in sorted({s for lv in levels for s in lv["values"]}, key=int):
         line = [np.nan if seed not in lv["values"] else scale.factor * lv["values"][seed] for lv in levels]
         axis.plot(xs, line, color=colour, linewidth=0.5, alpha=0.4)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from analysis.formatting import (
     Scale,
 )
 from analysis.report.elements import Figure
-from analysis.report.figures.arms import arm_colours, seed_counts
+from analysis.report.figures.arms import colour_of, method_of, seed_counts
 from analysis.report.figures.axes import Panel, margin_band, pages, suffix, unit_label
 from analysis.report.figures.dots import Dot, dot_rows
-from analysis.results.document import Data, scale_of
+from analysis.results.document import ComparisonData, Document, scale_of
 
 
-def difference_figures(data: Data) -> list[Figure]:
+def difference_figures(data: Document) -> list[Figure]:
     """Forest of the paired differences with every seed, one panel per family."""
     shown = [c for c in data["comparisons"] if c["difference"] is not None]
     names = list(dict.fromkeys(c["family"] for c in shown))
-    groups: list[list[Panel[Data]]] = pages([(name, [c for c in shown if c["family"] == name]) for name in names])
+    groups: list[list[Panel[ComparisonData]]] = pages(
+        [(name, [c for c in shown if c["family"] == name]) for name in names]
+    )
     return [_difference_figure(data, page, i, len(groups)) for i, page in enumerate(groups)]
 
 
-def _difference_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int) -> Figure:
+def _difference_figure(data: Document, page: Sequence[Panel[ComparisonData]], i: int, of: int) -> Figure:
     scale = scale_of(data)
     parts = [(name, [difference_dot(data, row) for row in rows]) for name, rows in page]
     drawing = dot_rows(parts, f"difference from the baseline{unit_label(scale)}", lines=(0.0,), band=margin_band(data))
@@ -30,22 +32,20 @@ def _difference_figure(data: Data, page: Sequence[Panel[Data]], i: int, of: int)
     return Figure(f"differences{suffix(i, of)}", *texts, drawing, *_difference_data(page))
 
 
-def difference_dot(data: Data, row: Data) -> Dot:
+def difference_dot(data: Document, row: ComparisonData) -> Dot:
     """A comparison as a row of the forest."""
-    factor = scale_of(data).factor
-    method = next(a["method"] for a in data["arms"] if a["arm"] == row["treatment"])
-    known = row["ci_low"] is not None
+    scale = scale_of(data)
     return Dot(
-        label=method,
-        estimate=factor * row["difference"],
-        low=factor * row["ci_low"] if known else None,
-        high=factor * row["ci_high"] if known else None,
-        colour=arm_colours(data)[method],
-        points=tuple(factor * v for v in row["differences"].values()),
+        label=method_of(data, row["treatment"]),
+        estimate=scale.on_axis(row["difference"]),
+        low=scale.on_axis(row["ci_low"]),
+        high=scale.on_axis(row["ci_high"]),
+        colour=colour_of(data, row["treatment"]),
+        points=tuple(scale.factor * v for v in row["differences"].values()),
     )
 
 
-def _difference_caption(data: Data, scale: Scale) -> str:
+def _difference_caption(data: Document, scale: Scale) -> str:
     level = f"{100 * (1 - data['alpha']):g} %"
     band = ""
     if data["sesoi"]:
@@ -57,24 +57,19 @@ def _difference_caption(data: Data, scale: Scale) -> str:
     )
 
 
-def _difference_alt(data: Data, scale: Scale) -> str:
+def _difference_alt(data: Document, scale: Scale) -> str:
     shown = [c for c in data["comparisons"] if c["difference"] is not None]
     parts = [_alt_row(c, scale) for c in shown[:12]]
     more = "" if len(shown) <= 12 else f"; and {len(shown) - 12} more"
     return f"Forest plot of differences from the baseline. {'; '.join(parts)}{more}."
 
 
-def _alt_row(c: Mapping[str, object], scale: Scale) -> str:
-    low, high = c["ci_low"], c["ci_high"]
-    text = f"{c['treatment']}: {scale.signed(_number(c['difference']))}"
-    return text if low is None else f"{text} ({scale.range(_number(low), _number(high))})"
+def _alt_row(c: ComparisonData, scale: Scale) -> str:
+    text = f"{c['treatment']}: {scale.signed(c['difference'])}"
+    return text if c["ci_low"] is None else f"{text} ({scale.range(c['ci_low'], c['ci_high'])})"
 
 
-def _number(x: object) -> float:
-    return float(x) if isinstance(x, int | float) else 0.0
-
-
-def _difference_data(page: Sequence[Panel[Data]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+def _difference_data(page: Sequence[Panel[ComparisonData]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
     rows = [
         (name, c["treatment"], c["baseline"], seed, value)
         for name, comparisons in page

@@ -13,10 +13,10 @@ from analysis.formatting import (
 )
 from analysis.report import style
 from analysis.report.cells import show_level
-from analysis.results.document import Data
+from analysis.results.document_parts import GridCellData, SharesData
 
 
-def draw_heat_map(s: Data, scale: Scale) -> Canvas:
+def draw_heat_map(s: SharesData, scale: Scale) -> Canvas:
     """One cell per pair of levels, coloured by its distance from the mean of all; framed on the plateau."""
     ups, acrosses = s["levels"]
     cell = {(a, b): c for c in s["cells"] for a, b in [c["at"]]}
@@ -42,7 +42,7 @@ def draw_heat_map(s: Data, scale: Scale) -> Canvas:
     return figure
 
 
-def _heat_cell(axis: Axes, i: int, j: int, c: Data, scale: Scale, depth: float, columns: int) -> None:
+def _heat_cell(axis: Axes, i: int, j: int, c: GridCellData, scale: Scale, depth: float, columns: int) -> None:
     colour = "#ffffff" if depth > 0.62 else "#111111"
     text = f"{scale.value(c['mean'])} ± {scale.value(c['sd'])}" if columns <= 5 else scale.value(c["mean"])
     axis.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)

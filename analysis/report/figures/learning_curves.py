@@ -15,12 +15,13 @@ from analysis.formatting import (
 from analysis.report import style
 from analysis.report.figures.arms import arm_of, colour_of, method_of
 from analysis.report.figures.axes import metric_label
-from analysis.results.document import Data
+from analysis.results.document import Document
+from analysis.results.document_parts import ArmCurveData, LearningData, TuningData
 
 MAX_CURVES = 8
 
 
-def draw_expected_best(data: Data, found: Sequence[Data], scale: Scale) -> Canvas:
+def draw_expected_best(data: Document, found: Sequence[TuningData], scale: Scale) -> Canvas:
     """The expected best value of each arm against the number of configurations, one panel per block."""
     groups = by_block(data, found)
     with style.look():
@@ -40,7 +41,7 @@ def draw_expected_best(data: Data, found: Sequence[Data], scale: Scale) -> Canva
     return figure
 
 
-def draw_learning(data: Data, learning: Data, scale: Scale) -> Canvas:
+def draw_learning(data: Document, learning: LearningData, scale: Scale) -> Canvas:
     """The metric by epoch, mean and SD of each arm, one panel per block; stopped runs as thin lines."""
     blocks = [b for b in data["blocks"] if any(a["block"] == b for a in learning["arms"])]
     with style.look():
@@ -60,7 +61,7 @@ def draw_learning(data: Data, learning: Data, scale: Scale) -> Canvas:
     return figure
 
 
-def _learning_line(axis: Axes, a: Data, colour: str, scale: Scale) -> None:
+def _learning_line(axis: Axes, a: ArmCurveData, colour: str, scale: Scale) -> None:
     if a["points"]:
         xs, means, sds, _ = (
             np.array([math.nan if v is None else v for v in c]) for c in zip(*a["points"], strict=True)
@@ -75,9 +76,9 @@ def _learning_line(axis: Axes, a: Data, colour: str, scale: Scale) -> None:
         axis.plot(epochs[-1:], shown[-1:], "|", color=colour, markersize=7)
 
 
-def by_block(data: Data, found: Sequence[Data]) -> dict[str, list[Data]]:
+def by_block(data: Document, found: Sequence[TuningData]) -> dict[str, list[TuningData]]:
     """The tune phases of the arms of each block."""
-    groups: dict[str, list[Data]] = {}
+    groups: dict[str, list[TuningData]] = {}
     for t in found:
         groups.setdefault(arm_of(data, t["arm"])["block"], []).append(t)
     return groups

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
-from analysis.formatting import Scale
 from analysis.report import style
 from analysis.report.elements import Figure
-from analysis.report.figures.arms import arm_colours, seed_counts
+from analysis.report.figures.arms import arm_colours, arm_of, seed_counts
 from analysis.report.figures.axes import metric_label
-from analysis.results.document import Data, scale_of
+from analysis.results.document import ComparisonData, Document, scale_of
 
 MAX_PAIRS, MAX_FAMILIES = 6, 6
 
 
-def slope_figure(data: Data) -> list[Figure]:
+def slope_figure(data: Document) -> list[Figure]:
     """One panel per family with at most six treatments; none where the study is larger or unpaired."""
     families = [f for f in data["families"] if f["m"] <= MAX_PAIRS]
     by = {c["treatment"]: c for c in data["comparisons"] if len(c["differences"]) > 1}
@@ -25,6 +25,24 @@ def slope_figure(data: Data) -> list[Figure]:
     if not shown or len(shown) > MAX_FAMILIES or data["unpaired"]:
         return []
     scale, arms = scale_of(data), {a["arm"]: a for a in data["arms"]}
+    table = tuple(
+        (name, c["treatment"], seed, arms[c["baseline"]]["values"][seed], arms[c["treatment"]]["values"][seed])
+        for name, rows in shown for c in rows for seed in c["differences"]
+    )  # fmt: skip
+    caption = (
+        "Each line is one seed, from the baseline (left end) to the treatment (right end); the thick line joins the "
+        f"means over the same seeds ({seed_counts(data)}). Lines that cross mean that the seeds disagree. "
+        f"Scope: {data['scope']}."
+    )
+    alt = "Slope plot of every seed from baseline to treatment. " + "; ".join(
+        f"{c['treatment']}: {scale.signed(c['difference'])}" for _, rows in shown for c in rows
+    )
+    header = ("family", "treatment", "seed", "baseline", "treatment value")
+    return [Figure("slopes", caption, alt, _draw(data, shown), header, table)]
+
+
+def _draw(data: Document, shown: Sequence[tuple[str, list[ComparisonData]]]) -> Canvas:
+    scale = scale_of(data)
     with style.look():
         columns = 2 if len(shown) > 2 and max(len(rows) for _, rows in shown) < 4 else 1
         lines = -(-len(shown) // columns)
@@ -33,30 +51,18 @@ def slope_figure(data: Data) -> list[Figure]:
         figure.subplots_adjust(hspace=0.42, wspace=0.22, left=0.13)
         for axis, (name, rows) in zip(axes, shown, strict=False):
             axis.set_title(style.shorten(name, 60 // columns), pad=4)
-            _panel(axis, rows, arms, arm_colours(data), scale, 60 // columns)
+            _panel(axis, data, rows, 60 // columns)
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
         axes[columns * ((lines - 1) // 2)].set_ylabel(metric_label(scale))
-    table = tuple(
-        (name, c["treatment"], seed, arms[c["baseline"]]["values"][seed], arms[c["treatment"]]["values"][seed])
-        for name, rows in shown for c in rows for seed in c["differences"]
-    )  # fmt: skip
-    caption = (
-        f"Each line is one seed, from the baseline (left end) to the treatment (right end); the thick line joins the "
-        f"means over the same seeds ({seed_counts(data)}). Lines that cross mean that the seeds disagree. "
-        f"Scope: {data['scope']}."
-    )
-    alt = "Slope plot of every seed from baseline to treatment. " + "; ".join(
-        f"{c['treatment']}: {scale.signed(c['difference'])}" for _, rows in shown for c in rows
-    )
-    header = ("family", "treatment", "seed", "baseline", "treatment value")
-    return [Figure("slopes", caption, alt, figure, header, table)]
+    return figure
 
 
-def _panel(axis: Axes, rows: Sequence[Data], arms: Data, colours: dict[str, str], scale: Scale, room: int) -> None:
+def _panel(axis: Axes, data: Document, rows: Sequence[ComparisonData], room: int) -> None:
+    scale, colours = scale_of(data), arm_colours(data)
     labels = []
     for i, c in enumerate(rows):
-        ours, base = arms[c["treatment"]], arms[c["baseline"]]
+        ours, base = arm_of(data, c["treatment"]), arm_of(data, c["baseline"])
         colour, ends = colours[ours["method"]], (i - 0.28, i + 0.28)
         pairs = [(scale.factor * base["values"][s], scale.factor * ours["values"][s]) for s in c["differences"]]
         for pair in pairs:

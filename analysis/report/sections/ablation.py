@@ -9,10 +9,10 @@ from analysis.formatting import (
     show_p,
 )
 from analysis.report.elements import Cell, Section, Table
-from analysis.results.document import Data, scale_of
+from analysis.results.document import ComparisonData, Document, scale_of
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Arms against the full method, many to one, with the max-t sign-flip test beside Holm."""
     names = {f["family"] for f in data["families"] if f["declared_role"] == "ablation"}
     found = [c for c in data["comparisons"] if c["family"] in names]
@@ -23,7 +23,7 @@ def section(data: Data) -> Section:
     return Section("ablation", "Ablation", text, (ablation_table(data, found),))
 
 
-def ablation_table(data: Data, found: Sequence[Data]) -> Table:
+def ablation_table(data: Document, found: Sequence[ComparisonData]) -> Table:
     """Many-to-one comparisons: Holm beside the max-t sign-flip test."""
     scale = scale_of(data)
     header = ("arm", "against", "n", "difference", "CI (1 − α/m)", "p (t)", "p adjusted", "p (max-t)", "verdict")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from analysis.formatting import (
     Scale,
@@ -10,10 +11,11 @@ from analysis.formatting import (
 from analysis.report.cells import between, gain, number, percent, table
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.batch_composition import draw_batch_composition
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
+from analysis.results.document_parts import GainPointData
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Gain against what the batches hold."""
     points = data.get("composition") or []
     if not points:
@@ -29,7 +31,13 @@ def section(data: Data) -> Section:
     )  # fmt: skip
 
 
-def _figure(data: Data, points: Sequence[Data], scale: Scale) -> Figure:
+_Column = Literal[
+    "treatment", "block", "difference", "ci_low", "ci_high", "singleton_share", "classes_per_batch",
+    "single_class_batches",
+]  # fmt: skip
+
+
+def _figure(data: Document, points: Sequence[GainPointData], scale: Scale) -> Figure:
     drawing = draw_batch_composition(data, points)
     rows = tuple(tuple(p[k] for k in _POINT) for p in points)
     caption = (
@@ -37,19 +45,19 @@ def _figure(data: Data, points: Sequence[Data], scale: Scale) -> Figure:
         f"their class, and classes per batch. Bars: 95 % t-intervals. Scope: {data['scope']}."
     )
     alt = f"Gain against singleton share and classes per batch for {len(points)} comparisons. " + "; ".join(
-        f"{p['treatment']}: {scale.signed(p['difference'])} at {100 * p['singleton_share']:.1f} % singletons"
+        f"{p['treatment']}: {scale.signed(p['difference'])} at {percent(p['singleton_share']).text} singletons"
         for p in points[:10]
     )
     return Figure("composition", caption, alt, drawing, _POINT, rows)
 
 
-_POINT = (
+_POINT: tuple[_Column, ...] = (
     "treatment", "block", "difference", "ci_low", "ci_high", "singleton_share", "classes_per_batch",
     "single_class_batches",
 )  # fmt: skip
 
 
-def _composition_table(data: Data, points: Sequence[Data]) -> Table:
+def _composition_table(data: Document, points: Sequence[GainPointData]) -> Table:
     scale = scale_of(data)
     rows = [
         (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from analysis.report.cells import table
 from analysis.report.elements import Cell, Section
-from analysis.results.document import Data
+from analysis.results.document import Document
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Each request of the review with where it is answered, or why not."""
     found = data.get("checklist") or []
     if not found:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from analysis.formatting import (
     MISSING,
     Scale,
     listing,
     show_number,
-    show_p,
 )
+from analysis.report.cells import between, gain, number, numbers_of, p_cell, whole, word
 from analysis.report.elements import Cell, Section, Table
 from analysis.report.figures.differences import difference_figures
 from analysis.report.figures.slopes import slope_figure
-from analysis.results.document import Data, scale_of
+from analysis.results.document import ComparisonData, DetailData, Document, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Differences, tests, effect sizes and what the seeds could have shown."""
     if not data["comparisons"]:
         return Section("comparisons", "Pairwise evidence")
@@ -31,7 +28,7 @@ def section(data: Data) -> Section:
     )
 
 
-def _feasibility(data: Data) -> Table:
+def _feasibility(data: Document) -> Table:
     rows = [(Cell(c["treatment"]), Cell(c["verdict"], None, c["verdict"]), Cell(_line(c))) for c in data["comparisons"]]
     return Table(
         "feasibility",
@@ -42,11 +39,11 @@ def _feasibility(data: Data) -> Table:
     )
 
 
-def _line(c: Data) -> str:
+def _line(c: ComparisonData) -> str:
     return " ".join([c["feasibility_line"], *(f"Note: {w}." for w in c["warnings"])])
 
 
-def comparisons_table(data: Data) -> Table:
+def comparisons_table(data: Document) -> Table:
     """Every comparison with raw and adjusted p, exact tests, effect size and verdict."""
     scale = scale_of(data)
     level = f"{100 * (1 - data['alpha']):g} %"
@@ -58,7 +55,7 @@ def comparisons_table(data: Data) -> Table:
     return Table("comparisons", _comparisons_caption(data), header, tuple(rows), frozenset(range(3, 11)))
 
 
-def _comparisons_caption(data: Data) -> str:
+def _comparisons_caption(data: Document) -> str:
     families = [
         f"{f['family']}: {f['role']}, {CORRECTION_NAMES[f['correction']]}, m = {f['m']}" for f in data["families"]
     ]
@@ -69,29 +66,29 @@ def _comparisons_caption(data: Data) -> str:
     )
 
 
-def _comparison_row(data: Data, scale: Scale, c: Data) -> tuple[Cell, ...]:
+def _comparison_row(data: Document, scale: Scale, c: ComparisonData) -> tuple[Cell, ...]:
     ps = (c["p_t"], c["p_sign_flip"], c["p_wilcoxon"], c["p_adjusted"])
     return (
         Cell(c["family"]),
         Cell(c["treatment"]),
         Cell(c["baseline"]),
-        Cell(str(c["n"]), c["n"]),
-        Cell(scale.signed(c["difference"]), c["difference"]),
-        Cell(scale.range(c["ci_low"], c["ci_high"]), c["ci_low"]),
-        *(Cell(show_p(p, data["alpha"]), p) for p in ps),
-        Cell(show_number(c["d_z"]), c["d_z"]),
-        Cell(c["verdict"], c["verdict"], c["verdict"]),
+        whole(c["n"]),
+        gain(scale, c["difference"]),
+        between(scale, c["ci_low"], c["ci_high"]),
+        *(p_cell(data, p) for p in ps),
+        number(c["d_z"]),
+        word(c["verdict"]),
     )
 
 
-def effects_table(data: Data) -> Table:
+def effects_table(data: Document) -> Table:
     """Effect sizes with their intervals, and how well the pairs go together."""
     scale = scale_of(data)
     header = (
         "treatment", "n", "Hodges–Lehmann", "its CI (level)", "d_z", "CI", "g_z", "rank-biserial", "P(better)", "CI",
         "wins", "correlation", "Var(A−B)/(Var A+Var B)",
     )  # fmt: skip
-    rows = [_effect_row(scale, c) for c in data["comparisons"] if c.get("detail")]
+    rows = [_effect_row(scale, c, c["detail"]) for c in data["comparisons"] if "detail" in c]
     caption = (
         "Effect sizes: Hodges–Lehmann shift with its exact interval (the level it attains), d_z with noncentral-t "
         "interval, Hedges' g_z, matched-pairs rank-biserial, P(better) with Clopper–Pearson interval; correlation of "
@@ -100,27 +97,28 @@ def effects_table(data: Data) -> Table:
     return Table("effects", caption, header, tuple(rows), frozenset(range(1, len(header))), long=True)
 
 
-def _effect_row(scale: Scale, c: Data) -> tuple[Cell, ...]:
-    d = c["detail"]
-    shift, dz, g, p = (d[k] or {} for k in ("shift", "d_z", "g_z", "p_better"))
-    level = f" ({100 * shift['level']:.1f} %)" if shift else ""
+def _effect_row(scale: Scale, c: ComparisonData, d: DetailData) -> tuple[Cell, ...]:
+    shift, *shift_ends = numbers_of(d["shift"])
+    d_z, *d_z_ends = numbers_of(d["d_z"])
+    better, *better_ends = numbers_of(d["p_better"])
+    level = f" ({100 * d['shift']['level']:.1f} %)" if d["shift"] else ""
     return (
         Cell(c["treatment"]),
-        Cell(str(c["n"]), c["n"]),
-        Cell(scale.signed(shift.get("estimate")), shift.get("estimate")),
-        Cell(scale.range(shift.get("low"), shift.get("high")) + level, shift.get("low")),
-        Cell(show_number(dz.get("estimate")), dz.get("estimate")),
-        Cell(_plain_range(dz), dz.get("low")),
-        Cell(show_number(g.get("estimate")), g.get("estimate")),
-        Cell(show_number(d["rank_biserial"]), d["rank_biserial"]),
-        Cell(show_number(p.get("estimate")), p.get("estimate")),
-        Cell(_plain_range(p), p.get("low")),
+        whole(c["n"]),
+        gain(scale, shift),
+        Cell(scale.range(*shift_ends) + level, shift_ends[0]),
+        number(d_z),
+        _between(*d_z_ends),
+        number(numbers_of(d["g_z"])[0]),
+        number(d["rank_biserial"]),
+        number(better),
+        _between(*better_ends),
         Cell(MISSING if d["wins"] is None else f"{d['wins']} of {c['n']}", d["wins"]),
-        Cell(show_number(d["correlation"]), d["correlation"]),
-        Cell(show_number(d["variance_ratio"]), d["variance_ratio"]),
+        number(d["correlation"]),
+        number(d["variance_ratio"]),
     )
 
 
-def _plain_range(interval: Mapping[str, Any]) -> str:
-    low, high = interval.get("low"), interval.get("high")
-    return MISSING if low is None or high is None else f"{show_number(low)} to {show_number(high)}"
+def _between(low: float | None, high: float | None) -> Cell:
+    known = low is not None and high is not None
+    return Cell(f"{show_number(low)} to {show_number(high)}" if known else MISSING, low)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analysis.formatting import (
     Scale,
     count,
@@ -10,17 +12,18 @@ from analysis.formatting import (
     show_number,
 )
 from analysis.report import style
-from analysis.report.cells import between, gain, number, p_cell, percent, table, whole, word
+from analysis.report.cells import between, gain, number, numbers_of, p_cell, percent, table, whole, word
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import margin_band, unit_label
 from analysis.report.figures.critical_difference import critical_difference_diagram
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.pairwise_matrix import draw_matrix
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
+from analysis.results.document_parts import AcrossData, AcrossPairData, PooledData, RanksData
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Everything over several datasets, one condition after the other."""
     tables: list[Table] = []
     figures: list[Figure] = []
@@ -31,21 +34,22 @@ def section(data: Data) -> Section:
         if part["pairs"]:
             figures.append(_forest(data, part, tag))
             tables += [_pairs_table(data, part, tag), _new_table(data, part, tag)]
-        if part["ranks"]:
-            paragraphs += _rank_text(data, part)
-            figures.append(_cd_figure(data, part, tag))
-            if len(part["ranks"]["methods"]) <= MAX_MATRIX:
-                figures.append(_matrix_figure(data, part, tag))
-            tables.append(_matrix(data, part, tag))
+        ranks = part["ranks"]
+        if ranks:
+            paragraphs += _rank_text(data, ranks)
+            figures.append(_cd_figure(data, ranks, tag))
+            if len(ranks["methods"]) <= MAX_MATRIX:
+                figures.append(_matrix_figure(data, ranks, tag))
+            tables.append(_matrix(data, ranks, tag))
     return Section("across", "Across datasets", tuple(paragraphs), tuple(tables), tuple(figures))
 
 
-def _where(part: Data) -> str:
+def _where(part: AcrossData) -> str:
     over = f"{count(len(part['datasets']), 'dataset')} ({listing(part['datasets'])})"
     return f"{part['condition']}; {over}" if part["condition"] else over
 
 
-def _forest(data: Data, part: Data, tag: str) -> Figure:
+def _forest(data: Document, part: AcrossData, tag: str) -> Figure:
     scale, colours = scale_of(data), arm_colours(data)
     parts = [(p["treatment"], _rows(p, scale, colours.get(p["treatment"], style.INK), data)) for p in part["pairs"]]
     drawing = dot_rows(parts, f"difference from the baseline{unit_label(scale)}", lines=(0.0,), band=margin_band(data))
@@ -60,11 +64,11 @@ def _forest(data: Data, part: Data, tag: str) -> Figure:
     return Figure(f"datasets{tag}", caption, alt, drawing, ("treatment", "dataset", "difference"), tuple(rows))
 
 
-def _alt(pair: Data, scale: Scale) -> str:
+def _alt(pair: AcrossPairData, scale: Scale) -> str:
     return f"{pair['treatment']}: average {scale.signed(pair['average']['difference'])} over {len(pair['datasets'])}"
 
 
-def _rows(pair: Data, scale: Scale, colour: str, data: Data) -> list[Dot]:
+def _rows(pair: AcrossPairData, scale: Scale, colour: str, data: Document) -> list[Dot]:
     by = {(c["family"], c["treatment"]): c for c in data["comparisons"]}
     methods = {a["arm"]: (a["method"], a.get("dataset")) for a in data["arms"]}
     rows = []
@@ -73,30 +77,33 @@ def _rows(pair: Data, scale: Scale, colour: str, data: Data) -> list[Dot]:
         low, high = (found[0]["ci_low"], found[0]["ci_high"]) if found else (None, None)
         rows.append(_dot(name, pair["differences"][name], low, high, style.MUTED, scale))
     average, pooled = pair["average"], pair["pooled"]
-    ci = average["ci"] or {"low": None, "high": None}
-    rows.append(_dot("average, these datasets", average["difference"], ci["low"], ci["high"], colour, scale))
+    _, low, high = numbers_of(average["ci"])
+    rows.append(_dot("average, these datasets", average["difference"], low, high, colour, scale))
     if pooled:
-        wide = pooled["prediction"]
-        dot = _dot("pooled, new datasets", pooled["estimate"], pooled["ci"]["low"], pooled["ci"]["high"], colour, scale)
-        ends = (scale.factor * wide["low"], scale.factor * wide["high"]) if wide else None
-        rows.append(Dot(dot.label, dot.estimate, dot.low, dot.high, colour, wide=ends))
+        _, low, high = numbers_of(pooled["ci"])
+        dot = _dot("pooled, new datasets", pooled["estimate"], low, high, colour, scale)
+        rows.append(replace(dot, wide=_prediction(pooled, scale)))
     return rows
 
 
+def _prediction(pooled: PooledData, scale: Scale) -> tuple[float, float] | None:
+    _, low, high = numbers_of(pooled["prediction"])
+    return None if low is None or high is None else (scale.factor * low, scale.factor * high)
+
+
 def _dot(label: str, x: float, low: float | None, high: float | None, colour: str, scale: Scale) -> Dot:
-    ends = [None if v is None else scale.factor * v for v in (low, high)]
-    return Dot(label, scale.factor * x, ends[0], ends[1], colour)
+    return Dot(label, scale.on_axis(x), scale.on_axis(low), scale.on_axis(high), colour)
 
 
-def _pairs_table(data: Data, part: Data, tag: str) -> Table:
+def _pairs_table(data: Document, part: AcrossData, tag: str) -> Table:
     scale = scale_of(data)
     rows = []
     for p in part["pairs"]:
         a = p["average"]
-        ci = a["ci"] or {"low": None, "high": None}
+        _, low, high = numbers_of(a["ci"])
         rows.append((
             Cell(p["treatment"]), Cell(p["baseline"]), whole(a["datasets"]), gain(scale, a["difference"]),
-            between(scale, ci["low"], ci["high"]), number(a["df"], 1), p_cell(data, a["p"]),
+            between(scale, low, high), number(a["df"], 1), p_cell(data, a["p"]),
             p_cell(data, p["p_average_adjusted"]), word(p["verdict"]),
         ))  # fmt: skip
     header = ("treatment", "baseline", "datasets", "average difference", "CI", "df", "p", "p Holm", "verdict")
@@ -109,16 +116,16 @@ def _pairs_table(data: Data, part: Data, tag: str) -> Table:
     )  # fmt: skip
 
 
-def _new_table(data: Data, part: Data, tag: str) -> Table:
+def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
     scale = scale_of(data)
     rows = []
     for p in part["pairs"]:
         pooled, b = p["pooled"], p["bayes"]
-        wide = (pooled or {}).get("prediction") or {"low": None, "high": None}
-        ci = (pooled or {}).get("ci") or {"low": None, "high": None}
+        _, low, high = numbers_of(pooled["ci"] if pooled else None)
+        _, wide_low, wide_high = numbers_of(pooled["prediction"] if pooled else None)
         rows.append((
-            Cell(p["treatment"]), gain(scale, (pooled or {}).get("estimate")), between(scale, ci["low"], ci["high"]),
-            between(scale, wide["low"], wide["high"]), gain(scale, (pooled or {}).get("tau")),
+            Cell(p["treatment"]), gain(scale, pooled["estimate"] if pooled else None), between(scale, low, high),
+            between(scale, wide_low, wide_high), gain(scale, pooled["tau"] if pooled else None),
             p_cell(data, p["wilcoxon"]["p"]), p_cell(data, p["p_wilcoxon_adjusted"]), word(p["verdict_new"]),
             percent(b["worse"]), percent(b["equivalent"]), percent(b["better"]),
         ))  # fmt: skip
@@ -136,8 +143,8 @@ def _new_table(data: Data, part: Data, tag: str) -> Table:
     )  # fmt: skip
 
 
-def _rank_text(data: Data, part: Data) -> list[str]:
-    ranks, test = part["ranks"], part["ranks"]["test"]
+def _rank_text(data: Document, ranks: RanksData) -> list[str]:
+    test = ranks["test"]
     f = "∞" if test["f"] is None else show_number(test["f"])
     text = (
         f"Ranks of {test['methods']} methods over {test['datasets']} datasets: Iman–Davenport F = {f}, "
@@ -151,8 +158,8 @@ def _rank_text(data: Data, part: Data) -> list[str]:
     return out
 
 
-def _cd_figure(data: Data, part: Data, tag: str) -> Figure:
-    ranks, test = part["ranks"], part["ranks"]["test"]
+def _cd_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
+    test = ranks["test"]
     drawing = critical_difference_diagram(ranks, arm_colours(data))
     caption = (
         f"Mean ranks (1 is best) over {test['datasets']} datasets; the bar shows Nemenyi's critical difference "
@@ -168,9 +175,9 @@ def _cd_figure(data: Data, part: Data, tag: str) -> Figure:
 MAX_MATRIX = 8
 
 
-def _matrix_figure(data: Data, part: Data, tag: str) -> Figure:
+def _matrix_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     """Every method against every other: mean difference, wins and losses, adjusted p."""
-    scale, ranks = scale_of(data), part["ranks"]
+    scale = scale_of(data)
     cells = {(r["a"], r["b"]): (r["difference"], r["wins"], r["losses"], r["p_adjusted"]) for r in ranks["pairwise"]}
     cells |= {(b, a): (-d, losses, wins, p) for (a, b), (d, wins, losses, p) in cells.items()}
     rows = tuple((a, b, *values) for (a, b), values in cells.items())
@@ -187,7 +194,7 @@ def _matrix_figure(data: Data, part: Data, tag: str) -> Figure:
     return Figure(f"matrix{tag}", caption, alt, drawing, header, rows)
 
 
-def _matrix(data: Data, part: Data, tag: str) -> Table:
+def _matrix(data: Document, ranks: RanksData, tag: str) -> Table:
     scale = scale_of(data)
     rows = [
         (
@@ -195,12 +202,12 @@ def _matrix(data: Data, part: Data, tag: str) -> Table:
             p_cell(data, r["p"]), p_cell(data, r["p_adjusted"]),
             Cell("told apart" if r["apart"] else "not told apart"),
         )
-        for r in part["ranks"]["pairwise"]
+        for r in ranks["pairwise"]
     ]  # fmt: skip
     header = ("method", "against", "mean difference", "wins", "losses", "p (Wilcoxon)", "p Holm", "finding")
     return table(
         f"pairwise{tag}",
-        f"All pairs of methods over {part['ranks']['test']['datasets']} datasets, exact Wilcoxon, Holm over "
+        f"All pairs of methods over {ranks['test']['datasets']} datasets, exact Wilcoxon, Holm over "
         f"{len(rows)} pairs. Scope: new datasets of this kind.",
         header, rows, text=(0, 1, 7),
     )  # fmt: skip

@@ -8,10 +8,11 @@ from typing import Any
 from analysis.formatting import MISSING, listing
 from analysis.report.cells import number, table, whole
 from analysis.report.elements import Cell, Section, Table
-from analysis.results.document import Data
+from analysis.results.document import Document
+from analysis.results.document_parts import FrozenData
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """What was fixed between the tune and the confirm phase; empty for a study that tunes nothing."""
     frozen = data.get("frozen") or {}
     if "hash" not in frozen:
@@ -19,7 +20,7 @@ def section(data: Data) -> Section:
     return Section("frozen", "Frozen plan", (_text(frozen),), (_plan_table(frozen), _winners(frozen)))
 
 
-def banners(data: Data) -> Iterable[str]:
+def banners(data: Document) -> Iterable[str]:
     """What went against the plan."""
     frozen = data.get("frozen") or {}
     for note in frozen.get("extended", []):
@@ -35,7 +36,7 @@ def banners(data: Data) -> Iterable[str]:
         yield f"The tuning of {listing(flagged, 4)} carries a flag; the section on the frozen plan says which."
 
 
-def looks_text(data: Data) -> str:
+def looks_text(data: Document) -> str:
     """The declared looks and the level of each, or an empty text."""
     frozen = data.get("frozen") or {}
     if not frozen.get("looks"):
@@ -47,7 +48,7 @@ def looks_text(data: Data) -> str:
     )
 
 
-def _text(frozen: Data) -> str:
+def _text(frozen: FrozenData) -> str:
     pooled = frozen["rank_correlation"]
     trust = ""
     if pooled["rho"] is not None:
@@ -62,14 +63,14 @@ def _text(frozen: Data) -> str:
     )
 
 
-def _plan_table(frozen: Data) -> Table:
+def _plan_table(frozen: FrozenData) -> Table:
     shown = ("metric", "direction", "chosen_by", "checkpoint_rule", "seeds", "tuning_seeds", "split", "sesoi", "alpha")
     rows = [(Cell(name.replace("_", " ")), Cell(_words(frozen["plan"].get(name)))) for name in shown]
     return table("frozen_plan", "What the hash stands for, with the configurations below and the families.",
                  ("what", "frozen"), rows, text=(0, 1))  # fmt: skip
 
 
-def _winners(frozen: Data) -> Table:
+def _winners(frozen: FrozenData) -> Table:
     rows = [
         (
             Cell(arm["arm"]), Cell(_words(arm["values"])), whole(arm["setting"]), Cell(_words(arm["settings"])),

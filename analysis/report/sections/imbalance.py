@@ -15,7 +15,8 @@ from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
+from analysis.results.document_parts import ContrastData, GapData, TailData
 
 MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
 
@@ -26,7 +27,7 @@ UNEVEN = 1.5  # largest over smallest class, above which the classes count as un
 ACCURACY = make_scale("test_macro_top1")
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Macro accuracy, shot groups, classes, and whether the gain depends on the imbalance."""
     tails, contrasts = data.get("tail") or [], data.get("interactions") or []
     figures: list[Figure] = []
@@ -42,7 +43,7 @@ def section(data: Data) -> Section:
     return Section("imbalance", "Class imbalance", texts, tuple(tables), tuple(figures))
 
 
-def _tail_text(tails: Sequence[Data]) -> list[str]:
+def _tail_text(tails: Sequence[TailData]) -> list[str]:
     if not tails:
         return []
     balanced = all(t["test_balanced"] for t in tails)
@@ -53,12 +54,12 @@ def _tail_text(tails: Sequence[Data]) -> list[str]:
     return [text.strip()]
 
 
-def _gap_dot(gap: Data, colour: str) -> Dot:
-    ends = [None if gap[k] is None else ACCURACY.factor * gap[k] for k in ("ci_low", "ci_high")]
-    return Dot(gap["name"], ACCURACY.factor * gap["difference"], ends[0], ends[1], colour)
+def _gap_dot(gap: GapData, colour: str) -> Dot:
+    low, high = ACCURACY.on_axis(gap["ci_low"]), ACCURACY.on_axis(gap["ci_high"])
+    return Dot(gap["name"], ACCURACY.on_axis(gap["difference"]), low, high, colour)
 
 
-def _group_figure(data: Data, tails: Sequence[Data]) -> list[Figure]:
+def _group_figure(data: Document, tails: Sequence[TailData]) -> list[Figure]:
     if not tails:
         return []
     colours = arm_colours(data)
@@ -84,11 +85,11 @@ def _group_figure(data: Data, tails: Sequence[Data]) -> list[Figure]:
     return [Figure("shot-groups", caption, alt, drawing, header, tuple(rows))]
 
 
-def _ns(tails: Sequence[Data]) -> str:
+def _ns(tails: Sequence[TailData]) -> str:
     return listing(sorted({g["n"] for t in tails for g in t["overall"]}))
 
 
-def _class_figures(data: Data, tails: Sequence[Data]) -> list[Figure]:
+def _class_figures(data: Document, tails: Sequence[TailData]) -> list[Figure]:
     """Per-class differences sorted by training count; the table holds every comparison."""
     uneven = [t for t in tails if len(t["classes"]) <= MAX_CLASSES][:MAX_CLASS_PANELS]
     if not uneven:
@@ -118,17 +119,17 @@ def _class_figures(data: Data, tails: Sequence[Data]) -> list[Figure]:
     return [Figure("classes", caption, alt, drawing, header, tuple(rows))]
 
 
-def _ends(g: Data) -> tuple[float, float | None, float | None]:
+def _ends(g: GapData) -> tuple[float, float | None, float | None]:
     dot = _gap_dot(g, "")
     return float(dot.estimate or 0.0), dot.low, dot.high
 
 
-def _spread(t: Data) -> float:
-    counts = [g["train_count"] for g in t["classes"]]
+def _spread(t: TailData) -> float:
+    counts = [g["train_count"] or 0.0 for g in t["classes"]]
     return float(max(counts) / max(min(counts), 1.0))
 
 
-def _group_table(data: Data, tails: Sequence[Data]) -> Table:
+def _group_table(data: Document, tails: Sequence[TailData]) -> Table:
     rows = [
         (
             Cell(t["treatment"]), Cell(g["name"]), whole(g["classes"]), value(ACCURACY, g["baseline"]),
@@ -149,7 +150,7 @@ def _group_table(data: Data, tails: Sequence[Data]) -> Table:
     )  # fmt: skip
 
 
-def _class_table(data: Data, tails: Sequence[Data]) -> Table:
+def _class_table(data: Document, tails: Sequence[TailData]) -> Table:
     rows = [
         (
             Cell(t["treatment"]), Cell(g["name"]), number(g["train_count"], 0), value(ACCURACY, g["baseline"]),
@@ -165,7 +166,7 @@ def _class_table(data: Data, tails: Sequence[Data]) -> Table:
     return table("classes", caption, header, rows, text=(0, 1), long=True)
 
 
-def _contrast_text(data: Data, c: Data) -> str:
+def _contrast_text(data: Document, c: ContrastData) -> str:
     scale = scale_of(data)
     found = "depends" if c["p_adjusted"] <= data["alpha"] else "is not shown to depend"
     return (
@@ -176,14 +177,13 @@ def _contrast_text(data: Data, c: Data) -> str:
     )
 
 
-def _contrast_figure(data: Data, contrasts: Sequence[Data]) -> Figure:
+def _contrast_figure(data: Document, contrasts: Sequence[ContrastData]) -> Figure:
     scale, colours = scale_of(data), arm_colours(data)
     groups: dict[str, list[Dot]] = {}
     for c in contrasts:
-        ends = [None if c[k] is None else scale.factor * c[k] for k in ("ci_low", "ci_high")]
-        dot = Dot(
-            c["treatment"], scale.factor * c["difference"], ends[0], ends[1], colours.get(c["treatment"], style.INK)
-        )
+        low, high = scale.on_axis(c["ci_low"]), scale.on_axis(c["ci_high"])
+        colour = colours.get(c["treatment"], style.INK)
+        dot = Dot(c["treatment"], scale.on_axis(c["difference"]), low, high, colour)
         groups.setdefault(f"{c['block']} against {c['reference']}", []).append(dot)
     caption = (
         "Interaction contrast: gain over the baseline under imbalance minus the gain in the mildest block, paired by "
@@ -196,7 +196,7 @@ def _contrast_figure(data: Data, contrasts: Sequence[Data]) -> Figure:
     return Figure("interaction", caption, alt, drawing, ("treatment", "block", "reference", "difference"), rows)
 
 
-def _contrast_table(data: Data, contrasts: Sequence[Data]) -> Table:
+def _contrast_table(data: Document, contrasts: Sequence[ContrastData]) -> Table:
     scale = scale_of(data)
     rows = [
         (

@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from analysis.formatting import (
     listing,
 )
-from analysis.report.cells import table
+from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.flow import draw_flow
-from analysis.results.document import Data
+from analysis.results.document import Document
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """What became of every planned trial."""
     parts = [ledger_table(data)]
-    if data["ledger"]["exclusions"]:
-        parts.append(_listed(data, "exclusions", "Records that are not used.", ("arm", "seed", "trial_id", "reason")))
-    if data["ledger"]["faults"]:
+    excluded, faults = data["ledger"]["exclusions"], data["ledger"]["faults"]
+    if excluded:
         parts.append(
-            _listed(data, "faults", "Trials that did not complete.", ("arm", "seed", "status", "epochs", "error"))
+            _listed("exclusions", "Records that are not used.", excluded, ("arm", "seed", "trial_id", "reason"))
+        )
+    if faults:
+        parts.append(
+            _listed("faults", "Trials that did not complete.", faults, ("arm", "seed", "status", "epochs", "error"))
         )
     return Section("ledger", "Run ledger", tables=tuple(parts), figures=(_flow(data),))
 
 
-def ledger_table(data: Data) -> Table:
+_FATES: tuple[Literal["planned", "complete", "stopped", "diverged", "failed", "missing"], ...] = (
+    "planned",
+    "complete",
+    "stopped",
+    "diverged",
+    "failed",
+    "missing",
+)
+
+
+def ledger_table(data: Document) -> Table:
     """What became of each arm's planned trials."""
-    names = ("planned", "complete", "stopped", "diverged", "failed", "missing")
-    arms = data["ledger"]["arms"]
-    rows = [(Cell(a["arm"]), *(Cell(str(a[k]), a[k]) for k in names)) for a in arms]
-    total = (Cell("all arms"), *(Cell(str(data["ledger"][k]), data["ledger"][k]) for k in names))
+    rows = [(Cell(a["arm"]), *(whole(a[k]) for k in _FATES)) for a in data["ledger"]["arms"]]
+    total = (Cell("all arms"), *(whole(data["ledger"][k]) for k in _FATES))
     caption = f"Trials of the {data['phase']} phase by arm, in seeds. Only complete ones enter results and tests."
     return Table(
-        "ledger", caption, ("arm", *names), (*rows, total), frozenset(range(1, 7)), notes=tuple(_ledger_notes(data))
+        "ledger", caption, ("arm", *_FATES), (*rows, total), frozenset(range(1, 7)), notes=tuple(_ledger_notes(data))
     )
 
 
-def _ledger_notes(data: Data) -> Iterable[str]:
+def _ledger_notes(data: Document) -> Iterable[str]:
     ledger = data["ledger"]
     for arm in ledger["arms"]:
         if arm["missing_seeds"] and len(arm["missing_seeds"]) < arm["planned"]:
@@ -49,8 +61,9 @@ def _ledger_notes(data: Data) -> Iterable[str]:
         yield f"{ledger['tune_phase']} tune-phase records stand beside these; no verdict uses them."
 
 
-def _listed(data: Data, name: str, caption: str, columns: tuple[str, ...], limit: int = 500) -> Table:
-    found = data["ledger"][name]
+def _listed(
+    name: str, caption: str, found: Sequence[Mapping[str, Any]], columns: tuple[str, ...], limit: int = 500
+) -> Table:
     rows = [tuple(_plain_cell(item[c]) for c in columns) for item in found[:limit]]
     more = (f"{len(found) - limit} more stand in report.json.",) if len(found) > limit else ()
     return table(name, caption, columns, rows, text=tuple(range(len(columns))), notes=more, long=True)
@@ -62,7 +75,7 @@ def _plain_cell(value: object) -> Cell:
     return Cell("" if value is None else str(value)[:400])
 
 
-def _flow(data: Data) -> Figure:
+def _flow(data: Document) -> Figure:
     """From planned to analysed, as a trial's flow diagram."""
     found = data["ledger"]
     lost = [(k, found[k]) for k in ("missing", "failed", "diverged", "stopped") if found[k]]

@@ -6,20 +6,22 @@ from collections.abc import Sequence
 
 from analysis.formatting import MISSING, Scale, listing, show_hours, show_p
 from analysis.report import style
-from analysis.report.cells import number, p_cell, percent, table, whole
+from analysis.report.cells import number, numbers_of, p_cell, percent, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
-from analysis.results.document import Data, scale_of
+from analysis.results.document import ComparisonData, Document, FeasibilityData, scale_of
+from analysis.results.document_parts import ComponentData, IntervalData
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Variance components where a seed study exists; then what each comparison could have shown."""
     parts = data.get("variance") or []
     figures = [_component_figure(data, parts)] if parts else []
     tables = [_component_table(data, parts)] if parts else []
-    paired = [c for c in data["comparisons"] if (c.get("detail") or {}).get("p_better")]
+    wins = [(c, c["detail"]["p_better"]) for c in data["comparisons"] if "detail" in c]
+    paired = [(c, share) for c, share in wins if share is not None]
     if paired:
         figures.append(_win_figure(data, paired))
     if any(c.get("feasibility") for c in data["comparisons"]):
@@ -28,7 +30,7 @@ def section(data: Data) -> Section:
     return Section("power", title, tables=tuple(tables), figures=tuple(figures))
 
 
-def _component_figure(data: Data, parts: Sequence[Data]) -> Figure:
+def _component_figure(data: Document, parts: Sequence[ComponentData]) -> Figure:
     scale = scale_of(data)
     groups: dict[str, list[Dot]] = {}
     for c in parts:
@@ -47,7 +49,7 @@ def _component_figure(data: Data, parts: Sequence[Data]) -> Figure:
     return Figure("variance", caption, alt, drawing, ("block", "method", "source", "sd", "low", "high"), rows)
 
 
-def _component_table(data: Data, parts: Sequence[Data]) -> Table:
+def _component_table(data: Document, parts: Sequence[ComponentData]) -> Table:
     scale = scale_of(data)
     rows = [
         (
@@ -63,32 +65,30 @@ def _component_table(data: Data, parts: Sequence[Data]) -> Table:
     return table("variance", caption, header, rows, text=(0, 1, 2))
 
 
-def _win_figure(data: Data, shown: Sequence[Data]) -> Figure:
+def _win_figure(data: Document, shown: Sequence[tuple[ComparisonData, IntervalData]]) -> Figure:
     colours = arm_colours(data)
     methods = {a["arm"]: a["method"] for a in data["arms"]}
     groups: dict[str, list[Dot]] = {}
-    for c in shown[:200]:
-        w, method = c["detail"]["p_better"], methods[c["treatment"]]
-        groups.setdefault(c["family"], []).append(Dot(method, w["estimate"], w["low"], w["high"], colours[method]))
-    rows = tuple((c["family"], c["treatment"], *(c["detail"]["p_better"][k] for k in _ENDS)) for c in shown)
+    for c, share in shown[:200]:
+        method = methods[c["treatment"]]
+        groups.setdefault(c["family"], []).append(Dot(method, *numbers_of(share), colours[method]))
+    rows = tuple((c["family"], c["treatment"], *numbers_of(share)) for c, share in shown)
     caption = (
         "Probability that the treatment beats its baseline on one seed: share of wins (ties half) with its 95 % "
         "Clopper–Pearson interval. Lines: 0.5 (no difference) and 0.75 (Bouthillier et al.: a difference that "
         f"matters). Scope: {data['scope']}."
     )
     alt = "Probability of being better. " + "; ".join(
-        f"{c['treatment']} {c['detail']['p_better']['estimate']:.2f}" for c in shown[:12]
+        f"{c['treatment']} {share['estimate']:.2f}" for c, share in shown[:12]
     )
     drawing = dot_rows(list(groups.items()), "P(better than the baseline)", lines=(0.5, 0.75), limits=(-0.02, 1.02))
-    return Figure("wins", caption, alt, drawing, ("family", "treatment", *_ENDS), rows)
+    return Figure("wins", caption, alt, drawing, ("family", "treatment", "estimate", "low", "high"), rows)
 
 
-_ENDS = ("estimate", "low", "high")
-
-
-def _power_table(data: Data) -> Table:
+def _power_table(data: Document) -> Table:
     scale = scale_of(data)
-    rows = [_power_row(data, scale, c) for c in data["comparisons"] if c.get("feasibility")]
+    able = [(c, c["feasibility"]) for c in data["comparisons"]]
+    rows = [_power_row(data, scale, c, found) for c, found in able if found is not None]
     effect = f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "the declared effect"
     header = (
         "treatment", "n", "SD of differences", "correlation", "smallest exact p", "detectable (80 %)",
@@ -102,24 +102,25 @@ def _power_table(data: Data) -> Table:
     )  # fmt: skip
 
 
-def _power_row(data: Data, scale: Scale, c: Data) -> tuple[Cell, ...]:
-    f, detail = c["feasibility"], c.get("detail") or {}
+def _power_row(data: Document, scale: Scale, c: ComparisonData, f: FeasibilityData) -> tuple[Cell, ...]:
+    detail = c.get("detail")
+    spread, correlation = (detail["sd_difference"], detail["correlation"]) if detail else (None, None)
     cost = f["seconds_for_effect"]
     return (
         Cell(c["treatment"]),
         whole(c["n"]),
-        Cell(scale.value(detail.get("sd_difference")), detail.get("sd_difference")),
-        number(detail.get("correlation")),
+        value(scale, spread),
+        number(correlation),
         Cell(show_p(f["smallest_p"]), f["smallest_p"]),
-        Cell(scale.value(f["detectable"]), f["detectable"]),
-        Cell(scale.value(f["detectable_adjusted"]), f["detectable_adjusted"]),
+        value(scale, f["detectable"]),
+        value(scale, f["detectable_adjusted"]),
         _seeds(data, f["seeds_for_effect"]),
         _seeds(data, f["seeds_for_effect_high"]),
         Cell(MISSING if cost is None else f"{show_hours(cost)} {f['device']}", cost),
     )
 
 
-def _seeds(data: Data, n: int | None) -> Cell:
+def _seeds(data: Document, n: int | None) -> Cell:
     if n is None:
         return Cell("> 100,000" if data["sesoi"] else MISSING, None)
     return Cell(str(n), n)

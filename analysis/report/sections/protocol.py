@@ -11,11 +11,11 @@ from analysis.formatting import (
 from analysis.report.cells import table
 from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, FactorData, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """What was declared before the run."""
     rows = [(Cell(name), Cell(text)) for name, text in _declared(data) if text]
     caption = "What the plan declared; nothing here was chosen after looking."
@@ -24,7 +24,7 @@ def section(data: Data) -> Section:
     )
 
 
-def _declared(data: Data) -> Iterable[tuple[str, str]]:
+def _declared(data: Document) -> Iterable[tuple[str, str]]:
     scale, metric = scale_of(data), data["metric"]
     better = "higher" if metric["direction"] == "max" else "lower"
     yield "metric", f"{scale.label}; {better} is better"
@@ -49,6 +49,6 @@ def _declared(data: Data) -> Iterable[tuple[str, str]]:
     yield "plan hash", data["plan_hash"]
 
 
-def _factor(f: Data) -> str:
+def _factor(f: FactorData) -> str:
     values = listing([f"{v:g}" if isinstance(v, float) else v for v in f["values"]], 12)
     return f"{f['label']} ({f['name']}): {values}"

@@ -8,10 +8,10 @@ from analysis.formatting import (
 )
 from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Section
-from analysis.results.document import Data
+from analysis.results.document import Document
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Where the numbers come from, trial ids included."""
     found = data.get("provenance") or {}
     rows = [(Cell("plan hash"), Cell(data["plan_hash"] or MISSING))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from analysis.formatting import (
     MISSING,
@@ -16,12 +15,12 @@ from analysis.report.cells import values_between
 from analysis.report.elements import Cell, Section, Table, cells
 from analysis.report.figures.arms import seed_figures
 from analysis.report.writers.siunitx import mark_command, number_column, uncertain
-from analysis.results.document import Data, scale_of
+from analysis.results.document import ArmData, ComparisonData, Document, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
 from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Mean and spread of every arm, with every seed."""
     return Section(
         "results",
@@ -34,7 +33,7 @@ def section(data: Data) -> Section:
 MARKS = {BETTER: "↑", WORSE: "↓", EQUIVALENT: "≈", INCONCLUSIVE: "", NONE: ""}
 
 
-def results_table(data: Data) -> Table:
+def results_table(data: Document) -> Table:
     """Methods × blocks: mean ± SD (n) with the verdict's mark; one block gives a column for each number."""
     scale = scale_of(data)
     if len(data["blocks"]) == 1:
@@ -54,7 +53,7 @@ def results_table(data: Data) -> Table:
     )  # fmt: skip
 
 
-def results_caption(data: Data) -> str:
+def results_caption(data: Document) -> str:
     """What the results table shows, and how to read its marks."""
     scale = scale_of(data)
     unit = f" ({scale.symbol})" if scale.symbol else ""
@@ -73,7 +72,7 @@ def results_caption(data: Data) -> str:
 _MEAN_SD = "mean ± standard deviation (ddof 1) over n seeds, n in parentheses."
 
 
-def mean_sd(scale: Scale, arm: Mapping[str, Any]) -> str:
+def mean_sd(scale: Scale, arm: ArmData) -> str:
     """`91.32 ± 0.41 (10)`; without a spread the value and its n."""
     if arm["mean"] is None:
         return MISSING
@@ -81,15 +80,15 @@ def mean_sd(scale: Scale, arm: Mapping[str, Any]) -> str:
     return f"{scale.value(arm['mean'])}{spread} ({arm['n']})"
 
 
-def _method_cell(data: Data, method: str) -> Cell:
+def _method_cell(data: Document, method: str) -> Cell:
     base = any(a["baseline"] for a in data["arms"] if a["method"] == method)
     return Cell(f"{method} (baseline)" if base else method, method, "baseline" if base else "")
 
 
-def _result_cell(scale: Scale, arm: Data | None, comparisons: Mapping[str, Data]) -> Cell:
+def _result_cell(scale: Scale, arm: ArmData | None, comparisons: Mapping[str, ComparisonData]) -> Cell:
     if arm is None or arm["mean"] is None:
         return Cell(MISSING, None, "", "{--}")
-    verdict = comparisons.get(arm["arm"], {}).get("verdict", "")
+    verdict = comparisons[arm["arm"]]["verdict"] if arm["arm"] in comparisons else ""
     mark = MARKS.get(verdict, "")
     shown = f"{mean_sd(scale, arm)}{' ' + mark if mark else ''}"
     si = uncertain(scale, arm["mean"], arm["sd"]) + mark_command(mark)
@@ -97,7 +96,7 @@ def _result_cell(scale: Scale, arm: Data | None, comparisons: Mapping[str, Data]
     return Cell(shown, arm["mean"], verdict if mark else "", bold + si)
 
 
-def _one_block(data: Data, scale: Scale) -> Table:
+def _one_block(data: Document, scale: Scale) -> Table:
     comparisons = {c["treatment"]: c for c in data["comparisons"]}
     rows = [_one_row(data, scale, a, comparisons) for a in data["arms"]]
     level = f"{100 * (1 - data['alpha']):g} %"
@@ -109,7 +108,7 @@ def _one_block(data: Data, scale: Scale) -> Table:
     )  # fmt: skip
 
 
-def _one_row(data: Data, scale: Scale, arm: Data, comparisons: Mapping[str, Data]) -> tuple[Cell, ...]:
+def _one_row(data: Document, scale: Scale, arm: ArmData, comparisons: Mapping[str, ComparisonData]) -> tuple[Cell, ...]:
     c = comparisons.get(arm["arm"])
     interval = Cell(values_between(scale, arm["ci_low"], arm["ci_high"]), arm["ci_low"])
     lead = (_method_cell(data, arm["method"]), _result_cell(scale, arm, comparisons), interval)
@@ -124,7 +123,7 @@ def _one_row(data: Data, scale: Scale, arm: Data, comparisons: Mapping[str, Data
     )
 
 
-def arms_table(data: Data) -> Table:
+def arms_table(data: Document) -> Table:
     """Each arm described: n, mean, SD with their intervals, median, extremes."""
     scale = scale_of(data)
     level = f"{100 * (1 - data['alpha']):g} %"
@@ -137,7 +136,7 @@ def arms_table(data: Data) -> Table:
     return Table("arms", caption, header, tuple(rows), frozenset(range(1, len(header))))
 
 
-def _arm_row(scale: Scale, a: Data) -> tuple[Cell, ...]:
+def _arm_row(scale: Scale, a: ArmData) -> tuple[Cell, ...]:
     return (
         Cell(a["arm"], None, "baseline" if a["baseline"] else ""),
         Cell(str(a["n"]), a["n"]),

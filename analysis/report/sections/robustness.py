@@ -8,10 +8,11 @@ from analysis.formatting import MISSING, make_scale, show_p
 from analysis.report import style
 from analysis.report.cells import between, gain, p_cell, percent, table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.results.document import Data
+from analysis.results.document import Document
+from analysis.results.document_parts import FailureData, NegativeControlData, RobustnessData
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Would the findings survive another look?"""
     rows, failures, control = data.get("robustness") or [], data.get("failures") or [], data.get("negative_control")
     tables: list[Table] = []
@@ -27,7 +28,7 @@ def section(data: Data) -> Section:
     return Section("robustness", "Robustness", tuple(texts), tuple(tables), tuple(figures))
 
 
-def _agreement(rows: Sequence[Data]) -> str:
+def _agreement(rows: Sequence[RobustnessData]) -> str:
     apart = [r["treatment"] for r in rows if not r["agree"]]
     if not apart:
         return "The paired t-test and the exact tests fall on the same side of α in every comparison (unadjusted)."
@@ -37,7 +38,7 @@ def _agreement(rows: Sequence[Data]) -> str:
     )
 
 
-def _tests_table(data: Data, rows: Sequence[Data]) -> Table:
+def _tests_table(data: Document, rows: Sequence[RobustnessData]) -> Table:
     made = [
         (
             Cell(r["treatment"]), *(p_cell(data, r[k]) for k in ("p_t", "p_sign_flip", "p_wilcoxon", "p_welch")),
@@ -54,13 +55,13 @@ def _tests_table(data: Data, rows: Sequence[Data]) -> Table:
     )  # fmt: skip
 
 
-def _loo(data: Data, ends: Sequence[float] | None) -> Cell:
+def _loo(data: Document, ends: Sequence[float] | None) -> Cell:
     if ends is None:
         return Cell(MISSING)
     return Cell(f"{show_p(ends[0], data['alpha'])} to {show_p(ends[1], data['alpha'])}", ends[1])
 
 
-def _metrics_table(data: Data, rows: Sequence[Data]) -> Table:
+def _metrics_table(data: Document, rows: Sequence[RobustnessData]) -> Table:
     made = [
         (
             Cell(r["treatment"]), Cell(make_scale(metric).label), gain(make_scale(metric), m["difference"]),
@@ -73,7 +74,7 @@ def _metrics_table(data: Data, rows: Sequence[Data]) -> Table:
     return table("other-metrics", caption, header, made, text=(0, 1), long=True)
 
 
-def _failure_table(data: Data, failures: Sequence[Data]) -> Table:
+def _failure_table(data: Document, failures: Sequence[FailureData]) -> Table:
     made = [
         (
             Cell(f["arm"]), whole(f["planned"]), whole(f["no_result"]), percent(f["rate"]),
@@ -92,11 +93,11 @@ def _failure_table(data: Data, failures: Sequence[Data]) -> Table:
     )  # fmt: skip
 
 
-def _ends(f: Data) -> str:
+def _ends(f: FailureData) -> str:
     return MISSING if f["p_better_low"] is None else f"{f['p_better_low']:.2f} to {f['p_better_high']:.2f}"
 
 
-def _control_figure(data: Data, control: Data) -> Figure:
+def _control_figure(data: Document, control: NegativeControlData) -> Figure:
     p = control["p_values"]
     with style.look():
         figure, (axis,) = style.new_figure(2.3)

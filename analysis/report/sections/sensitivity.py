@@ -24,10 +24,11 @@ from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.heat_map import draw_heat_map
-from analysis.results.document import Data, scale_of
+from analysis.results.document import Document, scale_of
+from analysis.results.document_parts import CurveData, EffectData, ImportanceData, SharesData
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """Curves first, then grids and their shares, then importance in the tune phase."""
     part = data.get("sensitivity") or {"curves": [], "shares": []}
     figures = _curve_figures(data, part["curves"])
@@ -45,7 +46,7 @@ def section(data: Data) -> Section:
     return Section("sensitivity", "Sensitivity", texts, tuple(tables), tuple(figures))
 
 
-def sentence(data: Data, c: Data) -> str:
+def sentence(data: Document, c: CurveData) -> str:
     """One curve in words: plateau, insensitivity range, edge."""
     scale = scale_of(data)
     where = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
@@ -65,7 +66,7 @@ def sentence(data: Data, c: Data) -> str:
     return " ".join([*parts, *(f"Note: {w}." for w in c["warnings"])])
 
 
-def _curve_figures(data: Data, curves: Sequence[Data]) -> list[Figure]:
+def _curve_figures(data: Document, curves: Sequence[CurveData]) -> list[Figure]:
     """One figure per factor, one panel per block and setting of the other factors."""
     figures = []
     for factor in dict.fromkeys(c["factor"] for c in curves):
@@ -81,13 +82,13 @@ def _curve_figures(data: Data, curves: Sequence[Data]) -> list[Figure]:
     return figures
 
 
-def _curve_alt(data: Data, c: Data) -> str:
+def _curve_alt(data: Document, c: CurveData) -> str:
     scale = scale_of(data)
     points = ", ".join(f"{show_level(lv['value'])}: {scale.value(lv['mean'])}" for lv in c["levels"])
     return f"{c['block']} {points}"
 
 
-def _curve_caption(data: Data, curves: Sequence[Data]) -> str:
+def _curve_caption(data: Document, curves: Sequence[CurveData]) -> str:
     level = f"{100 * (1 - data['alpha']):g} %"
     ns = sorted({c["n"] for c in curves})
     grey = " Grey band: the baseline's interval." if any(c["reference"] for c in curves) else ""
@@ -100,7 +101,7 @@ def _curve_caption(data: Data, curves: Sequence[Data]) -> str:
     )
 
 
-def _curve_table(data: Data, curves: Sequence[Data]) -> Table:
+def _curve_table(data: Document, curves: Sequence[CurveData]) -> Table:
     scale = scale_of(data)
     rows = [
         (
@@ -123,7 +124,7 @@ def _curve_table(data: Data, curves: Sequence[Data]) -> Table:
     )  # fmt: skip
 
 
-def _heat_map(data: Data, s: Data, i: int) -> Figure:
+def _heat_map(data: Document, s: SharesData, i: int) -> Figure:
     scale = scale_of(data)
     rows = [(*c["at"], c["mean"], c["sd"], c["on_plateau"]) for c in s["cells"]]
     caption = (
@@ -139,7 +140,7 @@ def _heat_map(data: Data, s: Data, i: int) -> Figure:
     return Figure(f"grid-{i + 1}", caption, alt, draw_heat_map(s, scale), header, tuple(rows))
 
 
-def _share_figures(parts: Sequence[Data]) -> list[Figure]:
+def _share_figures(parts: Sequence[SharesData]) -> list[Figure]:
     if not parts:
         return []
     groups = [(s["block"], [_share_dot(e) for e in s["effects"]]) for s in parts if s["effects"]]
@@ -162,14 +163,14 @@ def _share_figures(parts: Sequence[Data]) -> list[Figure]:
     return [Figure("shares", caption, alt, drawing, header, tuple(rows))]
 
 
-def _share_dot(e: Data) -> Dot:
+def _share_dot(e: EffectData) -> Dot:
     seeds = e["f"] is None
     mark = None if seeds else 100 * e["noise_floor"]
     colour = style.BASELINE if seeds else style.PALETTE[0]
     return Dot(e["name"], 100 * e["share"], 100 * e["low"], 100 * e["high"], colour, mark=mark)
 
 
-def _share_table(data: Data, parts: Sequence[Data]) -> Table:
+def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
     rows = [
         (
             Cell(s["block"]), Cell(e["name"]), whole(e["df"]), percent(e["share"]),
@@ -186,7 +187,7 @@ def _share_table(data: Data, parts: Sequence[Data]) -> Table:
     )  # fmt: skip
 
 
-def _importance_figure(found: Sequence[Data]) -> Figure:
+def _importance_figure(found: Sequence[ImportanceData]) -> Figure:
     dots = [
         Dot(i["name"], 100 * i["share"], None, None, style.PALETTE[0] if i["above_noise"] else style.BASELINE,
             mark=100 * i["noise_floor"])
@@ -198,7 +199,7 @@ def _importance_figure(found: Sequence[Data]) -> Figure:
     return Figure("importance", _importance_caption(found), alt, drawing, ("field", "share", "floor", "n"), rows)
 
 
-def _importance_caption(found: Sequence[Data]) -> str:
+def _importance_caption(found: Sequence[ImportanceData]) -> str:
     return (
         f"Importance of what the tune phase varied ({found[0]['method']}, n = {found[0]['n']} configurations, on "
         "validation data). Dashed tick: the most that any of 19 dummy settings of random numbers got; grey dots are "
@@ -207,7 +208,7 @@ def _importance_caption(found: Sequence[Data]) -> str:
     )
 
 
-def _importance_table(found: Sequence[Data]) -> Table:
+def _importance_table(found: Sequence[ImportanceData]) -> Table:
     rows = [
         (Cell(i["name"]), percent(i["share"]), percent(i["noise_floor"]), Cell("yes" if i["above_noise"] else "no"))
         for i in found

@@ -16,10 +16,11 @@ from analysis.report.figures.arms import colour_of, method_of
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.learning_curves import by_block, draw_expected_best, draw_learning
-from analysis.results.document import Data
+from analysis.results.document import Document
+from analysis.results.document_parts import LearningData, TuningData
 
 
-def section(data: Data) -> Section:
+def section(data: Document) -> Section:
     """What tuning did, and the learning curves of both phases."""
     found = data.get("tuning") or []
     figures: list[Figure] = []
@@ -29,13 +30,14 @@ def section(data: Data) -> Section:
         figures += [_evp_figure(data, found), *_optimism_figure(data, found)]
         tables.append(_table(data, found))
         texts = [*_budget_text(found), *sorted({f"Note: {w}." for t in found for w in t["warnings"]})]
-    if data.get("learning"):
-        figures.append(_learning_figure(data, data["learning"]))
+    learning = data.get("learning")
+    if learning:
+        figures.append(_learning_figure(data, learning))
     title = "Tuning and learning curves" if found else "Learning curves"
     return Section("tuning", title, tuple(texts), tuple(tables), tuple(figures))
 
 
-def _budget_text(found: Sequence[Data]) -> list[str]:
+def _budget_text(found: Sequence[TuningData]) -> list[str]:
     configs = {t["started"] for t in found}
     epochs = {t["epochs"] for t in found}
     if len(configs) == 1 and (max(epochs) <= 1.1 * min(epochs) or any(t["stopped"] for t in found)):
@@ -45,11 +47,11 @@ def _budget_text(found: Sequence[Data]) -> list[str]:
     return [f"Tuning budgets differ between arms, so the comparison favours the larger one ({listing(parts)})."]
 
 
-def _scale(data: Data, found: Sequence[Data]) -> Scale:
+def _scale(data: Document, found: Sequence[TuningData]) -> Scale:
     return make_scale(found[0]["metric"], [v for t in found for v in t["values"]])
 
 
-def _evp_figure(data: Data, found: Sequence[Data]) -> Figure:
+def _evp_figure(data: Document, found: Sequence[TuningData]) -> Figure:
     scale = _scale(data, found)
     rows = tuple((t["arm"], n, v) for t in found for n, v in enumerate(t["evp"], 1))
     caption = (
@@ -63,7 +65,7 @@ def _evp_figure(data: Data, found: Sequence[Data]) -> Figure:
     return Figure("evp", caption, alt, drawing, ("arm", "configurations", "expected best"), rows)
 
 
-def _optimism_figure(data: Data, found: Sequence[Data]) -> list[Figure]:
+def _optimism_figure(data: Document, found: Sequence[TuningData]) -> list[Figure]:
     shown = [t for t in found if t["optimism"] is not None]
     if not shown:
         return []
@@ -73,8 +75,8 @@ def _optimism_figure(data: Data, found: Sequence[Data]) -> list[Figure]:
             block,
             [
                 Dot(
-                    method_of(data, t["arm"]), scale.factor * t["optimism"], None, None, colour_of(data, t["arm"]),
-                    mark=None if t["expected_optimism"] is None else scale.factor * t["expected_optimism"],
+                    method_of(data, t["arm"]), scale.on_axis(t["optimism"]), None, None, colour_of(data, t["arm"]),
+                    mark=scale.on_axis(t["expected_optimism"]),
                 )
                 for t in mine
             ],
@@ -91,7 +93,7 @@ def _optimism_figure(data: Data, found: Sequence[Data]) -> list[Figure]:
     return [Figure("optimism", caption, alt, drawing, ("arm", "tuned", "confirmed", "optimism", "expected"), rows)]
 
 
-def _table(data: Data, found: Sequence[Data]) -> Table:
+def _table(data: Document, found: Sequence[TuningData]) -> Table:
     scale = _scale(data, found)
     rows = [
         (
@@ -112,7 +114,7 @@ def _table(data: Data, found: Sequence[Data]) -> Table:
     )  # fmt: skip
 
 
-def _learning_figure(data: Data, learning: Data) -> Figure:
+def _learning_figure(data: Document, learning: LearningData) -> Figure:
     scale = make_scale(learning["metric"])
     alt = f"Learning curves of {scale.label} by epoch for {len(learning['arms'])} arms."
     rows = [(a["arm"], e, m, s, n) for a in learning["arms"] for e, m, s, n in a["points"]]

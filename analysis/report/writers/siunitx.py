@@ -7,7 +7,7 @@ import math
 from analysis.formatting import (
     Scale,
 )
-from analysis.results.document import Data
+from analysis.results.document import Document
 
 
 def uncertain(scale: Scale, mean: float | None, sd: float | None) -> str:
@@ -38,7 +38,7 @@ def mark_command(mark: str) -> str:
     return f"$^{{{_MARKS[mark]}}}$" if mark else ""
 
 
-def number_column(data: Data, scale: Scale) -> str:
+def number_column(data: Document, scale: Scale) -> str:
     """Column type wide enough for every number of the table."""
     shown = [uncertain(scale, a["mean"], a["sd"]) for a in data["arms"] if a["mean"] is not None]
     whole = max((len(s.split("(")[0].split(".")[0].lstrip("-")) for s in shown), default=1)
