@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -124,14 +123,9 @@ def _decoded(update: Callable[..., None], done: int, total: int) -> None:
 
 
 def sync(given: Namespace) -> int:
-    """Rebuild the MLflow view from the records."""
-    from ablations.tracking.mlflow_runs import MLFLOW_ENV, MlflowRuns, tracking_uri
-
-    os.environ.update(MLFLOW_ENV)
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
+    """Bring the MLflow runs in line with the records."""
     from ablations.tracking.mirror import sync
+    from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
     from silhouette.errors import without_secret
 
     store = open_store(given, study_name(given.study))
@@ -139,30 +133,21 @@ def sync(given: Namespace) -> int:
     if description is None:
         raise StudyError(f"STUDY: must have run; {store.location} holds nothing of it, got {given.study!r}")
     view = MlflowRuns(tracking_uri(given.results, given.mlflow), store, description)
-    try:
-        shown = sync(view)
-    except (MlflowException, SQLAlchemyError) as error:
-        why = (str(error).strip().splitlines() or [""])[0][:160]
-        line = f"--mlflow: must be an MLflow server or database that answers ({why}), got {view.uri}"
-        raise StudyError(without_secret(line)) from None  # an error too may hold the URI
-    print(f"{store.study}: {shown} trials shown at {without_secret(view.uri)}")
+    print(f"{store.study}: {sync(view)} trials shown at {without_secret(view.uri)}")
     return 0
 
 
 def ui(given: Namespace) -> int:
-    """Become the MLflow UI, on 127.0.0.1."""
-    from ablations.tracking.mlflow_runs import MLFLOW_ENV, make_folder, tracking_uri
+    """Run the MLflow user interface on 127.0.0.1."""
+    from ablations.tracking.mlflow_runs import make_folder, tracking_uri
+    from ablations.tracking.ui import serve
     from silhouette.errors import without_secret
 
     if not 1 <= given.port <= 65_535:
         raise StudyError(f"--port: must be from 1 to 65535, got {given.port}")
-
     uri = tracking_uri(given.results, given.mlflow)
     make_folder(uri)
-    print(f"MLflow UI of {without_secret(uri)} at http://127.0.0.1:{given.port} (Ctrl-C ends it)", flush=True)
-    os.environ.update(MLFLOW_ENV)
-    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri]
-    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(given.port)])
+    return serve(uri, given.port, without_secret(uri))
 
 
 def doctor(given: Namespace) -> int:

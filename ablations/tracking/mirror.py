@@ -1,8 +1,9 @@
-"""The MLflow mirror: delivers what happens in a study, from a thread of its own and never in the way."""
+"""The MLflow mirror: logs what happens in a study to MLflow, in its own thread. The driver never waits for it."""
 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import threading
 from collections import Counter
@@ -10,23 +11,29 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from ablations.errors import StudyError, first_line
 from ablations.state.lock import living_driver
-from ablations.tracking.mlflow_runs import MlflowRuns
+from ablations.tracking.mlflow_runs import MLFLOW_ENV, MlflowRuns
 from silhouette.errors import without_secret
 
 FLUSH_SECONDS = 1.0
 MAX_QUEUE = 100_000
-"""Reports that wait at most; each is about a kilobyte. Beyond that they are left to `ablate sync`."""
+"""Reports that wait at most; each is about a kilobyte. `ablate sync` delivers what does not fit."""
 MAX_PAUSE = 30.0
+"""Longest pause between two attempts to deliver, in seconds."""
 CLOSE_SECONDS = 20.0
+MAX_MESSAGE = 120
+
+_Delivery = tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]
+"""New epochs of a trial, and its record if it has one."""
 
 
 class Mirror(threading.Thread):
-    """Delivers what happens in a study to its `MlflowRuns`; its callers only ever put something into a queue.
+    """Delivers the reports of trials to `MlflowRuns`. Its callers only put them into a queue.
 
     Args:
-        view: Where to deliver to.
-        spec_of: What the worker of a trial was sent, by trial_id.
+        view: Runs to deliver to.
+        spec_of: Returns what the worker of a trial was sent, by trial_id.
         warn: Called at most once, with one line, when the server does not answer.
     """
 
@@ -42,34 +49,44 @@ class Mirror(threading.Thread):
         self.counts: Mapping[str, int] = {}
 
     def report(self, report: Mapping[str, Any]) -> None:
-        """Take what a trial reports; never waits. What does not fit any more is left to `ablate sync`."""
+        """Take the report of a trial, without waiting. If the queue is full, `ablate sync` delivers it later."""
         try:
             self.events.put_nowait(report)
         except queue.Full:
             self.dropped = True
 
-    def close(self, counts: Mapping[str, int]) -> bool:
-        """Deliver the rest; returns whether all has arrived within the time allowed."""
+    def close(self, counts: Mapping[str, int], timeout: float = CLOSE_SECONDS) -> bool:
+        """Deliver what is left, and end the parent run.
+
+        Args:
+            counts: Number of trials by status.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            True if MLflow has everything.
+        """
         self.counts = counts
         self.closing.set()
-        self.join(CLOSE_SECONDS)
+        self.join(max(0.0, timeout))
         return not (self.is_alive() or self.dropped)
 
     def run(self) -> None:
-        """Flush once a second, or sooner when much has come, until the study has ended and all is delivered."""
-        self._insist(self.view.open)
+        """Deliver once a second until the study has ended and everything is delivered."""
+        self._deliver(self.view.open)
+        self._deliver(partial(show_missed_records, self.view))  # of an earlier run that was interrupted
         while not (self.closing.is_set() and self.events.empty()):
-            for trial_id, (rows, record) in self._gather().items():
-                self._insist(partial(self.view.show, self.spec_of(trial_id), rows, record))
+            for trial_id, (rows, record) in self._take().items():
+                self._deliver(partial(self.view.show, self.spec_of(trial_id), rows, record))
                 if self.dropped and self.closing.is_set():
-                    return  # the server is away and nobody waits for it any longer
-        self._insist(lambda: self.view.close(self.counts))
+                    return  # the server does not answer, and the driver does not wait for it any more
+        self._deliver(partial(show_missed_records, self.view))  # of trials that ended during an interrupt
+        self._deliver(lambda: self.view.close(self.counts))
 
-    def _gather(self) -> dict[str, tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]]:
-        """What came since the last flush: the new epochs and the record, if any, by trial_id."""
-        found: dict[str, tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]] = {}
+    def _take(self) -> dict[str, _Delivery]:
+        """What has been reported since the last call, by trial_id."""
+        found: dict[str, _Delivery] = {}
         self.closing.wait(FLUSH_SECONDS)
-        for _ in range(MAX_QUEUE):  # all that waits: the longer a flush takes, the more rows share a call
+        for _ in range(MAX_QUEUE):  # everything that waits: then more rows share a call if calls are slow
             try:
                 event = self.events.get_nowait()
             except queue.Empty:
@@ -79,14 +96,14 @@ class Mirror(threading.Thread):
             found[event["trial_id"]] = (rows, event.get("record", record))
         return found
 
-    def _insist(self, deliver: Callable[[], None]) -> None:
-        """Try until it works; once the study has ended, try once more and leave it."""
+    def _deliver(self, call: Callable[[], None]) -> None:
+        """Call until it succeeds; once the study has ended, at most once more."""
         pause = 1.0
         while True:
             last = self.closing.is_set()
             try:
-                return deliver()
-            except Exception as error:  # an MLflow server may fail in any way; the study must not
+                return call()
+            except Exception as error:  # an MLflow server may fail in any way; the study must go on
                 self._warn_once(error)
             if last:
                 self.dropped = True
@@ -95,26 +112,59 @@ class Mirror(threading.Thread):
             pause = min(MAX_PAUSE, 2 * pause)
 
     def _warn_once(self, error: Exception) -> None:
-        if not self.warned:
-            first = (str(error).strip().splitlines() or [""])[0][:120]
-            line = f"MLflow at {self.view.uri} does not answer ({type(error).__name__}: {first}); "
-            line += f"the study goes on, and `ablate sync {self.view.store.study}` completes the view"
-            self.warn(without_secret(line))  # an error too may hold the URI
+        if self.warned:
+            return
         self.warned = True
+        reason = f"{type(error).__name__}: {first_line(error)[:MAX_MESSAGE]}"
+        line = f"MLflow at {self.view.uri} does not answer ({reason}); "
+        line += f"the study continues, and `ablate sync {self.view.store.study}` completes the view"
+        self.warn(without_secret(line))  # the error may contain the URI too
+
+
+def show_missed_records(view: MlflowRuns) -> None:
+    """End the runs of trials that have a record although MLflow shows them as running.
+
+    A driver that was interrupted may not have delivered them.
+    """
+    for trial_id in view.unfinished():
+        record = view.store.finished_record(trial_id)
+        if record is not None:
+            _show_record(view, record)
 
 
 def sync(view: MlflowRuns) -> int:
-    """Bring the whole view in line with the records and the report; running it again changes nothing.
+    """Bring all runs in line with the records and the report. Calling it again changes nothing.
 
     Returns:
         Number of trials shown.
+
+    Raises:
+        StudyError: If the MLflow server or database does not answer.
     """
+    os.environ.update(MLFLOW_ENV)
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return _sync(view)
+    except (MlflowException, SQLAlchemyError) as error:
+        reason = first_line(error)[:160]
+        line = f"--mlflow: must be an MLflow server or database that answers ({reason}), got {view.uri}"
+        raise StudyError(without_secret(line)) from None  # the error may contain the URI too
+
+
+def _sync(view: MlflowRuns) -> int:
     records = view.store.load().to_pylist()
     for record in records:
-        view.show({**record, "config": json.loads(record["config"] or "{}")}, record["curve"] or (), record)
+        _show_record(view, record)
     driver = living_driver(view.store) or {}
     view.close_stale([*(record["trial_id"] for record in records), *driver.get("running", ())])
     view.attach_report()
     if not driver:
         view.close(Counter(record["status"] for record in records))
     return len(records)
+
+
+def _show_record(view: MlflowRuns, record: Mapping[str, Any]) -> None:
+    spec = {**record, "config": json.loads(record["config"] or "{}")}
+    view.show(spec, record["curve"] or (), record)

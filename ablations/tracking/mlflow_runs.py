@@ -1,6 +1,6 @@
-"""The MLflow view of a study: one experiment, one parent run per results location, one nested run per trial.
+"""The MLflow runs of a study: one experiment, one parent run per results location, one nested run per trial.
 
-Runs are found again by tag, so that nothing is doubled however often a study runs or is synchronised.
+Existing runs are found by their tags, so a study that runs or is synchronised again makes no second run of a trial.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablations.tracking.runs_table import VIEW_TAG, runs_table
 from silhouette.location import ResultsLocation
 from silhouette.results import Store
 
@@ -26,16 +27,23 @@ MLFLOW_ENV = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-"""Set before MLflow is imported: no telemetry; a dead server is noticed at once, since the mirror retries itself."""
+"""Environment variables that MLflow reads while it is imported: no telemetry, errors only.
+
+MLflow retries little and gives up soon, since the mirror retries itself.
+"""
 SQLITE = "sqlite:///"
 MAX_BATCH = 1000
 PARAMETER_TAGS = ("trial_id", "arm", "seed", "phase", "git_commit")
 
 
 def tracking_uri(results: str | ResultsLocation, given: str | None = None) -> str:
-    """Where the view lives: as given, `MLFLOW_TRACKING_URI`, or `mlflow.db` in the results folder.
+    """Return the URI of the MLflow store: `given`, or `MLFLOW_TRACKING_URI`, or `mlflow.db` in the results folder.
 
-    The path is absolute, since a trial works in a directory of its own.
+    The path of a database file is made absolute, since a trial has another working directory.
+
+    Args:
+        results: Location of the results. For an object store the database is in the folder `results`.
+        given: What `--mlflow` gives.
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
@@ -47,19 +55,19 @@ def tracking_uri(results: str | ResultsLocation, given: str | None = None) -> st
 
 
 def make_folder(uri: str) -> None:
-    """The folder of a database file, made if it is not there."""
+    """Create the folder of a database file."""
     if uri.startswith(SQLITE):
         Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass
 class MlflowRuns:
-    """The runs of one study and results location on an MLflow server.
+    """The runs of one study and results location in an MLflow store.
 
     Args:
         uri: MLflow tracking URI.
-        store: Whose records are shown.
-        study: The study as `study.json` describes it.
+        store: Records that the runs show.
+        study: Content of `study.json`.
     """
 
     uri: str
@@ -67,43 +75,49 @@ class MlflowRuns:
     study: Mapping[str, Any]
     _runs: dict[str, str] = field(default_factory=dict)
     _starts: dict[str, int] = field(default_factory=dict)
-    _bare: set[str] = field(default_factory=set)
+    _without_params: set[str] = field(default_factory=set)
+    _unfinished: set[str] = field(default_factory=set)
     _with_error: set[str] = field(default_factory=set)
 
     @cached_property
     def client(self) -> MlflowClient:
-        """The client; importing MLflow takes seconds, so it happens in the thread that needs it."""
+        """The client. MLflow takes seconds to import, so the first thread that needs it does so."""
         os.environ.update(MLFLOW_ENV)
         import logging
 
         from mlflow import MlflowClient
 
-        for name in ("mlflow", "alembic"):  # after the import, which sets levels of its own
+        for name in ("mlflow", "alembic"):  # after the import, which sets levels
             logging.getLogger(name).setLevel(logging.ERROR)
         make_folder(self.uri)
         return MlflowClient(self.uri)
 
     @cached_property
     def experiment(self) -> str:
-        """Id of the study's experiment, created at need."""
+        """Id of the study's experiment, which is created or restored if necessary."""
         name = self.study["study"]
         found = self.client.get_experiment_by_name(name)
         if found is not None:
-            if found.lifecycle_stage == "deleted":  # in the page, say; its name stays taken
+            if found.lifecycle_stage == "deleted":  # by a person; its name cannot be used for a new one
                 self.client.restore_experiment(found.experiment_id)
+            self.client.set_experiment_tag(found.experiment_id, VIEW_TAG, self._table)
             return str(found.experiment_id)
-        tags = {"mlflow.experimentKind": "custom_model_development"}  # the page then opens on runs, not on traces
+        tags = {"mlflow.experimentKind": "custom_model_development", VIEW_TAG: self._table}  # opens on the runs
         return str(self.client.create_experiment(name, artifact_location=self._artifact_folder(), tags=tags))
 
+    @property
+    def _table(self) -> str:
+        return runs_table(self.study.get("metric", "test_top1"))
+
     def _artifact_folder(self) -> str | None:
-        """Beside a database file; a server has its own place."""
+        """The folder beside a database file; None for a server, which has its own."""
         if not self.uri.startswith(SQLITE):
             return None
         return (Path(self.uri.removeprefix(SQLITE)).parent / "mlflow-artifacts").as_uri()
 
     @cached_property
     def parent(self) -> str:
-        """Id of the parent run; also learns the ids of the nested ones that exist."""
+        """Id of the parent run. The first access also reads which trials have runs."""
         for run in self._search("trial"):
             self._remember(run.data.tags["trial_id"], run)
         for run in self._search("study"):
@@ -114,7 +128,7 @@ class MlflowRuns:
 
     @property
     def place(self) -> str:
-        """The results location as a tag: without a secret, and without the quote that would end it in a search."""
+        """The results location as a tag: without its secret, and without quotes, which end a string in a search."""
         return self.store.shown.replace("'", "")
 
     def _search(self, kind: str) -> Iterator[Any]:
@@ -131,42 +145,50 @@ class MlflowRuns:
         self._runs[trial_id] = str(run.info.run_id)
         self._starts[run.info.run_id] = run.info.start_time
         if not run.data.params:
-            self._bare.add(trial_id)
+            self._without_params.add(trial_id)
+        if run.info.status == "RUNNING":
+            self._unfinished.add(trial_id)
         if "error" in run.data.tags:
             self._with_error.add(run.info.run_id)
 
+    def unfinished(self) -> list[str]:
+        """Return the trial_ids whose runs have not ended."""
+        _ = self.parent  # reads which runs there are
+        return sorted(self._unfinished)
+
     def open(self) -> None:
-        """Show that the study is running."""
+        """Mark the parent run as running."""
         self.client.update_run(self.parent, status="RUNNING")
         self.client.set_tag(self.parent, "plan_hash", self.study["plan_hash"])
 
     def show(
         self, spec: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], record: Mapping[str, Any] | None
     ) -> None:
-        """Show new epochs of a trial, and its end once it has a record. Sent twice, it is shown once.
+        """Log new epochs of a trial, and end its run if it has a record. Calling it twice changes nothing.
 
         Args:
             spec: `trial_id`, `arm`, `seed`, `phase`, `git_commit` and `config` (a dictionary) of the trial.
             rows: New rows of its curve.
-            record: Its record, once it has one.
+            record: Its record; None while it has none.
         """
         run_id = self._run_of(spec)
         self._log(run_id, [(k, v, row["epoch"]) for row in rows for k, v in row.items() if k != "epoch"])
         if record is not None:
             self._end(run_id, record)
+            self._unfinished.discard(spec["trial_id"])
 
     def _run_of(self, spec: Mapping[str, Any]) -> str:
-        """Id of a trial's nested run, created at need with its parameters and tags."""
+        """Id of a trial's run, which is created with its parameters and tags if necessary."""
         from mlflow.entities import Param
 
-        parent = self.parent  # first: it learns which runs there are
+        parent = self.parent  # first, since it reads which runs there are
         if spec["trial_id"] not in self._runs:
             self._remember(spec["trial_id"], self._new_run(spec, parent))
         run_id = self._runs[spec["trial_id"]]
-        if spec["trial_id"] in self._bare:
-            values = {**spec["config"], "seed": spec["seed"]}  # an allow-list: nothing else is a parameter
+        if spec["trial_id"] in self._without_params:
+            values = {**spec["config"], "seed": spec["seed"]}  # nothing else, since other values may be secret
             self.client.log_batch(run_id, params=[Param(k, str(v)) for k, v in values.items()])
-            self._bare.discard(spec["trial_id"])
+            self._without_params.discard(spec["trial_id"])
         return run_id
 
     def _new_run(self, spec: Mapping[str, Any], parent: str) -> Any:
@@ -174,12 +196,12 @@ class MlflowRuns:
         tags |= {name: str(spec[name]) for name in PARAMETER_TAGS if spec.get(name) is not None}
         try:
             return self.client.create_run(self.experiment, tags=tags, run_name=run_name(spec))
-        except Exception:  # the server may have made the run and failed to say so: look again before the next try
+        except Exception:  # the server may have created the run: the next attempt reads the runs again
             self.__dict__.pop("parent", None)
             raise
 
     def _log(self, run_id: str, values: Iterable[tuple[str, Any, int]]) -> None:
-        """Log metrics. A metric's time follows from its run and epoch: what is sent twice is stored once."""
+        """Log metrics. A metric's timestamp is a function of run and epoch, so a value sent twice is stored once."""
         from mlflow.entities import Metric
 
         start = self._starts[run_id]
@@ -188,7 +210,7 @@ class MlflowRuns:
             self.client.log_batch(run_id, metrics=metrics[i : i + MAX_BATCH])
 
     def _end(self, run_id: str, record: Mapping[str, Any]) -> None:
-        """Final metrics, the status as a tag, and the end of the run."""
+        """Log the final metrics and the status, and end the run."""
         step = int(record["epochs_reached"] or 0)
         finals = [(k, v, step) for k, v in record.items() if k.startswith("test_") and isinstance(v, int | float)]
         self._log(run_id, finals)
@@ -196,7 +218,7 @@ class MlflowRuns:
         if record.get("error"):
             self.client.set_tag(run_id, "error", record["error"][:5000])
             self._with_error.add(run_id)
-        elif run_id in self._with_error:  # it failed, and was run again
+        elif run_id in self._with_error:  # the trial failed before and was run again
             self.client.delete_tag(run_id, "error")
             self._with_error.discard(run_id)
         ended = "FINISHED" if record["status"] in ("complete", "stopped") else "FAILED"
@@ -204,7 +226,11 @@ class MlflowRuns:
         self.client.set_terminated(run_id, ended, end_time=self._starts[run_id] + took)
 
     def close(self, counts: Mapping[str, int]) -> None:
-        """Show the end of the study's run, if it has not been shown, and how many trials have which status."""
+        """Log how many trials have which status, and end the parent run.
+
+        Args:
+            counts: Number of trials by status.
+        """
         for name, value in counts.items():
             self.client.log_metric(self.parent, f"trials_{name}", value)
         left = counts.get("missing", 0) + counts.get("running", 0)
@@ -212,14 +238,18 @@ class MlflowRuns:
             self.client.set_terminated(self.parent, "KILLED" if left else "FINISHED")
 
     def close_stale(self, known: Iterable[str]) -> None:
-        """End the runs of trials that have no record and whom no driver is running any more."""
+        """End the runs of trials that have no record and that no driver runs.
+
+        Args:
+            known: The trial_ids with a record or a driver.
+        """
         for trial_id in self._runs.keys() - set(known):
             run = self.client.get_run(self._runs[trial_id])
             if run.info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def attach_report(self) -> bool:
-        """Add the report as artifacts and its verdicts to the parent run; False where there is no report."""
+        """Add the report and its verdicts to the parent run. Return False if there is no report."""
         report = self.store.read_json("report/report.json")
         if report is None:
             return False
@@ -239,7 +269,7 @@ class MlflowRuns:
 
 
 def _allowed(name: str) -> str:
-    """A metric's name as MLflow allows it.
+    """Replace the characters that MLflow does not allow in a metric's name.
 
     >>> _allowed("long_tail×20/λ=0.2 long_tail×20")
     'long_tail_20/λ_0.2 long_tail_20'
@@ -248,7 +278,7 @@ def _allowed(name: str) -> str:
 
 
 def run_name(spec: Mapping[str, Any]) -> str:
-    """Name of a trial's run; in the tune phase it says which setting of the arm it is.
+    """Return the name of a trial's run. In the tune phase it has the number of the candidate.
 
     >>> run_name({"arm": "CE", "seed": 3}), run_name({"arm": "CE", "seed": 3, "tune_number": 0})
     ('CE seed 3', 'CE #0 seed 3')

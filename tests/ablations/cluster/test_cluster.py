@@ -1,7 +1,7 @@
-"""A cluster of several raylets in namespaces of their own: what `ablate run --address` and `ablate doctor` make of it.
+"""`ablate run --address` and `ablate doctor` on a cluster of several raylets, each in its own namespaces.
 
-One node sees another folder where the results should be, one has other sources, one counts a GPU. tests/cluster_lab has
-real hosts and `ray up`; here everything is one machine, so that this runs with every change.
+One node has another folder in the place of the results, one has other sources, one has a GPU that does not exist.
+tests/cluster_lab has real hosts and `ray up`. Here everything is one machine, so that it runs with every change.
 """
 
 import os
@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ablations.cluster.session import explain_connection_error
+from ablations.cluster.session import check_head, explain_connection_error
+from ablations.errors import StudyError
 from silhouette.results import Store
+from tests.helpers.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 ISOLATE = ["unshare", "--net", "--pid", "--mount", "--ipc", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
@@ -23,20 +25,22 @@ HEAD = "127.0.0.1:6379"
 NODES = """
 set -e
 ip link set lo up
-mkdir -p /tmp/ray "$FOLDER/ray" "$FOLDER/blind" "$FOLDER/late" "$FOLDER/home" && mount --bind "$FOLDER/ray" /tmp/ray
+mkdir -p /tmp/ray "$FOLDER/ray" "$FOLDER/other" "$FOLDER/late" "$FOLDER/home" && mount --bind "$FOLDER/ray" /tmp/ray
 ray get-auth-token --generate && chmod 600 ~/.ray/auth_token
 ray start --head --port=6379 --num-cpus=0 --include-dashboard=false --object-store-memory=80000000
 join="ray start --address=127.0.0.1:6379 --object-store-memory=80000000"
-$join --num-cpus=1 --labels=pool=cpu,market=spot
-$join --num-cpus=1 --num-gpus=1 --labels=pool=gpu
+$join --num-cpus=1 --num-gpus=1 --labels=pool=sound,market=spot
 touch "$FOLDER/ready"
-while [ ! -e "$FOLDER/odd" ]; do sleep 0.2; done  # the nodes that are not as they should be join later
+wait_for() { while [ ! -e "$FOLDER/$1" ]; do sleep 0.2; done; }
+(
+wait_for start-late
+unshare --mount sh -c "mount -t tmpfs none $FOLDER/late; $join --num-cpus=1 --labels=pool=late"
+) &
+wait_for start-faulty  # the nodes with faults join when a test wants them
 sed 's/Bad input/Worse input/' "$ROOT/silhouette/errors.py" > "$FOLDER/errors.py"
 unshare --mount sh -c "mount --bind $FOLDER/errors.py $ROOT/silhouette/errors.py; $join --num-cpus=1 --labels=pool=old"
-unshare --mount sh -c "mount -t tmpfs none $FOLDER/blind; $join --num-cpus=1 --labels=pool=blind"
-touch "$FOLDER/all"
-while [ ! -e "$FOLDER/join" ]; do sleep 0.2; done
-unshare --mount sh -c "mount -t tmpfs none $FOLDER/late; $join --num-cpus=1 --labels=pool=late"
+unshare --mount sh -c "mount -t tmpfs none $FOLDER/other; $join --num-cpus=1 --labels=pool=other"
+touch "$FOLDER/faulty"
 sleep infinity
 """
 STUDY = """
@@ -48,23 +52,47 @@ STUDY = Study(
 """
 
 
-def _isolated():
+def why_not_isolated():
     if os.geteuid() or not all(shutil.which(tool) for tool in ("unshare", "nsenter", "ip")):
         return "needs root, unshare, nsenter and ip"
     tried = subprocess.run([*ISOLATE, "true"], capture_output=True, check=False)
     return "namespaces are not allowed here" if tried.returncode else ""
 
 
-pytestmark = pytest.mark.skipif(bool(_isolated()), reason=_isolated() or "-")
+needs_namespaces = pytest.mark.skipif(bool(why_not_isolated()), reason=why_not_isolated() or "-")
+
+TOKEN_MISSING = "the cluster requires a token and this machine has none"
+TOKEN_REJECTED = "the head rejected our token"
 
 
-def test_other_versions_on_the_head_are_one_line():
-    heard = "RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.12.1\n"
-    expected = "Version mismatch: The cluster was started with: Ray: 2.59.0 Python: 3.12.1; install the same versions"
-    assert explain_connection_error(heard).startswith(expected)
+@pytest.mark.parametrize(
+    ("stderr", "expected"),
+    [
+        ("ray.exceptions.AuthenticationError: Token authentication is enabled but no authentication token was found. "
+         "Ensure that the token for the cluster is available in a local file (e.g., ~/.ray/auth_token)", TOKEN_MISSING),
+        ("ray.exceptions.RaySystemError: InvalidAuthToken: Authentication token is missing or incorrect",
+         TOKEN_REJECTED),
+        ("ConnectionError: Could not find any running Ray instance. Please specify the one to connect to by setting "
+         "`--address` flag or `RAY_ADDRESS` environment variable.", "no Ray runs on this machine"),
+        ("RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.12.1\n",
+         "Version mismatch: The cluster was started with: Ray: 2.59.0 Python: 3.12.1; install the same versions"),
+        ("", "no Ray head answers there within 10 s"),
+    ],
+)  # fmt: skip
+def test_each_error_of_a_connection_is_explained_in_one_line(stderr, expected):
+    explained = explain_connection_error(stderr)
+    assert explained.startswith(expected)
+    assert "\n" not in explained
+
+
+def test_ray_client_is_rejected_without_a_connection():
+    with pytest.raises(StudyError, match=r"^--address: Ray Client is not used.*got 'ray://"):
+        check_head("ray://127.0.0.1:10001")
 
 
 class Cluster:
+    """A head without CPUs and a worker node; the nodes with faults join when a test asks for them."""
+
     def __init__(self, folder):
         self.folder = folder
         self.environment = {
@@ -84,28 +112,30 @@ class Cluster:
         self.wait("ready")
 
     def wait(self, file):
-        """Until the nodes have come so far."""
-        import time
+        """Wait until the nodes have come so far."""
 
-        for _ in range(600):
-            if (self.folder / file).exists():
-                return
+        def is_there():
             assert self.process.poll() is None, (self.folder / "log").read_text()
-            time.sleep(0.1)
-        raise AssertionError((self.folder / "log").read_text())
+            return (self.folder / file).exists()
+
+        wait_for(is_there)
 
     def command(self, *arguments):
         init = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0]
         inside = ["nsenter", "--target", init, "--net", "--pid", "--mount", "--ipc", "--wd=" + str(self.folder)]
         return [*inside, sys.executable, "-m", "ablations", *arguments]
 
-    def __call__(self, *arguments, without=(), **environment):
-        kept = {key: value for key, value in self.environment.items() if key not in without}
+    def __call__(self, *arguments, **environment):
         return subprocess.run(
-            self.command(*arguments), env=kept | environment, capture_output=True, text=True, check=False, timeout=180
+            self.command(*arguments),
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
         )
 
-    def refusal(self, *arguments, **environment):
+    def error(self, *arguments, **environment):
         """The one line of bad input."""
         done = self("run", "small.py", *arguments, **environment)
         lines = [line for line in done.stderr.splitlines() if "network_util.cc" not in line]  # Ray, without a route out
@@ -115,7 +145,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Head without CPUs, a CPU node, a node that counts a GPU."""
+    """A head without CPUs, and a node with a CPU and a GPU that does not exist."""
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
     yield cluster
     cluster.process.kill()
@@ -123,10 +153,16 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def odd(cluster):
-    """The same with a node that has other sources, and one that sees another folder where the results should be."""
-    (cluster.folder / "odd").touch()
-    cluster.wait("all")
+def sound_doctor(cluster):
+    """What the doctor says before nodes with faults have joined."""
+    return cluster("doctor", "--address", "auto")
+
+
+@pytest.fixture(scope="module")
+def faulty(cluster, sound_doctor):
+    """The same cluster with a node of other sources, and one with another folder in the place of the results."""
+    (cluster.folder / "start-faulty").touch()
+    cluster.wait("faulty")
     return cluster
 
 
@@ -134,19 +170,18 @@ def records(cluster, results):
     return Store(str(cluster.folder / results), "small").load(["trial_id", "status", "device", "test_top1"]).to_pylist()
 
 
-def test_trials_run_on_the_nodes_that_wear_the_label(cluster):
-    done = cluster("run", "small.py", "--address", "auto", "--label", "pool=cpu", "--label", "market=spot")
-    assert done.returncode == 0, done.stderr
-    assert [record["status"] for record in records(cluster, "results")] == ["complete"] * 4
+@needs_namespaces
+def test_a_quarter_of_a_gpu_gives_the_same_results_as_none(cluster):
+    for results, gpus in (("whole", "0"), ("packed", "0.25")):
+        labels = ("--label", "pool=sound", "--label", "market=spot")
+        done = cluster("run", "small.py", "--address", HEAD, *labels, "--gpus-per-trial", gpus, "--results", results)
+        assert done.returncode == 0, done.stderr
+    assert [record["status"] for record in records(cluster, "whole")] == ["complete"] * 4
+    assert records(cluster, "packed") == records(cluster, "whole")
 
 
-def test_a_quarter_of_a_gpu_runs_where_there_is_one_with_the_same_result(cluster):
-    done = cluster("run", "small.py", "--address", HEAD, "--gpus-per-trial", "0.25", "--results", "packed")
-    assert done.returncode == 0, done.stderr
-    assert records(cluster, "packed") == records(cluster, "results")
-
-
-def test_a_study_that_fits_nowhere_says_that_it_waits(cluster):
+@needs_namespaces
+def test_a_study_that_fits_on_no_node_says_that_it_waits(cluster):
     command = cluster.command("run", "small.py", "--address", "auto", "--label", "pool=none", "--results", "waits")
     with subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
         for line in run.stdout:
@@ -155,68 +190,61 @@ def test_a_study_that_fits_nowhere_says_that_it_waits(cluster):
         assert b"no node offers 1 CPU, pool=none yet" in line
         inner = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0]
         os.kill(int(inner), signal.SIGINT)
-        said = run.stdout.read().decode()
-    assert run.returncode == 130, said
+        out = run.stdout.read().decode()
+    assert run.returncode == 130, out
 
 
-@pytest.mark.parametrize(
-    ("address", "without", "environment", "expected"),
-    [
-        ("127.0.0.1:9999", (), {}, "--address: no Ray head answers there within"),
-        ("ray://127.0.0.1:10001", (), {}, "--address: Ray Client is not used"),
-        ("auto", (), {"HOME": "/nonexistent"}, "--address: the cluster requires a token and this machine has none"),
-        ("auto", ("RAY_AUTH_MODE",), {"HOME": "/nonexistent"}, "--address: the head rejected our token"),
-        ("auto", (), {"RAY_AUTH_TOKEN": "0" * 32}, "--address: the head rejected our token"),
-    ],
-)  # fmt: skip
-def test_a_head_that_does_not_answer_or_let_us_in_is_one_line(cluster, address, without, environment, expected):
-    line = cluster.refusal("--address", address, "--results", "refused", without=without, **environment)
-    assert line.startswith(f"ablate: {expected}")
-    assert not (cluster.folder / "refused").exists()
+@needs_namespaces
+def test_a_head_that_rejects_our_token_is_one_line_and_no_folder_is_made(cluster):
+    line = cluster.error("--address", "auto", "--results", "rejected", RAY_AUTH_TOKEN="0" * 32)
+    assert line.startswith(f"ablate: --address: {TOKEN_REJECTED}")
+    assert not (cluster.folder / "rejected").exists()
 
 
-def test_the_doctor_finds_a_sound_cluster_sound(cluster):
-    done = cluster("doctor", "--address", "auto")
-    assert done.returncode == 0, done.stdout
-    assert "3 nodes, 2 CPUs, 1 GPUs" in done.stdout
-    assert "market=spot, pool=cpu; same versions, sees the results" in done.stdout
-    assert "Ray counts 1 GPUs, nvidia-smi 0" in done.stdout
-    assert done.stdout.endswith("ready to run\n")
+@needs_namespaces
+def test_the_doctor_finds_no_fault_in_a_sound_cluster(cluster, sound_doctor):
+    assert sound_doctor.returncode == 0, sound_doctor.stdout
+    assert "2 nodes, 1 CPUs, 1 GPUs" in sound_doctor.stdout
+    assert "market=spot, pool=sound; same versions, sees the results" in sound_doctor.stdout
+    assert "Ray counts 1 GPUs, nvidia-smi 0" in sound_doctor.stdout
+    assert sound_doctor.stdout.endswith("ready to run\n")
     assert not (cluster.folder / "results/doctor-probe").exists()
 
 
-def test_results_that_a_node_does_not_see_are_refused_before_a_trial_runs(odd):
-    line = odd.refusal("--address", "auto", "--results", "blind", "--label", "pool=blind")
+@needs_namespaces
+def test_a_node_that_does_not_see_the_results_ends_the_study_before_a_trial_runs(faulty):
+    line = faulty.error("--address", "auto", "--results", "other", "--label", "pool=other")
     assert line.startswith("ablate: --results: ")
     assert "does not see" in line
     assert "s3://bucket/prefix" in line
-    assert not (odd.folder / "blind/small/trials").exists()
+    assert not (faulty.folder / "other/small/trials").exists()
 
 
-def test_other_sources_on_a_node_that_trials_may_run_on_are_refused(odd):
-    line = odd.refusal("--address", "auto", "--results", "old", "--label", "pool=old")
-    assert re.match(r"ablate: --address: \S+ \(\S+\) runs sources \w{12} of this project, the driver \w{12}; ", line), (
-        line
-    )
+@needs_namespaces
+def test_a_node_with_other_sources_ends_the_study_before_a_trial_runs(faulty):
+    line = faulty.error("--address", "auto", "--results", "old", "--label", "pool=old")
+    pattern = r"ablate: --address: \S+ \(\S+\) runs sources \w{12} of this project, the driver \w{12}; "
+    assert re.match(pattern, line), line
 
 
-def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study_before_a_trial_fails_there(odd):
-    options = ("--address", "auto", "--label", "pool=late", "--results", "late")
-    command = odd.command("run", "small.py", *options)
+@needs_namespaces
+def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study(cluster, sound_doctor):
+    command = cluster.command("run", "small.py", "--address", "auto", "--label", "pool=late", "--results", "late")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=odd.environment, text=True, **pipes) as run:
+    with subprocess.Popen(command, env=cluster.environment, text=True, **pipes) as run:
         next(line for line in run.stdout if "waiting for the cluster to grow" in line)
-        (odd.folder / "join").touch()
+        (cluster.folder / "start-late").touch()
         out, err = run.communicate(timeout=120)
     assert run.returncode == 2, out + err
     assert re.match(r"ablate: --results: \S+ does not see ", err.splitlines()[-1]), err
     assert "s3://bucket/prefix" in err
     assert "Traceback" not in out + err
-    assert not (odd.folder / "late/small/trials").exists()
+    assert not (cluster.folder / "late/small/trials").exists()
 
 
-def test_the_doctor_names_the_nodes_with_other_sources_and_other_folders(odd):
-    done = odd("doctor", "--address", "auto", "--results", "blind")
+@needs_namespaces
+def test_the_doctor_names_the_nodes_with_other_sources_and_other_folders(faulty):
+    done = faulty("doctor", "--address", "auto", "--results", "other")
     assert done.returncode == 1, done.stdout
     faults = [line for line in done.stdout.splitlines() if line.startswith("fault")]
     assert len(faults) == 2
