@@ -58,7 +58,7 @@ def plan(arms: int, seeds: int) -> dict:
         "schema_version": 1, "study": STUDY, "question": "How long does a report take?", "plan_hash": "0" * 16,
         "metric": "test_top1", "direction": "max", "sesoi": 0.002, "alpha": 0.05, "seeds": list(range(seeds)),
         "phase": "confirm", "arms": made, "families": families, "fixed": {}, "provenance": {},
-        "factors": [{"field": "lambda_sil", "label": "λ_sil", "values": values, "default": 0.1, "log": False}],
+        "factors": [{"field": "lambda_sil", "label": "λ", "values": values, "default": 0.1, "log": False}],
     }  # fmt: skip
 
 

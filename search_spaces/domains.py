@@ -72,11 +72,11 @@ class Factor:
     def describe(self, config: TrialConfig) -> str:
         """The factor's part of an arm's label.
 
-        >>> Factor("lambda_sil", "λ_sil", (0.0,), Interval(0, 1), "").describe(TrialConfig(lambda_sil=0.2))
+        >>> Factor("lambda_sil", "λ", (0.0,), Interval(0, 1), "").describe(TrialConfig(lambda_sil=0.2))
         'λ=0.2'
         """
         values = {
-            "label": self.label.removesuffix("_sil"),
+            "label": self.label,
             "value": short(getattr(config, self.field)),
             "qualifier": short(getattr(config, self.qualifier)) if self.qualifier else "",
         }

@@ -13,7 +13,7 @@ TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 1.0)
 _LOSS = (
     Factor(
         "lambda_sil",
-        "λ_sil",
+        "λ",
         (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0),
         Interval(1e-3, 2.0, log=True),
         "0 is the supervised loss alone; above 2 the term outweighs cross-entropy from the first step.",

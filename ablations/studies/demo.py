@@ -6,10 +6,10 @@ Cost:     80 trials of 2 to 6 s; 2 to 4 minutes on 2 cores without a GPU
 Answer (2026-11-21; top-1 on test data in %, mean ± SD (n); 2 cores, torch 2.15):
 
     method                   balanced             long tail ×20
-    λ_sil=0 (baseline)       99.09 ± 0.55 (10)    84.56 ± 3.38 (10)
-    λ_sil=0.05               99.18 ± 0.52 (10)    84.96 ± 3.08 (10)
-    λ_sil=0.2                99.24 ± 0.59 (10)    84.13 ± 3.61 (10)
-    λ_sil=1                  99.22 ± 0.40 (10)    75.47 ± 3.60 (10)  worse, Holm-adjusted p < 0.001
+    λ=0 (baseline)           99.09 ± 0.55 (10)    84.56 ± 3.38 (10)
+    λ=0.05                   99.18 ± 0.52 (10)    84.96 ± 3.08 (10)
+    λ=0.2                    99.24 ± 0.59 (10)    84.13 ± 3.61 (10)
+    λ=1                      99.22 ± 0.40 (10)    75.47 ± 3.60 (10)  worse, Holm-adjusted p < 0.001
 
 Balanced: no difference could be shown. Long tail: a weight of 1 costs 9.1 points (95 % CI 6.7 to 11.5); smaller ones
 change nothing that ten seeds can show.

@@ -14,6 +14,8 @@ from silhouette.results import Store
 
 ROLES = ("primary", "ablation", "exploratory")
 CORRECTIONS = ("holm", "bh")
+SYMBOLS_0_1_0 = {"λ_sil": "λ"}
+"""Symbols of factors in a `study.json` of version 0.1.0 that differ from those in the labels of its arms."""
 FIELD = "vary"
 """The setting that names the one source of randomness which the seed moves in an arm of a seed study."""
 ALL = "all"
@@ -30,7 +32,8 @@ class Arm:
         block: The condition (dataset, imbalance) inside which it is compared.
         baseline: Whether the others of its block are compared with it.
         config: The full configuration, or empty when it is not known (a plain table).
-        method: What it does, in the study's own words; empty where its settings say it.
+        method: What it does, the same words in every block; empty where `study.json` is from version 0.1.0.
+        block_settings: The settings that make its block; None where `study.json` is from version 0.1.0.
     """
 
     label: str
@@ -39,6 +42,7 @@ class Arm:
     baseline: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     method: str = ""
+    block_settings: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,10 @@ class Plan:
 
     @cached_property
     def block_fields(self) -> frozenset[str]:
-        """Settings that are the same for all arms of each block: they tell blocks apart, not methods."""
+        """Settings that make the blocks: those that the study says, else those that are constant in each block."""
+        stated = [arm.block_settings for arm in self.arms]
+        if all(settings is not None for settings in stated):
+            return frozenset(name for settings in stated for name in settings or ())
         fields = {name for arm in self.arms for name in arm.settings}
         return frozenset(name for name in fields if self._constant_in_blocks(name))
 
@@ -142,14 +149,17 @@ class Plan:
         return all(len(values) == 1 for values in seen.values())
 
     def method(self, label: str) -> str:
-        """Name of what an arm does, the same in every block: its settings without those of the block."""
+        """Name of what an arm does, the same in every block: its label without the words of the block."""
         arm = self.arm[label]
-        if arm.method:
-            return arm.method
+        return arm.method or self._without_block(arm)
+
+    def _without_block(self, arm: Arm) -> str:
+        """The method in the label of an arm that version 0.1.0 described: settings in the order of the factors."""
+        words = arm.label.removeprefix(f"{arm.block} ").removesuffix(f" {arm.block}")
+        if words != arm.label or not self.block_fields:
+            return words
         kept = {k: v for k, v in arm.settings.items() if k not in self.block_fields}
-        if not kept:
-            return label
-        return ", ".join(self._named(name, value) for name, value in kept.items())
+        return " ".join(self._named(name, value) for name, value in kept.items()) or arm.label
 
     def _named(self, name: str, value: Any) -> str:
         """A word speaks for itself; a number needs its symbol."""
@@ -213,7 +223,7 @@ _OPTIONAL = ("question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaire
 
 
 def _arm(raw: Mapping[str, Any]) -> Arm:
-    own = (raw.get("config") or {}, raw.get("method") or "")
+    own = (raw.get("config") or {}, raw.get("method") or "", raw.get("block_settings"))
     return Arm(raw["arm"], raw["settings"], raw["block"], bool(raw.get("baseline")), *own)
 
 
@@ -223,7 +233,8 @@ def _family(raw: Mapping[str, Any]) -> Family:
 
 def _factor(raw: Mapping[str, Any]) -> Factor:
     kept = {k: raw[k] for k in ("default", "log", "unit") if raw.get(k) is not None}
-    return Factor(raw["field"], raw.get("label") or raw["field"], tuple(raw["values"]), **kept)
+    label = raw.get("label") or raw["field"]
+    return Factor(raw["field"], SYMBOLS_0_1_0.get(label, label), tuple(raw["values"]), **kept)
 
 
 def check_plan(plan: Plan) -> None:

@@ -60,7 +60,7 @@ def grid_plan(seeds=6, lambdas=(0.05, 0.2, 1.0), taus=(0.03, 0.1, 0.3, 1.0)):
         question="How sensitive is the loss to its temperature and weight?",
         families=[family("temperature and weight", "CE", treatments, "exploratory", "bh")],
         factors=[
-            factor("lambda_sil", "λ_sil", (0.0, *lambdas), 0.2, log=True),
+            factor("lambda_sil", "λ", (0.0, *lambdas), 0.2, log=True),
             factor("tau_s", "τ_s", taus, 0.1, log=True),
         ],
     )
@@ -79,7 +79,7 @@ def datasets_plan(datasets=DATASETS, methods=METHODS, seeds=5):
     for name in datasets:
         labels = [f"{m} on {name}" for m in methods]
         arms += [
-            arm(label, {"objective": m, "dataset": name}, name, baseline=m == methods[0])
+            {**arm(label, {"objective": m, "dataset": name}, name, baseline=m == methods[0]), "method": m}
             for label, m in zip(labels, methods, strict=True)
         ]
         families.append(family(name, labels[0], labels[1:]))

@@ -62,7 +62,7 @@ def demo_plan(study="demo", lambdas=LAMBDAS, blocks=BLOCKS, seeds=10, **changes)
         "factors": [
             {
                 "field": "lambda_sil",
-                "label": "λ_sil",
+                "label": "λ",
                 "values": list(lambdas),
                 "default": 0.1,
                 "log": False,

@@ -107,7 +107,7 @@ def test_an_incomplete_dataset_is_named_and_left_out_of_the_ranks():
 
 def test_grid_gives_curves_plateau_and_shares(grid):
     part = grid["sensitivity"]
-    tau = next(c for c in part["curves"] if c["factor"] == "tau_s" and c["held"] == "λ_sil=0.2")
+    tau = next(c for c in part["curves"] if c["factor"] == "tau_s" and c["held"] == "λ=0.2")
     assert [lv["value"] for lv in tau["levels"]] == [0.03, 0.1, 0.3, 1.0]
     assert tau["best"] == 0.1
     assert 1.0 not in tau["plateau"]
@@ -119,14 +119,14 @@ def test_grid_gives_curves_plateau_and_shares(grid):
     (shares,) = part["shares"]
     assert shares["left_out"] == ["CE"]
     assert sum(e["share"] for e in shares["effects"]) == pytest.approx(1.0)
-    assert [e["name"] for e in shares["effects"]] == ["λ_sil", "τ_s", "λ_sil × τ_s", "seeds"]
+    assert [e["name"] for e in shares["effects"]] == ["λ", "τ_s", "λ × τ_s", "seeds"]
     assert shares["effects"][0]["share"] > shares["effects"][1]["share"] > shares["effects"][1]["noise_floor"]
     assert shares["effects"][2]["share"] < shares["effects"][2]["noise_floor"]
 
 
 def test_insensitivity_needs_a_margin_and_the_default():
     wide, _ = document(write(None, grid_plan(seeds=8) | {"sesoi": 0.05}, grid_value))
-    curve = next(c for c in wide["sensitivity"]["curves"] if c["factor"] == "tau_s" and c["held"] == "λ_sil=0.2")
+    curve = next(c for c in wide["sensitivity"]["curves"] if c["factor"] == "tau_s" and c["held"] == "λ=0.2")
     assert curve["insensitivity"] == [0.03, 0.1, 0.3, 1.0]
     none, _ = document(write(None, grid_plan(seeds=3) | {"sesoi": None}, grid_value))
     assert {c["insensitivity"] for c in none["sensitivity"]["curves"]} == {None}
@@ -144,7 +144,7 @@ def test_a_winner_at_the_edge_is_flagged():
 
 
 def test_interaction_contrast_is_the_difference_of_gains_paired_by_seed(tail):
-    contrast = next(c for c in tail["interactions"] if c["treatment"] == "λ_sil=1")
+    contrast = next(c for c in tail["interactions"] if c["treatment"] == "λ=1")
     values = {a["arm"]: a["values"] for a in tail["arms"]}
     gains = {
         b: np.array([values[f"λ=1 {b}"][str(s)] - values[f"λ=0 {b}"][str(s)] for s in range(10)])
