@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -13,6 +13,8 @@ class Declared(BaseModel):
     """A frozen pydantic model that names a misspelt field and the field it resembles."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    place: ClassVar[str] = ""
+    """Where in a study the model stands, before the names of its fields."""
 
     @model_validator(mode="before")
     @classmethod
@@ -21,7 +23,7 @@ class Declared(BaseModel):
             for name, value in values.items():
                 if name not in cls.model_fields:
                     what = instead(str(name), cls.model_fields)
-                    raise ValueError(f"{name}: {cls.__name__} has no such field; {what}, got {value!r}")
+                    raise ValueError(f"{cls.place}{name}: {cls.__name__} has no such field; {what}, got {value!r}")
         return values
 
 

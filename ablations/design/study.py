@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from ablations.design.arms import Arm, Expansion, Trial, by_block
+from ablations.design.batches import check_batches
 from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, fields_of, make_space
 from ablations.errors import StudyError
@@ -33,6 +34,8 @@ class Family(Declared):
         baseline: Label of the arm that the treatments are compared with.
         treatments: Labels of the arms compared.
     """
+
+    place = "families."
 
     family: str = Field(min_length=1)
     role: Role = "primary"
@@ -184,19 +187,21 @@ class Study(Declared):
         """
         return make_study({**{name: getattr(self, name) for name in self.model_fields_set}, **values})
 
-    def check_tuning(self) -> None:
-        """Check the search against the rest of the study.
+    def check_arms(self) -> None:
+        """Check that every arm can be trained, and its search against the rest of the study.
 
         Raises:
             StudyError: One line for the first fault.
         """
         if self.tuning is None:
+            for arm in self.start_arms:
+                check_batches(arm, {})
             return
         given = {**dict.fromkeys(self.factors, "factors"), **dict.fromkeys(self.fixed, "fixed")}
         self.tuning.chooses_by(self.metric)
         for arm in self.start_arms:
             self.tuning.check(self.seeds, given, arm.config.epochs, arm.config.eval_every)
-            make_space(self.tuning, arm)
+            check_batches(arm, make_space(self.tuning, arm).domains)
 
     @cached_property
     def start_arms(self) -> tuple[Arm, ...]:
@@ -254,7 +259,7 @@ def make_study(values: Mapping[str, Any]) -> Study:
         check_name("study", str(values.get("name", "study")))
         study = Study(**values)
         study.all_families()  # expansion is part of validation
-        study.check_tuning()
+        study.check_arms()
     except ValidationError as error:
         raise StudyError(first_line(error)) from None
     return study

@@ -39,6 +39,8 @@ class Tuning(Declared):
         metric: Validation metric that chooses; None takes the counterpart of the study's metric.
     """
 
+    place = "tuning."
+
     nuisance: dict[str, Domain | None] = Field(min_length=1)
     settings: int = Field(12, ge=1, le=10_000)
     seeds: tuple[int, ...] = (FIRST_SEED, FIRST_SEED + 1)

@@ -6,6 +6,7 @@ from ablations.design.loading import change_study, load_study, question, shipped
 from ablations.design.plan import covers, describe_study
 from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
+from search_spaces import Choice, Interval
 from silhouette.errors import InputError
 
 BASE = {
@@ -218,3 +219,48 @@ def test_the_plan_says_whether_seeds_draw_new_test_splits():
     official = {"imbalance_factor": 20, "dataset": "mnist"}
     assert not describe_study(study(fixed=official))["new_splits"]
     assert not describe_study(study(fixed={"imbalance_factor": 20, "vary": "init"}))["new_splits"]
+
+
+PK = {"sampler": "pk", "batch_size": 32, "samples_per_class": 4, "imbalance_factor": 20}
+
+
+def folder_of(tmp_path, classes):
+    for part in ("train", "test"):
+        for number in range(classes):
+            (tmp_path / part / f"class {number}").mkdir(parents=True)
+    return f"image_folder:{tmp_path}"
+
+
+def test_more_classes_in_a_batch_than_a_folder_has_are_refused(tmp_path):
+    fixed = {**PK, "dataset": folder_of(tmp_path, 5)}
+    line = "samples_per_class: batch_size = 32 needs 8 classes in arm 'λ=0 balanced', the data have 5; give at least 7"
+    with pytest.raises(StudyError, match=line):
+        study(fixed=fixed)
+    assert study(fixed={**fixed, "samples_per_class": 8}).arms
+    elsewhere = {**fixed, "dataset": "image_folder:/absent/on/this/machine"}
+    assert study(fixed=elsewhere).arms
+
+
+@pytest.mark.parametrize(
+    ("nuisance", "line"),
+    [
+        (
+            {"batch_size": Choice((16, 32, 64))},
+            "batch_size = 64 needs 16 classes in arm 'λ=0 balanced', the data have 10",
+        ),
+        (
+            {"batch_size": Choice((16, 30))},
+            "must divide batch_size = 30 in arm 'λ=0 balanced', got 4",
+        ),
+        (
+            {"batch_size": Interval(16, 32, integer=True)},
+            r"needs a Choice where sampler=pk, .*Interval\(16, 32\)",
+        ),
+    ],
+)
+def test_a_search_cannot_ask_for_batches_that_do_not_exist(nuisance, line):
+    fixed = {field: value for field, value in PK.items() if field not in nuisance}
+    tuning = {"nuisance": {**nuisance, "lr": None}, "settings": 4}
+    with pytest.raises(StudyError, match=line):
+        study(fixed=fixed, tuning=tuning)
+    assert study(fixed=fixed, tuning={**tuning, "nuisance": {"batch_size": Choice((16, 32)), "lr": None}}).arms

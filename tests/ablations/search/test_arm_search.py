@@ -275,7 +275,7 @@ def test_identity_of_a_setting_depends_on_arm_config_and_seeds():
         ({"brackets": 3}, "got grace=3 reduction=3 brackets=3"),
         ({"reduction": 1}, "tuning.reduction: input should be greater than 1, got 1"),
         ({"metric": "test_top1"}, "test data are not for choosing"),
-        ({"colour": 1}, "tuning.colour: extra inputs are not permitted"),
+        ({"colour": 1}, "tuning.colour: Tuning has no such field; known are nuisance, settings"),
     ],
 )
 def test_a_fault_of_the_search_is_one_clear_line(changes, line):
