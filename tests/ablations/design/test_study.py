@@ -245,8 +245,8 @@ def test_more_classes_in_a_batch_than_a_folder_has_are_refused(tmp_path):
     ("nuisance", "line"),
     [
         (
-            {"batch_size": Choice((16, 32, 64))},
-            "batch_size = 64 needs 16 classes in arm 'λ=0 balanced', the data have 10",
+            {"batch_size": Choice((16, 48))},
+            "batch_size = 48 needs 12 classes in arm 'λ=0 balanced', the data have 10",
         ),
         (
             {"batch_size": Choice((16, 30))},
