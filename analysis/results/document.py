@@ -57,7 +57,6 @@ class FactorData(TypedDict):
     default: Any
     log: bool
     unit: str
-    trend: None
 
 
 class ArmLedgerData(TypedDict):

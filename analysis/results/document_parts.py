@@ -163,7 +163,6 @@ class CurveData(TypedDict):
     best: Any
     plateau: list[Any]
     insensitivity: list[Any] | None
-    trend: None
     reference: IntervalData | None
     n: int
     scope: str

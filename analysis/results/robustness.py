@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from analysis.results.comparisons import Evidence
-from analysis.stats.comparison import paired_p
+from analysis.stats.comparison import paired_p, welch_test
 from analysis.stats.description import is_constant, mean, mean_interval
 from analysis.stats.effect_sizes import clopper_pearson, win_probability
 from analysis.stats.pairing import pair
@@ -128,7 +127,7 @@ def welch_p(a: Floats, b: Floats) -> float | None:
     """Welch's two-sided p, as if the seeds were not paired; None without spread."""
     if min(a.size, b.size) < 2 or (is_constant(a) and is_constant(b)):
         return None
-    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    return float(welch_test(a, b).pvalue)
 
 
 def failure_table(plan: Plan, ledger: Ledger) -> tuple[FailureRow, ...]:

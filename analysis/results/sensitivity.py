@@ -52,7 +52,6 @@ class Curve:
         paid for).
         insensitivity: Levels around the default whose interval of the difference lies inside the declared
         margin.
-        trend: Always null; a key that `report.json` has had since version 0.1.0.
         reference: Arm that the curve is compared with (baseline of the block), with its interval.
         n: Seeds common to all levels.
         warnings: What a reader must know.
@@ -68,7 +67,6 @@ class Curve:
     best: Any
     plateau: tuple[Any, ...]
     insensitivity: tuple[Any, ...] | None
-    trend: None
     reference: Interval | None
     n: int
     scope: str = SCOPE_SEEDS
@@ -146,7 +144,6 @@ def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, li
         best=best.value,
         plateau=tuple(lv.value for lv in levels if lv.on_plateau),
         insensitivity=_range_around(levels, factor.default) if near is not None else None,
-        trend=None,
         reference=_reference(plan, ledger, block, arms),
         n=len(seeds),
         warnings=_curve_warnings(levels, best, len(seeds)),

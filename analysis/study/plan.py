@@ -75,7 +75,6 @@ class Factor:
         default: The value the field has elsewhere.
         log: Whether its axis is logarithmic.
         unit: Unit, or empty.
-        trend: Always null; a key that `report.json` has had since version 0.1.0.
     """
 
     name: str
@@ -84,7 +83,6 @@ class Factor:
     default: Any = None
     log: bool = False
     unit: str = ""
-    trend: None = None
 
 
 @dataclass(frozen=True)
