@@ -111,13 +111,30 @@ def analyse(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping[
     Raises:
         ReportError: If no record is complete.
     """
+    sources = _sources(plan, records, curve_rows)
+    return _with_parts(_summary(sources), sources)
+
+
+def summary_of(plan: Plan, records: Sequence[Record]) -> Summary:
+    """What every report has, without the further parts: the same numbers, sooner.
+
+    Raises:
+        ReportError: If no record is complete.
+    """
+    return _summary(_sources(plan, records, ()))
+
+
+def _sources(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping[str, Any]]) -> Sources:
     ledger = make_ledger(plan, records)
     if not ledger.complete:
         raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
     rng = np.random.default_rng(SEED)
-    evidence = gather(plan, ledger, rng)
-    summary = summarise(plan, ledger, evidence, metric_scale(plan, ledger))
-    return _with_parts(summary, Sources(plan, ledger, records, curve_rows, evidence, rng))
+    return Sources(plan, ledger, records, curve_rows, gather(plan, ledger, rng), rng)
+
+
+def _summary(sources: Sources) -> Summary:
+    plan, ledger = sources.plan, sources.ledger
+    return summarise(plan, ledger, sources.evidence, metric_scale(plan, ledger))
 
 
 def _with_parts(summary: Summary, sources: Sources) -> Document:

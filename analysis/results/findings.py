@@ -1,0 +1,190 @@
+"""Results from Python: `open_study` for a study on disk, `compare` for anybody's table."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from analysis.errors import ReportError
+from analysis.results.analyse import analyse, analyse_table, load, load_curves, summary_of
+from analysis.results.arrow_tables import CURVES, PLAIN, arms_table, comparisons_table, curves_table
+from analysis.results.document import Document, Summary
+from analysis.results.notebook import as_html, as_text, message_html
+from analysis.study.plan import Plan
+from analysis.study.records import Record
+from analysis.study.table import TableOptions
+from silhouette.results import SCHEMA, Store
+
+
+class Findings(ABC):
+    """Arms and comparisons as Arrow tables; readable as text and, in a notebook, as HTML."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> Summary:
+        """Plan, ledger, arms and comparisons as plain data."""
+
+    def arms(self) -> pa.Table:
+        """One row per arm: settings (JSON), n, mean, SD, their intervals, in the unit of the records."""
+        return arms_table(self.summary)
+
+    def comparisons(self) -> pa.Table:
+        """One row per declared comparison: difference, intervals, p-values, verdict and sentence."""
+        return comparisons_table(self.summary)
+
+    def __repr__(self) -> str:
+        try:
+            return as_text(self.summary)
+        except ReportError as error:
+            return str(error)
+
+    def _repr_html_(self) -> str:
+        try:
+            return as_html(self.summary)
+        except ReportError as error:
+            return message_html(str(error))
+
+
+class TableFindings(Findings):
+    """What a plain table shows.
+
+    Attributes:
+        document: Everything that the report of this table is made of, with the keys of `report.json`.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    @property
+    def summary(self) -> Summary:
+        """Plan, ledger, arms and comparisons as plain data."""
+        return self.document
+
+
+class StudyFindings(Findings):
+    """What a study on disk shows. Records are read when they are first needed; open the study again to refresh.
+
+    Args:
+        store: Where the study is.
+
+    Raises:
+        ReportError: If there is no `study.json`, or it cannot be read.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._loaded: tuple[Plan, list[Record]] = load(store)
+
+    def records(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """One row per finished trial, of all phases.
+
+        Args:
+            columns: Columns wanted; by default all that hold one value each (`config` and `settings` are JSON).
+
+        Raises:
+            ReportError: If a column does not exist.
+        """
+        unknown = [name for name in columns or () if name not in SCHEMA.names]
+        if unknown:
+            raise ReportError(f"columns: no column {unknown[0]!r}; there are {', '.join(SCHEMA.names)}")
+        return self._store.load(PLAIN if columns is None else columns)
+
+    def curves(self) -> pa.Table:
+        """One row per trial and epoch: losses, validation metrics, composition of the batches, seconds."""
+        return curves_table(self._store.load(CURVES))
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Plan, ledger, arms and comparisons as plain data.
+
+        Raises:
+            ReportError: If no record is complete.
+        """
+        return summary_of(*self._loaded)
+
+    @cached_property
+    def document(self) -> Document:
+        """Everything that the report of this study is made of, with the keys of `report.json`.
+
+        Raises:
+            ReportError: If no record is complete.
+        """
+        plan, records = self._loaded
+        return analyse(plan, records, load_curves(self._store, len(records)))
+
+
+def open_study(results: str | Path, study: str) -> StudyFindings:
+    """Open a study's results for reading.
+
+    Args:
+        results: Results folder or `pyarrow.fs` URI (`s3://…`, `gs://…`).
+        study: Name of the study.
+
+    Raises:
+        ReportError: If the study has no `study.json` there; one line.
+        StoreError: If the location cannot be used; one line.
+
+    >>> study = open_study("tests/data/results-0.1.0", "demo")
+    >>> study.records().num_rows
+    24
+    >>> study.arms().select(["method", "block", "n"]).slice(0, 1).to_pylist()
+    [{'method': 'λ_sil=0', 'block': 'balanced', 'n': 3}]
+    """
+    return StudyFindings(Store(str(results), study))
+
+
+def compare(
+    table: object,
+    *,
+    arm: str,
+    seed: str,
+    metric: str,
+    baseline: str,
+    block: str | None = None,
+    sesoi: float | None = None,
+    direction: str = "max",
+    alpha: float = 0.05,
+    unpaired: bool = False,
+) -> TableFindings:
+    """Compare the methods of a table over seeds, with the numbers of `ablate report --table`.
+
+    Args:
+        table: A data frame (pandas, Polars), an Arrow table, a dict of columns, or the path of a CSV or Parquet file;
+            one row per method and seed (and block). A row without a value counts as a failed run.
+        arm: Column that names the method.
+        seed: Column of the seed; methods are paired by it.
+        metric: Column of the result.
+        baseline: The method that the others are compared with.
+        block: Column that names the dataset or condition; each value has a family of its own.
+        sesoi: Smallest difference that matters (> 0), in the table's unit; None declares none.
+        direction: `max` where more is better, `min` where less is.
+        alpha: Level, between 0 and 0.5.
+        unpaired: The methods were run on different seeds: Welch's test.
+
+    Returns:
+        The findings: `comparisons()` and `arms()` are Arrow tables, `document` has the content of `report.json`.
+
+    Raises:
+        ReportError: One line, naming argument, rule and value.
+
+    >>> acc = [74.2, 74.9, 74.8, 74.9, 74.1, 74.9, 75.4, 75.1, 75.6, 75.0]
+    >>> table = {"method": ["CE"] * 5 + ["CE + Sil"] * 5, "seed": [0, 1, 2, 3, 4] * 2, "acc": acc}
+    >>> found = compare(table, arm="method", seed="seed", metric="acc", baseline="CE", sesoi=0.2)
+    >>> found.comparisons().select(["treatment", "n", "verdict"]).to_pylist()
+    [{'treatment': 'CE + Sil', 'n': 5, 'verdict': 'better'}]
+    """
+    options = TableOptions(arm, seed, metric, str(baseline), block, sesoi, direction, alpha, unpaired)
+    try:
+        return TableFindings(analyse_table(table, options))
+    except ReportError as error:
+        raise ReportError(_as_argument(str(error))) from None
+
+
+def _as_argument(message: str) -> str:
+    """A message about options of the command line as one about arguments: `--table: …` becomes `table: …`."""
+    return re.sub(r"(?<!\S)--(?=[a-z]+\b)", "", message)
