@@ -1,10 +1,12 @@
-"""Numbers and findings as a reader sees them; nothing is computed here."""
+"""Numbers as a reader sees them: the one owner of their format. Nothing is computed here."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from silhouette.metrics import METRICS
 
 MISSING = "–"
 MINUS = "−"
@@ -40,13 +42,13 @@ class Scale:
         """A value as figures show it: in the unit of the axis."""
         return None if x is None else self.factor * x
 
-    def spread(self, x: float | None) -> str:
-        """An SD with at least one significant digit."""
-        return self.value(x)
-
     def range(self, low: float | None, high: float | None) -> str:
-        """An interval in words: `0.34 to 0.90`."""
+        """An interval of a difference: `+0.34 to +0.90`."""
         return MISSING if low is None or high is None else f"{self.signed(low)} to {self.signed(high)}"
+
+    def value_range(self, low: float | None, high: float | None) -> str:
+        """An interval of a value: `90.34 to 90.90`."""
+        return MISSING if low is None or high is None else f"{self.value(low)} to {self.value(high)}"
 
     @property
     def unit_after(self) -> str:
@@ -54,19 +56,17 @@ class Scale:
         return f" {self.unit}" if self.unit else ""
 
 
-_NAMES = {
-    "test_top1": "top-1 accuracy on test data",
-    "val_top1": "top-1 accuracy on validation data",
-    "test_macro_top1": "macro top-1 accuracy on test data",
-    "val_macro_top1": "macro top-1 accuracy on validation data",
-    "test_silhouette": "silhouette on test data",
-    "test_loss": "loss on test data",
-    "val_loss": "loss on validation data",
-}
+def metric_name(metric: str) -> str:
+    """The name of a metric for people; an unknown metric is named as it is.
+
+    >>> metric_name("test_top1"), metric_name("acc")
+    ('top-1 accuracy on test data', 'acc')
+    """
+    return METRICS[metric].label if metric in METRICS else metric
 
 
 def make_scale(metric: str, values: Iterable[float] = ()) -> Scale:
-    """How to show a metric: accuracies of the results contract in percent, everything else as it stands.
+    """How to show a metric: in percent where the table of metrics says so, else as it is.
 
     Args:
         metric: Name of the metric.
@@ -75,8 +75,8 @@ def make_scale(metric: str, values: Iterable[float] = ()) -> Scale:
     >>> make_scale("test_top1").value(0.9132)
     '91.32'
     """
-    label = _NAMES.get(metric, metric)
-    if metric.endswith("top1"):
+    label = metric_name(metric)
+    if metric in METRICS and METRICS[metric].percent:
         return Scale(100.0, "points", "%", 2, label)
     spread = _spread(list(values))
     decimals = 3 if spread is None else min(8, max(0, 1 - math.floor(math.log10(spread))))
@@ -117,6 +117,51 @@ def p_equals(p: float | None, alpha: float = 0.05) -> str:
 def show_number(x: float | None, digits: int = 2) -> str:
     """A plain number with fixed decimals."""
     return MISSING if x is None or not math.isfinite(x) else f"{x:.{digits}f}".replace("-", MINUS)
+
+
+def show_range(low: float | None, high: float | None, digits: int = 2) -> str:
+    """An interval of a plain number.
+
+    >>> show_range(0.5, 0.875), show_range(None, 0.875)
+    ('0.50 to 0.88', '–')
+    """
+    return MISSING if low is None or high is None else f"{show_number(low, digits)} to {show_number(high, digits)}"
+
+
+def show_percent(share: float | None, digits: int = 1) -> str:
+    """A share as percentage.
+
+    >>> show_percent(0.125), show_percent(None)
+    ('12.5 %', '–')
+    """
+    return MISSING if share is None else f"{100 * share:.{digits}f} %"
+
+
+def show_percent_range(low: float, high: float) -> str:
+    """An interval of a share.
+
+    >>> show_percent_range(0.1, 0.25)
+    '10.0 to 25.0 %'
+    """
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def show_confidence(alpha: float) -> str:
+    """The level of an interval that belongs to a test at level alpha.
+
+    >>> show_confidence(0.05), show_confidence(0.0221)
+    ('95 %', '97.79 %')
+    """
+    return f"{100 * (1 - alpha):g} %"
+
+
+def show_level(value: object) -> str:
+    """A level of a factor, or another setting.
+
+    >>> show_level(0.1), show_level("long_tail"), show_level(None)
+    ('0.1', 'long_tail', 'None')
+    """
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def count(n: int, one: str, many: str = "") -> str:

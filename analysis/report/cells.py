@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from analysis.formatting import MISSING, Scale, show_number, show_p
+from analysis.formatting import MISSING, Scale, show_number, show_p, show_percent
 from analysis.report.elements import Cell, Table
 from analysis.results.document import Document
 from analysis.results.document_parts import IntervalData
@@ -42,14 +41,9 @@ def between(scale: Scale, low: float | None, high: float | None) -> Cell:
     return Cell(scale.range(low, high), low)
 
 
-def values_between(scale: Scale, low: float | None, high: float | None) -> str:
-    """An interval of a value, in words: `0.34 to 0.90`."""
-    return MISSING if low is None or high is None else f"{scale.value(low)} to {scale.value(high)}"
-
-
 def values_cell(scale: Scale, low: float | None, high: float | None) -> Cell:
     """An interval of a value."""
-    return Cell(values_between(scale, low, high), low)
+    return Cell(scale.value_range(low, high), low)
 
 
 def p_cell(data: Document, p: float | None) -> Cell:
@@ -69,18 +63,9 @@ def whole(n: int | None) -> Cell:
 
 def percent(x: float | None, digits: int = 1) -> Cell:
     """A share as percentage."""
-    return Cell(MISSING if x is None else f"{100 * x:.{digits}f} %", x)
+    return Cell(show_percent(x, digits), x)
 
 
 def word(verdict: str) -> Cell:
     """A verdict, in its colour."""
     return Cell(verdict, verdict, verdict if verdict in VERDICTS else "")
-
-
-def show_level(x: Any) -> str:
-    """A factor's level.
-
-    >>> show_level(0.1), show_level("long_tail")
-    ('0.1', 'long_tail')
-    """
-    return f"{x:g}" if isinstance(x, float) else str(x)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.formatting import show_level
 from analysis.stats.description import describe, mean_interval
 from analysis.stats.plateau import level_order, plateau_set
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
@@ -105,17 +106,13 @@ def _lines(plan: Plan, arms: Sequence[Arm], factor: Factor) -> dict[str, list[Ar
         extra = {k: v for k, v in arm.settings.items() if k not in plan.block_fields and k != factor.name}
         known = {f.name: setting(plan, arm, f) for f in others}
         shared = {**{k: v for k, v in extra.items() if k not in known}, **known}
-        held = ", ".join(f"{_label(plan, k)}={_show(v)}" for k, v in sorted(shared.items()))
+        held = ", ".join(f"{_label(plan, k)}={show_level(v)}" for k, v in sorted(shared.items()))
         lines.setdefault(held, []).append(arm)
     return {held: line for held, line in lines.items() if 3 <= len(line) <= MAX_LEVELS}
 
 
 def _label(plan: Plan, name: str) -> str:
     return next((f.label for f in plan.factors if f.name == name), name)
-
-
-def _show(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, line: Sequence[Arm]) -> Curve | None:

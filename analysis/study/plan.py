@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.errors import ReportError
+from analysis.formatting import show_level
 from analysis.stats.sequential import nominal_level
 from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS
 from silhouette.results import Store
@@ -162,7 +163,7 @@ class Plan:
     def _named(self, name: str, value: Any) -> str:
         """A word speaks for itself; a number needs its symbol."""
         symbol = next((f.label for f in self.factors if f.name == name), name)
-        return value if isinstance(value, str) else f"{symbol}={_short(value)}"
+        return value if isinstance(value, str) else f"{symbol}={show_level(value)}"
 
     @property
     def better(self) -> int:
@@ -257,7 +258,3 @@ def _check_family(plan: Plan, family: Family) -> None:
             raise ReportError(f"{family.name}: no arm {label!r} in study.json")
     if family.baseline in family.treatments:
         raise ReportError(f"{family.name}: the baseline {family.baseline!r} is also a treatment")
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from analysis.formatting import (
     Scale,
+    show_confidence,
 )
 from analysis.report import style
 from analysis.report.elements import Figure
@@ -92,7 +93,7 @@ def _seed_row(axis: Axes, y: int, arm: ArmData, colour: str, scale: Scale, many:
 
 def seed_caption(data: Document, scale: Scale) -> str:
     """Caption of the seed figure."""
-    level = f"{100 * (1 - data['alpha']):g} %"
+    level = show_confidence(data["alpha"])
     cross = " Crosses: seeds without a result." if any(a["failed"] for a in data["arms"]) else ""
     return (
         f"Every seed of every arm: one dot is the {scale.label} of one training run ({seed_counts(data)}). "

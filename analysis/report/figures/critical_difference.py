@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from analysis.formatting import show_number
 from analysis.report import style
 from analysis.results.document_parts import RanksData
 
@@ -40,7 +41,7 @@ def _rank_axis(axis: Axes, k: int, shown: float, cd: float) -> None:
         axis.text(r, 0.4, str(r), ha="center", va="bottom", fontsize=7.5)
     axis.plot([1, 1 + shown], [1.6, 1.6], color=style.MUTED, linewidth=1.6)
     wider = " (wider than the axis)" if shown < cd else ""
-    axis.text(1 + shown + 0.06, 1.6, f"CD = {cd:.2f}{wider}", va="center", fontsize=7.5)
+    axis.text(1 + shown + 0.06, 1.6, f"CD = {show_number(cd)}{wider}", va="center", fontsize=7.5)
 
 
 def _rank_label(
@@ -52,5 +53,6 @@ def _rank_label(
     y = -(1.0 + 0.55 * bars + row)
     x = 1 - 0.06 * (k - 1) if left else k + 0.06 * (k - 1)
     axis.plot([rank, rank, x], [0, y, y], color=colours.get(method, style.MUTED), linewidth=1.0)
-    text = f"{style.shorten(method, 20)}  {rank:.2f}" if left else f"{rank:.2f}  {style.shorten(method, 20)}"
+    name = style.shorten(method, 20)
+    text = f"{name}  {show_number(rank)}" if left else f"{show_number(rank)}  {name}"
     axis.text(x, y, f" {text} ", ha="right" if left else "left", va="center", fontsize=7.5)

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis.formatting import (
     Scale,
+    show_level,
 )
 from analysis.report import style
-from analysis.report.cells import show_level
 from analysis.report.figures.axes import metric_label
 from analysis.results.document import Document, scale_of
 from analysis.results.document_parts import CurveData

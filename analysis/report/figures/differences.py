@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from analysis.formatting import (
     Scale,
+    show_confidence,
 )
 from analysis.report.elements import Figure
 from analysis.report.figures.arms import colour_of, method_of, seed_counts
@@ -46,7 +47,7 @@ def difference_dot(data: Document, row: ComparisonData) -> Dot:
 
 
 def _difference_caption(data: Document, scale: Scale) -> str:
-    level = f"{100 * (1 - data['alpha']):g} %"
+    level = show_confidence(data["alpha"])
     band = ""
     if data["sesoi"]:
         band = f" Shaded: the declared margin of ±{scale.value(data['sesoi'])}{scale.unit_after}."

@@ -10,9 +10,9 @@ from matplotlib.patches import Rectangle
 
 from analysis.formatting import (
     Scale,
+    show_level,
 )
 from analysis.report import style
-from analysis.report.cells import show_level
 from analysis.results.document_parts import GridCellData, SharesData
 
 

@@ -6,7 +6,9 @@ from analysis.formatting import (
     MISSING,
     Scale,
     listing,
-    show_number,
+    show_confidence,
+    show_percent,
+    show_range,
 )
 from analysis.report.cells import between, gain, number, numbers_of, p_cell, whole, word
 from analysis.report.elements import Cell, Section, Table
@@ -46,7 +48,7 @@ def _line(c: ComparisonData) -> str:
 def comparisons_table(data: Document) -> Table:
     """Every comparison with raw and adjusted p, exact tests, effect size and verdict."""
     scale = scale_of(data)
-    level = f"{100 * (1 - data['alpha']):g} %"
+    level = show_confidence(data["alpha"])
     header = (
         "family", "treatment", "baseline", "n", f"difference{scale.unit_after and f' ({scale.unit})'}",
         f"{level} CI", "p (t)", "p (sign-flip)", "p (Wilcoxon)", "p adjusted", "d_z", "verdict",
@@ -101,7 +103,7 @@ def _effect_row(scale: Scale, c: ComparisonData, d: DetailData) -> tuple[Cell, .
     shift, *shift_ends = numbers_of(d["shift"])
     d_z, *d_z_ends = numbers_of(d["d_z"])
     better, *better_ends = numbers_of(d["p_better"])
-    level = f" ({100 * d['shift']['level']:.1f} %)" if d["shift"] else ""
+    level = f" ({show_percent(d['shift']['level'])})" if d["shift"] else ""
     return (
         Cell(c["treatment"]),
         whole(c["n"]),
@@ -120,5 +122,4 @@ def _effect_row(scale: Scale, c: ComparisonData, d: DetailData) -> tuple[Cell, .
 
 
 def _between(low: float | None, high: float | None) -> Cell:
-    known = low is not None and high is not None
-    return Cell(f"{show_number(low)} to {show_number(high)}" if known else MISSING, low)
+    return Cell(show_range(low, high), low)

@@ -9,6 +9,7 @@ from analysis.formatting import (
     count,
     listing,
     p_equals,
+    show_confidence,
     show_number,
 )
 from analysis.report import style
@@ -57,7 +58,7 @@ def _forest(data: Document, part: AcrossData, tag: str) -> Figure:
     caption = (
         f"Differences on each dataset with their average over these datasets (Satterthwaite t) and the pooled value "
         f"for new ones (random effects; dashed: prediction interval). {_where(part)}. Bars: "
-        f"{100 * (1 - data['alpha']):g} % intervals. Scope: the average speaks about these datasets and new seeds, "
+        f"{show_confidence(data['alpha'])} intervals. Scope: the average speaks about these datasets and new seeds, "
         "the pooled value about new datasets of this kind."
     )
     alt = "Forest plot by dataset. " + "; ".join(_alt(p, scale) for p in part["pairs"])
@@ -163,11 +164,12 @@ def _cd_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     drawing = critical_difference_diagram(ranks, arm_colours(data))
     caption = (
         f"Mean ranks (1 is best) over {test['datasets']} datasets; the bar shows Nemenyi's critical difference "
-        f"{test['critical_difference']:.2f} at α = {test['alpha']:g}. Methods joined by a line were not told apart by "
-        "the Holm-adjusted exact Wilcoxon tests. More seeds do not shorten the bar, only more datasets do."
+        f"{show_number(test['critical_difference'])} at α = {test['alpha']:g}. A line joins "
+        "methods for which the Holm-adjusted exact Wilcoxon tests show no difference. More datasets shorten the bar, "
+        "more seeds do not."
     )
     pairs = sorted(zip(test["mean_ranks"], ranks["methods"], strict=True))
-    alt = "Critical-difference diagram. Mean ranks: " + ", ".join(f"{m} {r:.2f}" for r, m in pairs)
+    alt = "Critical-difference diagram. Mean ranks: " + ", ".join(f"{m} {show_number(r)}" for r, m in pairs)
     rows = tuple((m, r) for r, m in pairs)
     return Figure(f"critical-difference{tag}", caption, alt, drawing, ("method", "mean rank"), rows)
 
@@ -183,8 +185,8 @@ def _matrix_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     rows = tuple((a, b, *values) for (a, b), values in cells.items())
     caption = (
         f"Each row's method against each column's over {ranks['test']['datasets']} datasets: mean difference"
-        f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: told apart. Colour: the "
-        "difference, not the p. Scope: new datasets of this kind."
+        f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: different (p ≤ α). "
+        "Colour: the difference, not the p. Scope: new datasets of this kind."
     )
     alt = "Pairwise matrix. " + "; ".join(
         f"{a} against {b}: {scale.signed(v[0])}" for (a, b), v in list(cells.items())[:20]
@@ -200,7 +202,7 @@ def _matrix(data: Document, ranks: RanksData, tag: str) -> Table:
         (
             Cell(r["a"]), Cell(r["b"]), gain(scale, r["difference"]), whole(r["wins"]), whole(r["losses"]),
             p_cell(data, r["p"]), p_cell(data, r["p_adjusted"]),
-            Cell("told apart" if r["apart"] else "not told apart"),
+            Cell("different" if r["apart"] else "no difference shown"),
         )
         for r in ranks["pairwise"]
     ]  # fmt: skip

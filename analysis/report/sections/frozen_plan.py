@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.formatting import MISSING, listing
+from analysis.formatting import MISSING, listing, show_level, show_number
 from analysis.report.cells import number, table, whole
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document
@@ -55,7 +55,7 @@ def _text(frozen: FrozenData) -> str:
         word = "which supports the early stopping" if pooled["trusted"] else "too low to trust the early stopping"
         trust = (
             f" First rung and full budget rank the {pooled['settings']} settings that have both with a Spearman "
-            f"correlation of {pooled['rho']:.2f}, {word}."
+            f"correlation of {show_number(pooled['rho'])}, {word}."
         )
     return (
         f"Winners and plan were frozen at {frozen['frozen_at']} as {frozen['hash']}, before the first confirm trial "
@@ -92,4 +92,4 @@ def _words(value: Any) -> str:
         return ", ".join(f"{key} {_words(v)}" for key, v in value.items())
     if isinstance(value, list):
         return listing([_words(v) for v in value], 12) if value else MISSING
-    return f"{value:g}" if isinstance(value, float) else MISSING if value is None else str(value)
+    return MISSING if value is None else show_level(value)

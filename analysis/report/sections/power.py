@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import MISSING, Scale, listing, show_hours, show_p
+from analysis.formatting import MISSING, Scale, listing, show_hours, show_number, show_p
 from analysis.report import style
-from analysis.report.cells import number, numbers_of, p_cell, percent, table, value, whole
+from analysis.report.cells import number, numbers_of, p_cell, percent, table, value, values_cell, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import unit_label
@@ -55,7 +55,7 @@ def _component_table(data: Document, parts: Sequence[ComponentData]) -> Table:
         (
             Cell(c["block"]), Cell(c["method"] or MISSING), Cell(c["source"]), whole(c["n"]),
             Cell(scale.value(c["sd"]), c["sd"]),
-            Cell(f"{scale.value(c['sd_low'])} to {scale.value(c['sd_high'])}", c["sd_low"]),
+            values_cell(scale, c["sd_low"], c["sd_high"]),
             percent(c["share"]), p_cell(data, c["p_less"]),
         )
         for c in parts
@@ -79,7 +79,7 @@ def _win_figure(data: Document, shown: Sequence[tuple[ComparisonData, IntervalDa
         f"matters). Scope: {data['scope']}."
     )
     alt = "Probability of being better. " + "; ".join(
-        f"{c['treatment']} {share['estimate']:.2f}" for c, share in shown[:12]
+        f"{c['treatment']} {show_number(share['estimate'])}" for c, share in shown[:12]
     )
     drawing = dot_rows(list(groups.items()), "P(better than the baseline)", lines=(0.5, 0.75), limits=(-0.02, 1.02))
     return Figure("wins", caption, alt, drawing, ("family", "treatment", "estimate", "low", "high"), rows)

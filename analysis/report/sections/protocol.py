@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from analysis.formatting import (
     count,
     listing,
+    show_level,
 )
 from analysis.report.cells import table
 from analysis.report.elements import Cell, Section
@@ -50,5 +51,5 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
 
 
 def _factor(f: FactorData) -> str:
-    values = listing([f"{v:g}" if isinstance(v, float) else v for v in f["values"]], 12)
+    values = listing([show_level(v) for v in f["values"]], 12)
     return f"{f['label']} ({f['name']}): {values}"

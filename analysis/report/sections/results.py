@@ -9,9 +9,9 @@ from analysis.formatting import (
     Scale,
     listing,
     sentence_case,
+    show_confidence,
     show_p,
 )
-from analysis.report.cells import values_between
 from analysis.report.elements import Cell, Section, Table, cells
 from analysis.report.figures.arms import seed_figures
 from analysis.report.writers.siunitx import mark_command, number_column, uncertain
@@ -76,7 +76,7 @@ def mean_sd(scale: Scale, arm: ArmData) -> str:
     """`91.32 ± 0.41 (10)`; without a spread the value and its n."""
     if arm["mean"] is None:
         return MISSING
-    spread = "" if arm["sd"] is None else f" ± {scale.spread(arm['sd'])}"
+    spread = "" if arm["sd"] is None else f" ± {scale.value(arm['sd'])}"
     return f"{scale.value(arm['mean'])}{spread} ({arm['n']})"
 
 
@@ -99,7 +99,7 @@ def _result_cell(scale: Scale, arm: ArmData | None, comparisons: Mapping[str, Co
 def _one_block(data: Document, scale: Scale) -> Table:
     comparisons = {c["treatment"]: c for c in data["comparisons"]}
     rows = [_one_row(data, scale, a, comparisons) for a in data["arms"]]
-    level = f"{100 * (1 - data['alpha']):g} %"
+    level = show_confidence(data["alpha"])
     header = ("method", "mean ± SD (n)", f"{level} CI of mean", "difference", f"{level} CI", "p adj.", "verdict")
     width = len(header) if data["comparisons"] else 3
     return Table(
@@ -110,7 +110,7 @@ def _one_block(data: Document, scale: Scale) -> Table:
 
 def _one_row(data: Document, scale: Scale, arm: ArmData, comparisons: Mapping[str, ComparisonData]) -> tuple[Cell, ...]:
     c = comparisons.get(arm["arm"])
-    interval = Cell(values_between(scale, arm["ci_low"], arm["ci_high"]), arm["ci_low"])
+    interval = Cell(scale.value_range(arm["ci_low"], arm["ci_high"]), arm["ci_low"])
     lead = (_method_cell(data, arm["method"]), _result_cell(scale, arm, comparisons), interval)
     if c is None:
         return (*lead, *cells((MISSING, MISSING, MISSING, "baseline" if arm["baseline"] else MISSING)))
@@ -126,7 +126,7 @@ def _one_row(data: Document, scale: Scale, arm: ArmData, comparisons: Mapping[st
 def arms_table(data: Document) -> Table:
     """Each arm described: n, mean, SD with their intervals, median, extremes."""
     scale = scale_of(data)
-    level = f"{100 * (1 - data['alpha']):g} %"
+    level = show_confidence(data["alpha"])
     header = ("arm", "n", "mean", f"{level} CI of mean", "SD", f"{level} CI of SD", "median", "smallest", "largest")
     rows = [_arm_row(scale, a) for a in data["arms"]]
     caption = (
@@ -141,8 +141,8 @@ def _arm_row(scale: Scale, a: ArmData) -> tuple[Cell, ...]:
         Cell(a["arm"], None, "baseline" if a["baseline"] else ""),
         Cell(str(a["n"]), a["n"]),
         Cell(scale.value(a["mean"]), a["mean"]),
-        Cell(values_between(scale, a["ci_low"], a["ci_high"]), a["ci_low"]),
+        Cell(scale.value_range(a["ci_low"], a["ci_high"]), a["ci_low"]),
         Cell(scale.value(a["sd"]), a["sd"]),
-        Cell(values_between(scale, a["sd_low"], a["sd_high"]), a["sd_low"]),
+        Cell(scale.value_range(a["sd_low"], a["sd_high"]), a["sd_low"]),
         *(Cell(scale.value(a[k]), a[k]) for k in ("median", "min", "max")),
     )

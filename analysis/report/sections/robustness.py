@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import MISSING, make_scale, show_p
+from analysis.formatting import MISSING, make_scale, show_p, show_percent, show_percent_range, show_range
 from analysis.report import style
-from analysis.report.cells import between, gain, p_cell, percent, table, whole
+from analysis.report.cells import between, gain, number, p_cell, percent, table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.results.document import Document
 from analysis.results.document_parts import FailureData, NegativeControlData, RobustnessData
@@ -78,9 +78,9 @@ def _failure_table(data: Document, failures: Sequence[FailureData]) -> Table:
     made = [
         (
             Cell(f["arm"]), whole(f["planned"]), whole(f["no_result"]), percent(f["rate"]),
-            Cell(f"{100 * f['rate_low']:.1f} to {100 * f['rate_high']:.1f} %", f["rate_low"]),
-            Cell(MISSING if f["p_better"] is None else f"{f['p_better']:.2f}", f["p_better"]),
-            Cell(_ends(f), f["p_better_low"]),
+            Cell(show_percent_range(f["rate_low"], f["rate_high"]), f["rate_low"]),
+            number(f["p_better"]),
+            Cell(show_range(f["p_better_low"], f["p_better_high"]), f["p_better_low"]),
         )
         for f in failures
     ]  # fmt: skip
@@ -91,10 +91,6 @@ def _failure_table(data: Document, failures: Sequence[FailureData]) -> Table:
         "with a result and ties with another without; intervals are Clopper–Pearson.",
         header, made,
     )  # fmt: skip
-
-
-def _ends(f: FailureData) -> str:
-    return MISSING if f["p_better_low"] is None else f"{f['p_better_low']:.2f} to {f['p_better_high']:.2f}"
 
 
 def _control_figure(data: Document, control: NegativeControlData) -> Figure:
@@ -109,12 +105,13 @@ def _control_figure(data: Document, control: NegativeControlData) -> Figure:
         axis.grid(axis="y")
         axis.set_xlabel("p of a comparison without a difference")
         axis.set_ylabel("share of splits")
+    below = show_percent(control["below_alpha"])
     caption = (
         f"Negative control: the {control['n']} seeds of {control['arm']} split in two at random ({control['splits']} "
         f"distinct splits, {control['method']}). The line should follow the diagonal; "
-        f"{100 * control['below_alpha']:.1f} % of the splits fall at or below α = {data['alpha']:g}. The splits share "
+        f"{below} of the splits fall at or below α = {data['alpha']:g}. The splits share "
         "seeds, so this is a picture, not a test."
     )
-    alt = f"Distribution of p-values under a split of one arm: {100 * control['below_alpha']:.1f} % at or below alpha."
+    alt = f"Distribution of p-values under a split of one arm: {below} at or below alpha."
     rows = tuple((i + 1, v) for i, v in enumerate(p))
     return Figure("negative-control", caption, alt, figure, ("rank", "p"), rows)

@@ -8,13 +8,16 @@ from analysis.formatting import (
     MISSING,
     listing,
     sentence_case,
+    show_confidence,
+    show_level,
+    show_percent,
+    show_percent_range,
 )
 from analysis.report import style
 from analysis.report.cells import (
     number,
     p_cell,
     percent,
-    show_level,
     table,
     value,
     values_cell,
@@ -89,7 +92,7 @@ def _curve_alt(data: Document, c: CurveData) -> str:
 
 
 def _curve_caption(data: Document, curves: Sequence[CurveData]) -> str:
-    level = f"{100 * (1 - data['alpha']):g} %"
+    level = show_confidence(data["alpha"])
     ns = sorted({c["n"] for c in curves})
     grey = " Grey band: the baseline's interval." if any(c["reference"] for c in curves) else ""
     default = " Dashed line: the default." if any(c["default"] is not None for c in curves) else ""
@@ -117,7 +120,7 @@ def _curve_table(data: Document, curves: Sequence[CurveData]) -> Table:
     )  # fmt: skip
     return table(
         "sensitivity",
-        f"Each level of each factor: {100 * (1 - data['alpha']):g} % t-interval, simultaneous band (Bonferroni "
+        f"Each level of each factor: {show_confidence(data['alpha'])} t-interval, simultaneous band (Bonferroni "
         "over the levels), whether it is not shown worse than any other, and whether it is like the default within the "
         f"declared margin (pointwise). Scope: {data['scope']}.",
         header, rows, text=(0, 1, 2, 3, 8, 9), long=True,
@@ -156,7 +159,7 @@ def _share_figures(parts: Sequence[SharesData]) -> list[Figure]:
         "sum to 1 with the seeds."
     )
     alt = "Shares of variance. " + "; ".join(
-        f"{s['block']}: " + ", ".join(f"{e['name']} {100 * e['share']:.1f} %" for e in s["effects"]) for s in parts
+        f"{s['block']}: " + ", ".join(f"{e['name']} {show_percent(e['share'])}" for e in s["effects"]) for s in parts
     )
     drawing = dot_rows(groups, "share of the variance (%)", limits=(-2, 102))
     header = ("block", "effect", "share", "low", "high", "noise floor")
@@ -174,7 +177,7 @@ def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
     rows = [
         (
             Cell(s["block"]), Cell(e["name"]), whole(e["df"]), percent(e["share"]),
-            Cell(f"{100 * e['low']:.1f} to {100 * e['high']:.1f} %", e["low"]), percent(e["noise_floor"]),
+            Cell(show_percent_range(e["low"], e["high"]), e["low"]), percent(e["noise_floor"]),
             number(e["f"]), p_cell(data, e["p"]),
         )
         for s in parts for e in s["effects"]
@@ -194,7 +197,7 @@ def _importance_figure(found: Sequence[ImportanceData]) -> Figure:
         for i in found
     ]  # fmt: skip
     rows = tuple((i["name"], i["share"], i["noise_floor"], i["n"]) for i in found)
-    alt = "Importance in the tune phase. " + ", ".join(f"{i['name']} {100 * i['share']:.0f} %" for i in found)
+    alt = "Importance in the tune phase. " + ", ".join(f"{i['name']} {show_percent(i['share'], 0)}" for i in found)
     drawing = dot_rows([("tune phase", dots)], "importance (%)", limits=(-2, 102))
     return Figure("importance", _importance_caption(found), alt, drawing, ("field", "share", "floor", "n"), rows)
 

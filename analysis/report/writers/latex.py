@@ -5,9 +5,6 @@ from __future__ import annotations
 from analysis.report.elements import Cell, Table
 from analysis.report.writers.escape import latex as text
 
-PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp}\usepackage{booktabs}\usepackage{siunitx}"
-"""What a document that takes in these tables must load."""
-
 
 def render(table: Table) -> str:
     r"""A `table` environment. `\bfseries` in a number column needs `\sisetup{detect-weight}` or siunitx 3."""

@@ -15,6 +15,7 @@ from tests.helpers.studies import arm, family, write
 from tests.helpers.synthetic import demo_plan
 
 EVIL = "<script>alert(1)</script> 50% _a_ & $x^2$ \\input{/etc/passwd} {#} \"q\" 'z' `rm` | ~ [l](http://evil.example)"
+PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp}\usepackage{booktabs}\usepackage{siunitx}"
 ERROR = "RuntimeError: <img src=x onerror=alert(1)> %n _under_ & \\write18{ls}\nTraceback: line two"
 
 
@@ -110,7 +111,7 @@ def check_rows(text):
 @pytest.mark.slow
 def test_latex_compiles(folder, tmp_path):
     tables = "\n".join(path.read_text() + "\\clearpage" for path in sorted(folder.glob("tables/*.tex")))
-    source = f"\\documentclass{{article}}{latex.PREAMBLE}\\begin{{document}}\n{tables}\n\\end{{document}}\n"
+    source = f"\\documentclass{{article}}{PREAMBLE}\\begin{{document}}\n{tables}\n\\end{{document}}\n"
     (tmp_path / "t.tex").write_text(source)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
