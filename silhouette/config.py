@@ -57,31 +57,35 @@ class TrialConfig(BaseModel):
         step_share: Share of the classes that `step` makes small.
         class_order: Which class stands where in the profile: drawn by seed, or in the order of the labels.
         label_noise: Share of the training labels that are replaced.
-        noise_kind: By any other class (`symmetric`) or by the next one (`asymmetric`).
-        synthetic_classes: Of the dataset `synthetic`, as the next two.
-        synthetic_per_class: Samples of each class.
-        synthetic_spread: Standard deviation within a class; class centres have standard deviation 1.
+        noise_kind: Labels are replaced by any other class (`symmetric`) or by the next one (`asymmetric`).
+        synthetic_classes: Number of classes of the dataset `synthetic`.
+        synthetic_per_class: Samples of each class of the dataset `synthetic`.
+        synthetic_spread: Standard deviation within a class of `synthetic`; class centres have standard deviation 1.
         transform: Augmentation of training images.
         sampler: `uniform` (shuffled), `balanced` (classes equally likely), `pk` (P classes × K samples).
         samples_per_class: K of `pk`; P is batch_size / K.
         objective: Supervised terms with weights, as in `ce + 0.5*supcon2`.
         lambda_sil: Weight of the silhouette loss.
-        tau_s: See `silhouette.loss.soft_silhouette`, as for tau_m, distance, softmin and reduction.
-        temperature: Of `supcon` and `supcon2`.
-        margin: Of `triplet`.
-        proxy_scale: Of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.
+        tau_s: Temperature of the soft minimum over the other classes; small values take the nearest class alone.
+        tau_m: Temperature of the soft maximum of both distances; small values take the larger one alone.
+        distance: Distance between normalised embeddings.
+        softmin: Whether the soft minimum is a log-sum-exp (`sum`, as in the paper) or a log-mean-exp (`mean`).
+        reduction: Mean of the scores over samples (`mean`) or over classes (`macro`).
+        temperature: Temperature of `supcon` and `supcon2`.
+        margin: Margin of `triplet`.
+        proxy_scale: Scale of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.
         loss_lr_scale: Learning rate of proxies and centres over that of the network.
         encoder: `small_cnn`, `mlp` or a torchvision classification model.
         pretrained: Start a torchvision encoder from its ImageNet weights.
-        width: Of `small_cnn` (channels of the first layer) and `mlp` (16 × width hidden units).
+        width: Channels of the first layer of `small_cnn`; `mlp` has 16 × width hidden units.
         embedding_dim: Dimension of the projection head's output.
         epochs: Full budget.
         batch_size: Samples of a step.
         lr: Peak learning rate, before `lr_scaling`.
         lr_scaling: Multiply lr by batch_size / 256 (`linear`) or its root (`sqrt`).
         optimizer: `adamw` or `sgd` (Nesterov).
-        momentum: Of `sgd`.
-        weight_decay: Of weight matrices; biases and normalisation are not decayed.
+        momentum: Momentum of `sgd`.
+        weight_decay: Weight decay of weight matrices; biases and normalisation are not decayed.
         schedule: `cosine` to 0, `one_cycle` (Smith 2018), or `constant`.
         warmup_epochs: Epochs of linear rise before `cosine` and `constant`.
         grad_clip: Largest norm of the gradient; None does not clip.
@@ -90,8 +94,8 @@ class TrialConfig(BaseModel):
         compile: Use `torch.compile` for the training forward pass.
         eval_every: Validate after every so many epochs, and after the last.
         knn_k: Neighbours of the kNN accuracy.
-        shot_many: Classes with more training samples than this are `many`;
-        shot_few: classes with fewer than this are `few`, the others `medium` (Liu et al. 2019).
+        shot_many: Classes with more training samples than this are `many` (Liu et al. 2019).
+        shot_few: Classes with fewer training samples than this are `few`; the others are `medium`.
         corruptions: Also measure the test split under corruptions.
         vary: What the seed moves: everything, or one source of chance while the others stay as under seed 0.
 

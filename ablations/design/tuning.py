@@ -29,11 +29,11 @@ class Tuning(Declared):
     Attributes:
         nuisance: What is tuned, by name in `search_spaces.SEARCHABLE`, and where; None takes the factor's domain.
             An arm whose treatment sets such a field, or in which it cannot matter, is not tuned in it.
-        settings: Settings that are tried in each arm.
-        seeds: Seeds of each setting, none of them a confirm seed; the search sees their mean only.
+        settings: Number of candidates (settings of the nuisance factors) that are tried in each arm.
+        seeds: Seeds of each candidate, none of them a confirm seed; the search sees their mean only.
         sampler: Which Optuna sampler proposes: `tpe`, `random`, `qmc` (Sobol) or `gp`.
-        grace: Epochs before a setting may be stopped.
-        reduction: About one in so many settings goes on at each rung.
+        grace: Epochs before a candidate may be stopped.
+        reduction: About one in so many candidates continues at each rung.
         brackets: ASHA brackets; bracket s stops nothing before epoch grace · reduction^s.
         search_seed: Seed of the proposals and of the brackets.
         metric: Validation metric that chooses; None takes the counterpart of the study's metric.
@@ -181,7 +181,7 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def candidate_id(arm: str, config: TrialConfig, seeds: tuple[int, ...], experiment: str | None = None) -> str:
-    """Identity of a setting, the unit of the search: 16 hex digits over its arm and its trials."""
+    """Identity of a candidate, the unit of the search: 16 hex digits over its arm and its trials."""
     what = [arm, *(trial_id(config, seed, "tune", experiment) for seed in seeds)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
