@@ -51,8 +51,16 @@ def test_a_bad_setting_is_one_line(values, message):
 
 
 def test_an_unknown_field_lists_the_known():
-    with pytest.raises(ConfigError, match=r"lambda: no such setting; known are dataset, .*lambda_sil"):
-        make_config({"lambda": 1})
+    with pytest.raises(ConfigError, match=r"colour: no such setting; known are dataset, .*lambda_sil"):
+        make_config({"colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"), [("lamda_sil", "lambda_sil"), ("lambda", "lambda_sil"), ("batchsize", "batch_size")]
+)
+def test_a_misspelt_field_names_the_one_it_resembles(misspelt, meant):
+    with pytest.raises(ConfigError, match=f"^{misspelt}: no such setting; did you mean {meant}\\?$"):
+        make_config({misspelt: 1})
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31, 1.0, True])
