@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a machine ready for this checkout: install.sh ENVIRONMENT [PYTHON]
+# Makes a machine ready for this checkout, or for a folder that `ablate init` wrote: install.sh ENVIRONMENT [PYTHON]
 #   ENVIRONMENT  folder of the virtual environment; made with PYTHON (python3) if it is not there, or not whole
 # Puts the environment and the checkout into ~/.bashrc, and installs the project with the versions of constraints.txt.
 # Runs again without harm, and without network where the environment holds those versions already. Machines that share
@@ -59,5 +59,13 @@ lock
 write_bashrc
 satisfied && exit
 has_pip || make_environment
+if grep -qs '^name = "soft-silhouette-ablations"$' "$checkout/pyproject.toml"; then
+  project=(-e "${checkout}[cluster]")
+else # a folder that `ablate init` wrote
+  wheel=$(find "$checkout" -maxdepth 1 -name 'soft_silhouette_ablations-*.whl' | sort -V | tail -n 1)
+  [ -n "$wheel" ] || { echo "install.sh: put soft_silhouette_ablations-VERSION.whl into $checkout" >&2; exit 2; }
+  "$environment/bin/python" -m pip uninstall --quiet --yes soft-silhouette-ablations # one of the same version stays else
+  project=("${wheel}[cluster]")
+fi
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-  -c "$checkout/constraints.txt" -e "${checkout}[cluster]"
+  -c "$checkout/constraints.txt" "${project[@]}"

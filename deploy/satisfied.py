@@ -1,4 +1,4 @@
-"""Does this environment hold what the project needs, in the versions of constraints.txt?
+"""Does this environment contain what the project needs, in the versions of constraints.txt?
 
 Run by install.sh with the environment's own Python. Exit code 0: nothing is to be installed, so no network is needed.
 Exit code 1: something is missing or has another version; one line says what.
@@ -6,13 +6,16 @@ Exit code 1: something is missing or has another version; one line says what.
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+PROJECT = "soft-silhouette-ablations"
 EXTRA = "cluster"
 
 
@@ -33,11 +36,13 @@ def faults() -> Iterator[str]:
     from packaging.utils import canonicalize_name
 
     pins = dict(pinned())
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    todo = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"][EXTRA]]
+    of_checkout = needed_by_the_project()
+    todo = [Requirement(line) for line in of_checkout or [f"{PROJECT}[{EXTRA}]"]]
     seen: set[str] = set()
-    if not any(metadata.distributions(name=project["name"])):
-        yield project["name"]
+    if not any(metadata.distributions(name=PROJECT)):
+        yield PROJECT
+    elif not of_checkout and not wheel_is_installed():
+        yield f"{PROJECT} from the wheel in {CHECKOUT}"
     while todo:
         wanted = todo.pop()
         if str(wanted) in seen:
@@ -56,6 +61,23 @@ def faults() -> Iterator[str]:
             extras = {"", *wanted.extras}
             if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
                 todo.append(needed)
+
+
+def needed_by_the_project() -> list[str]:
+    """Requirements of this checkout; none where this is a folder that `ablate init` wrote."""
+    file = CHECKOUT / "pyproject.toml"
+    project = tomllib.loads(file.read_text())["project"] if file.is_file() else {}
+    if project.get("name") != PROJECT:
+        return []
+    needed: list[str] = project["dependencies"] + project["optional-dependencies"][EXTRA]
+    return needed
+
+
+def wheel_is_installed() -> bool:
+    """Whether the project was installed from a wheel in this folder; True where there is none."""
+    wheels = {sha256(file.read_bytes()).hexdigest() for file in CHECKOUT.glob("soft_silhouette_ablations-*.whl")}
+    origin = json.loads(metadata.distribution(PROJECT).read_text("direct_url.json") or "{}")
+    return not wheels or origin.get("archive_info", {}).get("hashes", {}).get("sha256") in wheels
 
 
 def pinned() -> Iterator[tuple[str, str]]:

@@ -169,6 +169,20 @@ def cluster_watch(given: Namespace) -> int:
     return watch(partial(print, flush=True))
 
 
+def init(given: Namespace) -> int:
+    """Write a study or the files of a cluster; without a kind, list the kinds."""
+    from ablations.templates.write import KINDS, write
+
+    if given.kind is None:
+        for name, kind in KINDS.items():
+            print(f"{name:8s} {kind.what}")
+        return 0
+    for path in write(given.kind, given.to):
+        print(path)
+    print(f"next: {KINDS[given.kind].then}")
+    return 0
+
+
 def cluster_check(given: Namespace) -> int:
     """What is left to fill in and what is wrong in cluster files."""
     from ablations.cluster_file.check import check

@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
             option(sub)
 
     add("list", "commands.list_studies", "built-in studies, or with --spaces what may vary", _spaces_option)
+    add("init", "commands.init", "write a study or cluster files to start from", _init_options)
     add(
         "plan",
         "commands.plan",
@@ -142,6 +143,11 @@ def _cluster_commands(commands: Any) -> None:
     )
     check.add_argument("--own", action="store_true", help="the file may differ from the shipped one")
     check.set_defaults(command="commands.cluster_check")
+
+
+def _init_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", nargs="?", metavar="KIND", help="study, aws, gcp, local or kuberay; none lists them")
+    parser.add_argument("--to", default=".", metavar="PATH", help="folder, or for a study a .py file (this folder)")
 
 
 def _name_option(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,8 @@
 """What is left to fill in and what is wrong in a cluster file: `ablate cluster check`.
 
-Offline and without credentials, in this order: YAML and values that are not filled in yet; Ray's schema; EC2's parameters;
-our rules; the comparison with the shipped template. A step that finds a fault ends the check, since later ones could
-misread the file.
+Offline and without credentials, in this order: YAML and values that are not filled in yet; Ray's schema; EC2's
+parameters; our rules; the comparison with the shipped template. A step that finds a fault ends the check, since later
+ones could misread the file.
 """
 
 from __future__ import annotations
