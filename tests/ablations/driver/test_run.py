@@ -53,7 +53,8 @@ def test_every_trial_leaves_one_complete_record(first, ablate_once):
 def test_output_is_plain_lines_without_chatter(first):
     lines = first.stdout.strip().splitlines()
     assert lines[0] == "tiny: 4 trials planned, 0 finished, 4 to run"
-    assert lines[-1].startswith("4/4 complete (4 complete)")
+    assert lines[-2].startswith("4/4 complete (4 complete)")
+    assert lines[-1] == "next: ablate report tiny.py"
     assert first.stderr == ""
 
 
