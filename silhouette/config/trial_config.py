@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
@@ -19,10 +17,9 @@ from pydantic import (
     model_validator,
 )
 
+from silhouette.config.rules import COMBINATIONS, INERT
 from silhouette.errors import InputError, instead
 from silhouette.registry import (
-    LEARNED_TERMS,
-    TORCHVISION_ENCODERS,
     check_dataset,
     check_encoder,
     check_objective,
@@ -30,14 +27,9 @@ from silhouette.registry import (
     parse_objective,
 )
 
-Phase = Literal["tune", "confirm"]
-MAX_SEED = 2**31 - 1
-CONFIG_VERSION = 1
-"""Part of every trial's identity; raised when a default or the meaning of a field changes."""
-
 
 class ConfigError(InputError):
-    """A bad setting; the message is one line: field, rule, value given."""
+    """A bad value of a field; the message is one line: field, rule, value given."""
 
 
 class TrialConfig(BaseModel):
@@ -164,13 +156,13 @@ class TrialConfig(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _reset_inert_fields(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        config = handler(values)  # everything given is checked first, whether it matters or not
+        config = handler(values)  # every given value is checked first, with or without effect
         inert = inert_fields(config)
         return handler({name: v for name, v in config.model_dump().items() if name not in inert})
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        for broken, message in _COMBINATIONS:
+        for broken, message in COMBINATIONS:
             if broken(self):
                 raise ValueError(message.format(**vars(self)))
         return self
@@ -191,83 +183,17 @@ class TrialConfig(BaseModel):
         return self.image_size or dataset_entry(self.dataset).size
 
 
-_COMBINATIONS: tuple[tuple[Callable[[TrialConfig], bool], str], ...] = (
-    (
-        lambda c: c.imbalance != "none" and c.imbalance_factor <= 1,
-        "imbalance_factor: must be above 1 with imbalance={imbalance}, got {imbalance_factor:g}",
-    ),
-    (
-        lambda c: c.val_fraction + c.test_fraction >= 0.9,
-        "val_fraction + test_fraction: must leave a tenth for training (sum < 0.9), "
-        "got {val_fraction:g} + {test_fraction:g}",
-    ),
-    (
-        lambda c: "supcon2" in c.terms and c.transform == "none",
-        "transform: supcon2 compares two different views, so it needs an augmentation, got 'none'",
-    ),
-    (
-        lambda c: c.sampler == "pk" and c.batch_size % c.samples_per_class != 0,
-        "samples_per_class: must divide batch_size = {batch_size}, got {samples_per_class}",
-    ),
-    (
-        lambda c: c.sampler == "pk" and c.batch_size // c.samples_per_class > (c.classes or c.batch_size),
-        "samples_per_class: batch_size = {batch_size} would need more classes than the dataset has, "
-        "got {samples_per_class}",
-    ),
-    (
-        lambda c: c.shot_few > c.shot_many + 1,
-        "shot_few: must not be above shot_many + 1 = {shot_many} + 1, got {shot_few}",
-    ),
-    (
-        lambda c: c.warmup_epochs >= c.epochs,
-        "warmup_epochs: must be fewer than epochs = {epochs}, got {warmup_epochs:g}",
-    ),
-    (
-        lambda c: c.dataset == "digits" and c.size != 8,
-        "image_size: digits are 8 pixels wide, got {image_size}",
-    ),
-    (
-        lambda c: c.dataset == "synthetic" and c.size > 64,
-        "image_size: at most 64 for synthetic, got {image_size}",
-    ),
-)
-"""(whether broken, what is said then) of rules over several fields."""
-
-_INERT: tuple[tuple[Callable[[TrialConfig], bool], tuple[str, ...]], ...] = (
-    (lambda c: c.lambda_sil == 0, ("tau_s", "tau_m", "distance", "softmin", "reduction")),
-    (lambda c: c.imbalance == "none", ("imbalance_factor", "class_order")),
-    (lambda c: c.imbalance != "step", ("step_share",)),
-    (lambda c: c.label_noise == 0, ("noise_kind",)),
-    (
-        lambda c: c.dataset != "synthetic",
-        ("synthetic_classes", "synthetic_per_class", "synthetic_spread"),
-    ),
-    (lambda c: c.image_size == dataset_entry(c.dataset).size, ("image_size",)),
-    (lambda c: dataset_entry(c.dataset).official_test, ("test_fraction",)),
-    (lambda c: c.sampler != "pk", ("samples_per_class",)),
-    (lambda c: not {"supcon", "supcon2"} & set(c.terms), ("temperature",)),
-    (lambda c: "triplet" not in c.terms, ("margin",)),
-    (lambda c: not {"proxy_nca", "proxy_anchor"} & set(c.terms), ("proxy_scale",)),
-    (lambda c: not set(LEARNED_TERMS) & set(c.terms), ("loss_lr_scale",)),
-    (lambda c: c.encoder not in TORCHVISION_ENCODERS, ("pretrained",)),
-    (lambda c: c.encoder in TORCHVISION_ENCODERS, ("width",)),
-    (lambda c: c.optimizer != "sgd", ("momentum",)),
-    (lambda c: c.schedule == "one_cycle", ("warmup_epochs",)),
-)
-"""(condition, fields that then cannot change the run)."""
-
-
 def inert_fields(config: TrialConfig) -> frozenset[str]:
-    """Names of the fields that cannot change the run, given the others.
+    """Return the names of the fields that cannot change the run, given the others.
 
     >>> sorted(inert_fields(TrialConfig(lambda_sil=0.1)) & {"tau_s", "temperature", "class_order"})
     ['class_order', 'temperature']
     """
-    return frozenset(name for inert, names in _INERT if inert(config) for name in names)
+    return frozenset(name for inert, names in INERT if inert(config) for name in names)
 
 
 def make_config(values: Mapping[str, Any]) -> TrialConfig:
-    """Validated config from plain values.
+    """Return the validated config of plain values.
 
     Raises:
         ConfigError: One line naming the field, the rule and the value given.
@@ -276,7 +202,7 @@ def make_config(values: Mapping[str, Any]) -> TrialConfig:
     0.2
     >>> make_config({"lambda_sil": "banana"})
     Traceback (most recent call last):
-    silhouette.config.ConfigError: lambda_sil: input should be a valid number, got 'banana'
+    silhouette.config.trial_config.ConfigError: lambda_sil: input should be a valid number, got 'banana'
     """
     for name in values:
         if name not in TrialConfig.model_fields:
@@ -288,7 +214,7 @@ def make_config(values: Mapping[str, Any]) -> TrialConfig:
 
 
 def parse_value(field: str, value: Any) -> Any:
-    """One value as its field reads it, checked alone ("0.2" becomes 0.2).
+    """Return one value as its field reads it ("0.2" becomes 0.2), checked without the other fields.
 
     Raises:
         ConfigError: If there is no such field or it does not allow the value.
@@ -308,38 +234,15 @@ def parse_value(field: str, value: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def defaults() -> Mapping[str, Any]:
-    """Every field's default, as records hold it: what a record from before a field was there stands for."""
+    """Return the default of every field as records hold it; a record written before a field existed means these."""
     return TrialConfig().model_dump(mode="json")
 
 
 def first_line(error: ValidationError, field: str = "") -> str:
-    """The first fault of a pydantic error as one line: field, rule, value given."""
+    """Return the first fault of a pydantic error as one line: field, rule, value given."""
     fault = error.errors()[0]
     message = str(fault["msg"]).removeprefix("Value error, ").split(", unable to parse")[0]
-    if fault["type"] == "value_error":  # raised by our own validators, which say it all
+    if fault["type"] == "value_error":  # raised by our own validators, whose message is complete
         return message
     where = ".".join(str(part) for part in (field, *fault["loc"]) if part != "")
     return f"{where}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
-
-
-def trial_id(config: TrialConfig, seed: int, phase: Phase, experiment: str | None = None) -> str:
-    """Identity of a trial: 16 hex digits of the SHA-256 over config (epochs included), seed, phase and experiment.
-
-    Fields at their default do not enter, so that a field added later, whose default is what was done before,
-    leaves the ids of existing records as they are. `CONFIG_VERSION` enters, and is raised if a default changes.
-    The experiment None, the training of this project, does not enter either.
-
-    Raises:
-        ConfigError: If the seed is no integer in [0, 2^31).
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-        raise ConfigError(f"seed: must be an integer from 0 to {MAX_SEED}, got {seed!r}")
-    own = f" {experiment}" if experiment else ""
-    return hashlib.sha256(f"{_settings(config)} {seed} {phase}{own}".encode()).hexdigest()[:16]
-
-
-@lru_cache(maxsize=65_536)
-def _settings(config: TrialConfig) -> str:
-    """The part of an identity that all seeds of an arm share."""
-    what = {"version": CONFIG_VERSION, **config.model_dump(mode="json", exclude_defaults=True)}
-    return json.dumps(what, sort_keys=True)

@@ -1,0 +1,26 @@
+"""The config of a trial: its fields, the rules over them, and the identity that follows from them."""
+
+from silhouette.config.identity import CONFIG_VERSION, MAX_SEED, Phase, trial_id
+from silhouette.config.trial_config import (
+    ConfigError,
+    TrialConfig,
+    defaults,
+    first_line,
+    inert_fields,
+    make_config,
+    parse_value,
+)
+
+__all__ = [
+    "CONFIG_VERSION",
+    "MAX_SEED",
+    "ConfigError",
+    "Phase",
+    "TrialConfig",
+    "defaults",
+    "first_line",
+    "inert_fields",
+    "make_config",
+    "parse_value",
+    "trial_id",
+]

@@ -1,0 +1,76 @@
+"""Rules over several fields of a config: combinations that are errors, and fields without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from silhouette.registry import LEARNED_TERMS, TORCHVISION_ENCODERS, dataset_entry
+
+Condition = Callable[[Any], bool]
+"""A condition on a `TrialConfig`. Its type is Any here, since `trial_config` imports this file."""
+
+COMBINATIONS: tuple[tuple[Condition, str], ...] = (
+    (
+        lambda c: c.imbalance != "none" and c.imbalance_factor <= 1,
+        "imbalance_factor: must be above 1 with imbalance={imbalance}, got {imbalance_factor:g}",
+    ),
+    (
+        lambda c: c.val_fraction + c.test_fraction >= 0.9,
+        "val_fraction + test_fraction: must leave a tenth for training (sum < 0.9), "
+        "got {val_fraction:g} + {test_fraction:g}",
+    ),
+    (
+        lambda c: "supcon2" in c.terms and c.transform == "none",
+        "transform: supcon2 compares two different views, so it needs an augmentation, got 'none'",
+    ),
+    (
+        lambda c: c.sampler == "pk" and c.batch_size % c.samples_per_class != 0,
+        "samples_per_class: must divide batch_size = {batch_size}, got {samples_per_class}",
+    ),
+    (
+        lambda c: c.sampler == "pk" and c.batch_size // c.samples_per_class > (c.classes or c.batch_size),
+        "samples_per_class: batch_size = {batch_size} would need more classes than the dataset has, "
+        "got {samples_per_class}",
+    ),
+    (
+        lambda c: c.shot_few > c.shot_many + 1,
+        "shot_few: must not be above shot_many + 1 = {shot_many} + 1, got {shot_few}",
+    ),
+    (
+        lambda c: c.warmup_epochs >= c.epochs,
+        "warmup_epochs: must be fewer than epochs = {epochs}, got {warmup_epochs:g}",
+    ),
+    (
+        lambda c: c.dataset == "digits" and c.size != 8,
+        "image_size: digits are 8 pixels wide, got {image_size}",
+    ),
+    (
+        lambda c: c.dataset == "synthetic" and c.size > 64,
+        "image_size: at most 64 for synthetic, got {image_size}",
+    ),
+)
+"""(condition that breaks the rule, message) of each rule over several fields; messages take values of fields."""
+
+INERT: tuple[tuple[Condition, tuple[str, ...]], ...] = (
+    (lambda c: c.lambda_sil == 0, ("tau_s", "tau_m", "distance", "softmin", "reduction")),
+    (lambda c: c.imbalance == "none", ("imbalance_factor", "class_order")),
+    (lambda c: c.imbalance != "step", ("step_share",)),
+    (lambda c: c.label_noise == 0, ("noise_kind",)),
+    (
+        lambda c: c.dataset != "synthetic",
+        ("synthetic_classes", "synthetic_per_class", "synthetic_spread"),
+    ),
+    (lambda c: c.image_size == dataset_entry(c.dataset).size, ("image_size",)),
+    (lambda c: dataset_entry(c.dataset).official_test, ("test_fraction",)),
+    (lambda c: c.sampler != "pk", ("samples_per_class",)),
+    (lambda c: not {"supcon", "supcon2"} & set(c.terms), ("temperature",)),
+    (lambda c: "triplet" not in c.terms, ("margin",)),
+    (lambda c: not {"proxy_nca", "proxy_anchor"} & set(c.terms), ("proxy_scale",)),
+    (lambda c: not set(LEARNED_TERMS) & set(c.terms), ("loss_lr_scale",)),
+    (lambda c: c.encoder not in TORCHVISION_ENCODERS, ("pretrained",)),
+    (lambda c: c.encoder in TORCHVISION_ENCODERS, ("width",)),
+    (lambda c: c.optimizer != "sgd", ("momentum",)),
+    (lambda c: c.schedule == "one_cycle", ("warmup_epochs",)),
+)
+"""(condition, fields that cannot change the run under it)."""
