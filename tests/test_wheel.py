@@ -1,0 +1,136 @@
+"""The wheel works alone: outside the checkout, with the packages of this environment, it runs and reports a study."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel, built from a copy so that nothing is written into the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("ablations", "analysis", "search_spaces", "silhouette", "deploy"):
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "constraints.txt", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source]
+    subprocess.run(build, check=True, capture_output=True, text=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """An environment with the wheel and the packages of this one, without the checkout."""
+    folder = tmp_path_factory.mktemp("environment")
+    environment, work = folder / "environment", folder / "work"
+    work.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin/python"
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "of_the_tests.pth").write_text("\n".join(_folders_without_the_checkout()))
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True, capture_output=True, text=True)
+    return Installed(python, work)
+
+
+def _folders_without_the_checkout():
+    """Where packages are imported from; a line of a .pth file adds a folder without reading the .pth files in it."""
+    return [path for path in sys.path if path.endswith("-packages") and Path(path).is_dir()]
+
+
+class Installed:
+    """Commands of the installed wheel, run in a folder outside the checkout."""
+
+    def __init__(self, python, work):
+        self.python, self.work = python, work
+
+    def __call__(self, *command):
+        hidden = ("PYTHONPATH", "RAY_ADDRESS", "MLFLOW_TRACKING_URI")
+        environment = {key: value for key, value in os.environ.items() if key not in hidden}
+        environment["PATH"] = f"{self.python.parent}:{environment['PATH']}"
+        return subprocess.run(
+            command, cwd=self.work, env=environment, capture_output=True, text=True, timeout=400, check=False
+        )
+
+    def code(self, text):
+        """Standard output of Python code."""
+        done = self(self.python, "-c", text)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+
+def test_the_four_packages_come_from_the_wheel(installed):
+    names = ("ablations", "analysis", "search_spaces", "silhouette")
+    found = installed.code(f"import {', '.join(names)}; print(*({'.__file__, '.join(names)}.__file__))")
+    assert len(found) == len(names)
+    assert all(path.startswith(str(installed.python.parents[1])) for path in found), found
+
+
+def test_every_file_of_the_packages_is_in_the_wheel(installed):
+    """Python files, templates, styles: what git has below the four packages, links as the files they lead to."""
+    (packages,) = installed.python.parents[1].glob("lib/python*/site-packages")
+    names = ("ablations", "analysis", "search_spaces", "silhouette")
+    wanted = [path for name in names for path in (ROOT / name).rglob("*.*") if path.is_file()]
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in wanted
+        if "__pycache__" not in path.parts and not (packages / path.relative_to(ROOT)).is_file()
+    ]
+    assert len(wanted) > 100
+    assert missing == []
+
+
+def test_a_study_from_the_template_runs_and_is_reported(installed):
+    assert installed("ablate", "init", "study").returncode == 0
+    run = installed("ablate", "run", "my_study.py", "--seeds", "1", "--set", "epochs=1")
+    assert run.returncode == 0, run.stdout + run.stderr
+    report = installed("ablate", "report", "my_study.py")
+    assert report.returncode == 0, report.stderr
+    document = json.loads((installed.work / "results/my_study/report/report.json").read_text())
+    assert [(arm["settings"]["lambda_sil"], arm["n"]) for arm in document["arms"]] == [(0.0, 1), (0.2, 1)]
+    assert (installed.work / "results/my_study/report/index.html").stat().st_size > 10_000
+
+
+def test_the_cluster_file_is_checked_against_the_template_of_the_wheel(installed):
+    assert installed("ablate", "init", "aws").returncode == 0
+    unfilled = installed("ablate", "cluster", "check")
+    assert unfilled.returncode == 2, unfilled.stderr
+    assert [line.split(": ")[2] for line in unfilled.stdout.splitlines()] == [
+        "must be filled in, got <AWS region>; put there",
+        "must be filled in, got <AMI id>; put there",
+        "must be filled in, got <security group id>; put there",
+    ]
+    file = installed.work / "cluster.yaml"
+    filled = file.read_text()
+    for mark, value in {
+        "AWS region": "eu-central-1",
+        "AMI id": "ami-01234567",
+        "security group id": "sg-01234567",
+    }.items():
+        filled = filled.replace(f"<{mark}>", value)
+    file.write_text(filled)
+    assert installed("ablate", "cluster", "check").stdout == "cluster.yaml: nothing to fill in, nothing wrong\n"
+    file.write_text(filled.replace("worker_profile soft-silhouette-worker", "worker_profile mine"))
+    assert "deploy/aws/head.json must name it" in installed("ablate", "cluster", "check").stdout
+
+
+def test_a_machine_that_has_this_wheel_needs_no_installation(wheel, installed):
+    installed("ablate", "init", "aws", "--to", "machine")
+    folder = installed.work / "machine"
+    shutil.copy(wheel, folder)
+    satisfied = (installed.python, folder / "deploy/satisfied.py")
+    done = installed(*satisfied)
+    assert (done.returncode, done.stdout) == (0, "")
+    (folder / wheel.name).write_bytes(wheel.read_bytes() + b"another")
+    done = installed(*satisfied)
+    assert (done.returncode, done.stdout.split(" from ")[0]) == (1, "to install: soft-silhouette-ablations")
