@@ -20,7 +20,7 @@ class Cell:
     Attributes:
         text: What a reader sees.
         sort: What the column is sorted by; the text where None.
-        mark: `baseline`, a verdict word, or empty: how the cell is set apart.
+        mark: `baseline`, a verdict word, or empty: how the cell is highlighted.
         latex: The same cell in LaTeX where it differs (already escaped), for siunitx columns.
     """
 
@@ -118,7 +118,7 @@ class Page:
     Attributes:
         title: Name of the study.
         question: What it asks.
-        banners: Warnings that stand above everything (missing trials, no verdict).
+        banners: Warnings at the top of the page (missing trials, no verdict).
         summary: One paragraph: metric, seeds, arms, scope.
         claims: The claims box.
         sections: The sections in order.

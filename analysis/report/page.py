@@ -45,7 +45,7 @@ SECTIONS: tuple[Callable[[Document], Section], ...] = (
 """The sections in the order of a report; a section without content is left out."""
 
 MAX_CLAIMS = 24
-"""With more comparisons than this, the exploratory ones stand in their table alone."""
+"""With more comparisons than this, the exploratory ones are in their table only."""
 
 
 def make_page(data: Document) -> Page:
@@ -69,7 +69,7 @@ def summary(data: Document) -> str:
     return (
         f"{count(len(data['arms']), 'arm')}, {count(len(data['seeds']), 'seed')} each, {done} of "
         f"{data['ledger']['planned']} trials complete. Metric: {scale.label}, {better} is better. "
-        f"Scope of every interval: {data['scope']}."
+        f"Every interval describes: {data['scope']}."
     )
 
 
@@ -77,13 +77,13 @@ def banners(data: Document) -> Iterable[str]:
     """What a reader must know before any number."""
     ledger = data["ledger"]
     if data["phase"] != "confirm":
-        yield f"Made from {data['phase']}-phase records: selection-biased, so there is no verdict."
+        yield f"These are records of the {data['phase']} phase. They are biased by selection, so there is no verdict."
     absent = {k: ledger[k] for k in ("missing", "failed", "diverged", "stopped") if ledger[k]}
     if absent:
         parts = listing([f"{n} {kind}" for kind, n in absent.items()])
         yield f"Unfinished: {ledger['complete']} of {ledger['planned']} trials are complete ({parts})."
     if ledger["excluded"]:
-        yield f"{count(ledger['excluded'], 'record')} excluded; the ledger says why."
+        yield f"{count(ledger['excluded'], 'record')} not used; the run ledger gives the reasons."
     same = [a["arm"] for a in data["arms"] if a["n"] > 1 and a["min"] == a["max"]]
     if same:
         yield f"Every seed gave the same value in {listing(same)}: check that the seed reaches the run."

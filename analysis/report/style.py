@@ -1,4 +1,4 @@
-"""One look for all figures: sizes, inks, and one colour per method wherever it appears."""
+"""One style for all figures: sizes, inks, and one colour per method."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 WIDTH = 5.0  # inches; a phone shows it at 0.95, a desktop at 1.3 to 1.7 times its size
 INK, MUTED, LINE, PAPER, BAND = "#1b1e23", "#6a7078", "#d9dce1", "#fdfdfe", "#e9ebef"
 BASELINE = "#7b828c"
-# Okabe & Ito 2008 without yellow and black: told apart with every common colour blindness, on white and on black
+# Okabe & Ito 2008 without yellow and black: distinct with every common colour blindness, on white and on black
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _THEME = {INK: "--ink", MUTED: "--muted", LINE: "--line", PAPER: "--paper", BAND: "--band"}
 _THEME |= {colour: f"--c{i}" for i, colour in enumerate((*PALETTE, BASELINE))}
@@ -89,7 +89,7 @@ def new_figure(height: float, rows: int = 1, columns: int = 1, **kwargs: Any) ->
 
 
 def shorten(text: str, limit: int = 26) -> str:
-    """A label that fits beside an axis."""
+    """A label that fits next to an axis."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -20,7 +20,7 @@ from silhouette.results import Store
 
 
 def write_report(results: str, study: str) -> str:
-    """Read a study's records and write its report beside them.
+    """Read a study's records and write its report into the folder `report` of the study.
 
     Args:
         results: Results folder or `pyarrow.fs` URI.

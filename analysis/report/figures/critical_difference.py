@@ -11,7 +11,7 @@ from analysis.results.document_parts import RanksData
 
 
 def critical_difference_diagram(ranks: RanksData, colours: dict[str, str]) -> Canvas:
-    """Methods on a rank axis, labels at both sides, lines under those that were not told apart."""
+    """Methods on an axis of mean ranks; a line joins methods for which no difference was shown."""
     test = ranks["test"]
     order = sorted(range(len(ranks["methods"])), key=lambda i: (test["mean_ranks"][i], i))
     half = (len(order) + 1) // 2

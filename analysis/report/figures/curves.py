@@ -51,7 +51,7 @@ def _same_height(axes: Sequence[Axes], curves: Sequence[CurveData]) -> None:
 
 
 def positions(levels: Sequence[Any], log: bool) -> list[float]:
-    """Where levels stand on the axis: by value if all are numbers (a zero left of a log axis), else evenly."""
+    """Positions of the levels on the axis: by value if all are numbers (a zero left of a log axis), else evenly."""
     if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in levels):
         return [float(i) for i in range(len(levels))]
     if not log:

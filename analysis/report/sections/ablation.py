@@ -13,18 +13,18 @@ from analysis.results.document import ComparisonData, Document, scale_of
 
 
 def section(data: Document) -> Section:
-    """Arms against the full method, many to one, with the max-t sign-flip test beside Holm."""
+    """Each arm against the full method, with Holm and with the max-t sign-flip test."""
     names = {f["family"] for f in data["families"] if f["declared_role"] == "ablation"}
     found = [c for c in data["comparisons"] if c["family"] in names]
     if not found:
         return Section("ablation", "Ablation")
     closed = [f["family"] for f in data["families"] if f["family"] in names and f["role"] != "ablation"]
-    text = (f"No primary claim was won, so these comparisons are exploratory: {listing(closed)}.",) if closed else ()
-    return Section("ablation", "Ablation", text, (ablation_table(data, found),))
+    text = f"No primary comparison shows a difference, so these comparisons are exploratory: {listing(closed)}."
+    return Section("ablation", "Ablation", (text,) if closed else (), (ablation_table(data, found),))
 
 
 def ablation_table(data: Document, found: Sequence[ComparisonData]) -> Table:
-    """Many-to-one comparisons: Holm beside the max-t sign-flip test."""
+    """Many-to-one comparisons, by Holm and by the max-t sign-flip test."""
     scale = scale_of(data)
     header = ("arm", "against", "n", "difference", "CI (1 − α/m)", "p (t)", "p adjusted", "p (max-t)", "verdict")
     rows = [
@@ -38,7 +38,7 @@ def ablation_table(data: Document, found: Sequence[ComparisonData]) -> Table:
         for c in found
     ]  # fmt: skip
     caption = (
-        "Each arm against the full method. The verdict rests on Holm-adjusted paired t; the max-t sign-flip p keeps "
-        f"the correlation through the shared baseline. Scope: {data['scope']}."
+        "Each arm against the full method. The verdict uses the Holm-adjusted paired t-test. The max-t sign-flip p "
+        f"also uses the correlation that the shared baseline causes. Scope: {data['scope']}."
     )
     return Table("ablation", caption, header, tuple(rows), frozenset(range(2, 8)))

@@ -1,4 +1,4 @@
-"""The section on batch composition: gain against what the batches hold."""
+"""The section on batch composition: the gain against the content of the batches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from analysis.results.document_parts import GainPointData
 
 
 def section(data: Document) -> Section:
-    """Gain against what the batches hold."""
+    """The gain against the content of the batches."""
     points = data.get("composition") or []
     if not points:
         return Section("composition", "Batch composition")
     scale = scale_of(data)
     text = (
-        "What batches hold is measured, not assigned, in this study unless a factor sets it; the picture shows "
-        "association, not cause."
+        "The content of the batches is measured, not assigned, unless a factor sets it. The figure shows an "
+        "association, not a cause."
     )
     return Section(
         "composition", "Batch composition", (text,), (_composition_table(data, points),),
@@ -41,8 +41,8 @@ def _figure(data: Document, points: Sequence[GainPointData], scale: Scale) -> Fi
     drawing = draw_batch_composition(data, points)
     rows = tuple(tuple(p[k] for k in _POINT) for p in points)
     caption = (
-        "Gain over the baseline against the make-up of the treatment's batches: share of samples that are alone in "
-        f"their class, and classes per batch. Bars: 95 % t-intervals. Scope: {data['scope']}."
+        "Gain over the baseline against the composition of the treatment's batches: share of samples that are the "
+        f"only one of their class in the batch, and classes per batch. Bars: 95 % t-intervals. Scope: {data['scope']}."
     )
     alt = f"Gain against singleton share and classes per batch for {len(points)} comparisons. " + "; ".join(
         f"{p['treatment']}: {scale.signed(p['difference'])} at {percent(p['singleton_share']).text} singletons"
@@ -70,5 +70,5 @@ def _composition_table(data: Document, points: Sequence[GainPointData]) -> Table
     header = (
         "treatment", "block", "gain", "95 % CI", "singletons", "classes per batch", "batches of one class",
     )  # fmt: skip
-    caption = f"What the treatment's batches held on average, beside its gain. Scope: {data['scope']}."
+    caption = f"Gain of each treatment, and the average composition of its batches. Scope: {data['scope']}."
     return table("composition", caption, header, rows, text=(0, 1))

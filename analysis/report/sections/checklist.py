@@ -13,7 +13,7 @@ def section(data: Document) -> Section:
     if not found:
         return Section("checklist", "Referee checklist")
     rows = [(Cell(a["request"]), Cell(a["answer"]), Cell(a["where"])) for a in found]
-    caption = "Each request of the public review of the method, and where this study answers it or why it does not."
+    caption = "Each request of the public review of the method, and where this study answers it, or why it does not."
     header = ("request", "answer", "where, or why not")
     return Section(
         "checklist", "Referee checklist", tables=(table("checklist", caption, header, rows, text=(0, 1, 2)),)

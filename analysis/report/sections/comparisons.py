@@ -1,4 +1,4 @@
-"""The section on pairwise evidence: every comparison, what it could have shown, effect sizes."""
+"""The section on pairwise evidence: every comparison, what its seeds can show, effect sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from analysis.results.sentences import CORRECTION_NAMES
 
 
 def section(data: Document) -> Section:
-    """Differences, tests, effect sizes and what the seeds could have shown."""
+    """Differences, tests, effect sizes, and what the seeds can show."""
     if not data["comparisons"]:
         return Section("comparisons", "Pairwise evidence")
     return Section(
@@ -34,8 +34,8 @@ def _feasibility(data: Document) -> Table:
     rows = [(Cell(c["treatment"]), Cell(c["verdict"], None, c["verdict"]), Cell(_line(c))) for c in data["comparisons"]]
     return Table(
         "feasibility",
-        "What each comparison could have shown with its seeds, and what the declared effect would take "
-        "(paired t-test, two-sided, 80 % power; in parentheses with the upper 80 % bound of the SD).",
+        "What each comparison can show with its seeds, and how many seeds are needed to detect the declared effect "
+        "(paired t-test, two-sided, 80 % power; in parentheses: with the upper 80 % bound of the SD).",
         ("treatment", "verdict", "feasibility"),
         tuple(rows),
     )
@@ -63,8 +63,8 @@ def _comparisons_caption(data: Document) -> str:
     ]
     test = "Welch's t" if data["unpaired"] else "the paired t-test"
     return (
-        f"All comparisons, two-sided, α = {data['alpha']:g}; the verdict rests on {test}, the exact tests stand "
-        f"beside it. Families: {listing(families, 12)}. Scope: {data['scope']}."
+        f"All comparisons, two-sided, α = {data['alpha']:g}; the verdict uses {test}; the exact tests are "
+        f"shown for comparison. Families: {listing(families, 12)}. Scope: {data['scope']}."
     )
 
 
@@ -84,7 +84,7 @@ def _comparison_row(data: Document, scale: Scale, c: ComparisonData) -> tuple[Ce
 
 
 def effects_table(data: Document) -> Table:
-    """Effect sizes with their intervals, and how well the pairs go together."""
+    """Effect sizes with their intervals, and the correlation of the pairs."""
     scale = scale_of(data)
     header = (
         "treatment", "n", "Hodges–Lehmann", "its CI (level)", "d_z", "CI", "g_z", "rank-biserial", "P(better)", "CI",
@@ -94,7 +94,7 @@ def effects_table(data: Document) -> Table:
     caption = (
         "Effect sizes: Hodges–Lehmann shift with its exact interval (the level it attains), d_z with noncentral-t "
         "interval, Hedges' g_z, matched-pairs rank-biserial, P(better) with Clopper–Pearson interval; correlation of "
-        f"the pairs, and the variance ratio (below 1 pairing pays). Scope: {data['scope']}."
+        f"the pairs, and the variance ratio (below 1: pairing makes the interval narrower). Scope: {data['scope']}."
     )
     return Table("effects", caption, header, tuple(rows), frozenset(range(1, len(header))), long=True)
 

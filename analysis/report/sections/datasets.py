@@ -56,10 +56,10 @@ def _forest(data: Document, part: AcrossData, tag: str) -> Figure:
     drawing = dot_rows(parts, f"difference from the baseline{unit_label(scale)}", lines=(0.0,), band=margin_band(data))
     rows = [(p["treatment"], name, d) for p in part["pairs"] for name, d in p["differences"].items()]
     caption = (
-        f"Differences on each dataset with their average over these datasets (Satterthwaite t) and the pooled value "
+        "Differences on each dataset, their average over these datasets (Satterthwaite t) and the pooled value "
         f"for new ones (random effects; dashed: prediction interval). {_where(part)}. Bars: "
-        f"{show_confidence(data['alpha'])} intervals. Scope: the average speaks about these datasets and new seeds, "
-        "the pooled value about new datasets of this kind."
+        f"{show_confidence(data['alpha'])} intervals. Scope: the average describes these datasets and new seeds, "
+        "the pooled value new datasets of this kind."
     )
     alt = "Forest plot by dataset. " + "; ".join(_alt(p, scale) for p in part["pairs"])
     return Figure(f"datasets{tag}", caption, alt, drawing, ("treatment", "dataset", "difference"), tuple(rows))
@@ -111,7 +111,7 @@ def _pairs_table(data: Document, part: AcrossData, tag: str) -> Table:
     notes = sorted({w for p in part["pairs"] for w in p["warnings"]})
     return table(
         f"datasets{tag}",
-        f"Average over these datasets, each weighing the same (Satterthwaite t). {_where(part)}. "
+        f"Average over these datasets, each with the same weight (Satterthwaite t). {_where(part)}. "
         "Scope: these datasets and splits, new seeds.",
         header, rows, text=(0, 1, 8), notes=notes,
     )  # fmt: skip
@@ -150,8 +150,8 @@ def _rank_text(data: Document, ranks: RanksData) -> list[str]:
     text = (
         f"Ranks of {test['methods']} methods over {test['datasets']} datasets: Iman–Davenport F = {f}, "
         f"{p_equals(test['p_f'], data['alpha'])}; permutation {p_equals(test['p_permutation'], data['alpha'])} "
-        f"({test['permutation_method']}). The pairwise verdicts are the Holm-adjusted exact Wilcoxon tests below; the "
-        "diagram is a picture."
+        f"({test['permutation_method']}). The pairwise verdicts are those of the Holm-adjusted exact Wilcoxon tests in "
+        "the table; the diagram only illustrates them."
     )
     out = [text, *(f"Note: {w}." for w in test["warnings"])]
     if ranks["dropped"]:

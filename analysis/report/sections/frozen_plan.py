@@ -21,19 +21,19 @@ def section(data: Document) -> Section:
 
 
 def banners(data: Document) -> Iterable[str]:
-    """What went against the plan."""
+    """Departures from the plan."""
     frozen = data.get("frozen") or {}
     for note in frozen.get("extended", []):
         if not note["declared"]:
             yield (
-                f"Seeds were extended after looking, from {note['from']} to {note['to']} (not a declared look): "
-                "p-values are too small; read the intervals."
+                f"Seeds were extended after results could be seen, from {note['from']} to {note['to']} "
+                "(not a declared look): the p-values are too small, so use the intervals."
             )
     if "hash" in frozen and not frozen["intact"]:
-        yield "The frozen plan is not the one that was confirmed: frozen.json or study.json was changed."
+        yield "The frozen plan differs from the plan of the confirm phase: frozen.json or study.json was changed."
     flagged = [arm["arm"] for arm in frozen.get("arms") or [] if arm["flags"]]
     if flagged:
-        yield f"The tuning of {listing(flagged, 4)} carries a flag; the section on the frozen plan says which."
+        yield f"There are warnings on the tuning of {listing(flagged, 4)}; see the section on the frozen plan."
 
 
 def looks_text(data: Document) -> str:
@@ -66,7 +66,7 @@ def _text(frozen: FrozenData) -> str:
 def _plan_table(frozen: FrozenData) -> Table:
     shown = ("metric", "direction", "chosen_by", "checkpoint_rule", "seeds", "tuning_seeds", "split", "sesoi", "alpha")
     rows = [(Cell(name.replace("_", " ")), Cell(_words(frozen["plan"].get(name)))) for name in shown]
-    return table("frozen_plan", "What the hash stands for, with the configurations below and the families.",
+    return table("frozen_plan", "What the hash covers, together with the configurations below and the families.",
                  ("what", "frozen"), rows, text=(0, 1))  # fmt: skip
 
 

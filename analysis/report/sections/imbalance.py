@@ -28,7 +28,7 @@ ACCURACY = make_scale("test_macro_top1")
 
 
 def section(data: Document) -> Section:
-    """Macro accuracy, shot groups, classes, and whether the gain depends on the imbalance."""
+    """Macro accuracy, shot groups, single classes, and the interaction of gain and imbalance."""
     tails, contrasts = data.get("tail") or [], data.get("interactions") or []
     figures: list[Figure] = []
     tables: list[Table] = []
@@ -50,8 +50,21 @@ def _tail_text(tails: Sequence[TailData]) -> list[str]:
     text = f"The test set is {'balanced' if balanced else 'not balanced'} over classes. "
     empty = sorted({(t["family"], g) for t in tails for g in t["empty"]})
     if empty:
-        text += f"No class in: {listing([f'{g} ({family})' for family, g in empty], 12)}."
+        text += " ".join(f"{_NO_CLASS[group]} ({listing(families, 6)})." for group, families in _by_group(empty))
     return [text.strip()]
+
+
+_NO_CLASS = {
+    "many": "No class has more than 100 training samples",
+    "medium": "No class has 20 to 100 training samples",
+    "few": "No class has fewer than 20 training samples",
+}
+
+
+def _by_group(empty: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Shot groups without a class, each with the families in which it has none."""
+    groups = [(group, [family for family, g in empty if g == group]) for group in _NO_CLASS]
+    return [(group, families) for group, families in groups if families]
 
 
 def _gap_dot(gap: GapData, colour: str) -> Dot:
@@ -168,9 +181,10 @@ def _class_table(data: Document, tails: Sequence[TailData]) -> Table:
 
 def _contrast_text(data: Document, c: ContrastData) -> str:
     scale = scale_of(data)
-    found = "depends" if c["p_adjusted"] <= data["alpha"] else "is not shown to depend"
+    shown = c["p_adjusted"] <= data["alpha"]
+    found = "depends on the imbalance" if shown else "shows no significant dependence on the imbalance"
     return (
-        f"The gain of {c['treatment']} {found} on the imbalance: {scale.signed(c['gain'])} in {c['block']} against "
+        f"The gain of {c['treatment']} {found}: {scale.signed(c['gain'])} in {c['block']} against "
         f"{scale.signed(c['gain_reference'])} in {c['reference']}, interaction {scale.signed(c['difference'])}"
         f"{scale.unit_after} (95 % CI {scale.range(c['ci_low'], c['ci_high'])}; {p_equals(c['p'])}, Holm "
         f"{p_equals(c['p_adjusted'])}; n = {c['n']})."
@@ -187,8 +201,8 @@ def _contrast_figure(data: Document, contrasts: Sequence[ContrastData]) -> Figur
         groups.setdefault(f"{c['block']} against {c['reference']}", []).append(dot)
     caption = (
         "Interaction contrast: gain over the baseline under imbalance minus the gain in the mildest block, paired by "
-        f"seed; 95 % t-intervals, n = {listing(sorted({c['n'] for c in contrasts}))}. Left of zero: the treatment "
-        f"loses under imbalance. Scope: {data['scope']}."
+        f"seed; 95 % t-intervals, n = {listing(sorted({c['n'] for c in contrasts}))}. Left of zero: the gain is "
+        f"smaller under imbalance. Scope: {data['scope']}."
     )
     alt = "Interaction contrasts. " + "; ".join(f"{c['treatment']} {scale.signed(c['difference'])}" for c in contrasts)
     rows = tuple((c["treatment"], c["block"], c["reference"], c["difference"]) for c in contrasts)

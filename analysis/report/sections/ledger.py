@@ -58,14 +58,14 @@ def _ledger_notes(data: Document) -> Iterable[str]:
             rungs = listing([f"{n} at epoch {e}" for e, n in arm["stopped_at"].items()])
             yield f"{arm['arm']}: stopped early: {rungs}."
     if ledger["tune_phase"]:
-        yield f"{ledger['tune_phase']} tune-phase records stand beside these; no verdict uses them."
+        yield f"There are also {ledger['tune_phase']} records of the tune phase; no verdict uses them."
 
 
 def _listed(
     name: str, caption: str, found: Sequence[Mapping[str, Any]], columns: tuple[str, ...], limit: int = 500
 ) -> Table:
     rows = [tuple(_plain_cell(item[c]) for c in columns) for item in found[:limit]]
-    more = (f"{len(found) - limit} more stand in report.json.",) if len(found) > limit else ()
+    more = (f"{len(found) - limit} more are in report.json.",) if len(found) > limit else ()
     return table(name, caption, columns, rows, text=tuple(range(len(columns))), notes=more, long=True)
 
 
@@ -89,7 +89,7 @@ def _flow(data: Document) -> Figure:
     other = [f"{found[k]} {k}" for k in ("duplicate", "excluded") if found[k]]
     drawing = draw_flow(boxes, ["; ".join(side) or "none lost", "; ".join(other) or "none excluded"])
     rows = tuple((k, found[k]) for k in ("planned", "complete", "stopped", "diverged", "failed", "missing", "excluded"))
-    caption = "Flow of the trials: planned, complete, compared; beside each step what was lost and why."
+    caption = "Flow of the trials: planned, complete, compared; at each step the number lost, with the reason."
     losses = f"lost: {listing(side) or 'none'}; {listing(other) or 'no exclusions'}"
     alt = f"Flow: {', '.join(title for title, _ in boxes)}; {losses}."
     return Figure("flow", caption, alt, drawing, ("what", "trials"), rows)

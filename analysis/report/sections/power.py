@@ -16,7 +16,7 @@ from analysis.results.document_parts import ComponentData, IntervalData
 
 
 def section(data: Document) -> Section:
-    """Variance components where a seed study exists; then what each comparison could have shown."""
+    """Variance components where the study has them; then what each comparison can show."""
     parts = data.get("variance") or []
     figures = [_component_figure(data, parts)] if parts else []
     tables = [_component_table(data, parts)] if parts else []
@@ -41,7 +41,7 @@ def _component_figure(data: Document, parts: Sequence[ComponentData]) -> Figure:
         groups.setdefault(name, []).append(dot)
     rows = tuple((c["block"], c["method"], c["source"], c["sd"], c["sd_low"], c["sd_high"]) for c in parts)
     caption = (
-        "Spread (SD) that each source of randomness makes alone, the others held, against everything together (grey); "
+        "Spread (SD) that each source of randomness causes alone, with the others held, and all together (grey); "
         f"95 % chi-square intervals, n = {listing(sorted({c['n'] for c in parts}))} runs each."
     )
     alt = "SD by source. " + "; ".join(f"{c['block']} {c['source']}: {scale.value(c['sd'])}" for c in parts)
@@ -92,12 +92,13 @@ def _power_table(data: Document) -> Table:
     effect = f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "the declared effect"
     header = (
         "treatment", "n", "SD of differences", "correlation", "smallest exact p", "detectable (80 %)",
-        "detectable at α/m", f"seeds for {effect}", "with upper SD", "computing still wanted",
+        "detectable at α/m", f"seeds for {effect}", "with upper SD", "computing time needed",
     )  # fmt: skip
     return table(
         "power",
-        "What n paired seeds can show (paired t, two-sided, 80 % power) and what the declared effect would take, from "
-        "the measured SD of the differences and from its upper 80 % bound; computing time from the records.",
+        "What n paired seeds can show (paired t, two-sided, 80 % power), and how many seeds are needed to detect the "
+        "declared effect, from the measured SD of the differences and from its upper 80 % bound; computing time from "
+        "the records.",
         header, rows,
     )  # fmt: skip
 

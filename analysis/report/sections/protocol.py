@@ -12,14 +12,14 @@ from analysis.formatting import (
 from analysis.report.cells import table
 from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text
-from analysis.results.document import Document, FactorData, scale_of
+from analysis.results.document import Document, FactorData, FamilyData, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
 
 
 def section(data: Document) -> Section:
     """What was declared before the run."""
     rows = [(Cell(name), Cell(text)) for name, text in _declared(data) if text]
-    caption = "What the plan declared; nothing here was chosen after looking."
+    caption = "What the plan declared; nothing here was chosen after results were seen."
     return Section(
         "protocol", "Protocol", tables=(table("protocol", caption, ("what", "declared"), rows, text=(0, 1)),)
     )
@@ -39,15 +39,16 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
         f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "none declared: nothing is equivalent"
     )
     yield "smallest effect that matters", margin
-    for f in data["families"]:
-        correction = CORRECTION_NAMES[f["correction"]]
-        gate = "" if f["role"] == f["declared_role"] else f", reported as {f['role']} because no primary claim was won"
-        yield (
-            f"family {f['family']}",
-            f"{f['declared_role']}, {correction}, m = {f['m']}, against {f['baseline']}{gate}",
-        )
+    yield from ((f"family {f['family']}", _family(f)) for f in data["families"])
     yield "pairing", "declared unpaired (Welch)" if data["unpaired"] else "by seed"
     yield "plan hash", data["plan_hash"]
+
+
+def _family(f: FamilyData) -> str:
+    text = f"{f['declared_role']}, {CORRECTION_NAMES[f['correction']]}, m = {f['m']}, against {f['baseline']}"
+    if f["role"] == f["declared_role"]:
+        return text
+    return f"{text}, reported as {f['role']} because no primary comparison shows a difference"
 
 
 def _factor(f: FactorData) -> str:

@@ -24,7 +24,7 @@ def section(data: Document) -> Section:
         parts.append(
             table("trials", "Trial ids behind every arm.", ("arm", "n", "trial ids"), made, text=(0, 2), long=True)
         )
-    note = () if total <= MAX_IDS else (f"The {total} trial ids stand in report.json.",)
+    note = () if total <= MAX_IDS else (f"The {total} trial ids are in report.json.",)
     return Section("provenance", "Provenance", note, tuple(parts))
 
 

@@ -65,7 +65,7 @@ def results_caption(data: Document) -> str:
     return (
         f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} "
         f"↑ better, ↓ worse than the baseline of the block (paired t, {corrections}-adjusted, α = {alpha:g});{margin} "
-        f"no mark: not shown. Scope: {data['scope']}."
+        f"no mark: no significant difference. Scope: {data['scope']}."
     )
 
 

@@ -13,7 +13,7 @@ from analysis.results.document_parts import FailureData, NegativeControlData, Ro
 
 
 def section(data: Document) -> Section:
-    """Would the findings survive another look?"""
+    """The same comparisons by other tests and metrics, failures, and the negative control."""
     rows, failures, control = data.get("robustness") or [], data.get("failures") or [], data.get("negative_control")
     tables: list[Table] = []
     texts: list[str] = []
@@ -31,10 +31,10 @@ def section(data: Document) -> Section:
 def _agreement(rows: Sequence[RobustnessData]) -> str:
     apart = [r["treatment"] for r in rows if not r["agree"]]
     if not apart:
-        return "The paired t-test and the exact tests fall on the same side of α in every comparison (unadjusted)."
+        return "The paired t-test and the exact tests agree at level α in every comparison (unadjusted)."
     return (
-        f"In {len(apart)} of {len(rows)} comparisons the paired t-test and an exact test fall on different sides of α "
-        "(unadjusted); with few seeds the exact ones may be unable to reject at all."
+        f"In {len(apart)} of {len(rows)} comparisons the paired t-test and an exact test disagree at level α "
+        "(unadjusted). With few seeds an exact test may be unable to reject."
     )
 
 
@@ -110,7 +110,7 @@ def _control_figure(data: Document, control: NegativeControlData) -> Figure:
         f"Negative control: the {control['n']} seeds of {control['arm']} split in two at random ({control['splits']} "
         f"distinct splits, {control['method']}). The line should follow the diagonal; "
         f"{below} of the splits fall at or below α = {data['alpha']:g}. The splits share "
-        "seeds, so this is a picture, not a test."
+        "seeds, so this illustrates, it does not test."
     )
     alt = f"Distribution of p-values under a split of one arm: {below} at or below alpha."
     rows = tuple((i + 1, v) for i, v in enumerate(p))

@@ -54,7 +54,7 @@ def sentence(data: Document, c: CurveData) -> str:
     scale = scale_of(data)
     where = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
     parts = [
-        f"{c['label']} ({where}): not shown worse than any other level: "
+        f"{c['label']} ({where}): no level is significantly better than "
         f"{listing([show_level(x) for x in c['plateau']], 12)} (best mean at {show_level(c['best'])}; "
         f"Holm over all pairs, n = {c['n']})."
     ]
@@ -99,8 +99,8 @@ def _curve_caption(data: Document, curves: Sequence[CurveData]) -> str:
     return (
         f"{sentence_case(scale_of(data).label)} against {curves[0]['label']}: mean, pointwise {level} t-interval "
         f"(dark band) and band "
-        f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}). Rings: not "
-        f"shown worse than any other level.{default}{grey} Nothing is drawn beyond the grid. Scope: {data['scope']}."
+        f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}). Rings: no "
+        f"level is significantly better.{default}{grey} Nothing is drawn beyond the grid. Scope: {data['scope']}."
     )
 
 
@@ -116,13 +116,14 @@ def _curve_table(data: Document, curves: Sequence[CurveData]) -> Table:
         for c in curves for lv in c["levels"]
     ]  # fmt: skip
     header = (
-        "block", "held", "factor", "level", "n", "mean", "CI", "simultaneous band", "on plateau", "like the default",
+        "block", "held", "factor", "level", "n", "mean", "CI", "simultaneous band", "no level better",
+        "like the default",
     )  # fmt: skip
     return table(
         "sensitivity",
         f"Each level of each factor: {show_confidence(data['alpha'])} t-interval, simultaneous band (Bonferroni "
-        "over the levels), whether it is not shown worse than any other, and whether it is like the default within the "
-        f"declared margin (pointwise). Scope: {data['scope']}.",
+        "over the levels), whether no level is significantly better, and whether it is equivalent to the default "
+        f"within the declared margin (pointwise). Scope: {data['scope']}.",
         header, rows, text=(0, 1, 2, 3, 8, 9), long=True,
     )  # fmt: skip
 
@@ -133,13 +134,13 @@ def _heat_map(data: Document, s: SharesData, i: int) -> Figure:
     caption = (
         f"{sentence_case(scale.label)} over {s['factors'][0]} × {s['factors'][1]} ({s['block']}): mean ± SD of "
         f"n = {s['n']} seeds in "
-        f"each cell; colour is the difference from the mean of the grid. Outlined: not shown worse than any other cell "
-        f"(paired t, Holm over all pairs). Scope: {data['scope']}."
+        f"each cell; colour is the difference from the mean of the grid. Outlined: no other cell is significantly "
+        f"better (paired t, Holm over all pairs). Scope: {data['scope']}."
     )
     alt = f"Heat map of {scale.label}. " + "; ".join(
         f"{', '.join(show_level(x) for x in c['at'])}: {scale.value(c['mean'])}" for c in s["cells"][:30]
     )
-    header = (*s["factors"], "mean", "sd", "not shown worse")
+    header = (*s["factors"], "mean", "sd", "no cell better")
     return Figure(f"grid-{i + 1}", caption, alt, draw_heat_map(s, scale), header, tuple(rows))
 
 

@@ -21,7 +21,7 @@ from analysis.results.document_parts import LearningData, TuningData
 
 
 def section(data: Document) -> Section:
-    """What tuning did, and the learning curves of both phases."""
+    """The tune phase, and the learning curves of both phases."""
     found = data.get("tuning") or []
     figures: list[Figure] = []
     tables: list[Table] = []
@@ -122,7 +122,7 @@ def _learning_figure(data: Document, learning: LearningData) -> Figure:
     ticks = f" Thin lines ending in a tick: the {cut} runs that were stopped early." if cut else ""
     caption = (
         f"Learning curves: mean {scale.label} of the complete runs by epoch, band ± one SD over seeds.{ticks} The "
-        "number of runs behind each point stands in the data."
+        "number of runs of each point is in the data."
     )
     return Figure(
         "learning",

@@ -33,7 +33,7 @@ def one_line(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    r"""Text that Markdown shows as it stands, also inside a table cell.
+    r"""Text that Markdown shows unchanged, also inside a table cell.
 
     >>> print(markdown("a_b | <script>"))
     a\_b \| \<script\>
@@ -42,7 +42,7 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    r"""Text that LaTeX sets as it stands; letters outside Latin-1 and Greek become `?`.
+    r"""Text that LaTeX sets unchanged; letters outside Latin-1 and Greek become `?`.
 
     >>> print(latex("50% of a_b & λ"))
     50\% of a\_b \& \ensuremath{\lambda}

@@ -57,14 +57,14 @@ def test_the_frozen_plan_is_shown_with_winners_and_flags(tmp_path):
     assert "lr 0.01" in text
     assert "last epoch" in text
     assert "lr = 0.01 lies at an end of its range" in text
-    assert "carries a flag; the section on the frozen plan says which" in text
+    assert "There are warnings on the tuning of" in text
 
 
 def test_a_plan_that_was_changed_after_freezing_is_told(tmp_path):
     store, _ = frozen_study(tmp_path, hash="0" * 16)
     data, text = document(store)
     assert data["frozen"]["intact"] is False
-    assert "The frozen plan is not the one that was confirmed" in text
+    assert "The frozen plan differs from the plan of the confirm phase" in text
 
 
 def test_a_study_that_tunes_nothing_has_no_such_section(tmp_path):
@@ -76,7 +76,7 @@ def test_a_study_that_tunes_nothing_has_no_such_section(tmp_path):
 def test_seeds_extended_after_looking_are_labelled_unless_declared(tmp_path, declared, told):
     plan = demo_plan(extended=[{**NOTE, "declared": declared}])
     _, text = document(write_study(tmp_path, plan))
-    assert ("Seeds were extended after looking, from 5 to 10" in text) is told
+    assert ("Seeds were extended after results could be seen, from 5 to 10" in text) is told
 
 
 def test_declared_looks_share_the_level(tmp_path):
