@@ -83,7 +83,7 @@ class Tuning(Declared):
         return self.nuisance[name] or SEARCHABLE[name].domain
 
     def starts(self) -> dict[str, Any]:
-        """A value for every tuned field, so that the arms can be told apart before any is tuned."""
+        """A value for every tuned field, so that the arms are different before any is tuned."""
         return {f: _start(f, self.domain(name)) for name in self.nuisance for f in SEARCHABLE[name].fields}
 
     def chooses_by(self, metric: str) -> str:

@@ -1,4 +1,4 @@
-"""Checkpoints of unfinished trials, keyed by trial_id: whoever runs the trial next, wherever, finds them."""
+"""Checkpoints of unfinished trials, by trial_id: any worker on any node can continue a trial."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from silhouette.results import Store
 
 KEEP_CHECKPOINTS = 2
-"""The newest may be damaged (a full disk, a lost node); the one before it then serves."""
+"""The newest may be damaged (a full disk, a lost node); then the one before it is used."""
 
 
 class Checkpoints:
@@ -33,14 +33,14 @@ class Checkpoints:
     def save_if_due(self, epoch: int, state: dict[str, Any]) -> None:
         """Save at the end of an epoch, unless the last one is younger than `every` seconds.
 
-        A checkpoint that cannot be written is done without: training goes on, and the next one may fit.
+        If a checkpoint cannot be written, training continues; the next one may be written.
         """
         if time.monotonic() - self._last >= self.every:
             with suppress(OSError):
                 self.save(epoch, state)
 
     def save(self, epoch: int, state: dict[str, Any]) -> None:
-        """Write one checkpoint whole, then drop all but the newest two."""
+        """Write one checkpoint atomically, then delete all but the newest two."""
         self.store.write_bytes(_to_bytes(state), *self.folder, f"{epoch:06d}.pt")
         for name in self._names()[KEEP_CHECKPOINTS:]:
             self.store.delete(*self.folder, name)
@@ -57,7 +57,7 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Delete them all: the trial has its record, which a store that fails here must not undo."""
+        """Delete them all. The trial has its record by then, so an error of the store is ignored."""
         with suppress(OSError):
             self.store.delete(*self.folder)
 
@@ -87,7 +87,7 @@ def _from_bytes(data: bytes) -> dict[str, Any]:
 
 
 def sweep(store: Store, finished: Container[str]) -> None:
-    """Delete what a worker that was killed right after it wrote its record has left.
+    """Delete the checkpoints of finished trials, which a worker leaves if it is killed right after its record.
 
     Args:
         store: Where the study keeps its files.

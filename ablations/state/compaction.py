@@ -1,7 +1,8 @@
-"""Compaction while a large study runs, so that a look at it and its orderly end stay short."""
+"""Compaction while a large study runs, so that `ablate status` and shutdown stay fast."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,15 +14,22 @@ from silhouette.results import Store
 
 POLL_SECONDS = 10.0
 MAX_UNCOMPACTED = 1000
-"""Records with nothing but a file of their own: each takes milliseconds to read, so this many take seconds."""
-SHARE = 4
+"""Records that are only in their own files. Each takes milliseconds to read, so this many take seconds."""
+GROWTH = 4
 """A large study is copied again when it has grown by a quarter, so that copying takes a fixed share of its time."""
-COMPACT = "import os, sys; os.nice(10); from silhouette.results import Store; Store(*sys.argv[1:]).compact()"
+RESULTS = "ABLATE_COMPACT_RESULTS"
+"""The location reaches the process in its environment: other users can read a command line, and keys may be in it."""
+COMPACT = f"""
+import os, sys
+os.nice(10)
+from silhouette.results import Store
+Store(os.environ[{RESULTS!r}], sys.argv[1]).compact()
+"""
 
 
 @contextmanager
 def compacting(store: Store, ended: Callable[[], int]) -> Iterator[None]:
-    """Copy the records into one file whenever many have come.
+    """Copy the records into one file whenever many were added.
 
     In a process of its own, since reading records would hold up the driver's loop. If that process outlives the driver,
     or lands after a newer copy, nothing is lost: readers take the union with the per-trial files.
@@ -37,25 +45,26 @@ def compacting(store: Store, ended: Callable[[], int]) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(2.0)  # a copy that is slow to end ends by itself
+        thread.join(2.0)  # a copy that takes longer ends by itself
 
 
 def _watch(store: Store, ended: Callable[[], int], stop: threading.Event) -> None:
     at_start = copied = 0
-    with suppress(OSError):  # a store that is away for a moment: then the first copy comes early
+    with suppress(OSError):  # a store that does not answer for a moment: then the first copy is made early
         at_start = len(store.trial_ids())
     while not stop.wait(POLL_SECONDS):
         now = ended()
-        if now - copied >= max(MAX_UNCOMPACTED, (at_start + copied) // SHARE):
+        if now - copied >= max(MAX_UNCOMPACTED, (at_start + copied) // GROWTH):
             _compact(store, stop)
             copied = now
 
 
 def _compact(store: Store, stop: threading.Event) -> None:
-    """One copy; one that fails is made up for by the next."""
-    command = [sys.executable, "-c", COMPACT, store.uri, store.study]
-    with suppress(OSError), subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+    """Make one copy. If it fails, the next one replaces it."""
+    command, environment = [sys.executable, "-c", COMPACT, store.study], {**os.environ, RESULTS: store.uri}
+    nowhere = subprocess.DEVNULL
+    with suppress(OSError), subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=environment) as child:
         while child.poll() is None:
             if stop.wait(0.2):
-                child.send_signal(signal.SIGINT)  # not SIGKILL: it takes its unfinished file with it
+                child.send_signal(signal.SIGINT)  # not SIGKILL: it removes its unfinished file
                 return

@@ -1,8 +1,8 @@
-"""One driver per study and results location, and what others may know of it.
+"""One driver per study and results location; `driver.json` tells other processes about it.
 
-`driver.json` names the driver, says when it was last alive and which trials are running; `ablate status` reads it.
-On a file system the lock itself is the kernel's, which a crash cannot leave behind. An object store has none, so
-there the heartbeat is the lock: one that is older than a minute belongs to a driver that is gone.
+`driver.json` names the driver, its last heartbeat and the trials that are running; `ablate status` reads it. On a file
+system the lock is the kernel's, which ends with the process. An object store has no locks. There the heartbeat is the
+lock: if it is older than a minute, the driver has ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STALE_SECONDS = 60.0
 
 
 class DriverLock:
-    """Held by the driver for as long as it runs trials; a context manager.
+    """The lock that a driver holds while it runs trials; a context manager.
 
     Args:
         store: The study's store.
@@ -45,7 +45,7 @@ class DriverLock:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> DriverLock:
-        """Take the lock and begin to beat."""
+        """Take the lock and start the heartbeat."""
         holder = living_driver(self.store)
         if self.store.local:
             self._lock_file(holder)
@@ -57,11 +57,11 @@ class DriverLock:
 
     @property
     def holder(self) -> dict[str, Any]:
-        """Who this driver is, as `driver.json` tells every node that sees it."""
+        """Host, process and start of this driver, as `driver.json` has them for every node."""
         return {key: self.me[key] for key in ("host", "pid", "started_at")}
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        """Let go of the lock and forget the driver."""
+        """Release the lock and remove `driver.json`."""
         self._stop.set()
         self._thread.join()
         self.store.delete(FILE)
@@ -82,14 +82,14 @@ class DriverLock:
             try:
                 self._write()
             except OSError:
-                continue  # a full disk or a store that is away for a moment: the next beat may arrive
+                continue  # a full disk, or a store that does not answer for a moment: the next heartbeat may be written
 
     def _write(self) -> None:
         self.store.write_json({**self.me, "updated_at": _now(), "running": sorted(self.running())}, FILE)
 
 
 def living_driver(store: Store) -> dict[str, Any] | None:
-    """What `driver.json` says of a driver that was alive within the last minute; None if there is none."""
+    """Content of `driver.json` if its heartbeat is at most a minute old; else None."""
     try:
         found = store.read_json(FILE)
         age = (datetime.now(UTC) - datetime.fromisoformat(found["updated_at"])).total_seconds()
@@ -102,7 +102,7 @@ def living_driver(store: Store) -> dict[str, Any] | None:
 
 def _taken(store: Store, holder: Mapping[str, Any] | None) -> StudyError:
     who = "process {pid} on {host}, since {started_at}".format_map(holder) if holder else "unknown to driver.json"
-    return StudyError(f"--results: another `ablate run` works on {store.root} ({who}); wait for it or end it")
+    return StudyError(f"--results: another `ablate run` works on {store.root} ({who}); wait for it or stop it")
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""What is left to do: trials wanted minus records present, and how long it will take."""
+"""Pending trials: those of the study without a finished record, and the time that they will take."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SIMILAR = ("dataset", "encoder", "objective")
 
 @dataclass(frozen=True)
 class StudyState:
-    """The trials of a study and what the store knows of them.
+    """The trials of a study, and what their records say.
 
     Attributes:
         wanted: All trials of the study, in running order.
         status: Status by trial_id, of those that have a record.
         errors: Error text by trial_id, of those that failed or diverged.
         pace: Seconds per epoch by arm label, from finished trials.
-        gpu: Whether these trials ran on one.
+        gpu: Whether these trials ran on a GPU.
     """
 
     wanted: list[Trial]
@@ -43,21 +43,21 @@ class StudyState:
 
     @cached_property
     def to_run(self) -> list[Trial]:
-        """Trials without a finished record; failed ones are tried again."""
+        """Trials without a finished record; failed trials run again."""
         return [trial for trial in self.wanted if self.status.get(trial.trial_id) not in FINISHED]
 
     @cached_property
     def incomplete(self) -> list[Trial]:
-        """Trials without a complete record: these make the exit code 1."""
+        """Trials without a complete record; if there are any, the exit code is 1."""
         return [trial for trial in self.wanted if self.status.get(trial.trial_id) != "complete"]
 
     def summary(self) -> str:
-        """Number of trials planned, finished and left, in one line."""
+        """Numbers of trials planned, finished and to run, in one line."""
         planned, left = len(self.wanted), len(self.to_run)
         return f"{counted(planned, 'trial')} planned, {planned - left} finished, {left} to run"
 
     def counts(self) -> Counter[str]:
-        """Number of wanted trials by status; `missing` without a record."""
+        """Number of trials by status; `missing` without a record."""
         return Counter(self.status.get(trial.trial_id, "missing") for trial in self.wanted)
 
     def values(self, metric: str, store: Store) -> dict[str, float]:
@@ -67,7 +67,7 @@ class StudyState:
         return dict(zip(complete["trial_id"].to_pylist(), complete[metric].to_pylist(), strict=True))
 
     def expected_seconds(self) -> float | None:
-        """Computing time of the trials to run, one after another, from the pace of similar ones; None without any."""
+        """Computing time of all trials to run in seconds, from that of similar trials; None if there are none."""
         if not self.pace:
             return None
         usual = statistics.median(self.pace.values())
@@ -75,7 +75,7 @@ class StudyState:
 
 
 def read_study_state(study: Study, store: Store) -> StudyState:
-    """Compare what `study` wants with what `store` holds."""
+    """Compare the trials of a study with the records in its store."""
     wanted = list(study.trials())
     table = _only(store.load(_COLUMNS), wanted)
     columns = {name: table[name].to_pylist() for name in _COLUMNS}

@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def git_state() -> dict[str, Any]:
-    """Commit of the running checkout and whether files differ from it; null outside a git checkout."""
+    """Commit of the running checkout, and True if files differ from it; None outside a git checkout."""
     root = Path(__file__).parents[2]
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:

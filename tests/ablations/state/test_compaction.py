@@ -1,5 +1,7 @@
 """Compaction beside a run, in a process of its own."""
 
+import ast
+
 import pytest
 
 from ablations.cli.parser import main
@@ -64,7 +66,8 @@ def test_a_large_study_is_copied_when_it_has_grown_by_a_quarter(tmp_path):
 
 
 def test_the_end_of_the_run_ends_a_copy(tmp_path, monkeypatch):
-    endless = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1], 'pid').write_text(str(os.getpid())); "
+    folder = f"pathlib.Path(os.environ[{compaction.RESULTS!r}], 'pid')"
+    endless = f"import os, pathlib, time; {folder}.write_text(str(os.getpid())); "
     monkeypatch.setattr(compaction, "COMPACT", endless + "time.sleep(3600)")
     store = filled(tmp_path, 5)
     with compaction.compacting(store, Ended(5)):
@@ -86,3 +89,14 @@ def test_ablate_compact_copies_the_records_unless_a_driver_runs(tmp_path, monkey
     assert main(["compact", "s"]) == 0
     assert "1 records" in capsys.readouterr().out
     assert (tmp_path / "results/s/records.parquet").is_file()
+
+
+def test_the_keys_of_a_location_are_not_on_a_command_line(tmp_path, monkeypatch):
+    seen = "import os, pathlib, sys; pathlib.Path(os.environ['SEEN']).write_text(repr([sys.argv, os.environ[{!r}]]))"
+    monkeypatch.setattr(compaction, "COMPACT", seen.format(compaction.RESULTS))
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    store = filled(tmp_path, 5)
+    with compaction.compacting(store, Ended(5)):
+        wait_for(lambda: (tmp_path / "seen").exists() and (tmp_path / "seen").read_text().endswith("]"))
+    arguments, location = ast.literal_eval((tmp_path / "seen").read_text())
+    assert (arguments, location) == (["-c", "large"], store.uri)
