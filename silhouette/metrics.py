@@ -1,4 +1,4 @@
-"""The one table of metrics, and how each is computed. Importable without torch."""
+"""The table of all metrics, and the functions that compute them. Importable without torch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _KNN_TILE = 1 << 24  # similarities held at a time
 
 @dataclass(frozen=True)
 class Metric:
-    """What readers must know about a column.
+    """Facts about a column of the records that a report needs.
 
     Attributes:
-        label: Name for people.
-        direction: `max` if higher is better, `min` if lower is.
-        percent: Whether people read the fraction as a percentage.
+        label: Name in tables and figures.
+        direction: `max` if higher is better, `min` if lower is better.
+        percent: True if the value is a fraction that is shown as a percentage.
     """
 
     label: str
@@ -53,29 +53,39 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Counts:
-    """Correct and total samples of each class, by label."""
+    """Correct and total samples of each class, by label.
+
+    >>> counts = Counts(correct=(1, 3), total=(2, 3))
+    >>> counts.top1, counts.macro_top1
+    (0.8, 0.75)
+    """
 
     correct: tuple[int, ...]
     total: tuple[int, ...]
 
     @property
     def top1(self) -> float | None:
-        """Share of all samples that are correct; None if there are none."""
+        """Share of all samples that are correct, in [0, 1]; None if there are no samples."""
         return sum(self.correct) / sum(self.total) if sum(self.total) else None
 
     @property
     def macro_top1(self) -> float | None:
-        """Mean over the classes that have samples of their share correct; None if there are none."""
+        """Mean over the classes with samples of their share correct, in [0, 1]; None if there are no samples."""
         return self.macro_of(range(len(self.total)))
 
     def macro_of(self, classes: Sequence[int]) -> float | None:
-        """As `macro_top1`, over some classes."""
+        """Return `macro_top1` over some classes, given by label."""
         shares = [self.correct[c] / self.total[c] for c in classes if self.total[c]]
         return sum(shares) / len(shares) if shares else None
 
 
 def shot_groups(train: Sequence[int], many: int = 100, few: int = 20) -> dict[str, list[int]]:
-    """Classes by their number of training samples: above `many`, below `few`, between (Liu et al. 2019).
+    """Group classes by their number of training samples: above `many`, below `few`, between (Liu et al. 2019).
+
+    Args:
+        train: Training samples of each class, by label.
+        many: Classes with more samples than this are `many`.
+        few: Classes with fewer samples than this are `few`.
 
     >>> shot_groups([500, 100, 20, 19])
     {'many': [0], 'medium': [1, 2], 'few': [3]}
@@ -87,16 +97,24 @@ def shot_groups(train: Sequence[int], many: int = 100, few: int = 20) -> dict[st
 
 
 def count_correct(logits: Tensor, labels: Tensor) -> Counts:
-    """Counts from logits (N, K) and labels (N,) in [0, K)."""
+    """Return the counts of correct and all samples from logits (N, K) and labels (N,) in [0, K)."""
     classes = logits.shape[1]
     hits = labels[logits.argmax(1) == labels]
     return Counts(tuple(hits.bincount(minlength=classes).tolist()), tuple(labels.bincount(minlength=classes).tolist()))
 
 
 def silhouette(embeddings: Tensor, labels: Tensor) -> float | None:
-    """Mean silhouette (Rousseeuw 1987) of embeddings (N, D), Euclidean; None with fewer than two classes.
+    """Return the mean silhouette (Rousseeuw 1987) in [-1, 1], Euclidean; None with fewer than two classes.
 
-    Equals `sklearn.metrics.silhouette_score`, in memory for a tile of pairs.
+    Higher is better. Equal to `sklearn.metrics.silhouette_score`; holds one tile of pairs at a time.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,) integers, any values.
+
+    >>> import torch
+    >>> round(silhouette(torch.tensor([[0.0], [1.0], [5.0], [6.0]]), torch.tensor([0, 0, 1, 1])), 3)
+    0.798
     """
     import torch
 
@@ -107,9 +125,21 @@ def silhouette(embeddings: Tensor, labels: Tensor) -> float | None:
 
 
 def knn_top1(train: Tensor, train_labels: Tensor, test: Tensor, labels: Tensor, k: int) -> float | None:
-    """Share of test rows (M, D) whose k nearest training rows (N, D) by cosine vote for their label (M,).
+    """Return the accuracy, in [0, 1], of a weighted kNN classifier (Wu et al. 2018); None without samples.
 
-    A neighbour's vote weighs exp(cos / 0.07), so that there are no ties (Wu et al. 2018).
+    The k nearest training rows by cosine vote for their label; a vote has weight exp(cos / 0.07), which avoids ties.
+
+    Args:
+        train: (N, D) features of the training samples.
+        train_labels: (N,) in [0, K).
+        test: (M, D) features of the test samples.
+        labels: (M,) in [0, K).
+        k: Number of neighbours; all N if there are fewer.
+
+    >>> import torch
+    >>> train = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> knn_top1(train, torch.tensor([0, 1]), torch.tensor([[2.0, 1.0]]), torch.tensor([0]), k=1)
+    1.0
     """
     import torch
     import torch.nn.functional as F
@@ -129,7 +159,18 @@ def knn_top1(train: Tensor, train_labels: Tensor, test: Tensor, labels: Tensor, 
 
 
 def calibration_error(logits: Tensor, labels: Tensor) -> float | None:
-    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017), in [0, 1]."""
+    """Return the expected calibration error over 15 equal bins of confidence (Guo et al. 2017), in [0, 1].
+
+    Lower is better; None without samples.
+
+    Args:
+        logits: (N, K).
+        labels: (N,) in [0, K).
+
+    >>> import torch
+    >>> round(calibration_error(torch.tensor([[0.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1])), 3)
+    0.0
+    """
     import torch
 
     if not len(labels):

@@ -1,4 +1,4 @@
-"""What can be named in a config: datasets, encoders, supervised terms. Plain data, importable without torch."""
+"""Names that a config can use: datasets, encoders, supervised terms. Needs the standard library alone."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import os.path
 from dataclasses import dataclass
 
 FOLDER = "image_folder:"
-"""Prefix of a dataset that is a folder of one's own, as in `image_folder:/data/birds`."""
+"""Prefix of a dataset that is a folder of images, as in `image_folder:/data/birds`."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset by name.
+    """Facts about a dataset.
 
     Attributes:
-        classes: Number of classes; None where only the data or the config can say.
-        size: Side in pixels of the square images, native where it exists, else what is usual.
-        channels: 1 or 3; None where only the data can say.
-        official_test: Whether the authors define the test split; if not, it is drawn by seed.
-        paper: Whether it is one of the seven of Todescato and Carbonera (2026).
+        classes: Number of classes; None if only the data or the config decide it.
+        size: Side of the square images in pixels: their own, or the usual one if images differ in size.
+        channels: 1 or 3; None if only the data decide it.
+        official_test: True if the authors define the test split; otherwise it is drawn by seed.
+        paper: True for the seven datasets of Todescato and Carbonera (2026).
     """
 
     classes: int | None
@@ -62,24 +62,28 @@ TORCHVISION_ENCODERS = tuple(
     resnext101_64x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0 squeezenet1_0
     squeezenet1_1 swin_t swin_s swin_b swin_v2_t swin_v2_s swin_v2_b vgg11 vgg11_bn vgg13 vgg13_bn vgg16
     vgg16_bn vgg19 vgg19_bn vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14 wide_resnet50_2 wide_resnet101_2
-    """.split()  # noqa: SIM905 - seventy quoted names would hide them
+    """.split()  # noqa: SIM905 - easier to read than eighty quoted names
 )
 
 ENCODERS = ("small_cnn", "mlp", *TORCHVISION_ENCODERS)
 
 
 def dataset_entry(name: str) -> Dataset:
-    """The entry of a checked dataset name."""
+    """Return the facts about a dataset whose name has been checked.
+
+    >>> dataset_entry("mnist").size
+    28
+    """
     return Dataset(None, 224, None, official_test=False) if name.startswith(FOLDER) else DATASETS[name]
 
 
 def check_dataset(name: str) -> str:
-    """Return a dataset name in its one spelling.
+    """Return the name of a dataset in its normal form.
 
     A folder must be an absolute path, since a trial may run in another directory or on another machine.
 
     Raises:
-        ValueError: If it is no known name and no folder.
+        ValueError: If it is neither a known name nor an absolute folder.
 
     >>> check_dataset("image_folder:/data/../data/birds/")
     'image_folder:/data/birds'
@@ -95,17 +99,24 @@ def check_dataset(name: str) -> str:
 
 
 def check_encoder(name: str) -> str:
-    """Return the name of a known encoder; raise `ValueError` otherwise."""
+    """Return the name of a known encoder.
+
+    Raises:
+        ValueError: If it is unknown.
+
+    >>> check_encoder("resnet18")
+    'resnet18'
+    """
     if name in ENCODERS:
         return name
     raise ValueError(f"encoder: small_cnn, mlp or a torchvision classification model (resnet18, …), got {name!r}")
 
 
 def parse_objective(text: str) -> dict[str, float]:
-    """Weights of the terms of an objective, in the order of `TERMS`.
+    """Return the weights of the terms of an objective, in the order of `TERMS`.
 
     Raises:
-        ValueError: If a term is unknown or stands twice, or a weight is no number above 0.
+        ValueError: If a term is unknown or given twice, or a weight is not a number above 0.
 
     >>> parse_objective("0.5*supcon2 + ce")
     {'ce': 1.0, 'supcon2': 0.5}
@@ -131,7 +142,7 @@ def _weight(number: str, text: str) -> float:
 
 
 def check_objective(text: str) -> str:
-    """An objective in its one spelling, so that equal objectives are equal trials.
+    """Return an objective in its normal form, so that equal objectives are equal trials.
 
     >>> check_objective("supcon2*ce")
     Traceback (most recent call last):

@@ -1,7 +1,7 @@
-"""Random streams: every use of chance has its own, derived from what it is for, never from what ran before.
+"""Random streams: each use of random numbers has its own, derived from the seed and its purpose alone.
 
-Whether a trial is interrupted, follows another in its process, or runs in another order thus cannot matter, and
-two arms with the same seed share split, class order, initial weights and batches.
+What ran before in the process, an interruption, or the order of trials therefore changes nothing. Two arms with the
+same seed share split, class order, initial weights and batches.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def derive(seed: int, purpose: str, *indices: int) -> int:
-    """A seed in [0, 2^63) for one purpose, as a hash of (seed, purpose, indices).
+    """Return a seed in [0, 2^63) for one purpose: a hash of (seed, purpose, indices).
 
     >>> derive(0, "split") == derive(0, "split"), derive(0, "split") == derive(0, "batches", 1)
     (True, False)
@@ -26,12 +26,21 @@ def derive(seed: int, purpose: str, *indices: int) -> int:
 
 
 def numpy_stream(seed: int, purpose: str, *indices: int) -> np.random.Generator:
-    """A NumPy generator for one purpose."""
+    """Return a NumPy generator for one purpose.
+
+    >>> first, again = numpy_stream(0, "split"), numpy_stream(0, "split")
+    >>> first.integers(100, size=3).tolist() == again.integers(100, size=3).tolist()
+    True
+    """
     return np.random.default_rng(derive(seed, purpose, *indices))
 
 
 def torch_stream(seed: int, purpose: str, *indices: int) -> torch.Generator:
-    """A CPU torch generator for one purpose."""
+    """Return a torch generator on the CPU for one purpose; this imports torch.
+
+    >>> torch_stream(0, "corruption", 1).initial_seed() == derive(0, "corruption", 1)
+    True
+    """
     import torch
 
     return torch.Generator().manual_seed(derive(seed, purpose, *indices))

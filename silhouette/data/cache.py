@@ -1,8 +1,8 @@
-"""Datasets as memory-mapped arrays on disk: decoded once, shared by all trials of a node through the page cache.
+"""Datasets as memory-mapped arrays on disk: decoded once, and shared by all trials of a node through the page cache.
 
-One entry is a folder `arrays/<key>/` below `cache_folder()` with `images.npy` (N, C, H, W) uint8, `labels.npy`
-(N,) int64 and `meta.json` with their SHA-256. It is built under a file lock in a temporary folder and appears by one
-rename. Every process checks the sums when it first opens an entry; a damaged one is built again.
+An entry is a folder `arrays/<key>/` below `cache_folder()` with `images.npy` (N, C, H, W) uint8, `labels.npy`
+(N,) int64 and `meta.json` with their SHA-256. It is built under a file lock in a temporary folder, which is then
+renamed. Every process checks the SHA-256 when it first opens an entry. A damaged entry is built again.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Arrays:
     """A decoded dataset.
 
     Attributes:
-        images: (N, C, H, W) uint8, perhaps memory-mapped.
+        images: (N, C, H, W) uint8; memory-mapped if they come from the disk.
         labels: (N,) int64 in [0, K).
         classes: Names of the K classes.
-        train: The first so many samples are the official training data; None without an official split.
-        sha256: Of images and labels.
+        train: Number of official training samples, which come first; None without an official split.
+        sha256: SHA-256 of images and labels.
     """
 
     images: NDArray[np.uint8]
@@ -56,13 +56,13 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Source:
-    """What is decoded.
+    """A dataset before it is decoded.
 
     Attributes:
         shape: (N, C, H, W).
         images: N images (C, H, W) uint8, in the order of the labels; read once.
         labels: (N,).
-        classes: Names.
+        classes: Names of the K classes.
         train: As in `Arrays`.
     """
 
@@ -74,17 +74,17 @@ class Source:
 
 
 def cache_folder() -> Path:
-    """Where datasets live: `$SILHOUETTE_DATA`, else `~/.cache/soft-silhouette`."""
+    """Return the folder of all datasets: `$SILHOUETTE_DATA`, else `~/.cache/soft-silhouette`."""
     return Path(os.environ.get("SILHOUETTE_DATA") or "~/.cache/soft-silhouette").expanduser()
 
 
 def raw_folder() -> Path:
-    """Where downloads, and files that people place by hand, are."""
+    """Return the folder of downloads and of files that were put there by hand."""
     return cache_folder() / "raw"
 
 
 def sha256_of(*paths: Path) -> str:
-    """SHA-256 of the contents of some files, one after the other."""
+    """Return the SHA-256 of the contents of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -94,12 +94,12 @@ def sha256_of(*paths: Path) -> str:
 
 
 def open_entry(key: str, source: Callable[[], Source], progress: Progress | None = None) -> Arrays:
-    """The entry of this key; built first where it is absent or damaged.
+    """Return the entry of a key; it is built first if it is absent or damaged.
 
     Args:
         key: A safe folder name.
-        source: Called only to build.
-        progress: Told how the building goes.
+        source: Called only to build the entry.
+        progress: Called while the entry is built.
 
     Raises:
         InputError: If the cache folder cannot be written.
@@ -125,7 +125,7 @@ def _is_whole(folder: Path) -> bool:
 
 @lru_cache
 def _checked(folder: Path, meta: str) -> bool:
-    """Whether the sums hold; once per process and version of the entry, since it reads all bytes."""
+    """Return True if the SHA-256 is right; once per process and version of an entry, since it reads all bytes."""
     return bool(sha256_of(folder / "images.npy", folder / "labels.npy") == json.loads(meta)["sha256"])
 
 
@@ -166,7 +166,7 @@ def _open(folder: Path) -> Arrays:
 
 
 def in_memory(source: Source) -> Arrays:
-    """A source that is small and quick to make, without the disk."""
+    """Return the arrays of a source that is small and fast to decode, without writing them to the disk."""
     images = np.stack(list(_contiguous(source.images)))
     digest = hashlib.sha256(images.tobytes() + source.labels.tobytes()).hexdigest()
     return Arrays(images, source.labels, source.classes, source.train, digest)

@@ -1,7 +1,7 @@
 """Common corruptions of test images at five severities, with the strengths of Hendrycks and Dietterich (2019).
 
-The strengths are those of CIFAR-10-C. Blur is measured in pixels of a 32-pixel image and scaled with the side. The
-noise is the same for every trial, so that all are measured on the same corrupted test split.
+The strengths are those of CIFAR-10-C. The blur is given for images of 32 pixels and scaled with their side. The noise
+is the same in every trial, so all trials are tested on the same corrupted images.
 """
 
 from __future__ import annotations
@@ -20,20 +20,24 @@ STRENGTHS = {
     "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),
     "pixelate": (0.95, 0.9, 0.85, 0.75, 0.65),
 }
-"""Standard deviation; standard deviation in pixels; factor; shift; resolution kept."""
+"""Name -> strength by severity, in this order: standard deviation (of 1); standard deviation in pixels; factor; shift
+(of 1); share of the resolution that is kept."""
 
 
 def corrupt(images: Tensor, name: str, severity: int, chunk: int = 0) -> Tensor:
-    """Corrupted copy of images.
+    """Return a corrupted copy of images.
 
     Args:
         images: (N, C, H, W) uint8.
-        name: Of `STRENGTHS`.
-        severity: 1 to 5.
+        name: A key of `STRENGTHS`.
+        severity: From 1 (weakest) to 5.
         chunk: Number of this part of the test split; noise differs between parts.
 
     Returns:
         (N, C, H, W) uint8.
+
+    >>> corrupt(torch.tensor([[[[0, 100]]]], dtype=torch.uint8), "brightness", severity=1).tolist()
+    [[[[13, 113]]]]
     """
     strength = STRENGTHS[name][severity - 1]
     x = images.float() / 255
@@ -54,7 +58,7 @@ def corrupt(images: Tensor, name: str, severity: int, chunk: int = 0) -> Tensor:
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (N, C, H, W), the border repeated."""
+    """Return the Gaussian blur of (N, C, H, W), with pixels of the border repeated beyond it."""
     reach = max(1, int(4 * sigma + 0.5))
     at = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
     kernel = torch.exp(-at.square() / (2 * sigma**2))

@@ -1,4 +1,4 @@
-"""Fewer, rarer and wrong training samples: training fraction, class imbalance, label noise."""
+"""Changes of the training samples: training fraction, class imbalance, label noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Indices = NDArray[np.int64]
 
 
 def long_tail_counts(classes: int, largest: int, factor: float) -> list[int]:
-    """Counts int(n_max · ρ^(-c / (K - 1))) from the largest class to the smallest (Cui et al. 2019).
+    """Return counts int(n_max · ρ^(-c / (K - 1))) from the largest class to the smallest (Cui et al. 2019).
 
     Args:
         classes: K, at least 1.
@@ -28,7 +28,13 @@ def long_tail_counts(classes: int, largest: int, factor: float) -> list[int]:
 
 
 def step_counts(classes: int, largest: int, factor: float, share: float) -> list[int]:
-    """n_max for the first classes and int(n_max / ρ) for the last `share` of them (Buda et al. 2018).
+    """Return n_max for the first classes and int(n_max / ρ) for the last `share` of them (Buda et al. 2018).
+
+    Args:
+        classes: K, at least 2.
+        largest: n_max, samples of a large class.
+        factor: ρ ≥ 1, the largest count over the smallest.
+        share: Share of the classes that are small, in (0, 1); at least one class is small and one large.
 
     >>> step_counts(4, 100, 10, share=0.5)
     [100, 100, 10, 10]
@@ -38,23 +44,26 @@ def step_counts(classes: int, largest: int, factor: float, share: float) -> list
 
 
 def class_order(config: TrialConfig, classes: int, seed: int) -> Indices:
-    """Class labels from the largest class to the smallest: a permutation by seed, or the labels' own order."""
+    """Return the labels from the largest class to the smallest: a permutation by seed, or their own order."""
     if config.class_order == "fixed":
         return np.arange(classes)
     return numpy_stream(seed, "class order").permutation(classes)
 
 
 def keep_counts(config: TrialConfig, available: Sequence[int], seed: int) -> list[int]:
-    """Training samples to keep of each class, by label.
+    """Return the number of training samples to keep of each class, by label.
 
-    The training fraction comes first, in every class. The largest class of a profile then takes what the
-    *smallest* class has, so that the profile is exact whichever class stands where. Every class that has samples
+    The training fraction is applied first, in every class. The largest class of a profile then keeps as many samples
+    as the *smallest* class has, so that the profile is exact for every order of the classes. A class that has samples
     keeps at least one.
 
     Args:
         config: `train_fraction`, `imbalance` and its options matter.
         available: Samples of each class, by label.
-        seed: Of the trial.
+        seed: Seed of the trial.
+
+    >>> keep_counts(TrialConfig(train_fraction=0.5), [100, 60], seed=0)
+    [50, 30]
     """
     fraction = [min(n, max(1, round(config.train_fraction * n))) for n in available]
     if config.imbalance == "none":
@@ -71,21 +80,28 @@ def keep_counts(config: TrialConfig, available: Sequence[int], seed: int) -> lis
 
 
 def subsample(labels: Indices, keep: Sequence[int], seed: int) -> Indices:
-    """Indices, ascending, of `keep[c]` samples of each class c, drawn without replacement.
+    """Return ascending indices of `keep[c]` samples of each class c, drawn without replacement.
 
-    A class keeps the first of one shuffled order, so that a stronger imbalance keeps a subset of a weaker one.
+    A class keeps the first samples of one random order, so a stronger imbalance keeps a subset of a weaker one.
+
+    >>> subsample(np.array([0, 0, 0, 1, 1]), [1, 2], seed=0).tolist()[1:]
+    [3, 4]
     """
     order = numpy_stream(seed, "subsample").permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]  # by class, shuffled inside
+    order = order[np.argsort(labels[order], kind="stable")]  # by class, in random order within a class
     counts = np.bincount(labels, minlength=len(keep))
     rank = np.arange(len(labels)) - (np.cumsum(counts) - counts).repeat(counts)
     return np.sort(order[rank < np.asarray(keep).repeat(counts)])
 
 
 def noisy_labels(config: TrialConfig, labels: Indices, classes: int, seed: int) -> Indices:
-    """Labels (N,) of which exactly a share `label_noise`, rounded, is wrong.
+    """Return labels (N,) of which exactly a share `label_noise`, rounded, is wrong.
 
-    A wrong label is any of the other classes, equally likely (`symmetric`), or the next class (`asymmetric`).
+    A wrong label is any other class with the same probability (`symmetric`), or the next class (`asymmetric`).
+
+    >>> noisy = noisy_labels(TrialConfig(label_noise=0.5), np.array([0, 1, 2, 0]), 3, seed=0)
+    >>> int((noisy != [0, 1, 2, 0]).sum())
+    2
     """
     rng = numpy_stream(seed, "label noise")
     wrong = rng.permutation(len(labels))[: round(config.label_noise * len(labels))]

@@ -1,4 +1,4 @@
-"""Which training samples form the batches of an epoch, and how mixed those batches are."""
+"""The batches of an epoch, and the classes in them."""
 
 from __future__ import annotations
 
@@ -15,30 +15,38 @@ Indices = NDArray[np.int64]
 
 
 def steps_per_epoch(config: TrialConfig, samples: int) -> int:
-    """Number of batches: full ones only, or a single smaller one where no full batch exists."""
+    """Return the number of batches: full ones only, or one smaller batch if there are too few samples for a full one.
+
+    >>> steps_per_epoch(TrialConfig(batch_size=64), 300), steps_per_epoch(TrialConfig(batch_size=64), 10)
+    (4, 1)
+    """
     return max(1, samples // config.batch_size)
 
 
 def epoch_batches(config: TrialConfig, labels: Indices, seed: int, epoch: int) -> list[Indices]:
-    """Index arrays of the batches of one epoch; a function of its arguments alone.
+    """Return the batches of one epoch as index arrays; they depend on the arguments alone.
 
-    - `uniform`: every sample once in shuffled order; the incomplete last batch is left out, since its few
-      samples would weigh more than others and its composition would differ.
-    - `balanced`: each sample of a batch first draws its class, all equally likely.
-    - `pk`: P = batch_size / K different classes and K = `samples_per_class` samples of each.
+    - `uniform`: every sample once in random order. The incomplete last batch is left out, since each of its few
+      samples would have more weight than others.
+    - `balanced`: every place of a batch first draws a class, all classes with the same probability.
+    - `pk`: P = batch_size / K different classes, with K = `samples_per_class` samples of each.
 
-    In the last two, a class hands out its samples in shuffled order and starts over when it has none left, so
-    that rare classes repeat theirs, in one batch too if they have fewer than are asked for. All three have
-    as many batches of the same size.
+    For the last two, the samples of a class are drawn in random order without replacement, and again from the start
+    when all have been drawn. A class with few samples therefore repeats them, within a batch too if it has fewer than
+    the batch needs. All three samplers make the same number of batches of the same size.
 
     Args:
         config: `sampler`, `batch_size` and `samples_per_class` matter.
         labels: (N,) training labels.
-        seed: Of the trial.
-        epoch: From 0.
+        seed: Seed of the trial.
+        epoch: Number of the epoch, from 0.
 
     Raises:
-        ConfigError: If `pk` asks for more classes than have samples.
+        ConfigError: If `pk` needs more classes than have samples.
+
+    >>> config, labels = TrialConfig(sampler="pk", batch_size=4, samples_per_class=2), np.repeat([0, 1, 2], 4)
+    >>> [sorted(labels[batch].tolist()) for batch in epoch_batches(config, labels, seed=0, epoch=0)]
+    [[0, 0, 1, 1], [1, 1, 2, 2], [0, 0, 1, 1]]
     """
     rng = numpy_stream(seed, "batches", epoch)
     steps, size = steps_per_epoch(config, len(labels)), min(config.batch_size, len(labels))
@@ -61,9 +69,9 @@ def epoch_batches(config: TrialConfig, labels: Indices, seed: int, epoch: int) -
 
 
 def _draw_samples(classes: Indices, labels: Indices, together: int, rng: np.random.Generator) -> Indices:
-    """For every wanted class a sample of it, each class in its own shuffled, endless order.
+    """Return, for every class of an array, one of its samples; each class is drawn in its own random order.
 
-    A round of a class is cut to a multiple of `together`, so that so many in a row are different samples.
+    A round through a class is cut to a multiple of `together`, so that `together` draws in a row are different samples.
     """
     flat, out = classes.ravel(), np.empty(classes.size, dtype=np.int64)
     for label in np.unique(flat):
@@ -77,12 +85,12 @@ def _draw_samples(classes: Indices, labels: Indices, together: int, rng: np.rand
 
 @dataclass(frozen=True)
 class Composition:
-    """How mixed batches are, as means over batches.
+    """The classes in batches, as means over batches.
 
     Attributes:
         classes_per_batch: Number of different classes in a batch.
-        singleton_share: Share of a batch's samples that are alone in their class, so that their score is 0.
-        single_class_batches: Share of the batches that hold one class only, so that every score is 0.
+        singleton_share: Share, in [0, 1], of samples that are alone in their class, so that their silhouette is 0.
+        single_class_batches: Share, in [0, 1], of batches with one class only, so that every silhouette is 0.
     """
 
     classes_per_batch: float
@@ -91,7 +99,15 @@ class Composition:
 
 
 def composition(batches: Sequence[Indices], labels: Indices) -> Composition:
-    """Composition of some batches (index arrays into labels (N,))."""
+    """Return the composition of batches.
+
+    Args:
+        batches: Index arrays into the labels.
+        labels: (N,).
+
+    >>> composition([np.array([0, 1, 2])], np.array([5, 5, 7]))
+    Composition(classes_per_batch=2.0, singleton_share=0.3333333333333333, single_class_batches=0.0)
+    """
     counts = [np.unique(labels[batch], return_counts=True)[1] for batch in batches]
     return Composition(
         classes_per_batch=float(np.mean([len(c) for c in counts])),

@@ -1,4 +1,4 @@
-"""The data of a trial: a dataset's arrays and their split into training, validation and test samples."""
+"""The data of a trial: the arrays of a dataset and their split into training, validation and test samples."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from silhouette.config import ConfigError, TrialConfig, make_config
+from silhouette.config import ConfigError, TrialConfig
 from silhouette.data import sources
-from silhouette.data.cache import Arrays, Progress, Source, cache_folder, in_memory, open_entry
+from silhouette.data.cache import Arrays, Progress, Source, in_memory, open_entry
 from silhouette.data.imbalance import keep_counts, noisy_labels, subsample
 from silhouette.registry import FOLDER, check_dataset
 from silhouette.seeding import numpy_stream
@@ -23,12 +23,12 @@ _IDX = ("mnist", "fashion_mnist", "kmnist")
 
 @dataclass(frozen=True)
 class Split:
-    """Indices into the arrays, disjoint and ascending: what is trained on, chosen on, and reported.
+    """Indices into the arrays, disjoint and ascending.
 
     Attributes:
-        train: After training fraction and imbalance.
-        val: Cut from the training data.
-        test: The official test data, or a part drawn by seed.
+        train: Samples to train on, after training fraction and imbalance.
+        val: Samples to choose on, taken from the training data.
+        test: Samples to report on: the official test data, or a part drawn by seed.
         train_labels: Labels to train on, with label noise, in the order of `train`.
     """
 
@@ -38,27 +38,20 @@ class Split:
     train_labels: Indices
 
 
-def prepare(name: str, progress: Progress | None = None, *, image_size: int | None = None) -> Path:
-    """Fetch and decode a dataset ahead of time; quick where that has been done.
+def load(config: TrialConfig, progress: Progress | None = None) -> Arrays:
+    """Return the dataset of a config, opened once per process; it is fetched and decoded first where needed.
 
     Args:
-        name: As `TrialConfig.dataset`.
-        progress: Called with (images decoded, images in all) now and then.
-        image_size: Side of the images; the dataset's own by default.
-
-    Returns:
-        The cache folder.
+        config: `dataset`, `image_size` and the `synthetic_` fields matter.
+        progress: Called with (images decoded, images in all) from time to time.
 
     Raises:
-        InputError: If there is no such dataset, or its files are neither there nor to be had; the message says
-            which files to put where.
+        InputError: If the files of the dataset are absent and cannot be fetched; the message says which files to
+            put where.
+
+    >>> load(TrialConfig()).images.shape
+    (1797, 1, 8, 8)
     """
-    load(make_config({"dataset": name, "image_size": image_size}), progress)
-    return cache_folder()
-
-
-def load(config: TrialConfig, progress: Progress | None = None) -> Arrays:
-    """The dataset of a config, opened once per process; fetched and decoded before, where needed."""
     synthetic = (config.synthetic_classes, config.synthetic_per_class, config.synthetic_spread)
     return _load(config.dataset, config.size, synthetic if config.dataset == "synthetic" else None, progress)
 
@@ -81,15 +74,19 @@ def _load(name: str, size: int, synthetic: tuple[int, int, float] | None, progre
 
 
 def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
-    """The split of a trial, stratified by class; imbalance and noise touch the training samples only.
+    """Return the split of a trial, stratified by class; imbalance and noise change the training samples only.
 
     Args:
         config: The fractions, the imbalance and the label noise matter.
-        arrays: Of `load`.
-        seed: Of the trial.
+        arrays: The dataset, from `load`.
+        seed: Seed of the trial; it decides the split.
 
     Raises:
-        ConfigError: If nothing is left to train or to validate on.
+        ConfigError: If no samples are left to train or to validate on.
+
+    >>> split = make_split(TrialConfig(), load(TrialConfig()), seed=0)
+    >>> len(split.train), len(split.val), len(split.test)
+    (1078, 269, 450)
     """
     everything, labels = np.arange(len(arrays.labels)), arrays.labels
     if arrays.train is not None:
@@ -106,9 +103,9 @@ def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
 
 
 def _cut(indices: Indices, labels: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:
-    """(rest, cut) with about `fraction` of every class in the cut, at least one sample on either side."""
+    """Return (rest, cut) with about `fraction` of every class in the cut; each side gets at least one sample."""
     order = indices[numpy_stream(seed, purpose).permutation(len(indices))]
-    order = order[np.argsort(labels[order], kind="stable")]  # by class, shuffled inside
+    order = order[np.argsort(labels[order], kind="stable")]  # by class, in random order within a class
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     sizes = [min(max(round(fraction * len(group)), 1), len(group) - 1) for group in groups]
     chosen = np.sort(np.concatenate([group[:size] for group, size in zip(groups, sizes, strict=True)]))

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from silhouette.config import ConfigError, TrialConfig, make_config
-from silhouette.data import cache, sources
-from silhouette.data import splits as datasets
+from silhouette.data import cache, sources, splits
 from silhouette.errors import InputError
 from silhouette.registry import DATASETS, check_dataset
 from silhouette.training.run import Training
@@ -20,7 +19,7 @@ from silhouette.training.run import Training
 @pytest.fixture(autouse=True)
 def data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("SILHOUETTE_DATA", str(tmp_path / "data"))
-    datasets._load.cache_clear()
+    splits._load.cache_clear()
     cache._checked.cache_clear()
     return tmp_path / "data"
 
@@ -43,11 +42,11 @@ def write_mnist(folder, train=60, test=20, compress=True):
 @pytest.mark.parametrize("compress", [True, False])
 def test_idx_files_keep_the_official_split(data_folder, compress):
     write_mnist(data_folder / "raw/mnist", compress=compress)
-    arrays = datasets.load(TrialConfig(dataset="mnist"))
+    arrays = splits.load(TrialConfig(dataset="mnist"))
     assert arrays.images.shape == (80, 1, 28, 28)
     assert (arrays.images[:, 0, 5, 5] == arrays.labels * 25).all()
     assert arrays.train == 60
-    split = datasets.make_split(TrialConfig(dataset="mnist"), arrays, 0)
+    split = splits.make_split(TrialConfig(dataset="mnist"), arrays, 0)
     assert (split.test == np.arange(60, 80)).all()
     assert max(split.train.max(), split.val.max()) < 60
     assert len(split.val) == 10
@@ -62,8 +61,8 @@ def test_mnist_trains_from_idx_files(data_folder):
 
 def test_other_sizes_are_other_entries(data_folder):
     write_mnist(data_folder / "raw/mnist")
-    assert datasets.load(TrialConfig(dataset="mnist", image_size=8)).images.shape == (80, 1, 8, 8)
-    assert datasets.load(TrialConfig(dataset="mnist")).images.shape == (80, 1, 28, 28)
+    assert splits.load(TrialConfig(dataset="mnist", image_size=8)).images.shape == (80, 1, 8, 8)
+    assert splits.load(TrialConfig(dataset="mnist")).images.shape == (80, 1, 28, 28)
     assert {p.name for p in (data_folder / "arrays").iterdir() if p.is_dir()} == {"mnist-8", "mnist-28"}
 
 
@@ -78,12 +77,12 @@ def test_a_damaged_idx_file_is_one_line(tmp_path, data):
 
 def test_the_cache_is_built_once_and_memory_mapped(data_folder, monkeypatch):
     config = TrialConfig(dataset="synthetic", synthetic_classes=3, synthetic_per_class=5)
-    first = datasets.load(config)
+    first = splits.load(config)
     assert isinstance(first.images, np.memmap)
     assert not first.images.flags.writeable
-    datasets._load.cache_clear()
+    splits._load.cache_clear()
     monkeypatch.setattr(sources, "synthetic", None)  # would fail if it were called
-    second = datasets.load(config)
+    second = splits.load(config)
     assert second.sha256 == first.sha256
     assert (second.images == first.images).all()
 
@@ -91,7 +90,7 @@ def test_the_cache_is_built_once_and_memory_mapped(data_folder, monkeypatch):
 @pytest.mark.parametrize("damage", ["flip", "cut", "meta", "missing"])
 def test_a_damaged_entry_is_found_and_rebuilt(data_folder, damage):
     config = TrialConfig(dataset="synthetic", synthetic_classes=3, synthetic_per_class=5)
-    want = np.array(datasets.load(config).images)
+    want = np.array(splits.load(config).images)
     (entry,) = [p for p in (data_folder / "arrays").iterdir() if p.is_dir()]
     images = entry / "images.npy"
     if damage == "flip":
@@ -104,9 +103,9 @@ def test_a_damaged_entry_is_found_and_rebuilt(data_folder, damage):
         (entry / "meta.json").write_text("{")
     else:
         (entry / "labels.npy").unlink()
-    datasets._load.cache_clear()
+    splits._load.cache_clear()
     cache._checked.cache_clear()  # as in a new process
-    assert (datasets.load(config).images == want).all()
+    assert (splits.load(config).images == want).all()
     assert [p.name for p in (data_folder / "arrays").iterdir() if p.name.endswith(".tmp")] == []
 
 
@@ -147,8 +146,8 @@ def test_a_failed_build_leaves_nothing(data_folder):
 
 def test_progress_is_told(data_folder):
     told = []
-    folder = datasets.prepare("synthetic", lambda done, of: told.append((done, of)))
-    assert folder == data_folder
+    splits.load(TrialConfig(dataset="synthetic"), lambda done, of: told.append((done, of)))
+    assert (data_folder / "arrays").is_dir()
     assert told[-1] == (1000, 1000)
     assert len(told) == 4
 
@@ -165,7 +164,7 @@ def write_images(root, grey=False):
 @pytest.mark.parametrize("grey", [True, False])
 def test_image_folder(tmp_path, grey):
     write_images(tmp_path / "pets", grey)
-    arrays = datasets.load(TrialConfig(dataset=f"image_folder:{tmp_path}/pets", image_size=8))
+    arrays = splits.load(TrialConfig(dataset=f"image_folder:{tmp_path}/pets", image_size=8))
     assert arrays.images.shape == (8, 1 if grey else 3, 8, 8)
     assert arrays.classes == ("cats", "dogs")
     assert arrays.labels.tolist() == [0] * 4 + [1] * 4
@@ -176,17 +175,17 @@ def test_image_folder(tmp_path, grey):
 def test_image_folder_with_an_official_split(tmp_path):
     write_images(tmp_path / "pets/train")
     write_images(tmp_path / "pets/test")
-    arrays = datasets.load(TrialConfig(dataset=f"image_folder:{tmp_path}/pets", image_size=8))
+    arrays = splits.load(TrialConfig(dataset=f"image_folder:{tmp_path}/pets", image_size=8))
     assert (arrays.train, len(arrays.labels)) == (8, 16)
 
 
 def test_a_changed_folder_is_decoded_anew(tmp_path):
     write_images(tmp_path / "pets")
     config = TrialConfig(dataset=f"image_folder:{tmp_path}/pets", image_size=8)
-    first = datasets.load(config)
+    first = splits.load(config)
     Image.new("RGB", (9, 9)).save(tmp_path / "pets/dogs/new.png")
-    datasets._load.cache_clear()
-    assert len(datasets.load(config).labels) == len(first.labels) + 1
+    splits._load.cache_clear()
+    assert len(splits.load(config).labels) == len(first.labels) + 1
 
 
 @pytest.mark.parametrize(
@@ -206,7 +205,7 @@ def test_a_wrong_folder_is_one_line(tmp_path, make, message):
     root.mkdir()
     make(root)
     with pytest.raises(InputError, match=message):
-        datasets.load(TrialConfig(dataset=f"image_folder:{root}", image_size=8))
+        splits.load(TrialConfig(dataset=f"image_folder:{root}", image_size=8))
 
 
 @pytest.mark.parametrize(
@@ -228,14 +227,14 @@ def test_what_cannot_be_downloaded_says_which_files_to_put_where(name, monkeypat
 
     monkeypatch.setitem(sources._PARTS, name, refuse)
     with pytest.raises(InputError) as caught:
-        datasets.prepare(name)
+        splits.load(TrialConfig(dataset=name))
     assert str(caught.value).startswith(f"dataset: {name} cannot be downloaded (no network); put {data_folder}/raw/")
     assert "\n" not in str(caught.value)
 
 
 def test_stanford_cars_says_so_by_itself(data_folder):
     with pytest.raises(InputError, match=r"stanford_cars cannot be downloaded .*cars_test_annos_withlabels.mat"):
-        datasets.prepare("stanford_cars")
+        splits.load(TrialConfig(dataset="stanford_cars"))
 
 
 def test_every_named_dataset_has_a_source():
@@ -246,11 +245,11 @@ def test_every_named_dataset_has_a_source():
 
 
 def test_torchvision_parts_become_arrays(monkeypatch):
-    """CIFAR-like arrays and image files through the same path as the real datasets."""
+    """CIFAR-like arrays and image files through the same path as the real splits."""
     train = sources._arrays(np.full((3, 32, 32, 3), 9, np.uint8), [0, 1, 2])
     test = sources._items([(Image.new("RGB", (40, 50), (1, 2, 3)), None)] * 2, [1, 2])
     monkeypatch.setitem(sources._PARTS, "cifar10", lambda root: [train, test])
-    arrays = datasets.load(TrialConfig(dataset="cifar10"))
+    arrays = splits.load(TrialConfig(dataset="cifar10"))
     assert (arrays.images.shape, arrays.train) == ((5, 3, 32, 32), 3)
     assert arrays.labels.tolist() == [0, 1, 2, 1, 2]
     assert arrays.images[4, :, 0, 0].tolist() == [1, 2, 3]
@@ -262,7 +261,7 @@ def test_an_unwritable_folder_is_one_line(monkeypatch, data_folder):
 
     monkeypatch.setattr("pathlib.Path.mkdir", refuse)
     with pytest.raises(InputError, match="SILHOUETTE_DATA: must be a folder that can be written"):
-        datasets.prepare("synthetic")
+        splits.load(TrialConfig(dataset="synthetic"))
 
 
 def test_synthetic_classes_are_apart_and_fixed():
@@ -275,7 +274,7 @@ def test_synthetic_classes_are_apart_and_fixed():
 
 
 def test_meta_tells_what_is_there(data_folder):
-    datasets.prepare("synthetic")
+    splits.load(TrialConfig(dataset="synthetic"))
     (entry,) = [p for p in (data_folder / "arrays").iterdir() if p.is_dir()]
     meta = json.loads((entry / "meta.json").read_text())
     assert meta["sha256"] == cache.sha256_of(entry / "images.npy", entry / "labels.npy")
