@@ -136,7 +136,7 @@ def _config(values: Mapping[str, Any]) -> TrialConfig:
 def _check_labels(arms: Sequence[Arm]) -> None:
     for label, count in Counter(arm.label for arm in arms).items():
         if count > 1:
-            raise StudyError(f"factors: {count} arms would be called {label!r}; name or vary what tells them apart")
+            raise StudyError(f"factors: {count} arms would be called {label!r}; name or vary the settings in which they differ")
 
 
 def _check_blocks(arms: Sequence[Arm]) -> None:
