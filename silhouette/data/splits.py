@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silhouette.config import ConfigError, TrialConfig
-from silhouette.data import sources
+from silhouette.data import sources, torchvision_sources
 from silhouette.data.cache import Arrays, Progress, Source, in_memory, open_entry
 from silhouette.data.imbalance import keep_counts, noisy_labels, subsample
 from silhouette.registry import FOLDER, check_dataset
@@ -69,7 +69,7 @@ def _load(name: str, size: int, synthetic: tuple[int, int, float] | None, progre
         source = lambda: sources.image_folder(name, size)  # noqa: E731
         key = f"folder-{sources.folder_digest(Path(name.removeprefix(FOLDER)))}"
     else:
-        source, key = (lambda: sources.torchvision(check_dataset(name), size)), name
+        source, key = (lambda: torchvision_sources.torchvision(check_dataset(name), size)), name
     return open_entry(f"{key}-{size}", source, progress)
 
 

@@ -12,15 +12,15 @@ from silhouette.errors import InputError
 from silhouette.loss.distances import unit
 
 SMALL_IMAGE = 64
-"""Up to this side a torchvision encoder gets the stem for small images."""
+"""Images up to this side in pixels get the first layers for small images in a torchvision encoder."""
 
 
 class Output(NamedTuple):
-    """What a network says about a batch.
+    """Outputs of a network on a batch.
 
     Attributes:
-        features: (B, F), what the classifier and a linear probe see.
-        embedding: (B, D), rows of length 1, what the metric losses see; float32 also under autocast.
+        features: (B, F), input of the classifier and of a linear probe.
+        embedding: (B, D), rows of length 1, input of the metric losses; float32 also under autocast.
         logits: (B, K).
     """
 
@@ -32,7 +32,7 @@ class Output(NamedTuple):
 class Network(nn.Module):
     """Encoder, projection head (Linear, ReLU, Linear, scaled to length 1) and linear classifier.
 
-    Head and classifier both stand on the encoder's features, as in SupCon (Khosla et al. 2020).
+    Head and classifier both take the features of the encoder, as in SupCon (Khosla et al. 2020).
 
     Args:
         encoder: Maps (B, C, H, W) to (B, features).
@@ -50,18 +50,25 @@ class Network(nn.Module):
         self.classifier = nn.Linear(features, num_classes)
 
     def forward(self, images: Tensor) -> Output:
-        """Features, embeddings and logits of images (B, C, H, W)."""
+        """Return features, embeddings and logits of images (B, C, H, W)."""
         features = self.encoder(images)
         return Output(features, unit(self.head(features).float()), self.classifier(features))
 
 
 def build_network(config: TrialConfig, num_classes: int, in_shape: tuple[int, int, int]) -> Network:
-    """The untrained network of a config; its weights follow torch's global generator.
+    """Return the untrained network of a config; torch's global generator decides its weights.
 
     Args:
         config: `encoder`, `width`, `pretrained` and `embedding_dim` matter.
         num_classes: K.
         in_shape: (C, H, W) of an image.
+
+    Raises:
+        InputError: If the encoder cannot take images of this size.
+
+    >>> network = build_network(TrialConfig(width=4, embedding_dim=8), num_classes=10, in_shape=(1, 8, 8))
+    >>> [tuple(part.shape) for part in network(torch.zeros(2, 1, 8, 8))]
+    [(2, 16), (2, 8), (2, 10)]
     """
     if config.encoder == "small_cnn":
         encoder, features = _small_cnn(config.width, in_shape)
@@ -98,12 +105,12 @@ def _mlp(width: int, in_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:
 
 
 def _torchvision(name: str, pretrained: bool, in_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:
-    """A torchvision classifier with its last layer taken off.
+    """Return a torchvision classifier without its last layer, and its number of features.
 
-    Adapted so: the first convolution takes the image's channels; for images of up to 64 pixels it also gets
-    stride 1 and at most 3 × 3 weights, and the max-pooling right after it is dropped, so that such images are
-    not shrunk to a point (He et al. 2016 do this for CIFAR-10). A `vit_*` keeps its patches and is built for the
-    image size. With `pretrained`, a changed first convolution starts untrained.
+    The first convolution takes the channels of the images. For images of up to 64 pixels it also gets stride 1 and at
+    most 3 × 3 weights, and the max-pooling after it is removed, so that such images keep enough pixels (He et al. 2016
+    do this for CIFAR-10). A `vit_*` keeps its patches and is built for the image size. With `pretrained`, a changed
+    first convolution starts untrained.
 
     Raises:
         InputError: If the model cannot take images of this size.
@@ -129,9 +136,9 @@ def _torchvision(name: str, pretrained: bool, in_shape: tuple[int, int, int]) ->
 
 
 def _drop_extras(model: nn.Module) -> None:
-    """Take off auxiliary classifiers, and an input scaling that assumes ImageNet's."""
+    """Remove auxiliary classifiers, and an input scaling that is made for ImageNet."""
     if hasattr(model, "aux_logits"):
-        setattr(model, "aux_logits", False)  # noqa: B010 - a plain attribute, which typing takes for a module
+        setattr(model, "aux_logits", False)  # noqa: B010 - a plain attribute, which mypy takes for a module
         for name in {"aux1", "aux2", "AuxLogits"} & set(dict(model.named_children())):
             setattr(model, name, None)
     if hasattr(model, "transform_input"):
@@ -139,6 +146,7 @@ def _drop_extras(model: nn.Module) -> None:
 
 
 def _adapt_stem(model: nn.Module, channels: int, *, small: bool) -> None:
+    """Fit the first convolution to the number of channels and, if `small`, to small images."""
     path, first = next((p, m) for p, m in model.named_modules() if isinstance(m, nn.Conv2d))
     if hasattr(model, "patch_size"):  # a vision transformer: the first convolution cuts the patches
         small = False
@@ -157,6 +165,7 @@ def _adapt_stem(model: nn.Module, channels: int, *, small: bool) -> None:
 
 
 def _drop_first_pool(model: nn.Module) -> None:
+    """Remove the max-pooling after the first convolution."""
     for path in ("maxpool", "maxpool1", "features.pool0", "features.2"):
         try:
             module = model.get_submodule(path)
@@ -168,10 +177,10 @@ def _drop_first_pool(model: nn.Module) -> None:
 
 
 def _take_off_last_layer(model: nn.Module) -> int:
-    """Replace the last linear layer by nothing; returns the number of its inputs."""
+    """Remove the last linear layer; return the number of its inputs."""
     linear = [(path, m) for path, m in model.named_modules() if isinstance(m, nn.Linear)]
     path, last = linear[-1] if linear else ("", None)
-    if last is None:  # SqueezeNet classifies by a 1 × 1 convolution, after which it averages
+    if last is None:  # SqueezeNet classifies by a 1 × 1 convolution and averages after it
         head = cast("nn.Sequential", model.get_submodule("classifier"))
         features = cast("nn.Conv2d", head[1]).in_channels
         head[1] = nn.Identity()

@@ -1,4 +1,4 @@
-"""What a network makes of a set of samples, without changing the network."""
+"""Outputs of a network on a set of samples; the network is not changed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from silhouette.training.encoders import Network
 from silhouette.training.linear_probe import fit_linear_probe
 
 BATCH = 512
+"""Images of one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,29 @@ class Outputs:
 
     @property
     def finite(self) -> bool:
-        """Whether every feature, embedding and logit is a number."""
+        """True if every feature, embedding and logit is finite."""
         return all(bool(part.isfinite().all()) for part in (self.features, self.embedding, self.logits))
 
     def loss(self) -> float:
-        """Mean cross-entropy."""
+        """Return the mean cross-entropy; lower is better."""
         return float(F.cross_entropy(self.logits, self.labels))
 
     def counts(self) -> Counts:
-        """Correct and total by class."""
+        """Return the correct and all samples of each class."""
         return count_correct(self.logits, self.labels)
 
     def probed(self, on: Outputs) -> Outputs:
-        """The same with the logits of a linear probe that is fitted on the features of `on`."""
+        """Return these outputs with the logits of a linear probe that is fitted on the features of `on`."""
         probe = fit_linear_probe(on.features, on.labels, on.logits.shape[1])
         return replace(self, logits=probe(self.features))
 
 
 def chunks(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Indices in parts of a fixed size."""
+    """Return the indices in parts of at most `BATCH`.
+
+    >>> [len(part) for part in chunks(np.arange(1000))]
+    [512, 488]
+    """
     return (indices[i : i + BATCH] for i in range(0, len(indices), BATCH))
 
 
@@ -66,13 +71,13 @@ def evaluate(
     labels: Tensor,
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> Outputs:
-    """Outputs in evaluation mode; the mode is then put back.
+    """Return outputs in evaluation mode; the network is then set back to its earlier mode.
 
     Args:
         network: The network.
-        inputs: Parts (n, C, H, W) of all N images, as the network wants them.
+        inputs: Parts (n, C, H, W) of all N images, as input of the network.
         labels: (N,).
-        autocast: Context to run in.
+        autocast: Returns the context of the forward pass, for mixed precision.
     """
     training = network.training
     network.eval()

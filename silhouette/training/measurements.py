@@ -1,4 +1,4 @@
-"""What a trial says about itself: rows of the curve and the test columns of its record."""
+"""What a trial measures: rows of the curve, and the test columns of its record."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class EpochSums:
         self._terms: dict[str, float] = {}
 
     def add(self, losses: Losses) -> None:
-        """Take in a batch."""
+        """Add the losses of one batch."""
         self._batches += 1
         named = {"train_loss": losses.total, "train_sup_loss": losses.supervised}
         if losses.silhouette is not None:
@@ -64,12 +64,12 @@ class EpochSums:
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
 
     def means(self) -> dict[str, float]:
-        """Columns of the curve."""
+        """Return columns of the curve: means over batches, and the share of the silhouette term."""
         shares = {f"{row['term']}_share": row["share"] for row in self.terms() if row["term"] == "sil"}
         return {name: total / self._batches for name, total in self._sums.items()} | shares
 
     def terms(self) -> list[dict[str, Any]]:
-        """Each term's weighted loss, and its share in the sum of their absolute values."""
+        """Return the weighted loss of each term, and its share, in [0, 1], of the sum of absolute values."""
         whole = sum(map(abs, self._terms.values()))
         return [
             {"term": name, "loss": total / self._batches, "share": abs(total) / whole if whole else None}
@@ -78,18 +78,22 @@ class EpochSums:
 
 
 def mean_of(curve: Sequence[dict[str, Any]], name: str) -> float | None:
-    """Mean of a column over the epochs done; None if there are none."""
+    """Return the mean of a column over the epochs done; None if there are none.
+
+    >>> mean_of([{"lr": 1.0}, {"lr": 3.0}], "lr")
+    2.0
+    """
     return sum(row[name] for row in curve) / len(curve) if curve else None
 
 
 def test_metrics(config: TrialConfig, outputs: Outputs, train: Outputs, class_train: Sequence[int]) -> dict[str, Any]:
-    """Test columns.
+    """Return the test columns of a record.
 
     Args:
         config: `knn_k` and the shot thresholds matter.
-        outputs: On the test samples.
-        train: On the training samples, without augmentation.
-        class_train: Training samples of each class.
+        outputs: Outputs on the test samples.
+        train: Outputs on the training samples, without augmentation.
+        class_train: Number of training samples of each class.
     """
     counts, labels = outputs.counts(), outputs.labels
     groups = metrics.shot_groups(class_train, config.shot_many, config.shot_few)
@@ -109,11 +113,11 @@ def test_metrics(config: TrialConfig, outputs: Outputs, train: Outputs, class_tr
 
 
 def corrupted_metrics(run: Callable[[tuple[str, int]], Outputs], probe_on: Outputs | None) -> dict[str, Any]:
-    """Columns of the test split under every corruption and severity.
+    """Return the columns that describe the test split under every corruption and severity.
 
     Args:
         run: (corruption, severity) -> outputs on the corrupted test samples.
-        probe_on: Outputs to fit a linear probe on, for a network whose classifier was not trained.
+        probe_on: Outputs to fit a linear probe on, if the classifier was not trained; else None.
     """
     rows = []
     for name in STRENGTHS:

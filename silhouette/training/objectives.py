@@ -1,7 +1,7 @@
-"""What is minimised: weighted supervised terms, plus λ_sil times the silhouette loss.
+"""The objective that is minimised: weighted supervised terms, plus λ_sil times the silhouette loss.
 
 ========== ================================================================================ ===================
-term       what                                                                             stands on
+term       what                                                                             input
 ========== ================================================================================ ===================
 ce         cross-entropy                                                                    logits
 supcon     SupCon (Khosla et al. 2020) on one view of each image                            embeddings
@@ -12,8 +12,8 @@ center     ½ mean squared distance to the centre of the own class (Wen et al. 2
 triplet    triplet margin loss on the hardest triplet of each sample (Hermans et al. 2017)  embeddings
 ========== ================================================================================ ===================
 
-"SupCon2" is not defined in what we have of Todescato and Carbonera (2026); two views is our reading. Embeddings
-have length 1. All rivals but `center` are those of pytorch-metric-learning.
+The text of Todescato and Carbonera (2026) that we have does not define "SupCon2"; we read it as two views. Embeddings
+have length 1. All other terms but `ce` and `center` are those of pytorch-metric-learning.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Losses(NamedTuple):
     """Scalars of one batch.
 
     Attributes:
-        total: What is minimised: `supervised` + λ_sil · `silhouette`.
+        total: The minimised value: `supervised` + λ_sil · `silhouette`.
         supervised: Weighted sum of the supervised terms.
-        silhouette: Before its weight; None where λ_sil is 0.
-        terms: Weighted value of every term, `sil` among them, detached.
+        silhouette: The silhouette loss without its weight; None if λ_sil is 0.
+        terms: Weighted value of every term, `sil` included, detached.
     """
 
     total: Tensor
@@ -55,6 +55,12 @@ class Objective(nn.Module):
 
     Attributes:
         views: Augmented views of each image that a batch must hold, one after the other: 1 or 2.
+
+    >>> objective = Objective(TrialConfig(lambda_sil=0.5), num_classes=2)
+    >>> output = Output(torch.ones(4, 3), torch.eye(4), torch.zeros(4, 2))
+    >>> losses = objective(output, torch.tensor([0, 0, 1, 1]))
+    >>> round(losses.supervised.item(), 3), sorted(losses.terms)
+    (0.693, ['ce', 'sil'])
     """
 
     def __init__(self, config: TrialConfig, num_classes: int) -> None:
@@ -71,16 +77,16 @@ class Objective(nn.Module):
             distance=config.distance,
             softmin=config.softmin,
             reduction=config.reduction,
-            normalize=False,  # the network has done it
+            normalize=False,  # the network scales its embeddings
             num_classes=num_classes,
             validate=False,  # the trainer checks the loss and the gradient
         )
 
     def forward(self, output: Output, labels: Tensor) -> Losses:
-        """Losses of a batch.
+        """Return the losses of a batch.
 
         Args:
-            output: Of the network on `views` · B images, the second views after all first ones.
+            output: Output of the network on `views` · B images, the second views after all first views.
             labels: (B,).
         """
         images, labels = len(labels), labels.repeat(self.views)
@@ -104,8 +110,8 @@ class Objective(nn.Module):
 class CenterLoss(nn.Module):
     """½ · mean_i |z_i - c_{y_i}|², in [0, 2] for embeddings and centres of length at most 1; lower is better.
 
-    The centres start at 0 and follow the gradient like any parameter, where Wen et al. (2016) move them by a
-    running mean; for each class both go towards the mean of its samples.
+    The centres start at 0 and follow the gradient like other parameters. Wen et al. (2016) move them by a running mean
+    instead; either way the centre of a class moves towards the mean of its samples.
 
     Args:
         num_classes: K.
@@ -120,7 +126,7 @@ class CenterLoss(nn.Module):
         self.centers = nn.Parameter(torch.zeros(num_classes, dim))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Loss of embeddings (B, D) with labels (B,) in [0, K)."""
+        """Return the loss of embeddings (B, D) with labels (B,) in [0, K)."""
         return (embeddings - self.centers[labels]).square().sum(1).mean() / 2
 
 
@@ -143,6 +149,8 @@ def _proxy_anchor(config: TrialConfig, classes: int) -> nn.Module:
 
 
 class _HardTriplets(nn.Module):
+    """Triplet margin loss on the hardest triplet of each sample."""
+
     def __init__(self, margin: float) -> None:
         super().__init__()
         losses, miners = _pml_modules()
@@ -154,6 +162,7 @@ class _HardTriplets(nn.Module):
 
 
 def _pml_modules() -> tuple[Any, Any]:
+    """Return the losses and the miners of pytorch-metric-learning."""
     from pytorch_metric_learning import losses, miners  # takes a second to import
 
     return losses, miners

@@ -1,4 +1,4 @@
-"""One training run: `Training(config, seed)`, a plain PyTorch loop that can stop and go on at any epoch."""
+"""One training run: `Training(config, seed)`, a plain PyTorch loop that can stop and resume after any epoch."""
 
 from __future__ import annotations
 
@@ -30,36 +30,41 @@ from silhouette.training.optimizer import build_optimizer, learning_rate
 Indices = NDArray[np.int64]
 
 SOURCES = ("split", "init", "order", "augment")
-"""Of chance in a trial. Dropout goes with the order of the batches."""
-_SMALLEST_SCALE = 2.0**-10  # of fp16 gradients: below it they overflow because they are huge, not because of fp16
+"""Sources of randomness in a trial. Dropout belongs to the order of the batches."""
+_SMALLEST_SCALE = 2.0**-10  # of fp16 gradients: an overflow below it is a divergence, not a limit of fp16
 
 
 class Divergence(Exception):
-    """A loss, gradient or output that is no finite number; ends the trial, not the study."""
+    """A loss, gradient or output is not finite; this ends the trial, not the study."""
 
 
 class Training:
     """One trial. The same config, seed, machine, device and thread count give the same bits.
 
-    Every random stream is derived from the seed and its purpose, and the constructor and every step put the
-    process into a known state; so neither earlier trials, nor trials in turns with this one, nor an
-    interruption change anything. That state is global: generators, deterministic kernels, thread count.
+    Every random stream is derived from the seed and its purpose, and the constructor and every step put the process
+    into a known state. Earlier trials, other trials that run in turns with this one, and interruptions therefore
+    change nothing. The state is global: generators, deterministic kernels, thread count.
 
     Args:
         config: What to train.
-        seed: In [0, 2^31); fixes split, class order, initial weights, batches and augmentation.
-        device: A torch device; a GPU if there is one, by default.
-        threads: Threads of a torch operation; OMP_NUM_THREADS or all usable CPUs by default.
+        seed: In [0, 2^31); decides split, class order, initial weights, batches and augmentation.
+        device: A torch device; by default a GPU if there is one.
+        threads: Threads of a torch operation; by default OMP_NUM_THREADS or the number of usable CPUs.
 
     Attributes:
         epoch: Epochs done.
         status: `running`, `complete` or `diverged`.
         error: Why it diverged, else None.
-        terms: Of the last epoch, the `terms` column of `silhouette.results`.
+        terms: The `terms` column of `silhouette.results`, for the last epoch.
         curve: One dict per epoch done, with the keys of the `curve` column of `silhouette.results`.
 
     Raises:
-        silhouette.errors.InputError: If the dataset cannot be had, or the config does not fit it.
+        silhouette.errors.InputError: If the dataset is absent and cannot be fetched, or the config does not fit it.
+
+    >>> training = Training(TrialConfig(epochs=1, width=4, lambda_sil=0.2), seed=0, device="cpu", threads=1)
+    >>> row = training.step()
+    >>> training.done, sorted(row)[:3], training.result()["status"]
+    (True, ['classes_per_batch', 'epoch', 'images_per_second'], 'complete')
     """
 
     Config: ClassVar[type] = TrialConfig
@@ -97,18 +102,18 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to train."""
+        """True if the trial is complete or diverged."""
         return self.status != "running"
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and validate.
 
         Returns:
-            The epoch's row of the curve. If the trial diverges, its measured values are None, the row is not
-            kept and `status`, `error` say so.
+            The row of the curve for this epoch. If the trial diverges, its measured values are None, the row is not
+            added to the curve, and `status` and `error` are set.
 
         Raises:
-            RuntimeError: If the trial is done.
+            RuntimeError: If the trial has ended.
         """
         if self.done:
             raise RuntimeError(f"the trial is {self.status} after epoch {self.epoch}; there is no next step")
@@ -148,11 +153,11 @@ class Training:
         return lr
 
     def _images(self, indices: Indices) -> Tensor:
-        """(B, C, H, W) uint8 on the device; copied out of the shared arrays batch by batch."""
+        """Return images (B, C, H, W) uint8 on the device, copied from the shared arrays."""
         return torch.from_numpy(self._data.images[indices]).to(self.device)
 
     def _views(self, batch: Indices) -> Tensor:
-        """Augmented views of training samples, as the network wants them, one view after the other."""
+        """Return augmented views of training samples as input of the network, one view after the other."""
         indices = self._split.train[batch]
         images = self._images(indices)
         views = [
@@ -186,14 +191,14 @@ class Training:
         given = [p for p in self._parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in given if p.grad is not None])
         if not math.isfinite(float(norm)):
-            # in fp16 an overflow is normal: the scaler leaves the step out and lowers its scale
+            # an overflow is normal with fp16: the scaler skips the step and lowers its scale
             if not self.scaler.is_enabled() or self.scaler.get_scale() < _SMALLEST_SCALE:
                 raise Divergence(f"gradient norm is {float(norm):g}")
         elif self.config.grad_clip is not None:
             torch.nn.utils.clip_grads_with_norm_(given, self.config.grad_clip, norm)
 
     def _run(self, indices: Indices, labels: Indices, corruption: tuple[str, int] | None = None) -> Outputs:
-        """Outputs on samples without augmentation, perhaps corrupted."""
+        """Return outputs on samples without augmentation, corrupted if a corruption is given."""
         inputs = self._inputs(indices, corruption)
         on_device = torch.from_numpy(labels).to(self.device)
         return evaluate(self.network, inputs, on_device, self._autocast)
@@ -218,20 +223,20 @@ class Training:
 
     @property
     def _needs_probe(self) -> bool:
-        """Whether the classifier was not trained, so that a linear probe stands in for it."""
+        """True if the objective does not train the classifier, so that a linear probe replaces it."""
         return "ce" not in self.config.terms
 
     def _train_outputs(self) -> Outputs:
         return self._run(self._split.train, self._split.train_labels)
 
     def result(self, *, test: bool = True) -> dict[str, Any]:
-        """Columns of the trial's record (`silhouette.results.SCHEMA`) that training decides.
+        """Return the columns of the record (`silhouette.results.SCHEMA`) that training decides.
 
-        Test data is read when this is called first on a complete trial, and never again; before the end, and
-        after a divergence, test columns are None.
+        The first call on a complete trial reads the test data; later calls do not read them again. Before the end and
+        after a divergence the test columns are None.
 
         Args:
-            test: Whether to read test data at all; False in the tune phase.
+            test: Whether to read test data; False in the tune phase.
         """
         last = self.curve[-1] if self.curve and self.status != "diverged" else {}
         if test and self.status == "complete" and self._tested is None:
@@ -257,7 +262,7 @@ class Training:
         }
 
     def _class_train(self) -> list[int]:
-        """Training samples by their true class."""
+        """Return the number of training samples of each true class."""
         labels = self._data.labels[self._split.train]
         return [int(n) for n in np.bincount(labels, minlength=len(self._data.classes))]
 
@@ -277,7 +282,7 @@ class Training:
         return measured
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on, as tensors and plain values (`torch.load(weights_only=True)` reads it)."""
+        """Return all that is needed to resume, as tensors and plain values for `torch.load(weights_only=True)`."""
         return {
             "config": self.config.model_dump(mode="json"),
             "seed": self.seed,
@@ -293,7 +298,10 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of the same trial.
+        """Resume from a state of the same trial.
+
+        Args:
+            state: From `state_dict`.
 
         Raises:
             ValueError: If the state belongs to another config or seed.

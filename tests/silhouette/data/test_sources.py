@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from silhouette.config import ConfigError, TrialConfig, make_config
-from silhouette.data import cache, sources, splits
+from silhouette.data import cache, sources, splits, torchvision_sources
 from silhouette.errors import InputError
 from silhouette.registry import DATASETS, check_dataset
 from silhouette.training.run import Training
@@ -196,7 +196,7 @@ def test_a_changed_folder_is_decoded_anew(tmp_path):
         (lambda p: (p / "a").mkdir() or Image.new("L", (3, 3)).save(p / "a/x.png"), "each of two or more classes"),
         (
             lambda p: [(p / c).mkdir() or (p / c / "x.png").write_text("no") for c in "ab"],
-            r"x.png is no image that can be read",
+            r"x.png is not an image that can be read",
         ),
     ],
 )
@@ -220,12 +220,12 @@ def test_a_folder_has_one_spelling():
     assert check_dataset("image_folder:/a/./b//c/..") == "image_folder:/a/b"
 
 
-@pytest.mark.parametrize("name", sorted(sources.WANTED))
+@pytest.mark.parametrize("name", sorted(torchvision_sources.WANTED))
 def test_what_cannot_be_downloaded_says_which_files_to_put_where(name, monkeypatch, data_folder):
     def refuse(*_, **__):
         raise RuntimeError("no network\nlong story")
 
-    monkeypatch.setitem(sources._PARTS, name, refuse)
+    monkeypatch.setitem(torchvision_sources._PARTS, name, refuse)
     with pytest.raises(InputError) as caught:
         splits.load(TrialConfig(dataset=name))
     assert str(caught.value).startswith(f"dataset: {name} cannot be downloaded (no network); put {data_folder}/raw/")
@@ -239,16 +239,16 @@ def test_stanford_cars_says_so_by_itself(data_folder):
 
 def test_every_named_dataset_has_a_source():
     made = {"digits", "synthetic", "mnist", "fashion_mnist", "kmnist"}
-    assert made | set(sources._PARTS) == set(DATASETS)
-    assert set(sources.WANTED) == set(sources._PARTS)
+    assert made | set(torchvision_sources._PARTS) == set(DATASETS)
+    assert set(torchvision_sources.WANTED) == set(torchvision_sources._PARTS)
     assert sum(entry.paper for entry in DATASETS.values()) == 7
 
 
 def test_torchvision_parts_become_arrays(monkeypatch):
     """CIFAR-like arrays and image files through the same path as the real splits."""
-    train = sources._arrays(np.full((3, 32, 32, 3), 9, np.uint8), [0, 1, 2])
-    test = sources._items([(Image.new("RGB", (40, 50), (1, 2, 3)), None)] * 2, [1, 2])
-    monkeypatch.setitem(sources._PARTS, "cifar10", lambda root: [train, test])
+    train = torchvision_sources._arrays(np.full((3, 32, 32, 3), 9, np.uint8), [0, 1, 2])
+    test = torchvision_sources._items([(Image.new("RGB", (40, 50), (1, 2, 3)), None)] * 2, [1, 2])
+    monkeypatch.setitem(torchvision_sources._PARTS, "cifar10", lambda root: [train, test])
     arrays = splits.load(TrialConfig(dataset="cifar10"))
     assert (arrays.images.shape, arrays.train) == ((5, 3, 32, 32), 3)
     assert arrays.labels.tolist() == [0, 1, 2, 1, 2]
