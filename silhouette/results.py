@@ -29,106 +29,12 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
 from silhouette.location import ResultsLocation, StoreError
+from silhouette.schema import FAILED, FINISHED, SCHEMA, SCHEMA_VERSION, STATUSES
 
-SCHEMA_VERSION = 1
-FINISHED = ("complete", "stopped", "diverged")
-"""Statuses of trials that are never run again; a `failed` one is retried by the next run."""
-FAILED = "failed"
-STATUSES = (*FINISHED, FAILED)
+__all__ = ["FINISHED", "SCHEMA", "SCHEMA_VERSION", "Store", "check_name"]
+
 BATCH = 256
 """Per-trial files that are held in memory at once while they are read."""
-
-_TERM = pa.struct([("term", pa.string()), ("loss", pa.float64()), ("share", pa.float64())])
-"""A term's weighted loss, and its share in the sum of the absolute values of all terms."""
-
-_CURVE = pa.struct(
-    [
-        ("epoch", pa.int32()),
-        ("lr", pa.float64()),
-        ("train_loss", pa.float64()),
-        ("train_sup_loss", pa.float64()),
-        ("train_sil_loss", pa.float64()),
-        ("sil_share", pa.float64()),
-        ("val_loss", pa.float64()),
-        ("val_top1", pa.float64()),
-        ("val_macro_top1", pa.float64()),
-        ("classes_per_batch", pa.float64()),
-        ("singleton_share", pa.float64()),
-        ("single_class_batches", pa.float64()),
-        ("seconds", pa.float64()),
-        ("images_per_second", pa.float64()),
-    ]
-)
-
-_CORRUPTION = pa.struct(
-    [
-        ("corruption", pa.string()),
-        ("severity", pa.int32()),
-        ("top1", pa.float64()),
-        ("macro_top1", pa.float64()),
-    ]
-)
-
-SCHEMA = pa.schema(
-    [
-        ("schema_version", pa.int32()),
-        ("trial_id", pa.string()),
-        ("study", pa.string()),
-        ("phase", pa.string()),
-        ("arm", pa.string()),
-        ("settings", pa.string()),
-        ("config", pa.string()),
-        ("seed", pa.int64()),
-        ("status", pa.string()),
-        ("epochs_planned", pa.int32()),
-        ("epochs_reached", pa.int32()),
-        ("val_top1", pa.float64()),
-        ("val_macro_top1", pa.float64()),
-        ("val_loss", pa.float64()),
-        ("test_top1", pa.float64()),
-        ("test_macro_top1", pa.float64()),
-        ("test_loss", pa.float64()),
-        ("test_silhouette", pa.float64()),
-        ("test_feature_silhouette", pa.float64()),
-        ("test_knn_top1", pa.float64()),
-        ("test_ece", pa.float64()),
-        ("test_many_top1", pa.float64()),
-        ("test_medium_top1", pa.float64()),
-        ("test_few_top1", pa.float64()),
-        ("test_corruption_top1", pa.float64()),
-        ("test_corruptions", pa.list_(_CORRUPTION)),
-        ("class_train", pa.list_(pa.int64())),
-        ("class_correct", pa.list_(pa.int64())),
-        ("class_total", pa.list_(pa.int64())),
-        ("classes_per_batch", pa.float64()),
-        ("singleton_share", pa.float64()),
-        ("single_class_batches", pa.float64()),
-        ("terms", pa.list_(_TERM)),
-        ("curve", pa.list_(_CURVE)),
-        ("started_at", pa.string()),
-        ("seconds", pa.float64()),
-        ("images_per_second", pa.float64()),
-        ("peak_memory", pa.int64()),
-        ("parameters", pa.int64()),
-        ("data_sha256", pa.string()),
-        ("tune_number", pa.int32()),
-        ("tune_values", pa.string()),
-        ("tune_known", pa.list_(pa.int32())),
-        ("tune_bracket", pa.int32()),
-        ("device", pa.string()),
-        ("threads", pa.int32()),
-        ("host", pa.string()),
-        ("versions", pa.string()),
-        ("git_commit", pa.string()),
-        ("git_dirty", pa.bool_()),
-        ("error", pa.string()),
-    ]
-)
-"""Fractions in [0, 1] for accuracies, seconds for times; null where a thing was not measured, never 0.
-
-`tune_*` are null but in the tune phase: the place of a setting in the order of its arm's proposals, its nuisance
-values (JSON), the places of the settings whose outcome was known when it was proposed, and its ASHA bracket.
-"""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 

@@ -65,11 +65,11 @@ BAD_PATH = (
     errno.EPERM,
     errno.EROFS,
 )
-"""What a path that cannot be used is answered with; any other error of a file system is no bad input."""
+"""Errors of a path that cannot be used: bad input. Other errors of a file system are not."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage above it."""
+    """Reports a fault in one line, without the usage above it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {without_secret(message)}; `{self.prog} --help` shows the usage\n")
