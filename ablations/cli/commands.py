@@ -75,6 +75,7 @@ def run(given: Namespace) -> int:
     import shlex
 
     from ablations import RunOptions, run_study
+    from ablations.console.live import print_lines
     from ablations.driver.options import labels_of
     from silhouette.errors import without_secret
 
@@ -91,7 +92,7 @@ def run(given: Namespace) -> int:
     code = run_study(read_study(given), options)
     if code == 0:
         place = [] if given.results == "results" else ["--results", str(options.results)]
-        print(f"next: {shlex.join(['ablate', 'report', given.study, *place])}")
+        print_lines(f"next: {shlex.join(['ablate', 'report', given.study, *place])}")
     return code
 
 
@@ -153,12 +154,14 @@ def ui(given: Namespace) -> int:
 def doctor(given: Namespace) -> int:
     """Examine this machine and a cluster; 1 if a study could not run."""
     from ablations.doctor.examine import examine
+    from ablations.formatting import counted
+    from silhouette.errors import without_secret
 
     faults = 0
     for finding in examine(given.results, given.mlflow, given.address):
-        print(finding, flush=True)
+        print(without_secret(str(finding)), flush=True)  # it may name the results location or the MLflow server
         faults += finding.state == "fault"
-    print(f"{faults} fault{'s' * (faults != 1)}" if faults else "ready to run")
+    print(counted(faults, "fault") if faults else "ready to run")
     return 1 if faults else 0
 
 

@@ -136,7 +136,8 @@ def _config(values: Mapping[str, Any]) -> TrialConfig:
 def _check_labels(arms: Sequence[Arm]) -> None:
     for label, count in Counter(arm.label for arm in arms).items():
         if count > 1:
-            raise StudyError(f"factors: {count} arms would be called {label!r}; name or vary the settings in which they differ")
+            advice = "name or vary the settings in which they differ"
+            raise StudyError(f"factors: {count} arms would be called {label!r}; {advice}")
 
 
 def _check_blocks(arms: Sequence[Arm]) -> None:
