@@ -2,9 +2,9 @@
 
     python benchmarks/throughput.py --trials 200 --rival-trials 40
 
-All four train the same digits trials on two cores, start-up included. The rivals run fewer trials, since they need
-no more to show their pace (the loop has no start-up; joblib's and Tune's are part of their time). "of ideal" is the
-share of two-core speed, where the plain loop on one core sets the pace. The machine must be otherwise idle.
+All four train the same digits trials on two cores, start-up included (the loop has none). The rivals run fewer trials,
+which is enough to measure their pace. "of ideal" is the share of two-core speed, that is twice the speed of the plain
+loop on one core. The machine must be otherwise idle.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-SETTINGS = {"dataset": "digits", "epochs": 20}
+SETTINGS: dict[str, Any] = {"dataset": "digits", "epochs": 20}
 STUDY = """
 from ablations import Study
 STUDY = Study(
@@ -31,39 +32,41 @@ STUDY = Study(
 """
 
 
-def train(number: int) -> float:
-    """One trial, as in every rival: CE and CE + silhouette in turn, a seed for each pair."""
+def train(number: int, epochs: int = SETTINGS["epochs"]) -> float:
+    """Run one trial, the same in every rival: CE and CE + silhouette in turn, one seed for each pair."""
     from silhouette.config import make_config
     from silhouette.training.run import Training
 
-    training = Training(make_config({**SETTINGS, "lambda_sil": 0.2 * (number % 2)}), number // 2, threads=1)
+    training = Training(
+        make_config({**SETTINGS, "epochs": epochs, "lambda_sil": 0.2 * (number % 2)}), number // 2, threads=1
+    )
     while not training.done:
         training.step()
     return float(training.result()["test_top1"])
 
 
 def plain_loop(trials: int) -> None:
-    """(a) One trial after the other in one process."""
+    """(a) Run one trial after the other in this process."""
     for number in range(trials):
         train(number)
 
 
 def with_joblib(trials: int) -> None:
-    """(b) Two processes of joblib."""
+    """(b) Run the trials in two processes of joblib."""
     from joblib import Parallel, delayed
 
     Parallel(n_jobs=2)(delayed(train)(number) for number in range(trials))
 
 
 def tune_as_documented(trials: int) -> None:
-    """(c) A function trainable that reports each epoch, with Ray's MLflowLoggerCallback."""
+    """(c) Run a function trainable that reports each epoch, with Ray's MLflowLoggerCallback."""
     script = Path(__file__).with_name("rival_tune.py")
     with tempfile.TemporaryDirectory() as folder:
         _quietly([sys.executable, str(script), str(trials)], folder)
 
 
 def ours(trials: int) -> None:
-    """(d) `ablate run`, with its MLflow mirror on."""
+    """(d) Run `ablate run` with its MLflow mirror."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "pace.py").write_text(STUDY.format(settings=SETTINGS, seeds=trials // 2))
         _quietly([sys.executable, "-m", "ablations", "run", "pace.py"], folder)
@@ -78,7 +81,7 @@ def _quietly(command: list[str], folder: str) -> None:
 
 
 def seconds(run: Callable[[int], None], trials: int) -> float:
-    """Wall time per trial."""
+    """Return the wall time per trial."""
     start = time.perf_counter()
     run(trials)
     return (time.perf_counter() - start) / trials
@@ -90,7 +93,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200, help="trials of `ablate run`")
     parser.add_argument("--rival-trials", type=int, default=40, help="trials of each rival")
     given = parser.parse_args()
-    train(0)  # imports and data, which the loop should not pay for
+    train(0)  # imports and data, which are not part of the loop's time
     rivals = [("(a) plain loop", plain_loop), ("(b) joblib, 2 processes", with_joblib)]
     rivals.append(("(c) Tune as documented + MLflowLoggerCallback", tune_as_documented))
     paces = {name: (seconds(run, given.rival_trials), given.rival_trials) for name, run in rivals}
