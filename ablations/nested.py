@@ -48,7 +48,8 @@ def each(value: Any, *path: str, before: Path = ()) -> Iterator[tuple[Path, Any]
     elif path[0] != "*":
         yield from each(at(value, path[0]), *path[1:], before=(*before, path[0]))
     else:
-        parts = value.items() if isinstance(value, dict) else enumerate(value or [None])
+        items = value if isinstance(value, list) and value else [None]
+        parts = value.items() if isinstance(value, dict) else enumerate(items)
         for key, part in parts:
             yield from each(part, *path[1:], before=(*before, key))
 

@@ -95,7 +95,7 @@ def _shape(documents: list[Document]) -> Iterator[Fault]:
         yield documents[0].fault((), "must be one YAML document", got, "take out the lines of three dashes")
     elif not isinstance(at(value, "provider"), dict):
         yield documents[0].fault(("provider",), "must be a mapping", at(value, "provider"), "add provider: {type: aws}")
-    elif at(value, "provider", "type") not in PROVIDERS:
+    elif at(value, "provider", "type") not in list(PROVIDERS):
         kind = at(value, "provider", "type")
         yield documents[0].fault(("provider", "type"), "must be aws, gcp or local", kind, "take one of them")
 
@@ -123,6 +123,6 @@ def _need(modules: dict[str, str]) -> None:
             importlib.import_module(module)
         except ImportError:
             raise StudyError(
-                f"cluster check: needs {package}, which is not installed; "
-                "pip install -c constraints.txt -e '.[cluster]'"
+                f"cluster check: {package} is not installed; pip install -c constraints.txt -e '.[cluster]'"
+                " in a checkout, else 'WHEEL[cluster]'"
             ) from None

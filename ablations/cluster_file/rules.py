@@ -61,10 +61,17 @@ def _values(todo: str, good: Callable[[Any], object], *paths: str) -> Callable[[
     def broken(config: Any) -> Found:
         for text in paths:
             for path, value in each(config, *text.split()):
-                if not good(value):
+                if not _holds(good, value):
                     yield path, value, todo
 
     return broken
+
+
+def _holds(good: Callable[[Any], object], value: Any) -> bool:
+    try:
+        return bool(good(value))
+    except TypeError:  # a value of another kind
+        return False
 
 
 def _like(pattern: str) -> Callable[[Any], object]:
@@ -144,7 +151,7 @@ def _policy(config: Any, file: FilePath) -> Found:
 
 def _zone(config: Any) -> Found:
     region, zones = at(config, "provider", "region"), at(config, "provider", "availability_zone")
-    if zones and not all(zone.strip().startswith(region) for zone in str(zones).split(",")):
+    if zones and not all(zone.strip().startswith(str(region)) for zone in str(zones).split(",")):
         yield ("provider", "availability_zone"), zones, f"give zones of {region}"
 
 

@@ -76,10 +76,10 @@ def ray_faults(document: Document) -> Iterator[Fault]:
 
     file = FilePath(next(iter(ray.autoscaler.__path__))) / "ray-schema.json"
     yield from schema_faults(json.loads(file.read_text(encoding="utf-8")), document.value, document)
-    head, types = at(document.value, "head_node_type"), at(document.value, "available_node_types")
-    if head not in (types or [None]):
-        path = "head_node_type" if head else "available_node_types"
-        yield document.fault((path,), f"the head must be {' or '.join(types)}", head, "give head_node_type")
+    head = at(document.value, "head_node_type")
+    types = [path[1] for path, _ in each(document.value, "available_node_types", "*")]
+    if head not in types and (head or at(document.value, "provider", "type") != "local"):
+        yield document.fault(("head_node_type",), "must be one of available_node_types", head, "give the head's")
 
 
 def ec2_faults(document: Document) -> Iterator[Fault]:
