@@ -1,4 +1,4 @@
-"""What may vary in a study, as data: grids for ablations, domains for search, labels and reasons."""
+"""Factors that a study can vary, as data: grids for ablations, domains for search, labels and reasons."""
 
 from search_spaces.domains import Choice, Factor, Interval, listing
 from search_spaces.factors import FACTORS, SEARCHABLE, describe

@@ -1,4 +1,4 @@
-"""What a factor is, and where its values may lie. Plain data; knows `silhouette.config` only."""
+"""Types of a factor and of its domain. Plain data; imports `silhouette.config` alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from silhouette.config import TrialConfig
 
 @dataclass(frozen=True)
 class Interval:
-    """All numbers from `low` to `high`, both included; `log` searches them on a logarithmic scale."""
+    """All numbers from `low` to `high`, both included.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value.
+        log: Search on a logarithmic scale.
+        integer: Only whole numbers.
+    """
 
     low: float
     high: float
@@ -19,7 +26,7 @@ class Interval:
     integer: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        """Whether `value` is a number of the interval.
+        """Return True if `value` is a number in the interval.
 
         >>> 0.3 in Interval(0.1, 1.0), "x" in Interval(0.1, 1.0)
         (True, False)
@@ -29,29 +36,37 @@ class Interval:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the listed values, without an order."""
+    """One of the listed values, without an order.
+
+    Attributes:
+        values: The values.
+    """
 
     values: tuple[Any, ...]
 
     def __contains__(self, value: Any) -> bool:
-        """Whether `value` is listed."""
+        """Return True if `value` is listed.
+
+        >>> "pk" in Choice(("uniform", "pk"))
+        True
+        """
         return value in self.values
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A `TrialConfig` field that may vary.
+    """A field of `TrialConfig` that a study can vary.
 
     Attributes:
         field: Name of the field.
         label: Name in figures and tables.
-        grid: Values of an ablation, the default among them.
-        domain: Where a search may look; every grid value lies in it, but for the "off" value 0 of a log scale.
-        reason: Why these bounds.
-        unit: Unit, empty for a pure number.
-        text: How an arm's label shows the value; `{value}` is the field's.
-        qualifier: A field without which the value is ambiguous (the strength of an imbalance).
-        tied: Further fields that always get the same value.
+        grid: Values of an ablation, including the default.
+        domain: Values that a search can propose. Every value of the grid is in it, except 0 ("off") on a log scale.
+        reason: Reason for these bounds.
+        unit: Unit; empty for a pure number.
+        text: Form of the value in the label of an arm; `{value}` is the value of the field.
+        qualifier: A field that the label needs too, since the value alone is ambiguous (the strength of an imbalance).
+        tied: Other fields that always get the same value.
     """
 
     field: str
@@ -70,7 +85,7 @@ class Factor:
         return (self.field, *self.tied)
 
     def describe(self, config: TrialConfig) -> str:
-        """The factor's part of an arm's label.
+        """Return the part of the label of an arm that shows this factor.
 
         >>> Factor("lambda_sil", "λ", (0.0,), Interval(0, 1), "").describe(TrialConfig(lambda_sil=0.2))
         'λ=0.2'
@@ -84,7 +99,7 @@ class Factor:
 
 
 def short(value: Any) -> str:
-    """A value as labels show it.
+    """Return a value as labels show it.
 
     >>> short(0.30000000000000004), short("none")
     ('0.3', 'none')
@@ -93,7 +108,7 @@ def short(value: Any) -> str:
 
 
 def listing(factors: Mapping[str, Factor]) -> Iterator[str]:
-    """What `ablate list --spaces` prints: name, label, grid, then range and reason."""
+    """Yield the lines of `ablate list --spaces`: name, label and grid of a factor, then its range and reason."""
     for name, factor in factors.items():
         grid = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in factor.grid)
         yield f"{name:18s} {factor.label:18s} {grid}{' ' + factor.unit if factor.unit else ''}"

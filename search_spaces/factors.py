@@ -1,7 +1,4 @@
-"""The factors: each `TrialConfig` field that a study may vary, once, with the reason for its bounds.
-
-`ablations` turns a domain into a Ray Tune domain.
-"""
+"""All factors: each field of `TrialConfig` that a study can vary, once, with the reason for its bounds."""
 
 from __future__ import annotations
 
@@ -37,28 +34,28 @@ _LOSS = (
         "distance",
         ("euclidean", "sqeuclidean", "cosine"),
         Choice(("euclidean", "sqeuclidean", "cosine")),
-        "All that the loss offers; squared distances have no kink at 0, cosine is half of them on the sphere.",
+        "All that the loss has; squared distances are smooth at 0, and cosine is half of them for length 1.",
     ),
     Factor(
         "softmin",
         "softmin",
         ("sum", "mean"),
         Choice(("sum", "mean")),
-        "The paper's formula sums over classes, which lowers it by τ_s log(K - 1); the mean has no such bias.",
+        "The paper sums over classes, which lowers the minimum by τ_s log(K - 1); the mean has no such bias.",
     ),
     Factor(
         "reduction",
         "reduction",
         ("mean", "macro"),
         Choice(("mean", "macro")),
-        "All that the loss offers; macro weighs classes alike, which matters in a long tail.",
+        "All that the loss has; macro gives every class the same weight, which matters in a long tail.",
     ),
     Factor(
         "objective",
         "objective",
         ("ce", "supcon2", "ce + supcon", "ce + supcon2", "ce + proxy_nca", "ce + center"),
         Choice(("ce", "supcon2", "ce + supcon", "ce + supcon2", "ce + proxy_nca", "ce + center", "ce + triplet")),
-        "The supervised terms that the paper compares; every one but supcon2 alone keeps cross-entropy.",
+        "The supervised terms that the paper compares; all but supcon2 alone include cross-entropy.",
     ),
     Factor(
         "temperature",
@@ -75,7 +72,7 @@ _DATA = (
         "batch size",
         (16, 32, 64, 128, 256),
         Interval(8, 1024, log=True, integer=True),
-        "Below 8 few samples have a class mate in the batch; above 1024 small data sets give no steps.",
+        "Below 8 few samples share their class with another; above 1024 a small dataset gives one step per epoch.",
         "images",
     ),
     Factor(
@@ -83,14 +80,14 @@ _DATA = (
         "sampler",
         ("uniform", "balanced", "pk"),
         Choice(("uniform", "balanced", "pk")),
-        "All that there are; pk guarantees every sample its class mates, balanced every class its turn.",
+        "All that there are; pk gives every sample others of its class, balanced draws all classes equally often.",
     ),
     Factor(
         "samples_per_class",
         "K",
         (2, 4, 8),
         Interval(2, 32, log=True, integer=True),
-        "K of P×K batches (P = batch size / K): 2 is the least with a class mate; above 32 few classes are left.",
+        "K of P×K batches (P = batch size / K): 2 is the smallest useful K; above 32 a batch has few classes.",
         "images",
     ),
     Factor(
@@ -98,7 +95,7 @@ _DATA = (
         "imbalance",
         ("none", "long_tail", "step"),
         Choice(("none", "long_tail", "step")),
-        "The referee asked for balanced and long-tailed training data; the test data stay as they are.",
+        "Balanced and long-tailed training data; the test data are not changed.",
         text="{value}×{qualifier}",
         qualifier="imbalance_factor",
     ),
@@ -107,28 +104,28 @@ _DATA = (
         "imbalance factor",
         (1.0, 5.0, 10.0, 20.0, 50.0, 100.0),
         Interval(1.0, 500.0, log=True),
-        "Largest over smallest class; 100 is the common worst case (CIFAR-LT), 500 leaves single images.",
+        "Largest over smallest class; 100 is the usual largest value (CIFAR-LT), 500 leaves single images.",
     ),
     Factor(
         "label_noise",
         "label noise",
         (0.0, 0.1, 0.2, 0.4),
         Interval(0.0, 0.6),
-        "Share of training labels replaced; beyond 0.6 the noise outnumbers the truth in many classes.",
+        "Share of training labels replaced; above 0.6 most labels are wrong in many classes.",
     ),
     Factor(
         "train_fraction",
         "training share",
         (0.1, 0.25, 0.5, 1.0),
         Interval(0.01, 1.0, log=True),
-        "Share of the training data used; below 0.01 classes of small data sets vanish.",
+        "Share of the training data used; below 0.01 the classes of small datasets have single images.",
     ),
     Factor(
         "transform",
         "augmentation",
         ("none", "crop_flip"),
         Choice(("none", "crop_flip", "autoaugment", "randaugment")),
-        "The two learned policies are for natural images, so a grid leaves them out.",
+        "The two learned policies are for natural images, so the grid does not include them.",
     ),
 )
 
@@ -138,7 +135,7 @@ _NETWORK = (
         "encoder",
         ("small_cnn", "mlp", "resnet18"),
         Choice(("small_cnn", "mlp", "resnet18", "resnet50")),
-        "Two that train in seconds, and the paper's residual networks.",
+        "Two networks that train in seconds, and the residual networks of the paper.",
     ),
     Factor(
         "width",
@@ -152,7 +149,7 @@ _NETWORK = (
         "embedding size",
         (16, 32, 64, 128),
         Interval(2, 2048, log=True, integer=True),
-        "Dimension of the projection in which the silhouette is measured.",
+        "Dimension of the projection head, in which the silhouette is measured.",
     ),
 )
 
@@ -162,21 +159,21 @@ _OPTIMISER = (
         "learning rate",
         (3e-4, 1e-3, 3e-3, 1e-2),
         Interval(1e-5, 1.0, log=True),
-        "AdamW on small networks works from 1e-4 to 1e-2; the rest is room for SGD.",
+        "AdamW on small networks works from 1e-4 to 1e-2; SGD needs larger values.",
     ),
     Factor(
         "weight_decay",
         "weight decay",
         (0.0, 1e-4, 1e-3, 1e-2),
         Interval(1e-6, 0.1, log=True),
-        "0 switches it off; above 0.1 AdamW shrinks the weights faster than it fits them.",
+        "0 is off; above 0.1 AdamW shrinks the weights faster than it fits them.",
     ),
     Factor(
         "optimizer",
         "optimizer",
         ("adamw", "sgd"),
         Choice(("adamw", "sgd")),
-        "All that there are; their learning rates differ tenfold, so compare them only tuned.",
+        "All that there are; their best learning rates differ tenfold, so tune each before a comparison.",
     ),
     Factor(
         "epochs",
@@ -191,7 +188,7 @@ _OPTIMISER = (
         "source of chance",
         ("all", "init", "order", "augment", "split"),
         Choice(("all", "init", "order", "augment", "split")),
-        "All sources that a seed moves; one at a time tells where the spread between seeds comes from.",
+        "All sources of randomness; one at a time shows where the spread between seeds comes from.",
         text="varying {value}",
     ),
 )
@@ -209,11 +206,11 @@ TAU = Factor(
 )
 
 SEARCHABLE = {**FACTORS, "tau": TAU}
-"""What a search may tune, by name: the factors, and `tau` for both temperatures tied."""
+"""Factors that a search can tune, by name: all of the above, and `tau` for both temperatures."""
 
 
 def describe(config: TrialConfig, fields: tuple[str, ...]) -> str:
-    """Label of an arm: what the given fields are set to.
+    """Return the label of an arm: the values of the given fields.
 
     >>> describe(TrialConfig(lambda_sil=0.2, imbalance="long_tail", imbalance_factor=20), ("lambda_sil", "imbalance"))
     'λ=0.2 long_tail×20'
