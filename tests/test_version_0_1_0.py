@@ -25,6 +25,7 @@ REMOVED = {r".*\.trend": "the trend test could not be asked for in a study, so t
 """Keys of report.json that version 0.1.0 wrote, always null, as a pattern of their place, with the reason."""
 
 ONE_NAME = "the report called λ λ_sil, where the labels of arms, the records and MLflow said λ"
+PLAIN = "the same facts in plainer words"
 NEW_TEXTS: dict[str, str] = {
     r"\.factors\[\d+\]\.label": ONE_NAME,
     r"\.arms\[\d+\]\.method": ONE_NAME,
@@ -33,6 +34,8 @@ NEW_TEXTS: dict[str, str] = {
     r"\.sensitivity\.shares\[\d+\]\.effects\[\d+\]\.name": ONE_NAME,
     r"\.interactions\[\d+\]\.treatment": ONE_NAME,
     r"\.learning\.arms\[\d+\]\.method": ONE_NAME,
+    r".*\.scope": PLAIN,
+    r"\.comparisons\[\d+\]\.(sentence|feasibility_line)": PLAIN,
 }
 """Texts of report.json that may differ from 0.1.0, as a pattern of their place, with the reason."""
 

@@ -1,1 +1,1 @@
-"""One question to a file; together they are the document of the report. No matplotlib."""
+"""One file per question; together they make the document of the report. No Matplotlib."""

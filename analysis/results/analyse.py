@@ -11,7 +11,7 @@ import numpy as np
 from analysis.errors import ReportError
 from analysis.results.batch_composition import composition
 from analysis.results.checklist import checklist
-from analysis.results.comparisons import Evidence, gather
+from analysis.results.comparisons import Evidence, judge_comparisons
 from analysis.results.datasets import across_datasets
 from analysis.results.document import Document, Summary, to_plain
 from analysis.results.frozen_plan import frozen_part
@@ -129,7 +129,7 @@ def _sources(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping
     if not ledger.complete:
         raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
     rng = np.random.default_rng(SEED)
-    return Sources(plan, ledger, records, curve_rows, gather(plan, ledger, rng), rng)
+    return Sources(plan, ledger, records, curve_rows, judge_comparisons(plan, ledger, rng), rng)
 
 
 def _summary(sources: Sources) -> Summary:

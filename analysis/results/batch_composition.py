@@ -1,4 +1,4 @@
-"""The gain of each treatment beside the composition of its batches."""
+"""The gain of each treatment, with the composition of its batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.study.plan import Plan
 
 @dataclass(frozen=True)
 class GainPoint:
-    """Gain of a treatment beside the make-up of its batches."""
+    """Gain of a treatment, with the mean composition of its batches."""
 
     treatment: str
     baseline: str
@@ -27,27 +27,27 @@ class GainPoint:
 
 
 def composition(plan: Plan, ledger: Ledger) -> tuple[GainPoint, ...]:
-    """Gain of every treatment beside what its batches hold, where the records measured that."""
+    """Gain of every treatment with the composition of its batches, where the records have it."""
     if plan.phase != "confirm":
         return ()
     points = []
     for family in plan.families:
         for label in family.treatments:
             both = pair(ledger.values(label, plan.metric), ledger.values(family.baseline, plan.metric))
-            made = {name: _average(ledger, label, name) for name in _MADE}
-            if not both.complete or len(both.keys) < 2 or made["singleton_share"] is None:
+            batches = {name: _average(ledger, label, name) for name in _MEASURED}
+            if not both.complete or len(both.keys) < 2 or batches["singleton_share"] is None:
                 continue
             ci = gap_interval(both.differences)
             points.append(
                 GainPoint(
                     label, family.baseline, plan.arm[label].block, mean(both.differences),
-                    ci.low if ci else None, ci.high if ci else None, **made,
+                    ci.low if ci else None, ci.high if ci else None, **batches,
                 )
             )  # fmt: skip
     return tuple(points)
 
 
-_MADE = ("singleton_share", "classes_per_batch", "single_class_batches")
+_MEASURED = ("singleton_share", "classes_per_batch", "single_class_batches")
 
 
 def _average(ledger: Ledger, arm: str, name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The referee's requests, each with where this study answers it, or why it does not."""
+"""The requests of the referees: where this study answers each of them, or why it does not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Answer:
 
 
 def checklist(plan: Plan, data: Document) -> tuple[Answer, ...]:
-    """Every request of the public review, judged by what this study holds."""
+    """Every request of the public review, with the answer of this study."""
     return tuple(Answer(request, *judge(plan, data)) for request, judge in _REQUESTS)
 
 
@@ -51,7 +51,7 @@ def _tests(_plan: Plan, data: Document) -> Judgement:
 
 
 def _temperature(plan: Plan, data: Document) -> Judgement:
-    curves = [c for c in (data.get("sensitivity") or {}).get("curves", []) if c["factor"] in TEMPERATURES]
+    curves = [c for c in data["sensitivity"]["curves"] if c["factor"] in TEMPERATURES]
     if not curves:
         return NO, "This study does not vary a temperature over three levels or more."
     blocks = {c["block"] for c in curves}
@@ -62,10 +62,10 @@ def _temperature(plan: Plan, data: Document) -> Judgement:
 
 
 def _composition(_plan: Plan, data: Document) -> Judgement:
-    points, contrasts = data.get("composition") or [], data.get("interactions") or []
+    points, contrasts = data["composition"], data["interactions"]
     if points and contrasts:
         return YES, "Class imbalance (interaction contrast) and batch composition (gain against singletons)."
-    if contrasts or data.get("tail"):
+    if contrasts or data["tail"]:
         return PARTLY, "Class imbalance; batch composition was not recorded for a comparison."
     if points:
         return PARTLY, "Batch composition; the study has one imbalance setting only."
@@ -83,7 +83,7 @@ def _named(plan: Plan, _data: Document) -> Judgement:
 
 
 def _stability(_plan: Plan, data: Document) -> Judgement:
-    curves = [c for c in (data.get("sensitivity") or {}).get("curves", []) if c["factor"] == "batch_size"]
+    curves = [c for c in data["sensitivity"]["curves"] if c["factor"] == "batch_size"]
     ledger = data["ledger"]
     lost = ledger["failed"] + ledger["diverged"]
     rate = f"{lost} of {ledger['complete'] + lost} runs failed or diverged"

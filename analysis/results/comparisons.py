@@ -1,4 +1,4 @@
-"""All declared comparisons of a study: tested, adjusted inside their family and judged."""
+"""All declared comparisons of a study: tests, adjusted p-values and verdicts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.results.verdicts import BETTER, NONE, WORSE, Verdict, decide, refusal
+from analysis.results.verdicts import BETTER, NONE, WORSE, Verdict, decide, reason_for_no_verdict
 from analysis.stats.comparison import Comparison, compare_paired, compare_unpaired
 from analysis.stats.multiplicity import adjust, max_t_sign_flip
 from analysis.stats.pairing import Pairs, pair
@@ -29,9 +29,9 @@ class Feasibility:
         detectable: Difference found with 80 % power at level alpha.
         detectable_adjusted: The same at the family's hardest step, alpha / m.
         seeds_for_effect: Seeds that detect the declared smallest effect; None without one or above 100,000.
-        seeds_for_effect_high: The same at the upper 80 % bound of the SD of the differences.
-        seconds_for_effect: Computing time of the seeds still wanted, both arms, from the records.
-        device: Kind of device these seconds were measured on.
+        seeds_for_effect_high: The same with the upper 80 % bound of the SD of the differences.
+        seconds_for_effect: Computing time of the seeds still needed, both arms, from the records.
+        device: Kind of device on which these seconds were measured.
     """
 
     smallest_p: float
@@ -47,7 +47,7 @@ class Feasibility:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One treatment against its baseline, with everything a claim needs.
+    """One treatment against its baseline, with everything that a verdict needs.
 
     Attributes:
         family: The family as declared.
@@ -61,7 +61,7 @@ class Evidence:
         p_max_t: Many-to-one max-t sign-flip p; None in a family of one.
         ci_adjusted: Interval at level 1 - alpha / m.
         feasibility: What this n can show.
-        verdict: The word, or why there is none.
+        verdict: The verdict, or why there is none.
     """
 
     family: Family
@@ -90,11 +90,11 @@ class _Draft:
         return None if self.refused else self.result
 
 
-def gather(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Evidence, ...]:
+def judge_comparisons(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Evidence, ...]:
     """Test every declared comparison.
 
-    Ablation families count as confirmatory only after a primary one has rejected (gatekeeping); else they are
-    reported as exploratory. A study without a primary family has no gate.
+    Ablation families are confirmatory only if a primary family has rejected (gatekeeping); otherwise they are
+    exploratory. A study without a primary family has no gate.
     """
     done: dict[str, tuple[Evidence, ...]] = {}
     open_gate = not any(f.role == "primary" for f in plan.families)
@@ -109,7 +109,7 @@ def gather(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Eviden
 def judge_family(
     plan: Plan, family: Family, role: str, ledger: Ledger, rng: np.random.Generator
 ) -> tuple[Evidence, ...]:
-    """Test, adjust and judge the comparisons of one family; refused ones still count in its size."""
+    """Test the comparisons of one family and give verdicts; those without a verdict still count in its size."""
     drafts = [_draft(plan, family, t, ledger, rng) for t in family.treatments]
     tested = [d.tested for d in drafts]
     p_adjusted = adjust([r.p_t if r else None for r in tested], family.correction)
@@ -129,11 +129,11 @@ def _draft(plan: Plan, family: Family, treatment: str, ledger: Ledger, rng: np.r
         result = compare_unpaired(list(a.values()), list(b.values()), margin=plan.sesoi, alpha=plan.alpha)
     elif pairs.keys and not plan.unpaired:
         result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng)
-    return _Draft(treatment, pairs, result, refusal(result, pairs.complete, plan.phase, plan.unpaired))
+    return _Draft(treatment, pairs, result, reason_for_no_verdict(result, pairs.complete, plan.phase, plan.unpaired))
 
 
 def _max_t(plan: Plan, drafts: Sequence[_Draft], rng: np.random.Generator) -> list[float | None]:
-    """Max-t p of the comparisons that get a verdict; they share one seed set by then."""
+    """Max-t p of the comparisons that get a verdict; all of these have the same seeds."""
     kept = [d.treatment for d in drafts if not d.refused]
     if plan.unpaired or len(kept) < 2:
         return [None] * len(drafts)
@@ -170,7 +170,7 @@ def _judge(
 
 
 def adjusted_interval(result: Comparison | None, m: int, alpha: float) -> Interval | None:
-    """The t-interval at level 1 - alpha / m: all m of a family hold together with 1 - alpha."""
+    """The t-interval at level 1 - alpha / m: all m intervals of a family cover together with 1 - alpha."""
     if result is None or result.ci is None or not result.df:
         return None
     ratio = stats.t.isf(alpha / m / 2, result.df) / stats.t.isf(alpha / 2, result.df)
@@ -181,7 +181,7 @@ def adjusted_interval(result: Comparison | None, m: int, alpha: float) -> Interv
 
 
 def feasibility(plan: Plan, family: Family, draft: _Draft, ledger: Ledger) -> Feasibility | None:
-    """What the comparison can show with its n, and what the declared effect would take; None without pairs."""
+    """What the comparison can show with its n, and the seeds that the declared effect needs; None without pairs."""
     result, m = draft.result, len(family.treatments)
     if result is None or result.sd_difference is None:
         return None
@@ -203,7 +203,7 @@ def feasibility(plan: Plan, family: Family, draft: _Draft, ledger: Ledger) -> Fe
 
 
 def upper_sd(sd: float, n: int, level: float = 0.8) -> float:
-    """One-sided upper bound of an SD from n normal values: plan with it when n is small."""
+    """One-sided upper bound of an SD from n normal values, for planning when n is small."""
     return sd * float(np.sqrt((n - 1) / stats.chi2.ppf(1 - level, n - 1)))
 
 

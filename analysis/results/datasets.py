@@ -1,4 +1,4 @@
-"""The across-datasets part of a study: which datasets are comparable, and every method over them."""
+"""All methods over several datasets: averages, pooling, ranks."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class AcrossPair:
         differences: Mean difference by dataset.
         average: Scope: these datasets, new seeds.
         p_average_adjusted: Its p, Holm over the treatments of the condition.
-        verdict: The word for that scope.
+        verdict: The verdict for that scope.
         pooled: Scope: new datasets.
         wilcoxon: Exact Wilcoxon over datasets.
         p_wilcoxon_adjusted: Its p, Holm over the treatments.
-        verdict_new: The word for new datasets, from the Holm-adjusted exact Wilcoxon p.
+        verdict_new: The verdict for new datasets, from the Holm-adjusted exact Wilcoxon p.
         sign_flip: Exact sign-flip over datasets.
         shift: Hodges–Lehmann over datasets.
         bayes: Posterior with the declared margin as region of practical equivalence.
@@ -71,7 +71,7 @@ class AcrossPair:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Ranks of all methods over the complete datasets, with the pairwise Holm verdicts beside the picture."""
+    """Ranks of all methods over the complete datasets, and all pairs with Holm-adjusted p."""
 
     methods: tuple[str, ...]
     datasets: tuple[str, ...]
@@ -92,14 +92,14 @@ class Across:
 
 
 def condition_of(plan: Plan, arm: Arm) -> str:
-    """What an arm's block holds besides the dataset, such as its imbalance; empty if nothing."""
+    """The settings of an arm's block other than the dataset, such as its imbalance; empty if there are none."""
     fields = sorted(plan.block_fields - {"dataset"})
     shown = [f"{name}={arm.settings[name]}" for name in fields if name in arm.settings]
     return ", ".join(shown)
 
 
 def across_datasets(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Across, ...]:
-    """Everything over several datasets; empty when the study has fewer than two."""
+    """All results over several datasets; empty if the study has fewer than two."""
     if len({dataset_of(a) for a in plan.arms} - {None}) < 2 or plan.phase != "confirm":
         return ()
     conditions = dict.fromkeys(condition_of(plan, a) for a in plan.arms)
@@ -151,7 +151,7 @@ def _pairs(plan: Plan, ledger: Ledger, cells: Cells, rng: np.random.Generator) -
 
 @dataclass(frozen=True)
 class _Over:
-    """What is known of one treatment and baseline over datasets before it is judged."""
+    """One treatment and baseline over datasets, before the verdict."""
 
     key: tuple[str, str]
     by: Mapping[str, Floats]
@@ -213,7 +213,7 @@ def _word(plan: Plan, difference: float, p: float) -> str:
 
 
 def _ranks(plan: Plan, ledger: Ledger, cells: Cells, rng: np.random.Generator) -> Ranks | None:
-    """Ranks over the datasets on which every method has values; the others are named."""
+    """Ranks over the datasets on which every method has values; `dropped` are the others."""
     methods = list(dict.fromkeys(m for row in cells.values() for m in row))
     means = {name: [_mean(plan, ledger, row.get(m)) for m in methods] for name, row in cells.items()}
     kept = [name for name, row in means.items() if all(v is not None for v in row)]
@@ -235,7 +235,7 @@ def _mean(plan: Plan, ledger: Ledger, arm: Arm | None) -> float | None:
 
 
 def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats) -> list[dict[str, object]]:
-    """All pairs of methods over datasets: exact Wilcoxon, Holm-adjusted; this is the verdict, not the CD bar."""
+    """All pairs of methods over datasets: exact Wilcoxon, Holm-adjusted. These decide, not the critical difference."""
     pairs = [(i, j) for i in range(len(methods)) for j in range(i + 1, len(methods))]
     tests = [wilcoxon(scores[:, i] - scores[:, j]) for i, j in pairs]
     adjusted = holm([t.p for t in tests])

@@ -133,7 +133,7 @@ def open_study(results: str | Path, study: str) -> StudyFindings:
     >>> study.records().num_rows
     24
     >>> study.arms().select(["method", "block", "n"]).slice(0, 1).to_pylist()
-    [{'method': 'λ_sil=0', 'block': 'balanced', 'n': 3}]
+    [{'method': 'λ=0', 'block': 'balanced', 'n': 3}]
     """
     return StudyFindings(Store(str(results), study))
 

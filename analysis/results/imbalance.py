@@ -44,9 +44,8 @@ class Gap:
 class TailComparison:
     """One treatment against its baseline by shot group, by class, and on macro and worst-class accuracy.
 
-    `groups` are Holm-adjusted among themselves, `classes` (sorted by training count) by Benjamini–Hochberg
-    and
-    exploratory. `empty` names shot groups without a class.
+    `groups` are Holm-adjusted together. `classes` (sorted by training count) are Benjamini–Hochberg-adjusted and
+    exploratory. `empty` lists the shot groups without a class.
     """
 
     family: str
@@ -89,7 +88,7 @@ def shot_group(train_count: float) -> str:
 
 
 def tail_comparisons(plan: Plan, ledger: Ledger) -> tuple[TailComparison, ...]:
-    """Every comparison by class and shot group, where the records hold class counts and classes are uneven."""
+    """Every comparison by class and shot group, where the records have class counts."""
     if plan.phase != "confirm":
         return ()
     sides = {arm: _side(used) for arm, used in ledger.used.items()}
@@ -215,7 +214,7 @@ def gap_interval(d: Floats) -> Interval | None:
 
 
 def severity(arm: Arm) -> float | None:
-    """How imbalanced an arm's training data is: its imbalance factor, 1 for balanced, None if unknown."""
+    """Imbalance factor of an arm's training data: 1 if balanced, None if unknown."""
     known: Mapping[str, Any] = {**arm.config, **arm.settings}
     if "imbalance_factor" not in known and "imbalance" not in known:
         return None
@@ -226,15 +225,15 @@ def severity(arm: Arm) -> float | None:
 
 
 def interactions(plan: Plan, ledger: Ledger) -> tuple[Contrast, ...]:
-    """Does the gain depend on imbalance? Each treatment's gain against its gain in the mildest block."""
+    """Each treatment's gain compared with its gain in the block with the mildest imbalance."""
     if plan.phase != "confirm":
         return ()
     gains = _gains(plan, ledger)
     rows = []
     for (_, method), by_block in gains.items():
         mildest = min(by_block, key=lambda block: by_block[block][0])
-        for block, (how, gain) in by_block.items():
-            if how > by_block[mildest][0]:
+        for block, (factor, gain) in by_block.items():
+            if factor > by_block[mildest][0]:
                 rows.append((method, block, mildest, gain, by_block[mildest][1]))
     contrasts = [(m, b, r, pair(g, g0)) for m, b, r, g, g0 in rows]
     contrasts = [c for c in contrasts if len(c[3].keys) > 1 and c[3].complete]
@@ -265,11 +264,11 @@ def _gains(plan: Plan, ledger: Ledger) -> Gains:
     gains: Gains = {}
     for family in plan.families:
         for label in family.treatments:
-            arm, how = plan.arm[label], severity(plan.arm[label])
+            arm, factor = plan.arm[label], severity(plan.arm[label])
             ours = ledger.values(label, plan.metric)
             base = ledger.values(family.baseline, plan.metric)
-            if how is None or ours.keys() != base.keys() or not ours:
+            if factor is None or ours.keys() != base.keys() or not ours:
                 continue
             by_seed = {seed: ours[seed] - base[seed] for seed in ours}
-            gains.setdefault((dataset_of(arm), plan.method(label)), {})[arm.block] = (how, by_seed)
+            gains.setdefault((dataset_of(arm), plan.method(label)), {})[arm.block] = (factor, by_seed)
     return {key: by for key, by in gains.items() if len(by) > 1}

@@ -1,4 +1,4 @@
-"""Importance of hyper-parameters in the irregular samples of a tune phase, through Optuna, with its noise floor."""
+"""Importance of hyper-parameters in the samples of a tune phase, by Optuna, with a noise floor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ import numpy as np
 from analysis.study.records import Record
 
 MIN_CONFIGS = 12
-
-
 DUMMIES = 19
-"""A setting without influence beats all of them once in twenty."""
+"""Random dummy settings; a setting without influence is above all of them once in twenty times."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def importances(samples: Sequence[tuple[Mapping[str, Any], float]], seed: int) -
     """Importance of every setting that varies among the samples, with the noise floor of dummy settings.
 
     Args:
-        samples: Settings and value of each complete configuration; ASHA-cut ones must not be among them.
+        samples: Settings and value of each complete configuration, without those that ASHA stopped.
         seed: Seed of the forest and of the dummies.
 
     Returns:
@@ -86,7 +84,7 @@ def _fanova(
 
 
 def _distribution(optuna: Any, values: Sequence[Any]) -> Any:
-    """The range that the samples themselves span, logarithmic where they cover two decades or more."""
+    """The range of the samples, logarithmic where it covers two decades or more."""
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) < len(values):
         return optuna.distributions.CategoricalDistribution(sorted(set(values), key=str))

@@ -1,4 +1,4 @@
-"""Learning curves by arm: complete runs averaged with their number at risk, stopped runs kept apart."""
+"""Learning curves by arm: mean of the complete runs with their number, and each stopped run by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
 
 MAX_RECORDS = 5000
-"""Above this many records the curves (the largest column by far) are not read: the report then has no such figure."""
+"""With more records the curves (by far the largest column) are not read: the report then has no such figure."""
 MAX_ARMS = 16
 
 
@@ -36,11 +36,11 @@ class Learning:
 
 
 def learning_curves(plan: Plan, ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> Learning | None:
-    """Curves of the validation counterpart of the study's metric; None when nothing was recorded.
+    """Curves of the study's metric on validation data; None when nothing was recorded.
 
     Args:
         plan: The study.
-        ledger: Tells which records are in use.
+        ledger: Its `used` records give the means.
         rows: Mappings with `trial_id`, `arm`, `status` and `curve` (list of per-epoch values).
     """
     metric = plan.metric.replace("test_", "val_", 1)

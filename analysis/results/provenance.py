@@ -1,4 +1,4 @@
-"""Where a report's numbers come from: trials, versions, commits, devices, as the records state them."""
+"""Where a report's numbers come from: trials, versions, commits and devices of the records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.study.records import Record
 
 
 def provenance(plan: Plan, ledger: Ledger) -> dict[str, Any]:
-    """Provenance as plain data: the plan's own, then what the records in use agree or differ on."""
+    """Provenance as plain data: that of the plan, then the counts over the records in use."""
     used = [record for arm in plan.arms for record in ledger.used[arm.label].values()]
     seconds = [r.seconds for r in used if r.seconds is not None]
     return {

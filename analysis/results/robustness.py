@@ -1,4 +1,4 @@
-"""Would the findings survive another look? Other tests, other metrics, seeds left out, failures, a negative control."""
+"""Whether the findings hold under other tests, in other metrics, without single seeds, and with failures counted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER_METRICS = ("test_top1", "test_macro_top1", "test_silhouette", "val_top1", 
 
 @dataclass(frozen=True)
 class Robustness:
-    """One comparison under other tests, with one seed left out, and on the other metrics (all exploratory)."""
+    """One comparison under other tests, without single seeds, and in other metrics (all exploratory)."""
 
     treatment: str
     baseline: str
@@ -45,8 +45,8 @@ class FailureRow:
         rate: Their share.
         rate_low: Lower Clopper–Pearson bound.
         rate_high: Upper bound.
-        p_better: P(better than the baseline) when a missing result loses against a present one and ties with
-        none.
+        p_better: P(better than the baseline). A missing result loses against a present one and ties with a missing
+            one.
         p_better_low: Lower Clopper–Pearson bound.
         p_better_high: Upper bound.
     """
@@ -64,16 +64,15 @@ class FailureRow:
 
 @dataclass(frozen=True)
 class NegativeControl:
-    """P-values of a comparison without any difference: one arm's seeds split in two at random, again and again.
+    """P-values of comparisons without any difference: one arm's seeds, repeatedly split in two at random.
 
     Attributes:
         arm: The arm that was split.
         n: Its seeds.
         splits: Distinct random halvings.
         p_values: Welch p of each, sorted.
-        below_alpha: Share at or below alpha; about alpha when all is well. The splits share seeds, so this
-        is a
-            picture of the null, not a test.
+        below_alpha: Share at or below alpha; it should be about alpha. The splits share seeds, so this is an
+            illustration, not a test.
     """
 
     arm: str
@@ -85,7 +84,7 @@ class NegativeControl:
 
 
 def robustness(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence]) -> tuple[Robustness, ...]:
-    """Other looks at every comparison that was tested."""
+    """Other tests and metrics for every comparison that was tested."""
     return tuple(_robustness(plan, ledger, e) for e in evidence if e.result is not None and e.result.p_t is not None)
 
 
@@ -159,14 +158,14 @@ def _failure_row(plan: Plan, ledger: Ledger, arm: str, baseline: str | None, los
 
 
 def _intention_to_treat(plan: Plan, ledger: Ledger, arm: str, baseline: str, lost: set[tuple[str, int]]) -> list[float]:
-    """+1, 0 or -1 per seed: who did better, a run without a result losing against one with."""
+    """+1, 0 or -1 per seed: better, equal or worse; a run without a result loses against one with a result."""
     ours, base = ledger.values(arm, plan.metric), ledger.values(baseline, plan.metric)
     signs = []
     for seed in plan.seeds:
         if not all(
             s in values or (label, s) in lost for label, values, s in ((arm, ours, seed), (baseline, base, seed))
         ):
-            continue  # not run yet: says nothing
+            continue  # not run yet
         if seed in ours and seed in base:
             signs.append(float(np.sign(plan.better * (ours[seed] - base[seed]))))
         else:
@@ -177,7 +176,7 @@ def _intention_to_treat(plan: Plan, ledger: Ledger, arm: str, baseline: str, los
 def negative_control(
     plan: Plan, ledger: Ledger, rng: np.random.Generator, *, splits: int = 400
 ) -> NegativeControl | None:
-    """Split the seeds of one baseline in two, many times: the one with the most seeds; None below six."""
+    """Split the seeds of the baseline with the most seeds in two, many times; None below six seeds."""
     if plan.phase != "confirm":
         return None
     named = [a.label for a in plan.arms if a.baseline] or [a.label for a in plan.arms]

@@ -16,7 +16,7 @@ from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import FIELD, Arm, Factor, Plan
 
-MAX_LEVELS = 24  # more levels than this are an irregular sample, not a grid
+MAX_LEVELS = 24  # more levels are an irregular sample, not a grid
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,20 @@ class Level:
 
 @dataclass(frozen=True)
 class Curve:
-    """The metric along one factor, everything else held.
+    """The metric along one factor, everything else equal.
 
     Attributes:
         block: The condition.
         factor: Config field.
         label: Its name for people.
         log: Whether its axis is logarithmic.
-        held: The other settings of this curve, in words.
+        held: The other settings of this curve, as text.
         levels: Points in the order of the factor.
         default: The field's default, if it is a level.
         best: Level with the best mean.
-        plateau: Levels not shown worse than any other (Holm over all pairs, so the choice of the best is
-        paid for).
-        insensitivity: Levels around the default whose interval of the difference lies inside the declared
-        margin.
+        plateau: Levels that are not significantly worse than any other. Holm over all pairs, so that the choice of the
+            best level is covered.
+        insensitivity: Levels around the default whose interval of the difference lies inside the declared margin.
         reference: Arm that the curve is compared with (baseline of the block), with its interval.
         n: Seeds common to all levels.
         warnings: What a reader must know.
@@ -75,7 +74,7 @@ class Curve:
 
 
 def varied(plan: Plan) -> tuple[Factor, ...]:
-    """Factors of the plan that arms inside one block differ in; the seed study's source is no such factor."""
+    """Factors in which arms of one block differ; the source of randomness of a seed study is not one of them."""
     return tuple(f for f in plan.factors if f.name not in plan.block_fields and f.name != FIELD)
 
 
@@ -154,7 +153,7 @@ def _curve_warnings(levels: Sequence[Level], best: Level, n: int) -> tuple[str, 
     if len({frozenset(lv.values) for lv in levels}) > 1:
         notes.append(f"levels have different seeds; tests use the {n} common ones")
     if n < 3:
-        notes.append("fewer than 3 common seeds: no plateau can be told apart")
+        notes.append("fewer than 3 common seeds: no level can be shown to be worse than another")
     return tuple(notes)
 
 
@@ -198,7 +197,7 @@ def _insensitive(plan: Plan, matrix: Floats, values: Sequence[Any], default: Any
 
 
 def _range_around(levels: Sequence[Level], default: Any) -> tuple[Any, ...]:
-    """The unbroken run of insensitive levels that holds the default."""
+    """The insensitive levels around the default, without a gap."""
     at = next(i for i, lv in enumerate(levels) if lv.value == default)
     low = high = at
     while low > 0 and levels[low - 1].insensitive:
@@ -209,7 +208,7 @@ def _range_around(levels: Sequence[Level], default: Any) -> tuple[Any, ...]:
 
 
 def _reference(plan: Plan, ledger: Ledger, block: str, arms: Sequence[Arm]) -> Interval | None:
-    """Interval of the block's baseline, when it is not itself on the curve."""
+    """Interval of the block's baseline, if it is not on the curve."""
     inside = {a.label for a in arms}
     base = next((a for a in plan.arms if a.block == block and a.baseline and a.label not in inside), None)
     values = list(ledger.values(base.label, plan.metric).values()) if base else []

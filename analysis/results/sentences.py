@@ -1,4 +1,4 @@
-"""Findings in plain sentences; every number in them stands in `report.json`."""
+"""Findings as sentences; every number in them is in `report.json` too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini–Hochberg"}
 
 
 def sentence(plan: Plan, evidence: Evidence, scale: Scale) -> str:
-    """One comparison in words: what was found, with interval, n, test, p and what it cannot show."""
+    """One comparison as a sentence: difference, interval, n, test, p, and what it cannot show."""
     if evidence.result is None:
         return f"{evidence.treatment} and {evidence.family.baseline} cannot be compared: {evidence.verdict.reason}."
     lead = _LEADS.get(evidence.verdict.word, _inconclusive)(plan, evidence, scale)
@@ -73,7 +73,7 @@ def _needed(plan: Plan, e: Evidence, scale: Scale) -> str:
     effect = f"{scale.value(plan.sesoi)}{scale.unit_after}"
     if can.seeds_for_effect <= e.result.n:
         return f", enough for the declared {effect}"
-    return f"; the declared {effect} would take {count(can.seeds_for_effect, 'seed')}"
+    return f"; {count(can.seeds_for_effect, 'seed')} are needed to detect the declared {effect}"
 
 
 def _none(plan: Plan, e: Evidence, scale: Scale) -> str:
@@ -112,7 +112,7 @@ def _tests(plan: Plan, e: Evidence) -> str:
 
 
 def _floor(plan: Plan, e: Evidence) -> str:
-    """What exact tests cannot show at this n, said wherever they cannot reach alpha."""
+    """The smallest p of the exact tests, where it is above alpha."""
     test = e.result.sign_flip if e.result else None
     if test is None or e.feasibility is None or e.feasibility.smallest_p_adjusted <= plan.alpha:
         return ""
@@ -132,23 +132,25 @@ def feasibility_line(plan: Plan, e: Evidence, scale: Scale) -> str:
     can, result = e.feasibility, e.result
     if can is None or result is None:
         return "Too few seeds to say what could be detected."
-    parts = []
-    if result.sign_flip is not None:
-        parts.append(f"smallest exact p {show_p(can.smallest_p)}" + _adjusted_floor(plan, e))
+    parts = [_smallest_p(plan, e) if result.sign_flip is not None else ""]
     if can.detectable is not None and can.detectable > 0:
         parts.append(
-            f"detects {scale.value(can.detectable)}{scale.unit_after} with 80 % power"
-            f" ({scale.value(can.detectable_adjusted)} at α/m)"
+            f"This design detects {scale.value(can.detectable)}{scale.unit_after} with 80 % power"
+            f" ({scale.value(can.detectable_adjusted)} at α/m)."
         )
     parts.append(_declared(plan, e, scale))
-    return "; ".join(part for part in parts if part) + "."
+    return " ".join(part for part in parts if part)
 
 
-def _adjusted_floor(plan: Plan, e: Evidence) -> str:
-    can = e.feasibility
-    if can is None or can.smallest_p_adjusted <= plan.alpha:
+def _smallest_p(plan: Plan, e: Evidence) -> str:
+    can, result = e.feasibility, e.result
+    if can is None or result is None:
         return ""
-    return f" (× {e.m} = {show_p(can.smallest_p_adjusted)}: needs {smallest_family_n(e.m, plan.alpha)} seeds)"
+    limit = f"With {count(result.n, 'seed')} the exact p cannot go below {show_p(can.smallest_p)}"
+    if can.smallest_p_adjusted <= plan.alpha:
+        return f"{limit}."
+    corrected = f" ({show_p(can.smallest_p_adjusted)} corrected)" if e.m > 1 else ""
+    return f"{limit}{corrected}. Use {smallest_family_n(e.m, plan.alpha)} seeds."
 
 
 def _declared(plan: Plan, e: Evidence, scale: Scale) -> str:
@@ -157,9 +159,7 @@ def _declared(plan: Plan, e: Evidence, scale: Scale) -> str:
         return ""
     effect = f"{scale.value(plan.sesoi)}{scale.unit_after}"
     if can.seeds_for_effect is None:
-        return f"the declared {effect} would take more than 100,000 seeds"
+        return f"More than 100,000 seeds are needed to detect the declared {effect}."
     high = f" (up to {can.seeds_for_effect_high})" if can.seeds_for_effect_high else ""
-    cost = ""
-    if can.seconds_for_effect:
-        cost = f", {show_hours(can.seconds_for_effect)} more on {can.device}"
-    return f"the declared {effect} takes {count(can.seeds_for_effect, 'seed')}{high}{cost}"
+    cost = f": {show_hours(can.seconds_for_effect)} more on {can.device}" if can.seconds_for_effect else ""
+    return f"{count(can.seeds_for_effect, 'seed')}{high} are needed to detect the declared {effect}{cost}."

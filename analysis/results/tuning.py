@@ -1,4 +1,4 @@
-"""What tuning did: expected validation performance against budget, and the optimism of the winner's own number."""
+"""The tune phase: expected validation performance by budget, and the optimism of the winner's value."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Tuning:
         started: Configurations that were started.
         configs: Configurations that ran their whole budget.
         seeds: Tuning seeds per configuration (the fewest).
-        stopped: Records stopped early by epoch; they enter nothing but this count.
+        stopped: Number of records that were stopped early, by epoch; nothing else uses them.
         failed: Records that diverged or failed.
         epochs: Epochs spent, the stopped ones included.
         values: Value of each complete configuration, best first.
         best: The winner's tuning value.
         confirmed: The same metric of the arm in the confirm phase; None if not measured.
-        optimism: `best` minus `confirmed` in the direction of better: what picking the winner flattered.
+        optimism: `best` minus `confirmed` in the direction of better: the bias from choosing the best.
         expected_optimism: SD over configurations' seeds · E[max of K] / √s, if all configurations were equal.
         evp: Expected best validation value for 1, 2, … configurations tried (unbiased form).
         warnings: What a reader must know.
@@ -97,7 +97,7 @@ def _tuning(plan: Plan, ledger: Ledger, arm: str, metric: str, records: Sequence
 
 
 def _expected_optimism(groups: Mapping[str, Sequence[float]], configs: int, confirmed: Sequence[float]) -> float | None:
-    """SD between seeds (from the confirm phase) · E[max_K] / √s: the flattery if all configurations were equal."""
+    """SD between seeds (from the confirm phase) · E[max_K] / √s: the optimism if all configurations were equal."""
     if configs < ENOUGH_CONFIGS or len(confirmed) < 2:
         return None
     seeds = min(len(v) for v in groups.values())
@@ -107,7 +107,7 @@ def _expected_optimism(groups: Mapping[str, Sequence[float]], configs: int, conf
 def _warnings(means: Sequence[float], rungs: Mapping[str, int]) -> tuple[str, ...]:
     notes = []
     if rungs:
-        notes.append("stopped trials are counted only; the values are those of survivors, so they are no sample")
+        notes.append("values come only from trials that finished, so they are biased")
     if len(means) < ENOUGH_CONFIGS:
         notes.append("fewer than two complete configurations")
     return tuple(notes)

@@ -1,8 +1,7 @@
 """Where the spread between seeds comes from: initialisation, data order, augmentation, split.
 
-The seed study has one arm per source, in which the record's seed moves that source alone and the others
-stay, and
-one arm in which it moves all of them. Such an arm's setting `vary` names the source.
+A seed study has one arm per source and one arm for all sources. In the arm of a source, the record's seed changes this
+source alone; in the other arm it changes all of them. The setting `vary` of an arm names its source.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from analysis.study.plan import ALL, FIELD, Plan
 
 @dataclass(frozen=True)
 class Component:
-    """Spread that one source of randomness makes alone.
+    """Spread that one source of randomness causes alone.
 
     Attributes:
         block: The condition.
@@ -31,8 +30,8 @@ class Component:
         sd: SD over the runs, with its chi-square interval.
         sd_low: Lower bound.
         sd_high: Upper bound.
-        share: Its variance as a share of the variance when everything moves; None without such an arm.
-        p_less: p that its spread is the same as when everything moves (Brown–Forsythe); None for `all`.
+        share: Its variance as a share of the variance of all sources together; None without such an arm.
+        p_less: Brown–Forsythe p that its spread equals that of all sources together; None for `all`.
     """
 
     block: str

@@ -1,4 +1,4 @@
-"""From tests to one word, and the refusals: what may not be concluded from what."""
+"""The verdict of a comparison, and when there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_SEEDS = 3
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict with what limits it.
+    """A verdict and its limits.
 
     Attributes:
         word: One of `VERDICTS`.
@@ -27,8 +27,8 @@ class Verdict:
     reason: str = ""
 
 
-def refusal(comparison: Comparison | None, complete_pairs: bool, phase: str, unpaired: bool) -> str:
-    """Why no verdict may be given, or an empty text."""
+def reason_for_no_verdict(comparison: Comparison | None, complete_pairs: bool, phase: str, unpaired: bool) -> str:
+    """Why there can be no verdict, or an empty text."""
     if phase != "confirm":
         return f"records of the {phase} phase carry no verdict"
     if comparison is None:
@@ -53,11 +53,9 @@ def decide(
 ) -> Verdict:
     """The verdict on one comparison, from p-values adjusted in its family.
 
-    A difference inside the declared margin is `equivalent` even when it is certainly not zero: it is too
-    small to
-    matter by the study's own word. Otherwise a significant difference is `better` or `worse`; whether the
-    whole
-    interval lies beyond the margin is told apart.
+    A difference inside the declared margin is `equivalent`, even if it is significantly different from zero: the study
+    declared it too small to matter. Any other significant difference is `better` or `worse`. `size` says whether the
+    whole interval lies beyond the margin.
     """
     if p_equivalence is not None and p_equivalence <= alpha:
         return Verdict(EQUIVALENT)

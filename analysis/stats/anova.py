@@ -1,4 +1,4 @@
-"""Exact ANOVA shares of a complete factorial grid: what each factor and interaction explains, against the seeds."""
+"""Exact ANOVA shares of a complete factorial grid: what factors, interactions and seeds explain."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ class Effect:
     """One line of the decomposition.
 
     Attributes:
-        name: Factor, interaction (joined by ×) or `seeds` for the residual inside the cells.
+        name: Factor, interaction (joined by ×), or `seeds` for the residual inside the cells.
         df: Degrees of freedom.
         sum_squares: Sum of squares.
         share: Its share of the total.
-        low: Lower bound of the share, bootstrap over seeds.
+        low: Lower bound of the share, resampledstrap over seeds.
         high: Upper bound.
-        noise_floor: 95 % point of the share when settings are shuffled inside each seed: below it, it is
-        noise.
+        noise_floor: 95 % point of the share that a factor without effect has; a smaller share is noise.
         f: F statistic against the residual; None for the residual.
-        p: Its p; assumes independent cells, so it stands beside the shares and carries no verdict.
+        p: Its p. It assumes independent cells, so no verdict uses it.
     """
 
     name: str
@@ -52,7 +51,7 @@ def anova_shares(
     Args:
         values: Shape (levels of factor 1, levels of factor 2, …, seeds); every cell has the same seeds.
         names: Names of the factors.
-        rng: Generator of the bootstrap over seeds.
+        rng: Generator of the resampledstrap over seeds.
         draws: Number of resamples.
         level: Coverage of the intervals of the shares.
 
@@ -63,19 +62,19 @@ def anova_shares(
     total = sum(ss for _, ss in table.values())
     if total <= 0:
         return ()
-    boot = _bootstrap(values, rng, draws)
+    resampled = _resampledstrap(values, rng, draws)
     rest = table[()]
-    return tuple(_effect(key, table[key], rest, total, boot[key], names, level) for key in table)
+    return tuple(_effect(key, table[key], rest, total, resampled[key], names, level) for key in table)
 
 
 def _effect(
-    key: Key, own: tuple[int, float], rest: tuple[int, float], total: float, boot: Sequence[float],
+    key: Key, own: tuple[int, float], rest: tuple[int, float], total: float, resampled: Sequence[float],
     names: Sequence[str], level: float,
 ) -> Effect:  # fmt: skip
     (df, ss), (df_rest, ss_rest) = own, rest
     share, noise = ss / total, ss_rest / df_rest
     f = (ss / df) / noise if key and noise > 0 else None
-    shifted = np.clip(np.array(boot) - float(np.mean(boot)) + share, 0.0, 1.0)
+    shifted = np.clip(np.array(resampled) - float(np.mean(resampled)) + share, 0.0, 1.0)
     low, high = np.quantile(shifted, [(1 - level) / 2, (1 + level) / 2])
     dummy = float(stats.f.ppf(0.95, df, df_rest)) * df * noise / total if key else 0.0
     return Effect(
@@ -114,8 +113,8 @@ def _sums(values: Floats) -> dict[Key, tuple[int, float]]:
     return table
 
 
-def _bootstrap(values: Floats, rng: np.random.Generator, draws: int) -> dict[Key, list[float]]:
-    """Shares by effect when the seeds are drawn anew, whole seeds at a time."""
+def _resampledstrap(values: Floats, rng: np.random.Generator, draws: int) -> dict[Key, list[float]]:
+    """Shares by effect under resampling of whole seeds."""
     seeds = values.shape[-1]
     shares: dict[Key, list[float]] = {}
     for _ in range(draws):

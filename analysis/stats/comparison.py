@@ -30,7 +30,7 @@ class Comparison:
         difference: Mean difference.
         sd_difference: SD of the differences (paired only).
         ci: Interval of the mean difference.
-        ci_90: The 90 % interval that equivalence is read from (level 1 - 2α).
+        ci_90: The interval at level 1 - 2α, which decides on equivalence.
         t: Statistic; None where the differences have no spread.
         df: Degrees of freedom.
         p_t: Two-sided p of the verdict test.
@@ -43,11 +43,11 @@ class Comparison:
         rank_biserial: Matched-pairs rank-biserial correlation.
         p_better: P(treatment better than baseline) on one seed.
         wins: Seeds on which the treatment was better.
-        ties: Seeds with equal values.
+        ties: Seeds on which both had the same value.
         correlation: Correlation of the pairs.
-        variance_ratio: Var(A-B) / (Var A + Var B); below 1 pairing pays.
+        variance_ratio: Var(A-B) / (Var A + Var B); below 1 the pairs reduce the variance.
         leave_one_out: Smallest and largest p_t when one seed is left out.
-        scope: What the interval speaks about.
+        scope: What the interval describes.
         warnings: What a reader must know.
     """
 
@@ -219,7 +219,7 @@ def paired_ps(differences: Floats) -> Floats:
 def leave_one_out(differences: Floats) -> tuple[float, float] | None:
     """Smallest and largest paired-t p when each seed is left out in turn; None below four seeds.
 
-    A seed without which the rest has no spread gives p = 0 or 1 by its mean and is left out of the range.
+    A seed is not counted if the others have no spread without it: there is no test then.
     """
     n = differences.size
     if n < 4:

@@ -27,7 +27,7 @@ class Description:
         low: Smallest value.
         high: Largest value.
         values: Every value by seed.
-        scope: What the interval speaks about.
+        scope: What the interval describes.
         warnings: What a reader must know.
     """
 
@@ -71,7 +71,7 @@ def describe(values: Mapping[int, float], level: float = 0.95) -> Description:
 
 
 def mean(values: ArrayLike) -> float:
-    """Mean, exactly rounded, so that it does not depend on the order of the values."""
+    """Mean, rounded once, so that it does not depend on the order of the values."""
     x = as_floats(values)
     return math.fsum(x) / x.size
 
@@ -85,7 +85,7 @@ def sd(values: ArrayLike) -> float:
 
 
 def is_constant(values: Floats) -> bool:
-    """Whether the values differ by no more than rounding in the last digits does."""
+    """Return True if the values are equal up to rounding in the last digits."""
     return bool(np.ptp(values) <= 1e-12 * max(1e-300, float(np.abs(values).max(initial=0.0))))
 
 

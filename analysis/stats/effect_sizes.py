@@ -45,7 +45,7 @@ def hedges_g_z(differences: ArrayLike, level: float = 0.95) -> Interval | None:
 
 
 def _noncentral_bounds(t: float, df: int, level: float) -> tuple[float, float]:
-    """Noncentralities under which the observed t is as far out as the level allows."""
+    """Noncentralities for which the observed t lies at the upper and at the lower limit of the level."""
     tail = (1 - level) / 2
     return (
         _solve_noncentrality(lambda nc: noncentral_t_cdf(t, df, nc) - (1 - tail), t),
@@ -54,12 +54,12 @@ def _noncentral_bounds(t: float, df: int, level: float) -> tuple[float, float]:
 
 
 def _solve_noncentrality(gap: Callable[[float], float], t: float) -> float:
-    """Root of a function that falls with the noncentrality, near t; infinite bounds where none is found."""
-    reach = 2.0 + abs(t)
+    """Root near t of a function that decreases with the noncentrality; NaN where none is found."""
+    width = 2.0 + abs(t)
     for _ in range(12):
-        if gap(t - reach) > 0 > gap(t + reach):
-            return float(optimize.brentq(gap, t - reach, t + reach, xtol=1e-9))
-        reach *= 1.5
+        if gap(t - width) > 0 > gap(t + width):
+            return float(optimize.brentq(gap, t - width, t + width, xtol=1e-9))
+        width *= 1.5
     return math.nan
 
 

@@ -1,9 +1,7 @@
 """Exact tests of paired differences: sign-flip, Wilcoxon and the Hodges–Lehmann interval.
 
-Both tests ask whether the differences are symmetric about zero. With n differences no p can be below 2/2^n:
-five
-seeds cannot reach 0.05 whatever they show. An asymptotic p is used only where enumeration is out of reach,
-and the
+Both tests ask whether the differences are symmetric about zero. With n differences no p can be below 2/2^n, so that
+five seeds can never give p below 0.05. An asymptotic p is used only where there are too many cases to enumerate; the
 method then says so.
 """
 
@@ -17,7 +15,7 @@ from scipy import stats
 
 from analysis.stats.types import Floats, Interval, Test, as_floats
 
-MAX_EXACT_FLIPS = 36  # two halves of 2^18 sums are met in the middle
+MAX_EXACT_FLIPS = 36  # two halves of 2^18 sums each are sorted and combined
 MAX_EXACT_RANKS = 200  # the convolution over rank sums grows with n^3
 _TIE = 1e-9  # sums this close, relative to the sum of |d|, are the same sum computed in another order
 
@@ -34,10 +32,9 @@ def smallest_p(n: int) -> float:
 def sign_flip(differences: ArrayLike, *, rng: np.random.Generator | None = None, draws: int = 9999) -> Test:
     """Two-sided sign-flip (Fisher–Pitman) test of the mean difference.
 
-    p is the share of the 2^n ways to sign the differences whose |sum| is at least the observed one.
-    Enumerated up to
-    n = 36 (meet in the middle); above, `draws` random flips with the observed one counted in, which needs
-    `rng`.
+    p is the share of the 2^n assignments of signs whose |sum| is at least the observed one. All are enumerated up to
+    n = 36 (two halves, sorted and combined). Above, p comes from `draws` random assignments and the observed one, which
+    needs `rng`.
 
     Raises:
         ValueError: If n > 36 and no generator is given.
@@ -95,7 +92,7 @@ def signed_ranks(differences: ArrayLike) -> Floats:
 
 
 def _merge_close(sizes: Floats) -> Floats:
-    """Sizes with values that differ only by floating-point noise made equal: 0.3 - 0.2 ties with 0.1."""
+    """Ranks of the sizes, where sizes that differ only by rounding are equal: 0.3 - 0.2 ties with 0.1."""
     if not sizes.size:
         return sizes
     order = np.argsort(sizes, kind="stable")
@@ -155,9 +152,8 @@ def _normal_rank_p(ranks: Floats, plus: float) -> float:
 def hodges_lehmann(differences: ArrayLike, level: float = 0.95) -> Interval:
     """Hodges–Lehmann shift (median of the Walsh averages) with its interval from the exact Wilcoxon null.
 
-    The interval is the narrowest with coverage of at least `level`; where n is too small for that (below 6
-    at 95 %)
-    it is the widest there is. Its `level` says the coverage attained.
+    The interval is the narrowest with a coverage of at least `level`. Where n is too small for that (below 6 at 95 %)
+    it is the widest that exists. Its `level` is its true coverage.
 
     >>> hodges_lehmann([1, 2, 3, 4, 5]).level
     0.9375
@@ -172,7 +168,7 @@ def hodges_lehmann(differences: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def _walsh_cut(n: int, level: float) -> tuple[int, float]:
-    """How many Walsh averages to leave out at each end, and the coverage that remains."""
+    """Number of Walsh averages outside the interval at each end, and the coverage."""
     if n > MAX_EXACT_RANKS:
         mean, var = n * (n + 1) / 4, n * (n + 1) * (2 * n + 1) / 24
         return int(mean - stats.norm.ppf((1 + level) / 2) * math.sqrt(var)), level

@@ -1,9 +1,8 @@
-"""Several datasets: averages over these datasets, pooling, ranks. Datasets are the blocks; seeds never are.
+"""Several datasets: average over these datasets, pooling for new ones, ranks. The blocks are datasets, never seeds.
 
-Two scopes are kept apart. Over *these* datasets with new seeds, the average of the per-dataset differences
-has a
-Satterthwaite t-interval. Over *new* datasets of the kind, each dataset is one observation however many seeds
-it has.
+There are two scopes. For *these* datasets with new seeds, the average of the differences per dataset has a
+Satterthwaite t-interval. For *new* datasets of the same kind, each dataset is one observation, whatever its number of
+seeds.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Average:
 
 
 def dataset_average(differences: Sequence[ArrayLike], level: float = 0.95) -> Average:
-    """Average difference over fixed datasets; each dataset weighs the same whatever its number of seeds.
+    """Average difference over fixed datasets; each dataset has the same weight, whatever its number of seeds.
 
     Variance = Σ s_j²/n_j / k²; df = (Σ v_j)² / Σ v_j²/(n_j - 1) with v_j = s_j²/n_j. Source: F. E.
     Satterthwaite, 1946.
@@ -80,9 +79,8 @@ class Pooled:
 def random_effects(effects: ArrayLike, variances: ArrayLike, level: float = 0.95) -> Pooled | None:
     """Pool per-dataset differences with their squared standard errors; None below two datasets.
 
-    The prediction interval (three datasets or more) is where the difference on a new dataset is expected,
-    t with k - 2 degrees of freedom. Sources: DerSimonian & Laird 1986; Hartung & Knapp 2001; Higgins et al.
-    2009.
+    The prediction interval (three datasets or more) is for the difference on a new dataset: t with k - 2 degrees of
+    freedom. Sources: DerSimonian & Laird 1986; Hartung & Knapp 2001; Higgins et al. 2009.
     """
     y, v = as_floats(effects), as_floats(variances)
     if y.size < 2 or (v <= 0).any():
@@ -162,10 +160,10 @@ class RankTest:
         methods: Number of methods.
         mean_ranks: Mean rank by method, 1 is best.
         chi2: Friedman's statistic, corrected for ties.
-        p_chi2: Its chi-square p: too rough for few datasets.
-        f: Iman–Davenport statistic; infinite when the order never changes.
+        p_chi2: Its chi-square p, which is inexact for few datasets.
+        f: Iman–Davenport statistic; infinite if all datasets have the same order.
         p_f: Its p.
-        p_permutation: Exact or sampled permutation p, the one to read below ten datasets.
+        p_permutation: Exact or sampled permutation p; use it below ten datasets.
         permutation_method: How it was computed.
         critical_difference: Nemenyi's difference of mean ranks at alpha.
         alpha: The level.
@@ -199,7 +197,7 @@ def friedman(ranks: Floats, rng: np.random.Generator, *, alpha: float = 0.05, dr
 
     Args:
         ranks: Ranks, shape (datasets, methods), from `rank_rows`.
-        rng: Generator for the permutation p where enumeration is out of reach.
+        rng: Generator for the permutation p where there are too many permutations to enumerate.
         alpha: Level of the critical difference.
         draws: Sampled permutations.
     """
@@ -254,7 +252,7 @@ def _permutation_p(ranks: Floats, rng: np.random.Generator, draws: int) -> tuple
 
 
 def _enumerated_p(ranks: Floats, observed: float) -> float | None:
-    """Share of permutations whose rank sums spread at least as much; None where there are too many."""
+    """Share of permutations whose rank sums have at least the same spread; None where there are too many."""
     doubled = [tuple(int(2 * r) for r in row) for row in ranks]
     states: Counter[tuple[int, ...]] = Counter({doubled[0]: 1})
     work = 0
@@ -275,11 +273,11 @@ def _enumerated_p(ranks: Floats, observed: float) -> float | None:
 
 
 def cliques(mean_ranks: Sequence[float], separable: Sequence[Sequence[bool]]) -> tuple[tuple[int, ...], ...]:
-    """Largest runs of neighbouring methods (by mean rank) no two of which were told apart; singles left out.
+    """Largest groups of neighbouring methods (by mean rank) without a significant difference between any two.
 
     Args:
         mean_ranks: Mean rank by method.
-        separable: For each pair of methods, whether a test told them apart.
+        separable: For each pair of methods, whether a test found a difference.
     """
     order = sorted(range(len(mean_ranks)), key=lambda i: (mean_ranks[i], i))
     runs: list[tuple[int, ...]] = []

@@ -59,9 +59,9 @@ def adjust(p: Sequence[float | None], correction: str) -> list[float | None]:
 def max_t_sign_flip(differences: Floats, *, rng: np.random.Generator | None = None, draws: int = 9999) -> Floats:
     """Many-to-one max-|t| sign-flip test: single-step adjusted p for each of k comparisons.
 
-    The signs of all comparisons are flipped together seed by seed, so their correlation (the shared
-    baseline) is
-    kept. Enumerated up to 16 seeds, sampled above (needs `rng`). The smallest p is 2 / 2^n, whatever k is.
+    The signs of all comparisons are flipped together seed by seed, so that their correlation (through the shared
+    baseline) is kept. All flips are enumerated up to 16 seeds and sampled above, which needs `rng`. The smallest p is
+    2 / 2^n for every k.
 
     Args:
         differences: Treatment minus baseline, shape (n seeds, k comparisons).

@@ -1,4 +1,4 @@
-"""The noncentral t distribution, safe where SciPy's is not."""
+"""The noncentral t distribution, also where SciPy returns NaN."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scipy import special, stats
 def noncentral_t_cdf(t: float, df: float, shift: float) -> float:
     """P(T <= t) for the noncentral t with `df` degrees of freedom and noncentrality `shift`.
 
-    SciPy returns NaN in some far corners (for example df = 499, t = 7, shift = 15); there the normal approximation
-    of Abramowitz & Stegun 26.7.10 stands in, which is accurate to 1e-3 or better where it is ever used.
+    SciPy returns NaN in some extreme cases (for example df = 499, t = 7, shift = 15). The normal approximation of
+    Abramowitz & Stegun 26.7.10 is used there; its error is at most 1e-3 in these cases.
 
     >>> round(noncentral_t_cdf(2.0, 9, 1.0), 4)
     0.8041

@@ -30,7 +30,7 @@ class Pairs:
 
     @property
     def complete(self) -> bool:
-        """Whether both sides have exactly the same keys."""
+        """Return True if both sides have exactly the same keys."""
         return not self.only_treatment and not self.only_baseline
 
     @property

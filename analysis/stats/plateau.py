@@ -14,11 +14,10 @@ from analysis.stats.types import Floats
 
 
 def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bool]:
-    """Which of k settings are not shown worse than any other.
+    """Which of k settings are not significantly worse than any other.
 
-    Paired t over all k(k-1)/2 pairs, Holm-adjusted: valid although the best one is picked after looking,
-    because
-    every pair is paid for.
+    Paired t over all k(k-1)/2 pairs, Holm-adjusted. The best setting is chosen after seeing the values; this is valid,
+    because the correction covers every pair.
 
     Args:
         matrix: Values, shape (seeds, k).
@@ -36,7 +35,7 @@ def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bo
 
 
 def full_grid(arms: Mapping[tuple[Any, ...], str]) -> tuple[dict[tuple[Any, ...], str], tuple[str, ...]]:
-    """The largest full crossing found by leaving out the level with the fewest cells, again and again.
+    """The complete grid that remains when the level with the fewest cells is removed until the grid is complete.
 
     >>> full_grid({(0, 1): "a", (1, 1): "b", (1, 2): "c", (2, 1): "d", (2, 2): "e"})[1]
     ('a',)

@@ -1,4 +1,4 @@
-"""What n pairs can show: power, smallest detectable effect, seeds needed. Paired t-test, two-sided."""
+"""Power, smallest detectable effect and seeds needed of the two-sided paired t-test."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ from analysis.stats.types import as_floats
 def expected_best(values: ArrayLike, better: int = 1) -> tuple[float, ...]:
     """Expected best of n configurations drawn without replacement from those tried, n = 1 … K (unbiased).
 
-    Source: J. Dodge et al., Expected validation performance and estimation of a random variable's maximum,
-    2021.
+    Source: J. Dodge et al., Expected validation performance and estimation of a random variable's maximum, 2021.
 
     >>> expected_best([1, 2, 3, 4])
     (2.5, 3.3333333333333335, 3.75, 4.0)

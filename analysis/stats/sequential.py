@@ -1,4 +1,4 @@
-"""Group-sequential seeds: the level of each look, so that all looks together keep the declared one."""
+"""Group-sequential seeds: the level of each look with which all looks together have the declared level."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NODES = 96
 def nominal_level(alpha: float, looks: Sequence[int]) -> float:
     """Two-sided level at each look (Pocock), for looks after the given numbers of seeds.
 
-    Exact for normal differences with known variance, whatever the spacing of the looks; applied to t-tests, so
-    approximate for few seeds.
+    Exact for normal differences with known variance and any spacing of the looks. It is used for t-tests here, where it
+    is approximate for few seeds.
 
     Args:
         alpha: Level of all looks together.
@@ -38,7 +38,7 @@ def nominal_level(alpha: float, looks: Sequence[int]) -> float:
 def crossing(level: float, looks: Sequence[int]) -> float:
     """Probability, without any effect, that some look is significant at a two-sided level.
 
-    The density of the sum, among the paths that have crossed nothing yet, is carried from look to look on
+    The density of the sum over the paths that were not significant so far is integrated from look to look, on
     Gauss–Legendre nodes.
     """
     bound = float(stats.norm.isf(level / 2))

@@ -11,8 +11,8 @@ from analysis.errors import ReportError
 
 Floats = NDArray[np.float64]
 
-SCOPE_SEEDS = "these datasets and splits, new seeds"
-SCOPE_SPLITS = "new splits and new seeds of these datasets"
+SCOPE_SEEDS = "new seeds on the same data"
+SCOPE_SPLITS = "new splits and new seeds of the same datasets"
 SCOPE_DATASETS = "new datasets of this kind"
 
 
@@ -60,7 +60,7 @@ def as_floats(values: ArrayLike) -> Floats:
     """Values as a one-dimensional float64 array.
 
     Raises:
-        ReportError: If a value is missing or not finite: missing data is handled before, by name.
+        ReportError: If a value is missing or not finite.
     """
     array = np.atleast_1d(np.asarray(values, dtype=np.float64))
     if array.ndim != 1 or not np.isfinite(array).all():

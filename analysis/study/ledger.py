@@ -1,4 +1,4 @@
-"""Records → what was planned, what may be used, and why the rest may not."""
+"""The account of a study's trials: what was planned, which records are used, and why others are not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The account of a study's trials; `used` are the values that verdicts rest on, by arm and seed."""
+    """The account of a study's trials; `used` are the records that verdicts use, by arm and seed."""
 
     planned: int
     complete: int
@@ -78,10 +78,9 @@ class Ledger:
 def make_ledger(plan: Plan, records: Sequence[Record]) -> Ledger:
     """Sort a study's records into used, unfinished and excluded.
 
-    Only complete records of the plan's phase, for a planned arm and seed, with the planned configuration and
-    a
-    measured metric are used. Of several records for one arm and seed one is used when all agree, else none
-    is.
+    A record is used if it is complete, belongs to the plan's phase and to a planned arm and seed, has the planned
+    configuration, and has a value of the metric. Of several records for one arm and seed, one is used if all agree,
+    and none if they disagree.
     """
     exclusions: list[Exclusion] = []
     wanted = [r for r in records if _belongs(plan, r, exclusions)]
@@ -108,14 +107,14 @@ def make_ledger(plan: Plan, records: Sequence[Record]) -> Ledger:
 
 def _belongs(plan: Plan, record: Record, exclusions: list[Exclusion]) -> bool:
     if record.phase == "tune" and plan.phase != "tune":
-        return False  # counted on its own: it is no fault to have tuned
-    reason = _foreign(plan, record)
+        return False  # counted separately: a tune-phase record is not a fault
+    reason = _reason_not_planned(plan, record)
     if reason:
         exclusions.append(Exclusion(record.trial_id, record.arm, record.seed, reason))
     return not reason
 
 
-def _foreign(plan: Plan, record: Record) -> str:
+def _reason_not_planned(plan: Plan, record: Record) -> str:
     if record.phase != plan.phase:
         return f"phase {record.phase or 'unknown'}"
     if record.arm not in plan.arm:
@@ -169,10 +168,10 @@ def _fault(record: Record) -> Fault:
 
 
 def _arm_ledger(plan: Plan, label: str, used: Mapping[int, Record], unfinished: Sequence[Record]) -> ArmLedger:
-    mine = {r.seed: _fault(r) for r in unfinished if r.arm == label}
-    counts = Counter(f.status for f in mine.values())
-    absent = tuple(seed for seed in plan.seeds if seed not in used and seed not in mine)
-    rungs = Counter(f"{f.epochs}" for f in mine.values() if f.status == "stopped")
+    own = {r.seed: _fault(r) for r in unfinished if r.arm == label}
+    counts = Counter(f.status for f in own.values())
+    absent = tuple(seed for seed in plan.seeds if seed not in used and seed not in own)
+    rungs = Counter(f"{f.epochs}" for f in own.values() if f.status == "stopped")
     return ArmLedger(
         arm=label,
         planned=len(plan.seeds),

@@ -1,4 +1,4 @@
-"""The plan of a study as `study.json` holds it: arms, families, metric, seeds, all declared before the run."""
+"""The plan of a study, read from `study.json`: arms, families, metric and seeds, declared before the run."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Plan:
 
     @property
     def scope(self) -> str:
-        """What an interval over the seeds speaks about."""
+        """What an interval over the seeds describes."""
         return SCOPE_SPLITS if self.new_splits else SCOPE_SEEDS
 
     @cached_property
@@ -161,7 +161,7 @@ class Plan:
         return " ".join(self._named(name, value) for name, value in kept.items()) or arm.label
 
     def _named(self, name: str, value: Any) -> str:
-        """A word speaks for itself; a number needs its symbol."""
+        """A text value as it is; a number with its symbol."""
         symbol = next((f.label for f in self.factors if f.name == name), name)
         return value if isinstance(value, str) else f"{symbol}={show_level(value)}"
 
@@ -178,10 +178,10 @@ def dataset_of(arm: Arm) -> str | None:
 
 
 def read_plan(store: Store) -> Plan:
-    """The plan that stands in a study's `study.json`.
+    """The plan in a study's `study.json`.
 
     Raises:
-        ReportError: If there is none, or it breaks the format.
+        ReportError: If there is no plan, or it does not have the format of a plan.
     """
     raw = store.read_json("study.json")
     if raw is None:
@@ -196,7 +196,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
     """A checked plan from the parsed `study.json`.
 
     Raises:
-        ReportError: If labels are doubled or unknown, or a word is not one of those allowed.
+        ReportError: If a label occurs twice or is unknown, or a word is not one of those allowed.
     """
     looks, alpha = tuple(raw.get("looks") or ()), raw.get("alpha") or 0.05
     plan = Plan(
@@ -237,7 +237,7 @@ def _factor(raw: Mapping[str, Any]) -> Factor:
 
 
 def check_plan(plan: Plan) -> None:
-    """Check what every later step relies on.
+    """Check what every later step assumes.
 
     Raises:
         ReportError: On the first fault, naming field, rule and value.

@@ -19,7 +19,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One finished trial. `metrics` holds what was measured; what was not is absent."""
+    """One finished trial. `metrics` has the measured values only."""
 
     trial_id: str
     phase: str
@@ -38,7 +38,7 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether the trial ran its whole budget: the status says so and the epochs agree."""
+        """Return True if the trial ran its whole budget, by its status and by its epochs."""
         short = self.planned is not None and self.reached is not None and self.reached < self.planned
         return self.status == "complete" and not short
 
@@ -64,7 +64,7 @@ def read_records(table: pa.Table, extra_metrics: Iterable[str] = ()) -> list[Rec
 
 
 def _rows(names: Sequence[str], columns: Sequence[list[Any]], count: int) -> Iterable[dict[str, Any]]:
-    """One mapping per row, without what is missing (null or NaN)."""
+    """One mapping per row, without missing values (null or NaN)."""
     if not columns:
         return ({} for _ in range(count))
     return (

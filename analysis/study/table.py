@@ -277,7 +277,7 @@ def _arms(cells: Sequence[Cell], blocks: Sequence[str], options: TableOptions) -
 
 def _arm(method: str, block: str, is_baseline: bool, options: TableOptions) -> Arm:
     config = {"dataset": block} if options.block else {}
-    return Arm(_label(method, block), {"method": method}, block, is_baseline, config)
+    return Arm(_label(method, block), {"method": method}, block, is_baseline, config, method, block_settings={})
 
 
 def _family(arms: Sequence[Arm], block: str) -> Family | None:

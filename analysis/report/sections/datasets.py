@@ -112,7 +112,7 @@ def _pairs_table(data: Document, part: AcrossData, tag: str) -> Table:
     return table(
         f"datasets{tag}",
         f"Average over these datasets, each with the same weight (Satterthwaite t). {_where(part)}. "
-        "Scope: these datasets and splits, new seeds.",
+        "Scope: new seeds on the same data.",
         header, rows, text=(0, 1, 8), notes=notes,
     )  # fmt: skip
 
