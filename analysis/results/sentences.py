@@ -146,7 +146,8 @@ def _smallest_p(plan: Plan, e: Evidence) -> str:
     can, result = e.feasibility, e.result
     if can is None or result is None:
         return ""
-    limit = f"With {count(result.n, 'seed')} the exact p cannot go below {show_p(can.smallest_p)}"
+    used = count(result.n - result.ties, "non-zero difference") if result.ties else count(result.n, "seed")
+    limit = f"With {used} the exact p cannot go below {show_p(can.smallest_p)}"
     if can.smallest_p_adjusted <= plan.alpha:
         return f"{limit}."
     corrected = f" ({show_p(can.smallest_p_adjusted)} corrected)" if e.m > 1 else ""
