@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a machine ready for this checkout, or for a folder that `ablate init` wrote: install.sh ENVIRONMENT [PYTHON]
-#   ENVIRONMENT  folder of the virtual environment; made with PYTHON (python3) if it is not there, or not whole
-# Puts the environment and the checkout into ~/.bashrc, and installs the project with the versions of constraints.txt.
-# Runs again without harm, and without network where the environment holds those versions already. Machines that share
-# a home (NFS) wait for each other.
+# Installs this checkout, or a folder that `ablate init` wrote, on a machine: install.sh ENVIRONMENT [PYTHON]
+#   ENVIRONMENT  folder of the virtual environment. It is created with PYTHON (python3) if it is absent or incomplete.
+# The script adds the environment and the checkout to ~/.bashrc and installs the project with the versions of
+# constraints.txt. It can run again, and needs no network if the environment has those versions. Machines that share a
+# home folder (NFS) wait for each other.
 set -euo pipefail
 environment=${1:?usage: install.sh ENVIRONMENT [PYTHON]}
 python=${2:-python3}
@@ -13,16 +13,16 @@ satisfied() {
   [ -x "$environment/bin/python" ] && "$environment/bin/python" "$checkout/deploy/satisfied.py"
 }
 
-has_pip() { # a `venv` that failed half-way leaves bin/python behind, without pip
+has_pip() { # a failed `venv` leaves bin/python without pip
   "$environment/bin/python" -m pip --version >/dev/null 2>&1
 }
 
-# A fresh Ubuntu holds apt's locks while it updates itself. -n: fail instead of asking for a password
+# A new Ubuntu machine holds apt's locks while it updates itself. -n: fail instead of asking for a password
 apt() {
   sudo -n env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"
 }
 
-update_lists() { # their lock is not one that apt waits for
+update_lists() { # apt does not wait for the lock of the lists
   local said=
   for _ in {1..30}; do
     said=$(apt update 2>&1) && return
@@ -33,26 +33,26 @@ update_lists() { # their lock is not one that apt waits for
   return 1
 }
 
-make_environment() { # no --clear: what is there already may be somebody's, and half an environment is completed
+make_environment() { # no --clear: the folder may have other content, and an incomplete environment is completed
   "$python" -m venv "$environment" && return
-  # Debian and Ubuntu ship venv apart from Python
+  # Debian and Ubuntu have venv in a separate package
   update_lists && apt install -y python3-venv && "$python" -m venv "$environment"
 }
 
-write_bashrc() { # one line of ours, replaced as a whole
+write_bashrc() { # replaces our line
   local mark="# soft-silhouette environment"
   touch ~/.bashrc
   sed -i "/$mark\$/d" ~/.bashrc
-  # PYTHONPATH: the code that runs is that of this checkout, also where the image brought a copy of its own; but for a
-  # job with a --working-dir. Its shell reads ~/.bashrc too, where Ray was started over ssh
+  # PYTHONPATH: run the code of this checkout, even if the image has another copy. A job with a --working-dir runs its
+  # own code: its shell reads ~/.bashrc too if Ray was started over ssh
   local code="case \"\${PYTHONPATH-}\" in */working_dir_files/*) ;; *) export PYTHONPATH=\"$checkout\" ;; esac"
   echo "export PATH=\"$environment/bin:\$PATH\"; $code $mark" >>~/.bashrc
 }
 
-lock() { # machines that share a home would make one environment at the same time
+lock() { # machines that share a home folder would create one environment at the same time
   mkdir -p ~/.soft-silhouette
   exec 9>~/.soft-silhouette/install.lock
-  flock --wait 1800 9 || echo "install.sh: no lock on ~/.soft-silhouette/install.lock; going on without" >&2
+  flock --wait 1800 9 || echo "install.sh: no lock on ~/.soft-silhouette/install.lock; continuing without it" >&2
 }
 
 lock

@@ -1,4 +1,4 @@
-"""What the tests of both kinds of cluster share: a shipped YAML file filled in, `ray` on it, and records compared."""
+"""Helpers for both kinds of cluster: fill in a shipped cluster file, run `ray` with it, compare records."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.cluster_lab.virtual_hosts import CHECKOUT, Host
 
 BELOW = "Nothing below needs a change"
 CIRCUMSTANCES = ("started_at", "seconds", "images_per_second", "peak_memory", "host", "git_commit", "git_dirty")
-"""Columns that say when, where and how fast, not what came out."""
+"""Columns with times, places and speeds, which differ between equal runs."""
 STUDY = ("demo", "--set", "imbalance=none", "--set", "lambda_sil=0,1", "--seeds", "3", "--epochs", "40")
-"""Six trials on digits, long enough that a fault finds each in its middle."""
+"""Six trials on digits, long enough for a fault in the middle of each."""
 
 
 def filled_in(text: str, values: Mapping[str, str]) -> str:
-    """A shipped cluster file, changed only in the values at its top; each is found by its key or its anchor."""
+    """A shipped cluster file with the values at its top replaced; each is found by its key or its anchor."""
     top, below = text.split(BELOW)
     for name, value in values.items():
         line = rf"(?m)^(\s*(?:{name}:(?: &\w+)?|\w+: &{name}) ).*$"
@@ -31,7 +31,7 @@ def filled_in(text: str, values: Mapping[str, str]) -> str:
 
 
 SUBMIT = """
-true  # what was before this stays in the foreground
+true  # what comes before this line runs in the foreground
 setsid ray dashboard -p 8265 /root/cluster.yaml >/dev/null 2>&1 & forward=$!
 trap 'kill -- -$forward' EXIT
 for _ in $(seq 120); do (exec 3<>/dev/tcp/127.0.0.1/8265) 2>/dev/null && break; sleep 0.5; done
@@ -40,12 +40,12 @@ ray job submit --address http://127.0.0.1:8265 {options} -- {command}
 
 
 class Cluster:
-    """A cluster file in the operator's home, and the commands of Ray with it, given in the checkout.
+    """A cluster file in the operator's home. Runs Ray's commands with it, in the checkout.
 
     Args:
         operator: The operator's host.
         text: Content of the cluster file.
-        environment: What the operator's shell has set besides.
+        environment: More environment variables of the operator's shell.
     """
 
     def __init__(self, operator: Host, text: str, **environment: str) -> None:
@@ -59,7 +59,7 @@ class Cluster:
         return self.operator.run(f"cd {CHECKOUT} && {script}", timeout, **self.environment)
 
     def check(self, script: str, timeout: float = 240) -> str:
-        """The same, for a script that must succeed; returns what it printed."""
+        """Run a script that must succeed; returns its output."""
         done = self.run(script, timeout)
         assert done.returncode == 0, f"{script}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout
@@ -74,11 +74,11 @@ class Cluster:
         return self.operator.start(command, log, **self.environment)
 
     def submit(self, command: str, *options: str) -> str:
-        """`ray job submit`, through `ray dashboard`, which forwards the head's loopback; returns what it printed."""
+        """`ray job submit` through `ray dashboard`, which forwards the head's loopback; returns its output."""
         return self.check(SUBMIT.format(command=command, options=" ".join(options)))
 
     def start_job(self, command: str, log: Path) -> subprocess.Popen[str]:
-        """`ray job submit` in the background; what it prints goes to a file."""
+        """`ray job submit` in the background; its output goes to a file."""
         script = SUBMIT.format(command=command, options="")
         return self.operator.start(f"cd {CHECKOUT} && {script}", log, **self.environment)
 
@@ -88,7 +88,7 @@ class Cluster:
 
 
 def finished(run: subprocess.Popen[str], log: Path, seconds: float = 240) -> None:
-    """Wait for a run in the background that must succeed."""
+    """Wait for the end of a run in the background, which must succeed."""
     try:
         code = run.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -98,7 +98,7 @@ def finished(run: subprocess.Popen[str], log: Path, seconds: float = 240) -> Non
 
 
 def outcomes(results: Path, study: str = "demo") -> dict[str, dict[str, Any]]:
-    """Everything that the records of a study say came out, by trial_id; each trial has one record."""
+    """The records of a study without `CIRCUMSTANCES`, by trial_id; each trial has one record."""
     columns = [name for name in SCHEMA.names if name not in CIRCUMSTANCES]
     rows = Store(str(results), study).load(columns).to_pylist()
     for row in rows:
@@ -109,30 +109,30 @@ def outcomes(results: Path, study: str = "demo") -> dict[str, dict[str, Any]]:
 
 
 def writing_times(results: Path, study: str = "demo") -> dict[str, int]:
-    """When each record was written, by trial_id: a trial that is run again has a newer one."""
+    """When each record was written, by trial_id. A trial that ran again has a newer time."""
     return {path.stem: path.stat().st_mtime_ns for path in (results / study / "trials").glob("*.parquet")}
 
 
 Checkpoints = Mapping[str, set[tuple[int, Any]]]
-"""Epoch and time of writing of each checkpoint that is there, by trial."""
+"""Epoch and time of writing of each checkpoint, by trial."""
 
 
 class Recovery:
-    """The trials that a fault finds in their middle: each goes on from its newest checkpoint.
+    """Checks that each trial that a fault interrupts resumes from its newest checkpoint.
 
-    How long that takes is printed, never asserted.
+    It prints how long that takes and never asserts it.
 
     Args:
-        checkpoints: What there is now.
+        checkpoints: Returns the checkpoints that exist now.
     """
 
     def __init__(self, checkpoints: Callable[[], Checkpoints]) -> None:
         self.checkpoints, self.before, self.start = checkpoints, checkpoints(), time.monotonic()
 
     def watch(self, run: subprocess.Popen[str], fault: str) -> None:
-        """Look until each has a newer checkpoint or a record, or the run ends.
+        """Watch until each trial has a newer checkpoint or a record, or the run ends.
 
-        One that had gone further back would write a checkpoint again that was there at the fault, or an older one.
+        A trial that resumed from an older checkpoint would write one again that existed at the fault.
         """
         waiting = dict(self.before)
         while waiting and run.poll() is None:
@@ -141,17 +141,17 @@ class Recovery:
                 newest = max(epoch for epoch, _ in waiting.pop(trial))
                 written = [epoch for epoch, _ in now.get(trial, set()) - self.before[trial]]
                 assert all(epoch > newest for epoch in written), (trial, newest, written)
-                print(f"{fault}: {trial} went on from epoch {newest} after {time.monotonic() - self.start:.1f} s")
+                print(f"{fault}: {trial} resumed from epoch {newest} after {time.monotonic() - self.start:.1f} s")
             time.sleep(0.1)
 
 
 def checkpoints_in(results: Path, study: str = "demo") -> Callable[[], Checkpoints]:
-    """The checkpoints in a folder of results."""
+    """A function that returns the checkpoints in a results folder."""
 
     def look() -> Checkpoints:
         found: dict[str, set[tuple[int, Any]]] = {}
         for path in (results / study).glob("checkpoints/*/*.pt"):
-            with contextlib.suppress(FileNotFoundError):  # a newer one has come, or the record
+            with contextlib.suppress(FileNotFoundError):  # replaced by a newer one or by the record
                 found.setdefault(path.parent.name, set()).add((int(path.stem), path.stat().st_mtime_ns))
         return found
 
@@ -159,7 +159,7 @@ def checkpoints_in(results: Path, study: str = "demo") -> Callable[[], Checkpoin
 
 
 def in_the_middle(results: Path, trials: int, study: str = "demo") -> bool:
-    """Whether so many trials have checkpoints and no record yet."""
+    """Return True if at least so many trials have checkpoints and no record."""
     return len({path.parent.name for path in (results / study / "checkpoints").glob("*/*.pt")}) >= trials
 
 

@@ -1,4 +1,4 @@
-"""The lab as fixtures; skipped, with the reason, where a machine cannot be one."""
+"""Fixtures of the lab. Their tests are skipped, with the reason, on a machine that cannot run it."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.cluster_lab.virtual_hosts import CHECKOUT, Lab, missing
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A lab with the operator's host."""
+    """A lab that has the operator's host only."""
     if reason := missing("sshd", "ssh", "ssh-keygen", "rsync"):
         pytest.skip(f"the lab {reason}")
     with Lab(tmp_path_factory.mktemp("lab")) as lab:
@@ -17,7 +17,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(lab):
-    """Outcomes of the study without a cluster: one machine, where nothing happens to it."""
+    """Outcomes of the study on one machine without a cluster and without faults."""
     command = " ".join(("ablate run", *STUDY, "--results /shared/undisturbed"))
     done = lab.operator.run(command, timeout=240, PYTHONPATH=str(CHECKOUT))
     assert done.returncode == 0, done.stderr
@@ -26,7 +26,7 @@ def undisturbed(lab):
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    """One host alone, in which anything may be started and stopped; no ssh."""
+    """One host, without ssh, in which a test may start and end any process."""
     if reason := missing():
         pytest.skip(f"a host in namespaces {reason}")
     with Lab(tmp_path_factory.mktemp("lab")) as lab:

@@ -1,9 +1,9 @@
-"""A Ray whose autoscaler adds pretend nodes, and `ablate run` on it: run inside a lab host, never on a machine.
+"""`ablate run` on a Ray whose autoscaler adds fake nodes. Run it in a host of the lab only.
 
     python fake_cluster.py STUDY RESULTS
 
-`AutoscalingCluster` runs `ray stop --force`, which ends every Ray process that it can see. Prints one JSON object:
-the exit code, and the numbers of worker nodes in the order in which they were seen.
+`AutoscalingCluster` runs `ray stop --force`, which ends every Ray process that it sees. The script prints one JSON
+object: the exit code, and the numbers of worker nodes in the order in which they occurred.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeP
 CONFIG: dict[str, Any] = {
     "cluster_name": "fake",
     "provider": {
-        "type": "external",  # as type `fake_multinode` Ray reads a file that its wheel lacks
+        "type": "external",  # for the type `fake_multinode` Ray reads a file that its wheel does not contain
         "module": PROVIDER,
         "use_node_id_as_ip": True,
         "disable_node_updaters": True,
@@ -41,7 +41,7 @@ CONFIG: dict[str, Any] = {
     "file_mounts_sync_continuously": False,
 }
 ALONE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs own /mnt && TMPDIR=/mnt exec "$@"', "alone"]
-"""The driver has its temporary files for itself, as on a machine of its own."""
+"""Gives the driver its own folder of temporary files, as on a separate machine."""
 WORKER = {
     "resources": {"CPU": 1, "object_store_memory": 80_000_000},
     "node_config": {},
@@ -51,7 +51,7 @@ WORKER = {
 
 
 def main(study: str, results: str) -> None:
-    """Start the cluster, run the study, wait until its workers are gone."""
+    """Start the cluster, run the study, and wait until the workers have ended."""
     import ray
 
     cluster = _cluster()

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# PID 1 of a lab host. Started by lab.py in namespaces of its own: gives itself a root file system, starts sshd if
-# there are keys to log in with, says "ready" and reaps orphans for ever. When it dies the kernel ends the whole host.
+# PID 1 of a host of the lab. virtual_hosts.py starts it in new namespaces. It makes a root file system, starts sshd if
+# there are keys, prints "ready" and waits for ended processes. When it ends, the kernel ends the whole host.
 #
 #   HOST_NAME      its name                          HOST_MOUNT   an empty folder to build the root file system in
-#   HOST_SHARED    folder that all hosts see at /shared: the lab's network file system
-#   HOST_OVERLAYS  folders, one a line, that the host must see although they lie below a folder that it has anew
-#   HOST_KEYS      file of public keys that may log in; none: no sshd
-#   HOST_KEY       sshd's own key                    HOST_USER    who may log in (root, or an account that is made)
+#   HOST_SHARED    folder that all hosts mount at /shared, like a network file system
+#   HOST_OVERLAYS  folders, one a line, that the host must see although it gets the folder around them new
+#   HOST_KEYS      file of public keys that may log in; if empty there is no sshd
+#   HOST_KEY       sshd's own key                    HOST_USER    account that may log in (created if it is not root)
 #   HOST_RC        file that becomes the user's .bashrc
 set -euo pipefail
 umask 022
@@ -15,7 +15,7 @@ mount -t tmpfs -o size=4g lab "$HOST_MOUNT"
 cd "$HOST_MOUNT"
 root=$PWD/root
 
-layer() { # layer LOWER TARGET NAME: TARGET shows LOWER; what is written there stays in this host
+layer() { # layer LOWER TARGET NAME: mount LOWER at TARGET; only this host sees what is written there
   mkdir -p "$HOST_MOUNT/$3.up" "$HOST_MOUNT/$3.work" "$2"
   mount -t overlay overlay -o "lowerdir=$1,upperdir=$HOST_MOUNT/$3.up,workdir=$HOST_MOUNT/$3.work" "$2"
 }
@@ -23,13 +23,13 @@ layer() { # layer LOWER TARGET NAME: TARGET shows LOWER; what is written there s
 layer / "$root" root
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
-mount -t tmpfs cgroup "$root/sys/fs/cgroup"        # a machine of one CPU, as Ray counts them
+mount -t tmpfs cgroup "$root/sys/fs/cgroup"        # Ray counts one CPU
 echo "100000 100000" >"$root/sys/fs/cgroup/cpu.max"
 mount --rbind /dev "$root/dev"
-mount -t tmpfs -o size=1g shm "$root/dev/shm"      # its own object store
-mount -t tmpfs tmp "$root/tmp"                     # its own /tmp/ray
+mount -t tmpfs -o size=1g shm "$root/dev/shm"      # the object store
+mount -t tmpfs tmp "$root/tmp"                     # for /tmp/ray
 mount -t tmpfs run "$root/run"
-mount -t tmpfs -o mode=711 home "$root/root"       # a fresh machine: no tokens, no keys, no settings of a person
+mount -t tmpfs -o mode=711 home "$root/root"       # as on a new machine: no tokens, keys or settings
 chmod 1777 "$root/tmp"
 mkdir -p "$root/run/sshd" "$root/shared"
 mount --bind "$HOST_SHARED" "$root/shared"

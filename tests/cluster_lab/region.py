@@ -1,8 +1,8 @@
-"""A pretend AWS region: moto answers the EC2, IAM and S3 calls, and every instance that it holds running is a lab host.
+"""An emulated AWS region: moto answers the EC2, IAM and S3 calls, and each running instance is a host of the lab.
 
-An instance is a host with its private and public address, the key pair's public key and the image's user. It asks the
-instance metadata service at 169.254.169.254 for its credentials and for the notice of spot, as on AWS. A terminated
-instance is unplugged, then dead.
+Such a host has the instance's private and public address, the key pair's public key and the image's user. As on AWS it
+reads its credentials and the spot notice from the instance metadata service at 169.254.169.254. A terminated instance
+is first cut off from the network, then killed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import InstanceBackend
 from moto.server import ThreadedMotoServer
 
-from tests.cluster_lab.virtual_hosts import OPERATOR, Host, Image, Lab, wait_for
+from tests.cluster_lab.virtual_hosts import OPERATOR, Host, Image, Lab
+from tests.helpers.waiting import wait_for
 
 NAME = "us-west-2"
 ENDPOINT = f"http://{OPERATOR}:5000"
@@ -36,28 +37,28 @@ PERSON = {
     "AWS_SECRET_ACCESS_KEY": "person",
     "AWS_DEFAULT_REGION": NAME,
 }
-"""What a person's shell has set; an instance knows the endpoint alone, and gets its keys from the metadata service."""
+"""Environment of a person's shell. An instance has the endpoint only; its keys come from the metadata service."""
 METADATA = "169.254.169.254"
 WIRE = "172.31.255.254/16"
-"""The operator's address among the instances: all default subnets are on one wire."""
+"""The operator's address among the instances. All default subnets are one network."""
 
 
 class Region:
     """The region, from entering to leaving the context.
 
     Args:
-        lab: Where its instances live.
+        lab: Lab whose hosts are the instances.
     """
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.notices: dict[str, str] = {}  # of spot, by private address
+        self.notices: dict[str, str] = {}  # spot notices, by private address
         self._hosts: dict[str, Host] = {}  # by instance id
         self._ready, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._live, name="region", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="region", daemon=True)
 
     def __enter__(self) -> Region:
-        """Open for business."""
+        """Start the servers, and create the bucket, the security group and the profiles."""
         self._thread.start()
         assert self._ready.wait(60), "the region did not start"
         with self.network():
@@ -69,18 +70,18 @@ class Region:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close; the instances end with the thread that started them."""
+        """Stop. The instances end with the thread that started them."""
         self._stop.set()
         self._thread.join(60)
 
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
-        """Where the region can be called from."""
+        """Put the calling thread on the network from which the region can be called."""
         with self.lab.operator.network():
             yield
 
     def workers(self) -> dict[str, dict[str, Any]]:
-        """Running instances that are no head, by id."""
+        """Running instances except the head, by id."""
         return {i: found for i, found in self._instances().items() if _tags(found).get("ray-node-type") == "worker"}
 
     def running(self) -> dict[str, dict[str, Any]]:
@@ -88,23 +89,23 @@ class Region:
         return self._instances()
 
     def host(self, instance: str) -> Host:
-        """The lab host that an instance is."""
+        """The host of an instance."""
         return self._hosts[instance]
 
     def give_notice(self, instance: str, seconds: float) -> None:
-        """What EC2 does two minutes before it takes a spot instance back."""
+        """Give a spot instance its notice, as EC2 does two minutes before it terminates it."""
         at = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.notices[self._hosts[instance].address] = json.dumps({"action": "terminate", "time": at})
 
-    def take(self, instance: str) -> None:
-        """Take an instance back."""
+    def terminate(self, instance: str) -> None:
+        """Terminate an instance."""
         with self.network():
             self.ec2.terminate_instances(InstanceIds=[instance])
         wait_for(lambda: instance not in self._hosts, 30)
 
     @contextlib.contextmanager
     def without_spot(self) -> Iterator[None]:
-        """No spot machine is to be had, in words of EC2's own."""
+        """Launches of spot instances fail with EC2's own error."""
         usual = InstanceBackend.run_instances
 
         def refuse(backend: InstanceBackend, *arguments: Any, **options: Any) -> Any:
@@ -119,7 +120,7 @@ class Region:
             InstanceBackend.run_instances = usual
 
     def objects(self, prefix: str) -> dict[str, datetime]:
-        """When each object below a prefix was written, by key; not what stands for a folder."""
+        """When each object below a prefix was written, by key, without the objects that represent folders."""
         with self.network():
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
             found = [item for page in pages for item in page.get("Contents", [])]
@@ -134,7 +135,7 @@ class Region:
         return found
 
     def download(self, prefix: str, folder: Path) -> Path:
-        """Copy what is below a prefix into a folder; returns where it lies."""
+        """Copy the objects below a prefix into a folder; returns its path."""
         for key in self.objects(prefix):
             target = folder / key
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -148,8 +149,8 @@ class Region:
             pages = self.ec2.describe_instances(Filters=states)["Reservations"]
         return {found["InstanceId"]: found for page in pages for found in page["Instances"]}
 
-    def _live(self) -> None:
-        """The region's own thread: the servers, and hosts for instances."""
+    def _run(self) -> None:
+        """The region's thread: runs the servers, and a host for each instance."""
         wire = f"ip addr add {WIRE} dev wire; ip addr add {METADATA}/32 dev wire"
         subprocess.run(["nsenter", "-t", str(self.lab.operator.init), "-n", "sh", "-ec", wire], check=True)
         with self.network():
@@ -161,11 +162,11 @@ class Region:
             self.ec2 = _client("ec2")
             self._ready.set()
             while not self._stop.wait(0.5):
-                self._follow()
+                self._update_hosts()
             metadata.shutdown()
             api.stop()
 
-    def _follow(self) -> None:
+    def _update_hosts(self) -> None:
         """Start hosts of new instances, end those of terminated ones."""
         wanted = self._instances()
         for instance in wanted.keys() - self._hosts.keys():
@@ -191,7 +192,7 @@ def _tags(instance: dict[str, Any]) -> dict[str, str]:
 
 
 def _metadata_server(notices: dict[str, str]) -> ThreadingHTTPServer:
-    """The instance metadata service, version 2: nothing without a session token."""
+    """The instance metadata service, version 2, which requires a session token."""
     later = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
     keys = {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "instance", "SecretAccessKey": "instance"}
     answers = {
@@ -221,6 +222,6 @@ def _metadata_server(notices: dict[str, str]) -> ThreadingHTTPServer:
             self.wfile.write(text.encode())
 
         def log_message(self, *_: object) -> None:
-            """Nothing: a test has enough to say."""
+            """No log."""
 
     return ThreadingHTTPServer((METADATA, 80), Handler)

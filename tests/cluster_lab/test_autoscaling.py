@@ -1,14 +1,17 @@
-"""Ray's own autoscaler with pretend nodes, and a real study as its load: 0 -> 4 -> 0 workers."""
+"""Ray's autoscaler with fake nodes under a real study: 0 -> 4 -> 0 workers."""
 
 import json
 
+import pytest
+
 from tests.cluster_lab.virtual_hosts import CHECKOUT
 
+pytestmark = pytest.mark.cluster
 STUDY = """
 from ablations import Study
 
 STUDY = Study(
-    question="Do four workers come, and go?",
+    question="Do four workers start and end?",
     factors={"lambda_sil": (0.0, 0.5)},
     fixed={"dataset": "digits", "epochs": 2, "width": 4},
     baseline={"lambda_sil": 0.0},
@@ -17,7 +20,7 @@ STUDY = Study(
 """
 
 
-def test_workers_come_with_the_trials_and_go_after_them(machine, tmp_path):
+def test_workers_start_for_the_trials_and_end_after_them(machine, tmp_path):
     write = machine.run(f"cat >/root/small.py <<'END'\n{STUDY}\nEND")
     assert write.returncode == 0, write.stderr
     script = f"cd /root && exec python {CHECKOUT}/tests/cluster_lab/fake_cluster.py small.py /root/results"

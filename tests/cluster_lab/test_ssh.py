@@ -1,6 +1,6 @@
-"""`ray up` with machines that are there already, over ssh; then what can happen to them while a study runs.
+"""`ray up` over ssh on existing machines, and faults of these machines while a study runs.
 
-The tests follow each other on one cluster: a head, three workers, and a machine with another Ray.
+The tests use one cluster, in this order: a head, three workers, and a machine with another version of Ray.
 """
 
 import re
@@ -21,7 +21,8 @@ from tests.cluster_lab.clusters import (
     outcomes,
     writing_times,
 )
-from tests.cluster_lab.virtual_hosts import CHECKOUT, wait_for
+from tests.cluster_lab.virtual_hosts import CHECKOUT
+from tests.helpers.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 ADDRESSES = {"head": "10.77.0.10", "w1": "10.77.0.11", "w2": "10.77.0.12", "w3": "10.77.0.13", "old": "10.77.0.14"}
@@ -67,29 +68,29 @@ def test_the_dashboard_is_on_the_loopback_and_ray_client_is_closed(hosts, cluste
     assert "10001" not in {port for _, port in listening}
 
 
-def test_the_doctor_names_the_machine_that_cannot_join(hosts, cluster):
+def test_the_doctor_reports_the_machine_that_cannot_join(hosts, cluster):
     log = "/tmp/ray/session_latest/logs/monitor.out"
     wait_for(lambda: "Version mismatch" in hosts["head"].run(f"cat {log}").stdout)
-    said = cluster.run("ray exec /root/cluster.yaml 'ablate doctor --address auto --results /shared/doctor'").stdout
-    faults = [line for line in said.splitlines() if line.startswith("fault")]
-    assert len(faults) == 1, said
+    out = cluster.run("ray exec /root/cluster.yaml 'ablate doctor --address auto --results /shared/doctor'").stdout
+    faults = [line for line in out.splitlines() if line.startswith("fault")]
+    assert len(faults) == 1, out
     assert f"{ADDRESSES['old']} cannot join: has Ray 2.59.0, the head Ray {ray.__version__}" in faults[0]
 
 
 def test_a_job_runs_the_code_of_its_working_folder_on_every_node(cluster):
     cluster.check(f"rsync -a --exclude .git --filter ':- .gitignore' {CHECKOUT}/ /root/changed")
     cluster.check("echo '# changed' >>/root/changed/silhouette/errors.py")
-    doctor = "ablate doctor --address auto --results /shared/doctor || true"  # the machine that is not there is a fault
+    doctor = "ablate doctor --address auto --results /shared/doctor || true"  # a machine that cannot join
     brought = cluster.submit(f"bash -c '{doctor}'", "--working-dir /root/changed")
     synced = cluster.check(f'ray exec /root/cluster.yaml "{doctor}"')
-    for said in (brought, synced):
-        assert said.count("same versions, sees the results") == 1 + len(WORKERS), said
+    for out in (brought, synced):
+        assert out.count("same versions, sees the results") == 1 + len(WORKERS), out
     assert sources(brought) != sources(synced)
 
 
-def sources(said):
-    """The digest of the code that the doctor runs."""
-    return re.search(r"sources (\w+)", said)[1]
+def sources(out):
+    """The digest of the code that the doctor runs, from its output."""
+    return re.search(r"sources (\w+)", out)[1]
 
 
 def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_path):
@@ -105,7 +106,7 @@ def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_
     assert outcomes(results) == undisturbed
     assert before.items() <= writing_times(results).items()
     assert "lost its worker (1 of 3: " in " ".join(log.read_text().split())
-    lab.plug(hosts["w2"])
+    lab.connect(hosts["w2"])
 
 
 def test_driver_killed(lab, hosts, cluster, undisturbed, tmp_path):
@@ -135,7 +136,7 @@ def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
     before = writing_times(results)
     for name in ("head", "w1"):
         hosts[name] = lab.boot(name, f"{ADDRESSES[name]}/24")
-    cluster.down()  # what comes back is a new machine; without this `ray up` believes that it is set up already
+    cluster.down()  # the machine is new: without this `ray up` assumes that it is set up
     cluster.up()
     wait_for(lambda: any(serving(hosts[name]) for name in WORKERS), 120)
     study = cluster.start(run("/shared/head"), log)

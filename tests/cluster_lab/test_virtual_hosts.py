@@ -1,11 +1,12 @@
-"""The lab itself: its hosts are apart, a cable can be pulled, and none outlives the test that started it."""
+"""The lab itself: its hosts are separate, can be cut off, and end with the test that started them."""
 
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.cluster_lab.virtual_hosts import HERE, wait_for
+from tests.cluster_lab.virtual_hosts import CHECKOUT
+from tests.helpers.waiting import wait_for
 
 LEFT_ALONE = """
 import sys, time
@@ -17,7 +18,7 @@ with Lab(Path(sys.argv[1])) as lab:
 """
 
 
-def test_hosts_share_a_wire_and_shared_and_nothing_else(lab):
+def test_hosts_share_a_network_and_one_folder_and_nothing_else(lab):
     hosts = [lab.boot(name, f"10.77.0.{number}/24") for name, number in (("a", 10), ("b", 11))]
     for host in hosts:
         assert host.run(f"echo {host.name} | tee /tmp/mine /root/mine /usr/mine /dev/shm/mine").returncode == 0
@@ -29,13 +30,13 @@ def test_hosts_share_a_wire_and_shared_and_nothing_else(lab):
     wait_for(lambda: reaches(hosts[0], hosts[1]), 20)
 
 
-def test_cable_and_power(lab):
+def test_a_host_can_be_cut_off_connected_again_and_powered_off(lab):
     host = lab.boot("c", "10.77.0.12/24")
     wait_for(lambda: reaches(lab.operator, host), 20)
     lab.cut(host)
     assert not reaches(lab.operator, host)
     assert host.alive
-    lab.plug(host)
+    lab.connect(host)
     wait_for(lambda: reaches(lab.operator, host), 20)
     host.kill()
     assert not host.alive
@@ -44,13 +45,13 @@ def test_cable_and_power(lab):
 
 
 def reaches(one, other):
-    """Whether one host gets an answer from the sshd of the other."""
+    """Return True if the sshd of the other host answers."""
     return one.run(f"timeout 2 bash -c 'head -c 3 </dev/tcp/{other.address}/22'").stdout == "SSH"
 
 
 def test_killed_test_leaves_no_host(lab, tmp_path):
     command = [sys.executable, "-c", LEFT_ALONE, str(tmp_path)]
-    test = subprocess.Popen(command, env={"PYTHONPATH": str(HERE)}, stdout=subprocess.PIPE, text=True)
+    test = subprocess.Popen(command, env={"PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE, text=True)
     hosts = [Path("/proc", pid) for pid in test.stdout.readline().split()]
     assert all(host.exists() for host in hosts)
     test.send_signal(signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""Several hosts on one machine, from namespaces: `ray up` meets what it meets on a real network.
+"""Several hosts on one machine, made from namespaces, on which `ray up` works as on a real network.
 
 A host has its own network, processes, file system (a copy-on-write view of this machine's), /tmp, /dev/shm and sshd.
-Nothing is made in the network of the machine itself: the wire is a bridge in the network of the operator's host, so
-labs cannot collide, whatever addresses they use. Every host ends with the process that started it, however that ends.
+The hosts are connected by a bridge in the network of the operator's host. Nothing is created in the network of the
+machine, so two labs with the same addresses do not collide. Every host ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +22,15 @@ CHECKOUT = HERE.parents[1]
 PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OPERATOR = "10.77.0.1"
 NAMESPACES = (
-    *("setpriv", "--pdeathsig", "KILL"),  # ends with the thread that started it
+    *("setpriv", "--pdeathsig", "KILL"),  # the host ends with the thread that started it
     *("unshare", "--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "--kill-child=SIGKILL"),
 )
-ANEW = ("/tmp", "/root", "/run", "/dev", "/proc", "/sys", "/home")
-"""Folders that a host has for itself, or that may be mounts of their own, which an overlay of / does not show."""
+NOT_IN_OVERLAY = ("/tmp", "/root", "/run", "/dev", "/proc", "/sys", "/home")
+"""Folders that a host gets new, or that may be separate mounts, which an overlay of / does not show."""
 
 
 def missing(*programs: str) -> str | None:
-    """Why there can be no lab here; None if there can."""
+    """Return why this machine cannot run the lab; None if it can."""
     if os.geteuid() != 0:
         return "needs root"
     for program in ("unshare", "nsenter", "setpriv", "ip", *programs):
@@ -45,11 +44,11 @@ def missing(*programs: str) -> str | None:
 
 @dataclass(frozen=True)
 class Image:
-    """What a host is made with.
+    """The configuration of a new host.
 
     Attributes:
-        keys: Public keys that may log in; without any there is no sshd.
-        user: Who may log in.
+        keys: Public keys that may log in; without keys there is no sshd.
+        user: Account that may log in.
         bashrc: The user's .bashrc.
     """
 
@@ -67,37 +66,37 @@ class Host:
         self.init = int(children[0])
 
     def command(self, script: str, **environment: str) -> list[str]:
-        """Command line that runs a bash script inside, with this interpreter's environment on its PATH."""
+        """Return the command line of a bash script in the host, with this interpreter's environment on its PATH."""
         base = {"HOME": "/root", "LANG": "C.UTF-8", "PATH": f"{sys.prefix}/bin:{PATHS}", "RAY_USAGE_STATS_ENABLED": "0"}
         settings = [f"{key}={value}" for key, value in (base | environment).items()]
         enter = ["nsenter", "-t", str(self.init), *["-n", "-p", "-m", "-i", "-u", "-r", "-w", "--"]]
         return [*enter, "env", "-i", *settings, "bash", "-c", script]
 
     def run(self, script: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a bash script inside and wait for it; never raises for its exit code."""
+        """Run a bash script in the host and wait for it; never raises for its exit code."""
         command = self.command(script, **environment)
         return subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
         )
 
     def start(self, script: str, log: Path, **environment: str) -> subprocess.Popen[str]:
-        """Run a bash script inside, in the background; what it says goes to a file of this machine."""
+        """Run a bash script in the host, in the background; its output goes to a file of this machine."""
         with log.open("w") as sink:
             command = self.command(script, **environment)
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, text=True)
 
     def processes(self, pattern: str) -> list[int]:
-        """Process ids, as the host knows them, whose command line matches."""
+        """Return the ids, in the host, of the processes whose command line matches."""
         return [int(pid) for pid in self.run(f"pgrep -f -- '{pattern}'").stdout.split() if pid != "$$"]
 
     def kill(self) -> None:
-        """Power failure: everything in it is gone at once. Its sockets are closed: kinder than a real one."""
+        """Power the host off: all its processes end at once. The kernel closes its sockets, unlike a power failure."""
         self._process.kill()
         self._process.wait()
 
     @property
     def alive(self) -> bool:
-        """Whether it has power."""
+        """True until it is powered off."""
         return self._process.poll() is None
 
     @contextlib.contextmanager
@@ -112,7 +111,7 @@ class Host:
 
 
 class Lab:
-    """Hosts on one wire. `operator` is the person's own machine, with the key to the others; a context manager.
+    """Hosts on one network; a context manager. `operator` is a person's machine, with the key to the others.
 
     Args:
         folder: An empty folder for the lab's files; `folder/shared` is /shared on every host.
@@ -135,7 +134,7 @@ class Lab:
         self._ip(
             self.operator,
             f"set -e; ip link set lo up; ip link add wire type bridge; ip addr add {OPERATOR}/24 dev wire;"
-            "ip link set wire up; echo 1 >/proc/sys/net/ipv4/ip_forward",  # forwards nowhere: answers "unreachable"
+            "ip link set wire up; echo 1 >/proc/sys/net/ipv4/ip_forward",  # no route out: answers "unreachable"
         )
         key = self.folder / "operator_key"
         if key.exists():
@@ -153,13 +152,13 @@ class Lab:
         return (self.folder / "operator_key.pub").read_text()
 
     def boot(self, name: str, address: str, public: str | None = None, image: Image | None = None) -> Host:
-        """Start a host, or start it again with a file system as new, and plug it in.
+        """Start a host, or start it again with a new file system, and connect it.
 
         Args:
             name: Its name.
             address: Its address and prefix length, such as 10.77.0.10/24.
-            public: A second address, to which the operator alone has a route.
-            image: What it is made with; by default root may log in with the operator's key.
+            public: A second address, to which only the operator has a route.
+            image: Its configuration; by default root may log in with the operator's key.
         """
         host = self._boot(name, address.split("/")[0], image or Image(keys=self.key))
         cable, init = self._cable(host), host.init
@@ -180,11 +179,11 @@ class Lab:
         return host
 
     def cut(self, host: Host) -> None:
-        """Pull the cable: the host goes on, and nobody hears of it."""
+        """Disconnect a host: it keeps running, and no other host can reach it."""
         self._ip(self.operator, f"ip link set {self._cable(host)} down")
 
-    def plug(self, host: Host) -> None:
-        """Put the cable back."""
+    def connect(self, host: Host) -> None:
+        """Connect a host again."""
         self._ip(self.operator, f"ip link set {self._cable(host)} up")
 
     def _boot(self, name: str, address: str, image: Image) -> Host:
@@ -235,30 +234,16 @@ class Lab:
         subprocess.run(command, check=True, env={"PATH": PATHS})
 
 
-def wait_for(condition, seconds: float = 120, pause: float = 0.25):
-    """The first true value of `condition()`.
-
-    Raises:
-        TimeoutError: If there is none in time.
-    """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(pause)
-    raise TimeoutError(f"{condition} did not come true in {seconds} s")
-
-
 def _card(address: str) -> str:
-    """Hardware address of a network card: a machine that is started again has the same."""
+    """Hardware address of the network card of a host, the same after a restart."""
     return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 def _hidden(folders: tuple[str, ...]) -> Iterator[str]:
-    """Those that a host would not see: below what it has anew, or on another file system than /."""
+    """The folders that a host would not see: below `NOT_IN_OVERLAY`, or on another file system than /."""
     device = os.stat("/").st_dev
     for folder in dict.fromkeys(os.path.realpath(name) for name in folders):
-        if folder.startswith(tuple(f"{top}/" for top in ANEW)) or os.stat(folder).st_dev != device:
+        if folder.startswith(tuple(f"{top}/" for top in NOT_IN_OVERLAY)) or os.stat(folder).st_dev != device:
             yield folder
 
 
