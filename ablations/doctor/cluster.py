@@ -77,9 +77,9 @@ def _judge(node: nodes.Node, answer: Any) -> Iterator[Finding]:
     if isinstance(answer, Exception):
         yield Finding("fault", "node", f"{node.host}: {first_line(answer)}", "`ray status` tells more")
         return
-    faults = [*_version_faults(node, answer), *_other_faults(node, answer)]
-    yield from faults
-    if not faults:
+    found = [*_version_faults(node, answer), *_other_findings(node, answer)]
+    yield from found
+    if all(finding.state == "note" for finding in found):
         yield Finding("ok", "node", f"{node.host}: {_description(node)}; same versions, sees the results")
 
 
@@ -104,7 +104,7 @@ def _version_faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Fin
         yield Finding("fault", "node", detail, advice)
 
 
-def _other_faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
+def _other_findings(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
     if answer["mismatch"]:
         yield Finding("fault", "node", f"{node.host} {answer['mismatch'][1]}")
     if node.resources.get("GPU", 0) > answer["gpus"]:

@@ -11,7 +11,7 @@ import json
 VIEW_KEY = "runs-by-arm"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 NAME_COLUMN = "attributes.`Run Name`"
-NAME_WIDTH, METRIC_WIDTH = 480, 160
+NAME_WIDTH, METRIC_WIDTH = 520, 160
 """Pixels. MLflow's default cuts the label of an arm."""
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
@@ -49,6 +50,7 @@ def serve(uri: str, port: int, shown: str) -> int:
                 print(f"  {name}, runs by arm: {link}", flush=True)
             server.process.wait()
         elif not server.stopped:
+            print(server.messages(), file=sys.stderr, end="")
             raise StudyError(f"--mlflow: the MLflow server did not start, got {shown}; its messages are above")
     return 0 if server.stopped else 1
 
@@ -65,7 +67,7 @@ def _check_port(port: int) -> None:
 class Server:
     """An MLflow server on 127.0.0.1 that ends with this process; a context manager.
 
-    Its access log is off. Its warnings and errors go to standard error.
+    Its messages go to a temporary file, since MLflow prints notes and warnings also when all is well.
 
     Args:
         uri: MLflow tracking URI.
@@ -74,6 +76,7 @@ class Server:
 
     def __init__(self, uri: str, port: int) -> None:
         self.address, self.stopped = f"http://{HOST}:{port}", False
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # open as long as the server runs
         self.command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--backend-store-uri", uri]
         self.command += ["--host", HOST, "--port", str(port), "--uvicorn-opts", "--log-level warning"]
 
@@ -85,7 +88,8 @@ class Server:
             self.command,
             env=os.environ | SERVER_ENV,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
             start_new_session=True,  # Ctrl-C in a terminal then reaches this process only
         )
         return self
@@ -94,12 +98,18 @@ class Server:
         """End the server."""
         self.process.terminate()
         self.process.wait()
+        self.log.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopped = True
         self.process.terminate()
+
+    def messages(self) -> str:
+        """Return what the server has printed."""
+        self.log.seek(0)
+        return self.log.read()
 
     def answers(self) -> bool:
         """Wait for the first answer. Return False if the server ends, or does not answer in `START_SECONDS`."""

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ablations.cluster.session import check_head, explain_connection_error
+from ablations.errors import StudyError
+
 SESSION = """
 import sys
 from ablations.cluster.session import prepare, ray_session
@@ -68,3 +71,53 @@ def test_every_port_of_a_local_ray_is_on_the_loopback():
             process.wait(timeout=60)
     assert len(addresses) >= 3  # the GCS, the raylet and a worker at the least
     assert set(addresses) <= LOOPBACK
+
+
+TOKEN_MISSING = "the cluster requires a token and this machine has none"
+TOKEN_REJECTED = "the head rejected our token"
+
+
+NO_TOKEN = """\
+  File "ray/_private/authentication/authentication_token_setup.py", line 162, in ensure_token_if_auth_enabled
+    raise AuthenticationError(
+ray.exceptions.AuthenticationError: Token authentication is enabled but no authentication token was found. Ensure that \
+the token for the cluster is available in a local file (e.g., ~/.ray/auth_token or via RAY_AUTH_TOKEN_PATH) or as the \
+`RAY_AUTH_TOKEN` environment variable."""
+WRONG_TOKEN = """\
+[2026-11-25 19:17:29,339 W 604 604] gcs_client.cc:210: Failed to get cluster ID from GCS server: Unauthenticated: \
+RPC error: InvalidAuthToken: Authentication token is missing or incorrect
+"""
+NO_RAY = """\
+ConnectionError: Could not find any running Ray instance. Please specify the one to connect to by setting `--address` \
+flag or `RAY_ADDRESS` environment variable."""
+OTHER_VERSION = """\
+RuntimeError: Version mismatch: The cluster was started with:
+    Ray: 2.59.0
+    Python: 3.12.1
+"""
+NO_ANSWER = """\
+[2026-11-25 19:17:14,150 W 307 307] rpc_client.h:153: Failed to connect to GCS at address 127.0.0.1:9999 within 5 \
+seconds.
+"""
+VERSIONS = "Version mismatch: The cluster was started with: Ray: 2.59.0 Python: 3.12.1; install the same versions"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "expected"),
+    [
+        (NO_TOKEN, TOKEN_MISSING),
+        (WRONG_TOKEN, TOKEN_REJECTED),
+        (NO_RAY, "no Ray runs on this machine"),
+        (OTHER_VERSION, VERSIONS),
+        (NO_ANSWER, "no Ray head answers there within 10 s"),
+    ],
+)
+def test_what_ray_printed_about_a_failed_connection_is_explained_in_one_line(stderr, expected):
+    explained = explain_connection_error(stderr)
+    assert explained.startswith(expected)
+    assert "\n" not in explained
+
+
+def test_ray_client_is_rejected_without_a_connection():
+    with pytest.raises(StudyError, match=r"^--address: Ray Client is not used.*got 'ray://"):
+        check_head("ray://127.0.0.1:10001")
