@@ -20,6 +20,7 @@ from silhouette.config import first_line
 from silhouette.errors import InputError
 
 SHIPPED = Path(__file__).parents[1] / "studies"
+PACKAGES = ("ablations", "analysis", "search_spaces", "silhouette")
 
 
 def shipped() -> dict[str, Path]:
@@ -33,7 +34,7 @@ def question(path: Path) -> str:
     return text.partition("\n")[0]
 
 
-def load_study(name: str) -> Study:
+def load_study(name: str | Path) -> Study:
     """The study of that name, or of that `.py` file.
 
     Raises:
@@ -42,6 +43,7 @@ def load_study(name: str) -> Study:
     >>> load_study("demo").metric
     'test_top1'
     """
+    name = str(name)
     path = Path(name) if name.endswith(".py") else shipped().get(name)
     if path is None:
         raise StudyError(f"STUDY: one of {', '.join(shipped())}, or a path to a .py file, got {name!r}")
@@ -73,6 +75,9 @@ def _importable(folder: Path) -> Iterator[None]:
 
     The helpers are forgotten afterwards: another study may have another helper of the same name beside it.
     """
+    if str(folder) in sys.path:
+        yield
+        return
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
@@ -80,9 +85,16 @@ def _importable(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(folder))
         for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and folder in Path(file).resolve().parents and "site-packages" not in file:
+            if _lies_in(folder, name):
                 del sys.modules[name]
+
+
+def _lies_in(folder: Path, name: str) -> bool:
+    """Return True for a helper; the study may stand in a checkout of this project, whose own modules stay."""
+    file = getattr(sys.modules[name], "__file__", None)
+    if file is None or name.partition(".")[0] in PACKAGES:
+        return False
+    return folder in Path(file).resolve().parents and "site-packages" not in file
 
 
 def _place(error: BaseException, path: Path, name: str) -> str:

@@ -48,7 +48,7 @@ def test_study_files_of_version_0_1_0_are_read(tmp_path):
         "STUDY = Study(question='q?', factors={'lambda_sil': (0.0, 0.2)}, baseline={'lambda_sil': 0.0},\n"
         "              tuning=Tuning(nuisance={'lr': None}))\n"
     )
-    assert [arm.label for arm in load_study(str(path)).arms] == ["λ=0", "λ=0.2"]
+    assert [arm.label for arm in load_study(path).arms] == ["λ=0", "λ=0.2"]
 
 
 def test_run_study_refuses_what_a_study_file_may_not_say(tmp_path):

@@ -1,10 +1,12 @@
 """Bad input of every kind gives one clear line and exit code 2, and nothing is lost or left behind."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from ablations.cli.parser import main
+from ablations.design import loading
 
 GOOD = {
     "question": "Does it help?",
@@ -204,6 +206,23 @@ def test_a_study_file_imports_a_helper_beside_it(tmp_path, monkeypatch, capsys):
     assert main(["plan", "one/own.py"]) == 0
     assert "λ=0.5" in capsys.readouterr().out
     assert "grids" not in sys.modules
+
+
+def test_two_studies_may_have_helpers_of_the_same_name(tmp_path, capsys):
+    for number, value in enumerate((0.3, 0.7)):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "grids.py").write_text(f"LAMBDAS = (0.0, {value})\n")
+        text = "from ablations import Study\nfrom grids import LAMBDAS\n" + _study({}).replace("(0.0, 0.5)", "LAMBDAS")
+        (tmp_path / str(number) / "own.py").write_text(text)
+        assert main(["plan", f"{number}/own.py"]) == 0
+        assert f"λ={value}" in capsys.readouterr().out
+
+
+def test_a_study_in_a_checkout_does_not_unload_the_project():
+    root = Path(loading.__file__).parents[2]
+    assert not loading._lies_in(root, "ablations.design.loading")
+    assert not loading._lies_in(root, "pytest")
+    assert loading._lies_in(root, __name__)
 
 
 def test_a_fault_in_a_helper_names_the_helper_and_its_line(folder, capsys):

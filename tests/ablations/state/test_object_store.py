@@ -67,14 +67,24 @@ def test_heartbeat_is_the_lock_where_there_is_no_file_lock(store):
     assert living_driver(store) is None
 
 
-def test_a_study_runs_and_reports_against_the_bucket(ablate, bucket):
-    name = ablate.study()
-    done = ablate("run", name, "--results", bucket, **KEYS)
+def test_a_study_runs_and_reports_against_the_bucket_and_shows_no_key(ablate, bucket):
+    name, place = ablate.study(), bucket.replace("s3://", "s3://k3y0fmine:s3cr3t0fmine@")
+    done = ablate("run", name, "--results", place, **KEYS)
     assert done.returncode == 0, done.stderr
     assert "4/4 complete" in done.stdout
-    assert "4/4 complete" in ablate("status", name, "--results", bucket, **KEYS).stdout
-    report = ablate("report", name, "--results", bucket, **KEYS)
+    status = ablate("status", name, "--results", place, **KEYS)
+    assert "4/4 complete" in status.stdout
+    report = ablate("report", name, "--results", place, **KEYS)
     assert report.returncode == 0, report.stderr
-    again = ablate("run", name, "--results", bucket, **KEYS)
+    again = ablate("run", name, "--results", place, **KEYS)
     assert "all 4 trials already have records in" in again.stdout
     assert not (ablate.folder / "results/tiny").exists()
+    written = [path.read_bytes() for path in (ablate.folder / "results").rglob("*") if path.is_file()]
+    store = Store(place, "tiny")
+    written += [store.read_bytes("study.json"), store.read_bytes("records.parquet")]
+    written += [store.read_bytes("report", name) for name in store.names("report")]
+    printed = [text.encode() for run in (done, status, report, again) for text in (run.stdout, run.stderr)]
+    assert len(written) > 4
+    for text in (*written, *printed):
+        assert b"s3cr3t0fmine" not in text
+        assert b"k3y0fmine" not in text
