@@ -17,7 +17,6 @@ from typing import Any
 
 from ablations.design.loading import load_study
 from ablations.design.plan import describe_study
-from ablations.tracking import mirror as tracking
 from ablations.tracking.mirror import Mirror
 from ablations.tracking.mlflow_runs import MlflowRuns
 from silhouette.results import Store
@@ -52,8 +51,7 @@ def measure_mirror(folder: Path, trials: int, seconds: int) -> float:
             waits.append(time.perf_counter() - before)
         time.sleep(max(0.0, start + second + 1 - time.perf_counter()))
     waiting = mirror.events.qsize()
-    tracking.CLOSE_SECONDS = 600.0  # a study leaves to `ablate sync` what has not arrived after 20
-    whole = mirror.close({"complete": trials})
+    whole = mirror.close({"complete": trials}, timeout=600.0)  # a study leaves the rest to `ablate sync` sooner
     took = time.perf_counter() - start
     assert whole, warnings
     print(
