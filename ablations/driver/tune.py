@@ -13,7 +13,7 @@ from ablations.design.study import Study
 from ablations.driver.controller import Conductor, make_conductor
 from ablations.driver.options import RunOptions
 from ablations.driver.tuner import watched
-from ablations.formatting import counted
+from ablations.formatting import counted, setting
 from ablations.search import selection as freeze
 from ablations.search.candidates import OPEN
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
@@ -94,5 +94,5 @@ def _finished(study: Study, conductor: Conductor, options: RunOptions) -> bool:
 def _show(study: Study, frozen: Mapping[str, Any]) -> None:
     print_lines(f"{study.name}: frozen as {frozen['hash']}")
     for arm in frozen["arms"]:
-        values = ", ".join(f"{k}={v:g}" if isinstance(v, int | float) else f"{k}={v}" for k, v in arm["values"].items())
+        values = ", ".join(f"{name}={setting(value)}" for name, value in arm["values"].items())
         print_lines(f"  {arm['arm']}: {values}", *(f"    note: {flag}" for flag in arm["flags"]))
