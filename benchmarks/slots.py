@@ -1,8 +1,8 @@
-"""A stand-in for the workers of a large cluster: Ray Tune's actor manager, whose actors only keep time.
+"""A replacement for the workers of a large cluster: an actor manager of Ray Tune whose actors only wait.
 
-It speaks the interface that `ray.tune`'s controller uses of `RayActorManager` (add and remove actors, schedule tasks
-on them, next event) and so puts the real controller, listener, display and records under the load of many slots. No
-process is started and nothing crosses a network: what it measures is the driver's side and the records' alone.
+It has the methods of `RayActorManager` that the controller of `ray.tune` calls (add and remove actors, schedule tasks
+on them, next event), so the real controller, callbacks, display and records get the load of many slots. No process is
+started and no network is used: only the driver and the records are measured.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ablations.workers.spec import Work
 from silhouette.results import Store
 
 START_SECONDS = 3.0
-"""A fresh actor imports torch."""
+"""Seconds until a new actor is ready, since it imports torch."""
 
 
 class Fleet:
-    """What is simulated, and what was seen of it.
+    """A simulated cluster, and counts of its reports and trials.
 
     Args:
         slots: Trials at once.
@@ -43,34 +43,34 @@ class Fleet:
         self.reports = self.ended = 0
 
     def manager(self, resource_manager: Any) -> SlotManager:
-        """In the place of `RayActorManager`."""
+        """Return the manager that replaces `RayActorManager`."""
         return SlotManager(self)
 
 
-class _Deaf:
+class _NoMetrics:
     """A remote method that Tune calls for its own display."""
 
     @staticmethod
     def remote(**arguments: Any) -> dict[str, Any]:
-        """Nothing to tell."""
+        """Return no metrics."""
         return {}
 
 
 class SlotActor:
-    """One trial after another, on the clock alone."""
+    """An actor that runs one trial after another by waiting."""
 
-    get_auto_filled_metrics = _Deaf()
+    get_auto_filled_metrics = _NoMetrics()
 
     def __init__(self, fleet: Fleet, message: str) -> None:
         self.fleet = fleet
         self.begin(message)
 
     def begin(self, message: str) -> None:
-        """Take a trial."""
+        """Begin a trial."""
         self.message, self.left = message, self.fleet.seconds
 
     def step(self) -> tuple[float, dict[str, Any]]:
-        """Seconds until the next report, and the report."""
+        """Return the seconds until the next report, and the report."""
         takes = min(self.left, self.fleet.report_seconds)
         self.left -= takes
         spec = self.fleet.work.spec(self.message)
@@ -81,7 +81,7 @@ class SlotActor:
 
 
 class SlotManager:
-    """The part of `RayActorManager` that Tune's controller calls."""
+    """The methods of `RayActorManager` that the controller of Tune calls."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -93,7 +93,7 @@ class SlotManager:
         self._on_start: dict[TrackedActor, Callable[[TrackedActor], None]] = {}
 
     def next(self, timeout: float | None = None) -> bool:
-        """Handle the next event; wait for it at most so long."""
+        """Handle the next event; wait for it at most `timeout` seconds."""
         self._start_waiting()
         if not self._due:
             time.sleep(timeout or 0)
@@ -120,7 +120,7 @@ class SlotManager:
         return actor
 
     def remove_actor(self, tracked_actor: TrackedActor, kill: bool = False, stop_future: Any = None) -> bool:
-        """Free the slot; whether it was alive."""
+        """Free the slot; return True if its actor had started."""
         alive = self._live_actors_to_ray_actors_resources.pop(tracked_actor, None) is not None
         self._resources.pop(tracked_actor, None)
         self._waiting = [entry for entry in self._waiting if entry[0] != tracked_actor]
@@ -130,9 +130,9 @@ class SlotManager:
         self, tracked_actor: TrackedActor, method_name: str, args: Any = None, kwargs: Any = None,
         on_result: Any = None, on_error: Any = None, _return_future: bool = False,
     ) -> None:  # fmt: skip
-        """Have the task end when its time has come."""
+        """Schedule the end of a task."""
         live = self._live_actors_to_ray_actors_resources.get(tracked_actor)
-        if live is None:  # it is told to stop before it has begun
+        if live is None:  # it is stopped before it has started
             return
         actor = live[0]
         if method_name == "train":
@@ -145,24 +145,24 @@ class SlotManager:
             self._at(0, tracked_actor, lambda: on_result(tracked_actor, None))
 
     def is_actor_started(self, tracked_actor: TrackedActor) -> bool:
-        """Whether it has its slot."""
+        """Return True if the actor has a slot."""
         return tracked_actor in self._live_actors_to_ray_actors_resources
 
     def is_actor_failed(self, tracked_actor: TrackedActor) -> bool:
-        """None ever does."""
+        """Return False: no actor fails."""
         return False
 
     def get_live_actors_resources(self) -> dict[str, float]:
-        """For Tune's own display, which is off."""
+        """Return the CPUs in use, for the display of Tune, which is off."""
         return {"CPU": float(self.num_live_actors)}
 
     def clear_actor_task_futures(self, tracked_actor: TrackedActor) -> None:
-        """Forget what it was doing."""
+        """Drop the tasks of an actor."""
         self._due = [entry for entry in self._due if entry[2] != tracked_actor]
         heapq.heapify(self._due)
 
     def cleanup(self) -> None:
-        """Forget everything."""
+        """Drop all actors and tasks."""
         self._due, self._waiting = [], []
         self._resources.clear()
         self._live_actors_to_ray_actors_resources.clear()
@@ -179,7 +179,7 @@ class SlotManager:
 
     @property
     def num_total_actors(self) -> int:
-        """Both."""
+        """Actors with a slot and actors that wait."""
         return len(self._resources)
 
     @property
@@ -205,7 +205,7 @@ class SlotManager:
 
 
 def write_records(results: str, study: str, row: dict[str, Any], queue: multiprocessing.Queue[Any]) -> None:
-    """The workers' part, in one process: a record per trial_id that comes, until None comes."""
+    """Write a record for each trial_id from the queue, in place of the workers; None ends it."""
     store = Store(results, study)
     while (trial_id := queue.get()) is not None:
         store.write_record({**row, "trial_id": trial_id})

@@ -42,14 +42,14 @@ def test_ends_of_the_domain_are_values_of_the_field(factor):
     assert [parse_value(factor.field, value) for value in ends] == list(ends)
 
 
-def test_each_factor_stands_once_and_labels_tell_them_apart():
+def test_each_factor_occurs_once_with_a_label_of_its_own():
     assert {name: factor.field for name, factor in FACTORS.items()} == {name: name for name in FACTORS}
     labels = [factor.label for factor in SEARCHABLE.values()]
     assert len(set(labels)) == len(labels)
 
 
 @pytest.mark.parametrize("area", AREAS)
-def test_what_the_paper_asks_about_is_there(area):
+def test_factors_of_the_questions_of_the_paper_exist(area):
     assert set(AREAS[area]) <= set(SEARCHABLE)
 
 

@@ -9,7 +9,7 @@ import pytest
 from silhouette.config import CONFIG_VERSION, ConfigError, TrialConfig, inert_fields, make_config, trial_id
 
 
-def test_settings_that_train_the_same_are_the_same_trial():
+def test_fields_without_effect_do_not_change_the_trial_id():
     plain = make_config({})
     assert make_config({"tau_s": 5, "distance": "cosine", "class_order": "fixed"}) == plain
     assert trial_id(make_config({"tau_s": 5}), 0, "confirm") == trial_id(plain, 0, "confirm")
@@ -24,7 +24,7 @@ def test_settings_that_train_the_same_are_the_same_trial():
         ((TrialConfig(), 0, "confirm"), (TrialConfig(epochs=2), 0, "confirm")),
     ],
 )
-def test_identity_tells_trials_apart(a, b):
+def test_different_trials_have_different_ids(a, b):
     assert trial_id(*a) != trial_id(*b)
 
 
@@ -44,7 +44,7 @@ def test_identity_tells_trials_apart(a, b):
         ),
     ],
 )
-def test_a_bad_setting_is_one_line(values, message):
+def test_a_bad_value_is_one_line(values, message):
     with pytest.raises(ConfigError) as caught:
         make_config(values)
     assert str(caught.value) == message
@@ -138,14 +138,14 @@ DEFAULTS_OF_VERSION_1 = {
 }  # fmt: skip
 
 
-def test_defaults_stand_still_within_a_version():
+def test_defaults_do_not_change_within_a_version():
     """Trial ids leave defaults out: to change one, raise CONFIG_VERSION; a new field needs only an inert default."""
     assert CONFIG_VERSION == 1
     assert DEFAULTS_OF_VERSION_1.items() <= TrialConfig().model_dump().items()
     assert trial_id(TrialConfig(), 0, "confirm") == "d2147081139b8ee5"
 
 
-def test_a_config_survives_its_json():
+def test_a_config_is_equal_after_json():
     config = make_config({"objective": "ce + 0.1*center", "lambda_sil": 0.3, "grad_clip": 1})
     again = make_config(json.loads(config.model_dump_json()))
     assert again == config

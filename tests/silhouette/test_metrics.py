@@ -30,7 +30,7 @@ def test_silhouette_equals_scikit_learn():
     assert metrics.silhouette(torch.zeros(4, 2), torch.tensor([0, 0, 1, 1])) == 0
 
 
-def test_good_blobs_beat_mixed_ones_under_the_table():
+def test_good_clusters_are_better_than_mixed_ones_by_each_direction():
     labels = torch.arange(60) % 3
     good = torch.eye(3)[labels] * 4 + 0.1 * torch.randn(60, 3)
     mixed = torch.randn(60, 3)

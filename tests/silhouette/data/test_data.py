@@ -72,7 +72,7 @@ def test_long_tail_counts(profile, total, groups):
     )
 
 
-def test_the_profile_is_exact_whichever_class_stands_where():
+def test_the_profile_is_exact_for_every_order_of_classes():
     available = [104, 110, 109, 108]
     config = TrialConfig(imbalance="long_tail", imbalance_factor=10)
     for seed in range(5):
@@ -160,7 +160,7 @@ def test_pk_batches_hold_p_classes_of_k_samples():
     assert composition(epoch_batches(config, y, 0, 0), y).classes_per_batch == 4
 
 
-def test_pk_repeats_what_a_class_does_not_have():
+def test_pk_repeats_samples_of_a_small_class():
     y = np.array([0] * 20 + [1, 1])
     batches = epoch_batches(TrialConfig(sampler="pk", batch_size=8, samples_per_class=4), y, 0, 0)
     for batch in batches:
@@ -175,6 +175,6 @@ def test_pk_without_enough_classes_is_one_line():
 
 
 @pytest.mark.parametrize("sampler", ["uniform", "balanced", "pk"])
-def test_all_samplers_make_as_many_batches(sampler):
+def test_all_samplers_make_the_same_number_of_batches(sampler):
     config = TrialConfig(sampler=sampler, batch_size=40)
     assert [len(b) for b in epoch_batches(config, labels()[:430], 0, 0)] == [40] * 10

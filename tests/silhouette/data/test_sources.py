@@ -81,7 +81,7 @@ def test_the_cache_is_built_once_and_memory_mapped(data_folder, monkeypatch):
     assert isinstance(first.images, np.memmap)
     assert not first.images.flags.writeable
     splits._load.cache_clear()
-    monkeypatch.setattr(sources, "synthetic", None)  # would fail if it were called
+    monkeypatch.setattr(sources, "synthetic", None)  # a call would fail
     second = splits.load(config)
     assert second.sha256 == first.sha256
     assert (second.images == first.images).all()
@@ -144,7 +144,7 @@ def test_a_failed_build_leaves_nothing(data_folder):
     assert [p.name for p in (data_folder / "arrays").iterdir()] == ["broken.lock"]
 
 
-def test_progress_is_told(data_folder):
+def test_progress_is_reported(data_folder):
     told = []
     splits.load(TrialConfig(dataset="synthetic"), lambda done, of: told.append((done, of)))
     assert (data_folder / "arrays").is_dir()
@@ -221,7 +221,7 @@ def test_a_folder_has_one_spelling():
 
 
 @pytest.mark.parametrize("name", sorted(torchvision_sources.WANTED))
-def test_what_cannot_be_downloaded_says_which_files_to_put_where(name, monkeypatch, data_folder):
+def test_a_failed_download_names_the_files_to_put_by_hand(name, monkeypatch, data_folder):
     def refuse(*_, **__):
         raise RuntimeError("no network\nlong story")
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_downloaded_says_which_files_to_put_where(name, monkeypat
     assert "\n" not in str(caught.value)
 
 
-def test_stanford_cars_says_so_by_itself(data_folder):
+def test_stanford_cars_names_its_files(data_folder):
     with pytest.raises(InputError, match=r"stanford_cars cannot be downloaded .*cars_test_annos_withlabels.mat"):
         splits.load(TrialConfig(dataset="stanford_cars"))
 
@@ -273,7 +273,7 @@ def test_synthetic_classes_are_apart_and_fixed():
     assert (np.stack(list(sources.synthetic(5, 8, 0.2, 8).images)).reshape(5, 8, -1) == images).all()
 
 
-def test_meta_tells_what_is_there(data_folder):
+def test_meta_holds_the_sha256(data_folder):
     splits.load(TrialConfig(dataset="synthetic"))
     (entry,) = [p for p in (data_folder / "arrays").iterdir() if p.is_dir()]
     meta = json.loads((entry / "meta.json").read_text())

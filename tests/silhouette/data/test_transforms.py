@@ -25,7 +25,7 @@ def augmented(kind, x, epoch=0, view=0, indices=None, seed=0, dataset="cifar10")
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_image_does_not_see_its_batch_or_any_generator(kind, channels):
+def test_an_augmentation_depends_on_no_batch_and_no_generator(kind, channels):
     x = images(channels=channels)
     whole = augmented(kind, x)
     assert (whole.dtype, whole.shape) == (x.dtype, x.shape)
@@ -71,7 +71,7 @@ def test_uniform_numbers_are_uniform_and_independent():
 
 @pytest.mark.parametrize("name", [n for n in transforms._OPERATIONS if n != "Invert"])
 @pytest.mark.parametrize("negative", [True, False])
-def test_operations_are_torchvisions(name, negative):
+def test_operations_equal_torchvision(name, negative):
     """Each operation and its strength against the reference implementation, image by image."""
     x, reference = images(6, side=24), AutoAugment(AutoAugmentPolicy.CIFAR10)
     space = reference._augmentation_space(10, (24, 24))

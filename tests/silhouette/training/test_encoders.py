@@ -48,7 +48,7 @@ def test_an_encoder_that_cannot_take_the_images_is_one_line():
         network("vit_b_32", (1, 8, 8))
 
 
-def test_the_list_is_torchvisions():
+def test_every_encoder_is_in_torchvision():
     from torchvision import models
 
     assert set(TORCHVISION_ENCODERS) <= set(models.list_models(module=models))

@@ -68,8 +68,8 @@ def test_supcon_by_its_formula():
     similar = out.embedding @ out.embedding.t() / 0.2
     others = ~torch.eye(12, dtype=torch.bool)
     log_prob = similar - similar.masked_fill(~others, -1e9).logsumexp(1, keepdim=True)
-    mates = (labels[:, None] == labels) & others
-    want = -((log_prob * mates).sum(1) / mates.sum(1)).mean()
+    positives = (labels[:, None] == labels) & others
+    want = -((log_prob * positives).sum(1) / positives.sum(1)).mean()
     got = Objective(TrialConfig(objective="supcon", temperature=0.2), 3)(out, labels).total
     torch.testing.assert_close(got, want)
 

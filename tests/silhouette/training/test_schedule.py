@@ -31,7 +31,7 @@ def test_warmup_rises_in_a_line():
     assert rates(warmup_epochs=0.5, schedule="constant")[5:] == [1] * 35
 
 
-def test_one_cycle_is_torchs():
+def test_one_cycle_equals_torch():
     want = torch.optim.lr_scheduler.OneCycleLR(
         torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 1.0, 40, final_div_factor=400
     )
@@ -42,7 +42,7 @@ def test_one_cycle_is_torchs():
 
 
 @pytest.mark.parametrize(("scaling", "want"), [("none", 0.1), ("linear", 0.025), ("sqrt", 0.05)])
-def test_batch_size_and_rate_are_independent_unless_asked(scaling, want):
+def test_lr_scaling_is_off_unless_chosen(scaling, want):
     assert peak_lr(TrialConfig(lr=0.1, batch_size=64, lr_scaling=scaling)) == pytest.approx(want)
 
 
@@ -77,7 +77,7 @@ def weights(training):
     ],
     ids=lambda s: " ".join(f"{k}={v}" for k, v in s.items()),
 )
-def test_everything_resumes_to_the_bit(settings):
+def test_every_option_resumes_with_the_same_bits(settings):
     config = TrialConfig(**{**SMALL, **settings})
     whole, half = finish(Training(config, 0)), Training(config, 0)
     half.step()
@@ -104,7 +104,7 @@ def test_clipping_bounds_the_step():
     assert free.norm > 1e-2
 
 
-def test_an_fp16_overflow_is_no_divergence_until_the_scale_is_spent():
+def test_an_fp16_overflow_is_a_divergence_only_at_the_smallest_scale():
     training = Training(TrialConfig(**SMALL, amp="fp16"), 0)
     training._parameters[0].grad = torch.full_like(training._parameters[0], float("inf"))
     training._check_and_clip()  # left to the scaler
@@ -130,7 +130,7 @@ def test_a_rate_that_is_too_high_diverges_without_an_exception():
     assert all(abs(v) < float("inf") for v in numbers)
 
 
-def test_validation_can_be_rarer_but_never_misses_the_end():
+def test_validation_can_be_rarer_and_includes_the_last_epoch():
     training = finish(Training(TrialConfig(**SMALL, eval_every=2), 0))
     assert [row["val_top1"] is None for row in training.curve] == [True, False, False]
     assert training.result()["val_top1"] is not None
@@ -144,13 +144,13 @@ def test_corruptions_are_measured_on_request():
     assert finish(Training(TrialConfig(**{**SMALL, "epochs": 1}), 0)).result()["test_corruptions"] is None
 
 
-def test_label_noise_does_not_reach_counts_or_tests():
+def test_label_noise_changes_neither_counts_nor_test_data():
     clean, noisy = (Training(TrialConfig(**SMALL, label_noise=noise), 0) for noise in (0.0, 0.5))
     assert clean.result()["class_train"] == noisy.result()["class_train"]
     assert (clean._split.train_labels != noisy._split.train_labels).mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_peak_memory_starts_anew():
+def test_peak_memory_is_reset():
     cpu = torch.device("cpu")
     block = torch.ones(50_000_000)
     high = peak_memory(cpu)

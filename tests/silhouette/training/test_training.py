@@ -48,7 +48,7 @@ def test_reuse_of_a_process_and_order_of_trials_change_nothing(uninterrupted):
     assert bits(trained()) == uninterrupted
 
 
-def test_trials_in_turns_do_not_disturb_each_other(uninterrupted):
+def test_trials_in_turns_do_not_change_each_other(uninterrupted):
     first, second = Training(config(), 0), Training(config(), 7)
     while not first.done:
         second.step()
@@ -156,7 +156,7 @@ def test_learns_the_digits(lambda_sil):
     assert result["test_top1"] > 0.95
 
 
-def test_vary_moves_one_source_of_chance_alone():
+def test_vary_changes_one_source_of_randomness_alone():
     def run(vary, seed):
         training = Training(TrialConfig(epochs=1, width=4, vary=vary), seed, threads=1)
         first = next(training.network.parameters()).detach().clone()
