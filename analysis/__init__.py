@@ -18,16 +18,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.api.findings import compare, open_study
     from analysis.errors import ReportError
     from analysis.report.write import write_report, write_table_report
-    from analysis.results.findings import compare, open_study
 
 __all__ = ["ReportError", "compare", "open_study", "write_report", "write_table_report"]
 
 _HOMES = {
     "ReportError": "analysis.errors",
-    "compare": "analysis.results.findings",
-    "open_study": "analysis.results.findings",
+    "compare": "analysis.api.findings",
+    "open_study": "analysis.api.findings",
     "write_report": "analysis.report.write",
     "write_table_report": "analysis.report.write",
 }

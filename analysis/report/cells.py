@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from analysis.formatting import MISSING, Scale, show_number, show_p, show_percent
 from analysis.report.elements import Cell, Table
-from analysis.results.document import Document
-from analysis.results.document_parts import IntervalData
+from analysis.results.document import Document, IntervalData
 from analysis.results.verdicts import VERDICTS
 
 

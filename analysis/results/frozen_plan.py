@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from analysis.results.document_parts import ExtensionData, FrozenData
+from analysis.results.document import ExtensionData, FrozenData
 from analysis.study.plan import Plan
 
 

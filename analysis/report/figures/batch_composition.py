@@ -12,8 +12,7 @@ from analysis.formatting import Scale
 from analysis.report import style
 from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.axes import unit_label
-from analysis.results.document import Document, scale_of
-from analysis.results.document_parts import GainPointData
+from analysis.results.document import Document, GainPointData, scale_of
 
 _PANELS: tuple[tuple[Literal["singleton_share", "classes_per_batch"], str, float], ...] = (
     ("singleton_share", "singletons (% of samples)", 100.0),

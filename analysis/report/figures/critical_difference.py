@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis.formatting import show_number
 from analysis.report import style
-from analysis.results.document_parts import RanksData
+from analysis.results.document import RanksData
 
 
 def critical_difference_diagram(ranks: RanksData, colours: dict[str, str]) -> Canvas:

@@ -15,8 +15,7 @@ from analysis.formatting import (
 )
 from analysis.report import style
 from analysis.report.figures.axes import metric_label
-from analysis.results.document import Document, scale_of
-from analysis.results.document_parts import CurveData
+from analysis.results.document import CurveData, Document, scale_of
 
 
 def draw_curves(data: Document, curves: Sequence[CurveData]) -> Canvas:

@@ -13,7 +13,7 @@ from analysis.formatting import (
     show_level,
 )
 from analysis.report import style
-from analysis.results.document_parts import GridCellData, SharesData
+from analysis.results.document import GridCellData, SharesData
 
 
 def draw_heat_map(s: SharesData, scale: Scale) -> Canvas:

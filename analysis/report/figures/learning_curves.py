@@ -15,8 +15,7 @@ from analysis.formatting import (
 from analysis.report import style
 from analysis.report.figures.arms import arm_of, colour_of, method_of
 from analysis.report.figures.axes import metric_label
-from analysis.results.document import Document
-from analysis.results.document_parts import ArmCurveData, LearningData, TuningData
+from analysis.results.document import ArmCurveData, Document, LearningData, TuningData
 
 MAX_CURVES = 8
 

@@ -11,8 +11,7 @@ from analysis.formatting import (
 from analysis.report.cells import between, gain, number, percent, table
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.batch_composition import draw_batch_composition
-from analysis.results.document import Document, scale_of
-from analysis.results.document_parts import GainPointData
+from analysis.results.document import Document, GainPointData, scale_of
 
 
 def section(data: Document) -> Section:

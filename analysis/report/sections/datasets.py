@@ -20,8 +20,7 @@ from analysis.report.figures.axes import margin_band, unit_label
 from analysis.report.figures.critical_difference import critical_difference_diagram
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.pairwise_matrix import draw_matrix
-from analysis.results.document import Document, scale_of
-from analysis.results.document_parts import AcrossData, AcrossPairData, PooledData, RanksData
+from analysis.results.document import AcrossData, AcrossPairData, Document, PooledData, RanksData, scale_of
 
 
 def section(data: Document) -> Section:

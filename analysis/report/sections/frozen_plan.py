@@ -8,8 +8,7 @@ from typing import Any
 from analysis.formatting import MISSING, listing, show_level, show_number
 from analysis.report.cells import number, table, whole
 from analysis.report.elements import Cell, Section, Table
-from analysis.results.document import Document
-from analysis.results.document_parts import FrozenData
+from analysis.results.document import Document, FrozenData
 
 
 def section(data: Document) -> Section:

@@ -15,8 +15,7 @@ from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
-from analysis.results.document import Document, scale_of
-from analysis.results.document_parts import ContrastData, GapData, TailData
+from analysis.results.document import ContrastData, Document, GapData, TailData, scale_of
 
 MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
 

@@ -11,8 +11,7 @@ from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
-from analysis.results.document import ComparisonData, Document, FeasibilityData, scale_of
-from analysis.results.document_parts import ComponentData, IntervalData
+from analysis.results.document import ComparisonData, ComponentData, Document, FeasibilityData, IntervalData, scale_of
 
 
 def section(data: Document) -> Section:

@@ -8,8 +8,7 @@ from analysis.formatting import MISSING, make_scale, show_p, show_percent, show_
 from analysis.report import style
 from analysis.report.cells import between, gain, number, p_cell, percent, table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.results.document import Document
-from analysis.results.document_parts import FailureData, NegativeControlData, RobustnessData
+from analysis.results.document import Document, FailureData, NegativeControlData, RobustnessData
 
 
 def section(data: Document) -> Section:

@@ -27,8 +27,7 @@ from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.heat_map import draw_heat_map
-from analysis.results.document import Document, scale_of
-from analysis.results.document_parts import CurveData, EffectData, ImportanceData, SharesData
+from analysis.results.document import CurveData, Document, EffectData, ImportanceData, SharesData, scale_of
 
 
 def section(data: Document) -> Section:

@@ -16,8 +16,7 @@ from analysis.report.figures.arms import colour_of, method_of
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.learning_curves import by_block, draw_expected_best, draw_learning
-from analysis.results.document import Document
-from analysis.results.document_parts import LearningData, TuningData
+from analysis.results.document import Document, LearningData, TuningData
 
 
 def section(data: Document) -> Section:

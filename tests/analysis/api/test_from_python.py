@@ -40,7 +40,7 @@ def study(results):
 def imported(code):
     """Heavy modules that a fresh process has imported after `code`."""
     code = f"import sys; {code}; print(*sorted({HEAVY} & set(sys.modules)))"
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root).stdout
 
 

@@ -1,37 +1,11 @@
-"""The document of a report: the types of `report.json`, key by key.
-
-Sections, figures and writers read this document and nothing else. A misspelt key is an error of mypy.
-Numbers have full precision and the unit of the records. A value that does not exist is null.
-"""
+"""Types of what every report has: plan, ledger, arms and comparisons."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
-import numpy as np
-
 from analysis.formatting import Scale
-from analysis.results.document_parts import (
-    AcrossData,
-    AnswerData,
-    ComponentData,
-    ContrastData,
-    FailureData,
-    FrozenData,
-    GainPointData,
-    ImportanceData,
-    IntervalData,
-    LearningData,
-    NegativeControlData,
-    RobustnessData,
-    SensitivityData,
-    TailData,
-    TestData,
-    TuningData,
-)
 
 REPORT_VERSION = 1
 
@@ -152,6 +126,26 @@ class FamilyData(TypedDict):
     m: int
 
 
+class IntervalData(TypedDict):
+    """An estimate with its interval; an infinite bound is null."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    level: float
+    method: str
+
+
+class TestData(TypedDict):
+    """One significance test; `smallest` is the smallest p that it can give with this n."""
+
+    p: float
+    n: int
+    smallest: float
+    method: str
+    statistic: float | None
+
+
 class DetailData(TypedDict):
     """The further tests and effect sizes of a comparison."""
 
@@ -256,49 +250,7 @@ class Summary(TypedDict):
     comparisons: list[ComparisonData]
 
 
-class Document(Summary):
-    """The whole document; a part for which a study has no data is empty or null."""
-
-    across: list[AcrossData]
-    sensitivity: SensitivityData
-    importance: list[ImportanceData]
-    tail: list[TailData]
-    interactions: list[ContrastData]
-    composition: list[GainPointData]
-    tuning: list[TuningData]
-    variance: list[ComponentData]
-    robustness: list[RobustnessData]
-    failures: list[FailureData]
-    negative_control: NegativeControlData | None
-    learning: LearningData | None
-    frozen: FrozenData
-    checklist: list[AnswerData]
-    provenance: dict[str, Any]
-
-
 def scale_of(document: Summary) -> Scale:
     """How the values of a document's metric are shown."""
     m = document["metric"]
     return Scale(m["shown_times"], m["unit"], m["symbol"], m["decimals"], m["label"])
-
-
-def to_plain(value: Any) -> Any:
-    """`value` as plain JSON data: dataclasses become objects, non-finite numbers null.
-
-    >>> from analysis.stats.types import Interval
-    >>> to_plain(Interval(1.0, float("-inf"), 2.0, 0.95, "t"))
-    {'estimate': 1.0, 'low': None, 'high': 2.0, 'level': 0.95, 'method': 't'}
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(v) for key, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return to_plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [to_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return to_plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

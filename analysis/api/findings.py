@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from analysis.api.arrow_tables import CURVES, PLAIN, arms_table, comparisons_table, curves_table
+from analysis.api.notebook import as_html, as_text, message_html
 from analysis.errors import ReportError
 from analysis.results.analyse import analyse, analyse_table, load, load_curves, summary_of
-from analysis.results.arrow_tables import CURVES, PLAIN, arms_table, comparisons_table, curves_table
 from analysis.results.document import Document, Summary
-from analysis.results.notebook import as_html, as_text, message_html
 from analysis.study.plan import Plan
 from analysis.study.records import Record
 from analysis.study.table import TableOptions

@@ -1,0 +1,1 @@
+"""The public API: open a study, compare a table; Arrow tables, text and HTML."""

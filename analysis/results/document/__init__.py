@@ -1,0 +1,142 @@
+"""The document of a report: the types of `report.json`, key by key.
+
+Sections, figures and writers read this document and nothing else. A misspelt key is an error of mypy.
+Numbers have full precision and the unit of the records. A value that does not exist is null.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.results.document.comparisons import (
+    AcrossData,
+    AcrossPairData,
+    AverageData,
+    ContrastData,
+    CurveData,
+    EffectData,
+    GainPointData,
+    GapData,
+    GridCellData,
+    LevelData,
+    MethodPairData,
+    PooledData,
+    PosteriorData,
+    RanksData,
+    RankTestData,
+    SensitivityData,
+    SharesData,
+    TailData,
+)
+from analysis.results.document.plain import to_plain
+from analysis.results.document.runs import (
+    AnswerData,
+    ArmCurveData,
+    ComponentData,
+    ExtensionData,
+    FailureData,
+    FrozenData,
+    ImportanceData,
+    LearningData,
+    NegativeControlData,
+    OtherMetricData,
+    RankCorrelationData,
+    RobustnessData,
+    TuningData,
+    WinnerData,
+)
+from analysis.results.document.summary import (
+    REPORT_VERSION,
+    ArmData,
+    ArmLedgerData,
+    ComparisonData,
+    DescriptionData,
+    DetailData,
+    ExclusionData,
+    FactorData,
+    FamilyData,
+    FaultData,
+    FeasibilityData,
+    FindingData,
+    IntervalData,
+    LedgerData,
+    MetricData,
+    Summary,
+    TestData,
+    scale_of,
+)
+
+__all__ = [
+    "REPORT_VERSION",
+    "AcrossData",
+    "AcrossPairData",
+    "AnswerData",
+    "ArmCurveData",
+    "ArmData",
+    "ArmLedgerData",
+    "AverageData",
+    "ComparisonData",
+    "ComponentData",
+    "ContrastData",
+    "CurveData",
+    "DescriptionData",
+    "DetailData",
+    "Document",
+    "EffectData",
+    "ExclusionData",
+    "ExtensionData",
+    "FactorData",
+    "FailureData",
+    "FamilyData",
+    "FaultData",
+    "FeasibilityData",
+    "FindingData",
+    "FrozenData",
+    "GainPointData",
+    "GapData",
+    "GridCellData",
+    "ImportanceData",
+    "IntervalData",
+    "LearningData",
+    "LedgerData",
+    "LevelData",
+    "MethodPairData",
+    "MetricData",
+    "NegativeControlData",
+    "OtherMetricData",
+    "PooledData",
+    "PosteriorData",
+    "RankCorrelationData",
+    "RankTestData",
+    "RanksData",
+    "RobustnessData",
+    "SensitivityData",
+    "SharesData",
+    "Summary",
+    "TailData",
+    "TestData",
+    "TuningData",
+    "WinnerData",
+    "scale_of",
+    "to_plain",
+]
+
+
+class Document(Summary):
+    """The whole document; a part for which a study has no data is empty or null."""
+
+    across: list[AcrossData]
+    sensitivity: SensitivityData
+    importance: list[ImportanceData]
+    tail: list[TailData]
+    interactions: list[ContrastData]
+    composition: list[GainPointData]
+    tuning: list[TuningData]
+    variance: list[ComponentData]
+    robustness: list[RobustnessData]
+    failures: list[FailureData]
+    negative_control: NegativeControlData | None
+    learning: LearningData | None
+    frozen: FrozenData
+    checklist: list[AnswerData]
+    provenance: dict[str, Any]
