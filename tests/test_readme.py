@@ -3,14 +3,16 @@
 import re
 import shlex
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.helpers import file_tree
+
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PACKAGES = ("silhouette", "search_spaces", "ablations", "analysis")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -63,16 +65,23 @@ def test_links_resolve(page):
             assert (page.parent / target).exists(), target
 
 
-def test_file_tree_names_every_module_once():
-    tree = next(block for block in blocks(README, "text") if "silhouette/" in block)
-    listed = re.findall(r"^\s+([\w./-]+\.py)\s", tree, re.M)
-    tracked = subprocess.run(
-        ["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    modules = sorted(
-        name.split("/", 1)[1] for name in tracked if name.endswith(".py") and not name.endswith("__init__.py")
-    )
-    assert sorted(listed) == modules
+def test_readme_has_at_most_150_lines():
+    assert len(README.splitlines()) <= 150
+
+
+def test_architecture_lists_every_module():
+    assert file_tree.tree() in file_tree.PAGE.read_text(encoding="utf-8"), "run python -m tests.helpers.file_tree"
+
+
+def test_picture_of_the_rooms_names_every_room():
+    picture = (ROOT / "docs/architecture.svg").read_text(encoding="utf-8")
+    rooms = {name.split("/")[1] for name in file_tree.tracked() if name.count("/") == 2}
+    assert {room for room in rooms if f">{room}</text>" not in picture} == set()
+
+
+def test_no_folder_of_the_packages_holds_more_than_20_modules():
+    folders = Counter(name.rpartition("/")[0] for name in file_tree.tracked())
+    assert {folder: count for folder, count in folders.items() if count > 20} == {}
 
 
 def test_no_machine_paths_or_hosts_in_tracked_files():

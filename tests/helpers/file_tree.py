@@ -4,14 +4,12 @@
 """
 
 import ast
-import re
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/architecture.md"
 PACKAGES = ("search_spaces", "ablations", "silhouette", "analysis")
-BLOCK = re.compile(r"(?<=^```text\n)search_spaces/.*?(?=^```)", re.S | re.M)
 WIDTH = 120
 
 
@@ -42,8 +40,8 @@ def tracked() -> list[str]:
 
 def main() -> None:
     """Write the tree into the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(BLOCK.sub(lambda _: tree(), text), encoding="utf-8")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition("```text\n")
+    PAGE.write_text(f"{before}```text\n{tree()}```{rest.partition('```')[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":
