@@ -25,14 +25,9 @@ PROVIDERS: dict[str, dict[str, str]] = {
 
 
 def check(files: list[str], *, own: bool = False) -> int:
-    """Print every fault of every file, or that a file has none.
+    """Print every fault of every file, or that a file has none; return 2 if there are faults, else 0.
 
-    Args:
-        files: Paths of cluster files.
-        own: Whether they may differ from the shipped ones.
-
-    Returns:
-        0 no file has a fault, 2 some file has one.
+    Files may differ from the shipped ones if they are the user's `own`.
     """
     clean = True
     for name in files:

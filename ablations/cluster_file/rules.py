@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from ablations.cluster_file.schemas import aws_regions
 from ablations.cluster_file.yaml_lines import Document, Fault
+from ablations.errors import StudyError
 from ablations.nested import Got, Path, at, each, scalars
 from ablations.templates import FILES
 
@@ -37,13 +39,7 @@ class Rule(NamedTuple):
 
 
 def rule_faults(document: Document, kind: str, file: FilePath) -> Iterator[Fault]:
-    """What breaks a rule.
-
-    Args:
-        document: The cluster file.
-        kind: aws, gcp, local or RayJob.
-        file: Its path, where the policy of the head is looked for.
-    """
+    """What breaks a rule, in a file of kind aws, gcp, local or RayJob; the head's policy is looked for beside it."""
     unfilled = {path for path, _, _ in document.placeholders}
     marks = [text for _, _, text in document.placeholders]
     for rule in RULES:
@@ -61,17 +57,12 @@ def _values(todo: str, good: Callable[[Any], object], *paths: str) -> Callable[[
     def broken(config: Any) -> Found:
         for text in paths:
             for path, value in each(config, *text.split()):
-                if not _holds(good, value):
-                    yield path, value, todo
+                with suppress(TypeError):  # of a value of another kind
+                    if good(value):
+                        continue
+                yield path, value, todo
 
     return broken
-
-
-def _holds(good: Callable[[Any], object], value: Any) -> bool:
-    try:
-        return bool(good(value))
-    except TypeError:  # a value of another kind
-        return False
 
 
 def _like(pattern: str) -> Callable[[Any], object]:
@@ -111,7 +102,7 @@ def _bounds(config: Any) -> Found:
     if most is None or not 1 <= most <= 200:
         yield ("max_workers",), most, "give the most machines at a time, 1 to 200"
         return
-    types = [(path, one) for path, one in each(config, "available_node_types", "*", "max_workers")]
+    types = each(config, "available_node_types", "*", "max_workers")
     own = {path: bound for path, bound in types if path[1] != config["head_node_type"]}
     for path, bound in own.items():
         if bound is None or not 0 <= bound <= most:
@@ -136,17 +127,24 @@ def _head_profile(config: Any) -> Found:
 
 
 def _policy(config: Any, file: FilePath) -> Found:
-    beside = file.parent / POLICY
-    policy = json.loads((beside if beside.is_file() else FILES / POLICY).read_text(encoding="utf-8"))
-    head = at(config, "available_node_types", config["head_node_type"], "node_config", "IamInstanceProfile", "Name")
-    for statement in policy["Statement"]:
+    own = at(config, "available_node_types", config["head_node_type"], "node_config", "IamInstanceProfile", "Name")
+    profiles = [*each(config, "available_node_types", "*", "node_config", "IamInstanceProfile", "Name")]
+    for statement in _statements(file):
         cluster = at(statement, "Condition", "StringEquals", "aws:ResourceTag/ray-cluster-name")
         if cluster and cluster != config["cluster_name"]:
             yield ("cluster_name",), config["cluster_name"], f"write {cluster}, or change the policy and prepare again"
-        role = str(statement.get("Resource")).rpartition("role/")[2] if "iam:PassRole" in statement["Action"] else "*"
-        for path, name in each(config, "available_node_types", "*", "node_config", "IamInstanceProfile", "Name"):
-            if name and name != head and not fnmatch(name, role):
+        role = str(at(statement, "Resource")).rpartition("role/")[2]
+        for path, name in profiles if "iam:PassRole" in str(at(statement, "Action")) else ():
+            if name and name != own and not fnmatch(name, role):
                 yield path, name, f"write {role}, or change the policy and prepare again"
+
+
+def _statements(file: FilePath) -> list[Any]:
+    path = file.parent / POLICY if (file.parent / POLICY).is_file() else FILES / POLICY
+    try:
+        return at(json.loads(path.read_text(encoding="utf-8")), "Statement") or []
+    except ValueError as error:
+        raise StudyError(f"{path}: must be JSON, got {error}; correct it") from None
 
 
 def _zone(config: Any) -> Found:

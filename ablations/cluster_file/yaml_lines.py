@@ -78,11 +78,7 @@ class Document:
 
 
 def read(name: str) -> list[Document]:
-    """All documents of a file.
-
-    Raises:
-        FileFault: The file does not exist, is not text or is not YAML.
-    """
+    """All documents of a file; raises FileFault if it does not exist, is not text or is not YAML."""
     todo = "give the path of a cluster file"
     try:
         return list(_documents(FilePath(name).read_text(encoding="utf-8")))

@@ -102,6 +102,15 @@ def test_the_policy_beside_the_file_is_the_one_that_counts(tmp_path, capsys):
     assert run(capsys, path) == (0, [f"{path}: nothing to fill in, nothing wrong"])
 
 
+def test_a_policy_that_is_no_json_is_one_line(tmp_path, capsys):
+    (tmp_path / "deploy/aws").mkdir(parents=True)
+    (tmp_path / "deploy/aws/head.json").write_text("{")
+    (tmp_path / "cluster.yaml").write_text(filled(AWS))
+    assert main(["cluster", "check", str(tmp_path / "cluster.yaml")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ablate: {tmp_path / 'deploy/aws/head.json'}: must be JSON, got ")
+
+
 def test_every_place_that_differs_is_named_at_its_line(tmp_path, capsys):
     path = tmp_path / "changed.yaml"
     text = filled(AWS).replace("VolumeSize: 150", "VolumeSize: 300").replace("upscaling_speed: 1.0\n", "")
