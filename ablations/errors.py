@@ -1,4 +1,4 @@
-"""The error of this package that ends a command with exit code 2, and what any error says in one line."""
+"""The error of this package that ends a command with exit code 2, and the first line of any error."""
 
 from silhouette.errors import InputError
 
@@ -8,7 +8,7 @@ class StudyError(InputError):
 
 
 def first_line(error: BaseException) -> str:
-    r"""The first line of what an error says, or its kind where it says nothing.
+    r"""The first line of an error's message, or its type where there is no message.
 
     >>> first_line(OSError("away\nTraceback")), first_line(OSError())
     ('away', 'OSError')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -45,10 +46,11 @@ def _print_error(text: str) -> None:
 
 
 def _with_option(error: OSError, parsed: argparse.Namespace) -> str:
-    """What a file system answered, with the option whose folder it is about."""
-    results, path = getattr(parsed, "results", None), error.filename
-    if error.errno not in BAD_PATH or results is None or not isinstance(path, str):
+    """The error of a file system, with the option that named the folder."""
+    results = getattr(parsed, "results", None)
+    if error.errno not in BAD_PATH or results is None or not isinstance(error.filename, str):
         return str(error)
+    path = re.sub(r"\.[0-9a-f]{8}\.tmp$", "", error.filename)  # files are written under such a name first
     below = os.path.abspath(path).startswith(os.path.abspath(results))
     advice = "give a folder that can be written"
     return f"--results: {path}: {error.strerror}; {advice}, got {results!r}" if below else str(error)

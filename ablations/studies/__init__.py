@@ -1,1 +1,1 @@
-"""The studies that ship. A file here is a study; it is found, never registered."""
+"""The built-in studies. Every file here is a study; it needs no registration."""

@@ -138,16 +138,16 @@ def test_report_prints_the_verdicts_and_the_path(study, capsys):
     assert path.endswith("results/tiny/report/index.html")
 
 
-def test_a_folder_that_cannot_be_written_names_the_option(study, capsys, monkeypatch):
+def test_a_folder_that_cannot_be_written_names_the_option(study, folder, capsys, monkeypatch):
     store = finish(study)
 
     def refuse(*_):
-        raise OSError(errno.EROFS, "Read-only file system", store.path("records.parquet"))
+        raise OSError(errno.EROFS, "Read-only file system", f"{store.path('records.parquet')}.0123abcd.tmp")
 
     monkeypatch.setattr("os.replace", refuse)
     assert main(["compact", "tiny.py"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("ablate: --results: ")
+    assert error.startswith(f"ablate: --results: {folder}/results/tiny/records.parquet: ")
     assert "Read-only file system; give a folder that can be written, got 'results'" in error
 
 
