@@ -68,3 +68,8 @@ def percent(x: float | None, digits: int = 1) -> Cell:
 def word(verdict: str) -> Cell:
     """A verdict, in its colour."""
     return Cell(verdict, verdict, verdict if verdict in VERDICTS else "")
+
+
+def scope_line(data: Document) -> str:
+    """What the intervals of a figure or table describe."""
+    return f"Intervals describe {data['scope']}."

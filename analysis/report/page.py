@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from analysis.formatting import count, listing
+from analysis.report.cells import scope_line
 from analysis.report.elements import Claim, Page, Section
 from analysis.report.sections import (
     ablation,
@@ -69,7 +70,7 @@ def summary(data: Document) -> str:
     return (
         f"{count(len(data['arms']), 'arm')}, {count(len(data['seeds']), 'seed')} each, {done} of "
         f"{data['ledger']['planned']} trials complete. Metric: {scale.label}, {better} is better. "
-        f"Every interval describes: {data['scope']}."
+        f"{scope_line(data)}"
     )
 
 

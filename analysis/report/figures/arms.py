@@ -11,6 +11,7 @@ from analysis.formatting import (
     show_confidence,
 )
 from analysis.report import style
+from analysis.report.cells import scope_line
 from analysis.report.elements import Figure
 from analysis.report.figures.axes import Panel, metric_label, pages, panels, suffix
 from analysis.results.document import ArmData, Document, scale_of
@@ -97,7 +98,7 @@ def seed_caption(data: Document, scale: Scale) -> str:
     cross = " Crosses: seeds without a result." if any(a["failed"] for a in data["arms"]) else ""
     return (
         f"Every seed of every arm: one dot is the {scale.label} of one training run ({seed_counts(data)}). "
-        f"Tick: mean; bar below: {level} Student-t interval of the mean. Scope: {data['scope']}.{cross}"
+        f"Tick: mean; bar below: {level} Student-t interval of the mean. {scope_line(data)}{cross}"
         f"{' Each block has its own axis.' if len(data['blocks']) > 1 else ''}"
     )
 

@@ -8,6 +8,7 @@ from analysis.formatting import (
     Scale,
     show_confidence,
 )
+from analysis.report.cells import scope_line
 from analysis.report.elements import Figure
 from analysis.report.figures.arms import colour_of, method_of, seed_counts
 from analysis.report.figures.axes import Panel, margin_band, pages, suffix, unit_label
@@ -54,7 +55,7 @@ def _difference_caption(data: Document, scale: Scale) -> str:
     kind = "Differences" if data["unpaired"] else "Paired differences"
     return (
         f"{kind} from the baseline of each family: diamond and bar are the mean and its {level} t-interval, one dot "
-        f"is one seed ({seed_counts(data)}). Scope: {data['scope']}.{band}"
+        f"is one seed ({seed_counts(data)}). {scope_line(data)}{band}"
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from analysis.formatting import (
     Scale,
@@ -36,7 +37,7 @@ def draw_expected_best(data: Document, found: Sequence[TuningData], scale: Scale
             if len(mine) <= MAX_CURVES:
                 axis.legend(loc="lower right", ncols=2)
         axes[len(groups) // 2].set_ylabel("expected best" + (f" ({scale.symbol})" if scale.symbol else ""))
-        axes[-1].set_xlabel("configurations tried")
+        _count_axis(axes[-1], "configurations tried")
     return figure
 
 
@@ -56,7 +57,7 @@ def draw_learning(data: Document, learning: LearningData, scale: Scale) -> Canva
             if len(mine) <= MAX_CURVES and any(a["points"] for a in mine):
                 axis.legend(loc="lower right")
         axes[len(blocks) // 2].set_ylabel(metric_label(scale))
-        axes[-1].set_xlabel("epoch")
+        _count_axis(axes[-1], "epoch")
     return figure
 
 
@@ -73,6 +74,12 @@ def _learning_line(axis: Axes, a: ArmCurveData, colour: str, scale: Scale) -> No
         shown = [scale.factor * y for y in ys]
         axis.plot(epochs, shown, color=colour, linewidth=0.6, alpha=0.6)
         axis.plot(epochs[-1:], shown[-1:], "|", color=colour, markersize=7)
+
+
+def _count_axis(axis: Axes, label: str) -> None:
+    """Ticks at whole numbers only."""
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axis.set_xlabel(label)
 
 
 def by_block(data: Document, found: Sequence[TuningData]) -> dict[str, list[TuningData]]:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from analysis.report import style
+from analysis.report.cells import scope_line
 from analysis.report.elements import Figure
 from analysis.report.figures.arms import arm_colours, arm_of, seed_counts
 from analysis.report.figures.axes import metric_label
@@ -32,7 +33,7 @@ def slope_figure(data: Document) -> list[Figure]:
     caption = (
         "Each line is one seed, from the baseline (left end) to the treatment (right end); the thick line joins the "
         f"means over the same seeds ({seed_counts(data)}). Lines that cross mean that the seeds disagree. "
-        f"Scope: {data['scope']}."
+        f"{scope_line(data)}"
     )
     alt = "Slope plot of every seed from baseline to treatment. " + "; ".join(
         f"{c['treatment']}: {scale.signed(c['difference'])}" for _, rows in shown for c in rows

@@ -8,6 +8,7 @@ from analysis.formatting import (
     listing,
     show_p,
 )
+from analysis.report.cells import scope_line
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import ComparisonData, Document, scale_of
 
@@ -39,6 +40,6 @@ def ablation_table(data: Document, found: Sequence[ComparisonData]) -> Table:
     ]  # fmt: skip
     caption = (
         "Each arm against the full method. The verdict uses the Holm-adjusted paired t-test. The max-t sign-flip p "
-        f"also uses the correlation that the shared baseline causes. Scope: {data['scope']}."
+        f"also uses the correlation that the shared baseline causes. {scope_line(data)}"
     )
     return Table("ablation", caption, header, tuple(rows), frozenset(range(2, 8)))

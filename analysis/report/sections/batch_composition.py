@@ -8,7 +8,7 @@ from typing import Literal
 from analysis.formatting import (
     Scale,
 )
-from analysis.report.cells import between, gain, number, percent, table
+from analysis.report.cells import between, gain, number, percent, scope_line, table
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.batch_composition import draw_batch_composition
 from analysis.results.document import Document, GainPointData, scale_of
@@ -41,7 +41,7 @@ def _figure(data: Document, points: Sequence[GainPointData], scale: Scale) -> Fi
     rows = tuple(tuple(p[k] for k in _POINT) for p in points)
     caption = (
         "Gain over the baseline against the composition of the treatment's batches: share of samples that are the "
-        f"only one of their class in the batch, and classes per batch. Bars: 95 % t-intervals. Scope: {data['scope']}."
+        f"only one of their class in the batch, and classes per batch. Bars: 95 % t-intervals. {scope_line(data)}"
     )
     alt = f"Gain against singleton share and classes per batch for {len(points)} comparisons. " + "; ".join(
         f"{p['treatment']}: {scale.signed(p['difference'])} at {percent(p['singleton_share']).text} singletons"
@@ -69,5 +69,5 @@ def _composition_table(data: Document, points: Sequence[GainPointData]) -> Table
     header = (
         "treatment", "block", "gain", "95 % CI", "singletons", "classes per batch", "batches of one class",
     )  # fmt: skip
-    caption = f"Gain of each treatment, and the average composition of its batches. Scope: {data['scope']}."
+    caption = f"Gain of each treatment, and the average composition of its batches. {scope_line(data)}"
     return table("composition", caption, header, rows, text=(0, 1))

@@ -10,7 +10,7 @@ from analysis.formatting import (
     show_percent,
     show_range,
 )
-from analysis.report.cells import between, gain, number, numbers_of, p_cell, whole, word
+from analysis.report.cells import between, gain, number, numbers_of, p_cell, scope_line, whole, word
 from analysis.report.elements import Cell, Section, Table
 from analysis.report.figures.differences import difference_figures
 from analysis.report.figures.slopes import slope_figure
@@ -64,7 +64,7 @@ def _comparisons_caption(data: Document) -> str:
     test = "Welch's t" if data["unpaired"] else "the paired t-test"
     return (
         f"All comparisons, two-sided, α = {data['alpha']:g}; the verdict uses {test}; the exact tests are "
-        f"shown for comparison. Families: {listing(families, 12)}. Scope: {data['scope']}."
+        f"shown for comparison. Families: {listing(families, 12)}. {scope_line(data)}"
     )
 
 
@@ -94,7 +94,7 @@ def effects_table(data: Document) -> Table:
     caption = (
         "Effect sizes: Hodges–Lehmann shift with its exact interval (the level it attains), d_z with noncentral-t "
         "interval, Hedges' g_z, matched-pairs rank-biserial, P(better) with Clopper–Pearson interval; correlation of "
-        f"the pairs, and the variance ratio (below 1: pairing makes the interval narrower). Scope: {data['scope']}."
+        f"the pairs, and the variance ratio (below 1: pairing makes the interval narrower). {scope_line(data)}"
     )
     return Table("effects", caption, header, tuple(rows), frozenset(range(1, len(header))), long=True)
 

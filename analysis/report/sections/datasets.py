@@ -57,7 +57,7 @@ def _forest(data: Document, part: AcrossData, tag: str) -> Figure:
     caption = (
         "Differences on each dataset, their average over these datasets (Satterthwaite t) and the pooled value "
         f"for new ones (random effects; dashed: prediction interval). {_where(part)}. Bars: "
-        f"{show_confidence(data['alpha'])} intervals. Scope: the average describes these datasets and new seeds, "
+        f"{show_confidence(data['alpha'])} intervals. The average describes new seeds on these datasets, "
         "the pooled value new datasets of this kind."
     )
     alt = "Forest plot by dataset. " + "; ".join(_alt(p, scale) for p in part["pairs"])
@@ -111,7 +111,7 @@ def _pairs_table(data: Document, part: AcrossData, tag: str) -> Table:
     return table(
         f"datasets{tag}",
         f"Average over these datasets, each with the same weight (Satterthwaite t). {_where(part)}. "
-        "Scope: new seeds on the same data.",
+        "Intervals describe new seeds on the same data.",
         header, rows, text=(0, 1, 8), notes=notes,
     )  # fmt: skip
 
@@ -145,9 +145,9 @@ def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
 
 def _rank_text(data: Document, ranks: RanksData) -> list[str]:
     test = ranks["test"]
-    f = "∞" if test["f"] is None else show_number(test["f"])
+    f = "F is infinite" if test["f"] is None else f"F = {show_number(test['f'])}"
     text = (
-        f"Ranks of {test['methods']} methods over {test['datasets']} datasets: Iman–Davenport F = {f}, "
+        f"Ranks of {test['methods']} methods over {test['datasets']} datasets: Iman–Davenport {f}, "
         f"{p_equals(test['p_f'], data['alpha'])}; permutation {p_equals(test['p_permutation'], data['alpha'])} "
         f"({test['permutation_method']}). The pairwise verdicts are those of the Holm-adjusted exact Wilcoxon tests in "
         "the table; the diagram only illustrates them."
@@ -185,7 +185,7 @@ def _matrix_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     caption = (
         f"Each row's method against each column's over {ranks['test']['datasets']} datasets: mean difference"
         f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: different (p ≤ α). "
-        "Colour: the difference, not the p. Scope: new datasets of this kind."
+        "Colour: the difference, not the p. The p-values describe new datasets of this kind."
     )
     alt = "Pairwise matrix. " + "; ".join(
         f"{a} against {b}: {scale.signed(v[0])}" for (a, b), v in list(cells.items())[:20]
@@ -209,6 +209,6 @@ def _matrix(data: Document, ranks: RanksData, tag: str) -> Table:
     return table(
         f"pairwise{tag}",
         f"All pairs of methods over {ranks['test']['datasets']} datasets, exact Wilcoxon, Holm over "
-        f"{len(rows)} pairs. Scope: new datasets of this kind.",
+        f"{len(rows)} pairs. The p-values describe new datasets of this kind.",
         header, rows, text=(0, 1, 7),
     )  # fmt: skip

@@ -53,8 +53,8 @@ def _text(frozen: FrozenData) -> str:
     if pooled["rho"] is not None:
         word = "which supports the early stopping" if pooled["trusted"] else "too low to trust the early stopping"
         trust = (
-            f" First rung and full budget rank the {pooled['settings']} settings that have both with a Spearman "
-            f"correlation of {show_number(pooled['rho'])}, {word}."
+            f" For the {pooled['settings']} settings with both, the Spearman correlation of first rung and full budget "
+            f"is {show_number(pooled['rho'])}, {word}."
         )
     return (
         f"Winners and plan were frozen at {frozen['frozen_at']} as {frozen['hash']}, before the first confirm trial "

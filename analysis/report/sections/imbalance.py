@@ -10,7 +10,7 @@ from analysis.formatting import (
     p_equals,
 )
 from analysis.report import style
-from analysis.report.cells import between, gain, number, p_cell, table, value, whole
+from analysis.report.cells import between, gain, number, p_cell, scope_line, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.axes import unit_label
@@ -82,7 +82,7 @@ def _group_figure(data: Document, tails: Sequence[TailData]) -> list[Figure]:
     caption = (
         "Paired differences from the baseline in macro accuracy, in the worst class and by shot group (training "
         f"counts: many > 100, medium 20 to 100, few < 20); 95 % t-intervals over {_ns(tails)} seeds. "
-        f"Scope: {data['scope']}."
+        f"{scope_line(data)}"
     )
     rows = [
         (t["treatment"], g["name"], g["classes"], g["difference"], g["ci_low"], g["ci_high"])
@@ -123,7 +123,7 @@ def _class_figures(data: Document, tails: Sequence[TailData]) -> list[Figure]:
     ]  # fmt: skip
     caption = (
         "Paired difference from the baseline in each class, classes sorted by their number of training samples (in "
-        f"parentheses); 95 % t-intervals over {_ns(uneven)} seeds. Exploratory. Scope: {data['scope']}."
+        f"parentheses); 95 % t-intervals over {_ns(uneven)} seeds. Exploratory. {scope_line(data)}"
     )
     alt = f"Per-class differences of {listing([t['treatment'] for t in uneven])}, from head to tail."
     drawing = dot_rows(parts, "difference from the baseline (points)", lines=(0.0,))
@@ -157,7 +157,7 @@ def _group_table(data: Document, tails: Sequence[TailData]) -> Table:
     return table(
         "shot-groups",
         "Macro, worst-class and shot-group accuracy against the baseline, paired by seed; Holm inside the groups and "
-        f"inside the two summaries of one comparison. Scope: {data['scope']}.",
+        f"inside the two summaries of one comparison. {scope_line(data)}",
         header, rows, text=(0, 1),
     )  # fmt: skip
 
@@ -201,7 +201,7 @@ def _contrast_figure(data: Document, contrasts: Sequence[ContrastData]) -> Figur
     caption = (
         "Interaction contrast: gain over the baseline under imbalance minus the gain in the mildest block, paired by "
         f"seed; 95 % t-intervals, n = {listing(sorted({c['n'] for c in contrasts}))}. Left of zero: the gain is "
-        f"smaller under imbalance. Scope: {data['scope']}."
+        f"smaller under imbalance. {scope_line(data)}"
     )
     alt = "Interaction contrasts. " + "; ".join(f"{c['treatment']} {scale.signed(c['difference'])}" for c in contrasts)
     rows = tuple((c["treatment"], c["block"], c["reference"], c["difference"]) for c in contrasts)
@@ -220,5 +220,5 @@ def _contrast_table(data: Document, contrasts: Sequence[ContrastData]) -> Table:
         for c in contrasts
     ]  # fmt: skip
     header = ("treatment", "block", "against", "n", "gain", "gain there", "interaction", "95 % CI", "p", "p Holm")
-    caption = f"Does the gain depend on the imbalance? Interaction contrasts paired by seed. Scope: {data['scope']}."
+    caption = f"Does the gain depend on the imbalance? Interaction contrasts paired by seed. {scope_line(data)}"
     return table("interaction", caption, header, rows, text=(0, 1, 2))

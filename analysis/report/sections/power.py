@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis.formatting import MISSING, Scale, listing, show_hours, show_number, show_p
 from analysis.report import style
-from analysis.report.cells import number, numbers_of, p_cell, percent, table, value, values_cell, whole
+from analysis.report.cells import number, numbers_of, p_cell, percent, scope_line, table, value, values_cell, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import unit_label
@@ -75,7 +75,7 @@ def _win_figure(data: Document, shown: Sequence[tuple[ComparisonData, IntervalDa
     caption = (
         "Probability that the treatment beats its baseline on one seed: share of wins (ties half) with its 95 % "
         "Clopper–Pearson interval. Lines: 0.5 (no difference) and 0.75 (Bouthillier et al.: a difference that "
-        f"matters). Scope: {data['scope']}."
+        f"matters). {scope_line(data)}"
     )
     alt = "Probability of being better. " + "; ".join(
         f"{c['treatment']} {show_number(share['estimate'])}" for c, share in shown[:12]

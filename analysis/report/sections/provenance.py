@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from analysis.formatting import (
     MISSING,
+    count,
     listing,
 )
 from analysis.report.cells import table, whole
@@ -15,20 +18,32 @@ def section(data: Document) -> Section:
     """Where the numbers come from, trial ids included."""
     found = data.get("provenance") or {}
     rows = [(Cell("plan hash"), Cell(data["plan_hash"] or MISSING))]
-    rows += [(Cell(str(k)), Cell(_flat(v))) for k, v in found.items() if k != "trial_ids" and v not in (None, {}, "")]
+    rows += [
+        (Cell(str(k)), Cell(_counted(v) if k in _COUNTED else _flat(v)))
+        for k, v in found.items()
+        if k != "trial_ids" and v not in (None, {}, "")
+    ]
     parts = [table("provenance", "Where these numbers come from.", ("what", "value"), rows, text=(0, 1))]
     ids = found.get("trial_ids") or {}
     total = sum(len(v) for v in ids.values())
     if 0 < total <= MAX_IDS:
         made = [(Cell(arm), whole(len(v)), Cell(" ".join(v))) for arm, v in ids.items()]
         parts.append(
-            table("trials", "Trial ids behind every arm.", ("arm", "n", "trial ids"), made, text=(0, 2), long=True)
+            table("trials", "Trial ids of every arm.", ("arm", "n", "trial ids"), made, text=(0, 2), long=True)
         )
     note = () if total <= MAX_IDS else (f"The {total} trial ids are in report.json.",)
     return Section("provenance", "Provenance", note, tuple(parts))
 
 
 MAX_IDS = 2000
+
+
+_COUNTED = ("commits of the records", "versions of the records", "devices")
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    """Each value with the number of records that have it."""
+    return listing([f"{value} ({count(n, 'record')})" for value, n in numbers.items()], 12)
 
 
 def _flat(value: object) -> str:

@@ -12,6 +12,7 @@ from analysis.formatting import (
     show_confidence,
     show_p,
 )
+from analysis.report.cells import scope_line
 from analysis.report.elements import Cell, Section, Table, cells
 from analysis.report.figures.arms import seed_figures
 from analysis.report.writers.siunitx import mark_command, number_column, uncertain
@@ -59,13 +60,13 @@ def results_caption(data: Document) -> str:
     unit = f" ({scale.symbol})" if scale.symbol else ""
     alpha = data["alpha"]
     if not data["comparisons"]:
-        return f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} Scope: {data['scope']}."
+        return f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} {scope_line(data)}"
     corrections = listing(sorted({CORRECTION_NAMES[f["correction"]] for f in data["families"]}))
     margin = f" ≈ equivalent within ±{scale.value(data['sesoi'])};" if data["sesoi"] else ""
     return (
         f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} "
         f"↑ better, ↓ worse than the baseline of the block (paired t, {corrections}-adjusted, α = {alpha:g});{margin} "
-        f"no mark: no significant difference. Scope: {data['scope']}."
+        f"no mark: no significant difference. {scope_line(data)}"
     )
 
 
@@ -131,7 +132,7 @@ def arms_table(data: Document) -> Table:
     rows = [_arm_row(scale, a) for a in data["arms"]]
     caption = (
         f"{sentence_case(scale.label)} of each arm over complete seeds. SD with ddof 1; Student-t interval of "
-        f"the mean, chi-square interval of the SD. Scope: {data['scope']}."
+        f"the mean, chi-square interval of the SD. {scope_line(data)}"
     )
     return Table("arms", caption, header, tuple(rows), frozenset(range(1, len(header))))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.formatting import MISSING, make_scale, show_p, show_percent, show_percent_range, show_range
-from analysis.report import style
-from analysis.report.cells import between, gain, number, p_cell, percent, table, whole
+from analysis.report.cells import between, gain, number, p_cell, percent, scope_line, table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
+from analysis.report.figures.negative_control import draw_p_values
 from analysis.results.document import Document, FailureData, NegativeControlData, RobustnessData
 
 
@@ -69,7 +69,7 @@ def _metrics_table(data: Document, rows: Sequence[RobustnessData]) -> Table:
         for r in rows for metric, m in r["other_metrics"].items()
     ]  # fmt: skip
     header = ("treatment", "metric", "difference", "CI", "p (paired t)")
-    caption = f"The same comparisons in the other recorded metrics. Exploratory, unadjusted. Scope: {data['scope']}."
+    caption = f"The same comparisons in the other recorded metrics. Exploratory, unadjusted. {scope_line(data)}"
     return table("other-metrics", caption, header, made, text=(0, 1), long=True)
 
 
@@ -93,24 +93,13 @@ def _failure_table(data: Document, failures: Sequence[FailureData]) -> Table:
 
 
 def _control_figure(data: Document, control: NegativeControlData) -> Figure:
-    p = control["p_values"]
-    with style.look():
-        figure, (axis,) = style.new_figure(2.3)
-        style.margins(figure, ["100.00"], top=0.15, bottom=0.47)
-        figure.subplots_adjust(left=0.13)
-        axis.plot([0, 1], [0, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
-        axis.step([0, *p, 1], [0, *((i + 1) / len(p) for i in range(len(p))), 1], where="post", color=style.PALETTE[0])
-        axis.axvline(data["alpha"], color=style.LINE, linewidth=0.9)
-        axis.grid(axis="y")
-        axis.set_xlabel("p of a comparison without a difference")
-        axis.set_ylabel("share of splits")
     below = show_percent(control["below_alpha"])
     caption = (
         f"Negative control: the {control['n']} seeds of {control['arm']} split in two at random ({control['splits']} "
-        f"distinct splits, {control['method']}). The line should follow the diagonal; "
-        f"{below} of the splits fall at or below α = {data['alpha']:g}. The splits share "
-        "seeds, so this illustrates, it does not test."
+        f"distinct splits, {control['method']}). The line should follow the diagonal; {below} of the splits have "
+        f"p ≤ α = {data['alpha']:g}. The splits share seeds, so this figure illustrates; it is not a test."
     )
-    alt = f"Distribution of p-values under a split of one arm: {below} at or below alpha."
-    rows = tuple((i + 1, v) for i, v in enumerate(p))
-    return Figure("negative-control", caption, alt, figure, ("rank", "p"), rows)
+    alt = f"Distribution of p-values of random splits of one arm: {below} at or below alpha."
+    rows = tuple((i + 1, p) for i, p in enumerate(control["p_values"]))
+    drawing = draw_p_values(control["p_values"], data["alpha"])
+    return Figure("negative-control", caption, alt, drawing, ("rank", "p"), rows)

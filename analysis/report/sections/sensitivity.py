@@ -18,6 +18,7 @@ from analysis.report.cells import (
     number,
     p_cell,
     percent,
+    scope_line,
     table,
     value,
     values_cell,
@@ -99,7 +100,7 @@ def _curve_caption(data: Document, curves: Sequence[CurveData]) -> str:
         f"{sentence_case(scale_of(data).label)} against {curves[0]['label']}: mean, pointwise {level} t-interval "
         f"(dark band) and band "
         f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}). Rings: no "
-        f"level is significantly better.{default}{grey} Nothing is drawn beyond the grid. Scope: {data['scope']}."
+        f"level is significantly better.{default}{grey} Nothing is drawn beyond the grid. {scope_line(data)}"
     )
 
 
@@ -122,7 +123,7 @@ def _curve_table(data: Document, curves: Sequence[CurveData]) -> Table:
         "sensitivity",
         f"Each level of each factor: {show_confidence(data['alpha'])} t-interval, simultaneous band (Bonferroni "
         "over the levels), whether no level is significantly better, and whether it is equivalent to the default "
-        f"within the declared margin (pointwise). Scope: {data['scope']}.",
+        f"within the declared margin (pointwise). {scope_line(data)}",
         header, rows, text=(0, 1, 2, 3, 8, 9), long=True,
     )  # fmt: skip
 
@@ -134,7 +135,7 @@ def _heat_map(data: Document, s: SharesData, i: int) -> Figure:
         f"{sentence_case(scale.label)} over {s['factors'][0]} × {s['factors'][1]} ({s['block']}): mean ± SD of "
         f"n = {s['n']} seeds in "
         f"each cell; colour is the difference from the mean of the grid. Outlined: no other cell is significantly "
-        f"better (paired t, Holm over all pairs). Scope: {data['scope']}."
+        f"better (paired t, Holm over all pairs). {scope_line(data)}"
     )
     alt = f"Heat map of {scale.label}. " + "; ".join(
         f"{', '.join(show_level(x) for x in c['at'])}: {scale.value(c['mean'])}" for c in s["cells"][:30]
@@ -185,8 +186,8 @@ def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
     notes = [f"{s['block']}: outside the complete grid: {listing(s['left_out'], 12)}." for s in parts if s["left_out"]]
     header = ("block", "effect", "df", "share", "95 % interval", "noise floor", "F", "p")
     return table(
-        "shares", "Exact ANOVA of each block's complete grid; the row `seeds` is the residual inside the cells. Scope: "
-        f"{data['scope']}.", header, rows, text=(0, 1), notes=notes,
+        "shares", "Exact ANOVA of each block's complete grid; the row seeds is the residual inside the cells. "
+        f"{scope_line(data)}", header, rows, text=(0, 1), notes=notes,
     )  # fmt: skip
 
 

@@ -108,8 +108,8 @@ def _table(data: Document, found: Sequence[TuningData]) -> Table:
         "optimism", "expected optimism",
     )  # fmt: skip
     return table(
-        "tuning", f"The tune phase by arm, in {scale.label}. It chose settings; no verdict rests on it.", header, rows,
-        text=(0, 4),
+        "tuning", f"The tune phase by arm, in {scale.label}. It only chooses settings; no verdict uses it.",
+        header, rows, text=(0, 4),
     )  # fmt: skip
 
 
