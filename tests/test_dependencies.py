@@ -7,6 +7,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -17,8 +18,8 @@ OF_CLUSTER = ("ablations/cluster_file", "ablations/templates/files/deploy")
 """What needs the extra `cluster`."""
 NOT_IMPORTED = {"scikit-learn", "google-api-python-client"}
 """The digits are read from a file of the one; Ray imports the other."""
-TOOLS = {"import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "types-pyyaml", "pandas"}
-"""Run as commands, or as plug-ins; Arrow imports pandas."""
+TOOLS = {"import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "setuptools", "types-pyyaml", "pandas"}
+"""Run as commands or plug-ins, or imported by others."""
 
 
 def declared(*extras):
@@ -89,3 +90,8 @@ def test_what_is_known_to_break_is_bounded():
     bounds = {Requirement(line).name: Requirement(line).specifier for line in PROJECT["dependencies"]}
     assert "2.61.0" not in bounds["ray"]
     assert "3.0.0" not in bounds["pytorch-metric-learning"]
+
+
+def test_the_citation_names_the_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
