@@ -1,6 +1,6 @@
 """The results contract: one Parquet record per finished trial, written whole or not at all.
 
-Everything downstream (planning, status, analysis, the MLflow view) reads these records and nothing else.
+Planning, status, analysis and the MLflow runs read these records and nothing else.
 A results store is a folder or any `pyarrow.fs` URI (`s3://…`, `gs://…`)::
 
     <results>/<study>/study.json                 the expanded study as run
@@ -127,7 +127,7 @@ class Store:
         return sorted(name for name in names if name != self.study and _NAME.fullmatch(name))
 
     def delete(self, *parts: str) -> None:
-        """Delete a file or a whole folder below the study's own; what is not there is no error."""
+        """Delete a file or a whole folder below the study's own; do nothing if there is none."""
         path = self.path(*parts)
         kind = self.fs.get_file_info(path).type
         if kind == pafs.FileType.File:
@@ -171,20 +171,20 @@ class Store:
         self.write_bytes(_to_parquet(table), "trials", f"{check_name('trial_id', record['trial_id'])}.parquet")
 
     def finished_record(self, trial_id: str) -> dict[str, Any] | None:
-        """The record of a trial that is never to be run again; None where there is no such, or it is damaged."""
+        """The record of a finished trial, which never runs again; None if there is none, or it is damaged."""
         rows = _read(self.read_bytes("trials", f"{trial_id}.parquet"), SCHEMA.names).to_pylist()
         return dict(rows[0]) if rows and rows[0]["status"] in FINISHED else None
 
     def trial_ids(self) -> set[str]:
-        """Ids of all trials that have a file of their own, readable or not."""
+        """Ids of all trials that have a file in `trials/`, readable or not."""
         names = self.names("trials")
         return {name.removesuffix(".parquet") for name in names if name.endswith(".parquet")}
 
     def load(self, columns: Iterable[str] | None = None) -> pa.Table:
         """All records, one row per trial, ordered by arm, seed and id.
 
-        A file that is damaged counts as absent, so its trial runs again. Rows that `records.parquet` holds as
-        failed are read anew, since a later run may have completed them.
+        A damaged file counts as absent, so its trial runs again. Trials that failed in `records.parquet` are read from
+        their own files, since a later run may have completed them.
 
         Args:
             columns: Columns wanted; all of them by default.
@@ -203,7 +203,7 @@ class Store:
     def compact(self) -> int:
         """Copy all records into `records.parquet`; returns how many there are.
 
-        Safe against a kill at any instant: the per-trial files are kept and the copy appears whole.
+        A kill at any moment loses nothing: the per-trial files stay, and the copy is written atomically.
         """
         table = self.load()
         self.write_bytes(_to_parquet(table), "records.parquet")
@@ -224,7 +224,7 @@ class Store:
             self.delete("checkpoints", trial_id)
 
     def _read_trials(self, ids: list[str], columns: list[str]) -> pa.Table:
-        """Fetched together, since a store in the cloud answers late; parsed one by one, since threads only contend."""
+        """Fetch files in parallel, since an object store answers slowly; parse them one by one, which is faster here."""
         tables = [_empty(columns)]
         with ThreadPoolExecutor(8) as pool:
             for start in range(0, len(ids), BATCH):

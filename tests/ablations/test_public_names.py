@@ -1,5 +1,6 @@
 """The public names of the package: complete, imported only when used, and the same as in version 0.1.0 files."""
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ import pytest
 import ablations
 from ablations import RunOptions, Study, StudyError, load_study, run_study
 
+KEPT = Path(__file__).parents[1] / "data" / "results-0.1.0"
 HEAVY = {"torch", "torchvision", "ray", "mlflow", "matplotlib", "optuna", "pandas", "pydantic", "pyarrow", "numpy"}
 
 
@@ -55,6 +57,23 @@ def test_run_study_refuses_what_a_study_file_may_not_say(tmp_path):
     study = Study(question="q?", factors={"lambda_sil": (0.0, 0.2)}, baseline={"lambda_sil": 0.7})
     with pytest.raises(StudyError, match="baseline: must be exactly one arm"):
         run_study(study, RunOptions(results=str(tmp_path)))
+
+
+def test_run_study_runs_what_is_missing_and_returns_the_exit_code(tmp_path):
+    """In a folder of version 0.1.0 in which every trial is finished, so that no Ray is started."""
+    shutil.copytree(KEPT, tmp_path / "results")
+    code = """
+        from ablations import RunOptions, load_study, run_study
+        study = load_study("demo").replaced(seeds=range(3), fixed={**load_study("demo").fixed, "epochs": 3})
+        code = run_study(study, RunOptions(results="results"))
+        import ray
+        assert code == 0 and not ray.is_initialized()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all 24 trials already have records in" in done.stdout
 
 
 @pytest.mark.parametrize("package", ["ablations", "analysis", "search_spaces", "silhouette"])
