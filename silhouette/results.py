@@ -224,7 +224,7 @@ class Store:
             self.delete("checkpoints", trial_id)
 
     def _read_trials(self, ids: list[str], columns: list[str]) -> pa.Table:
-        """Fetch files in parallel, since an object store answers slowly; parse them one by one, which is faster here."""
+        """Fetch in parallel, since an object store answers slowly; parse one by one, since threads are slower at it."""
         tables = [_empty(columns)]
         with ThreadPoolExecutor(8) as pool:
             for start in range(0, len(ids), BATCH):
