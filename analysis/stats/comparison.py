@@ -101,21 +101,9 @@ def compare_paired(
     d = pairs.differences
     if not d.size:
         raise ReportError("no seed has both arms")
-    spread = sd(d) if d.size > 1 else None
-    tested = spread is not None and spread > 0
-    t = mean(d) / (spread / math.sqrt(d.size)) if tested and spread else None
-    return Comparison(
-        method="paired t",
-        assumptions="differences of independent seeds, roughly normal; symmetric for the rank and sign-flip tests",
-        n=int(d.size),
-        difference=mean(d),
-        sd_difference=spread,
-        ci=mean_interval(d, 1 - alpha) if spread is not None else None,
-        ci_90=mean_interval(d, 1 - 2 * alpha) if spread is not None else None,
-        t=t,
-        df=d.size - 1 if tested else None,
-        p_t=float(2 * stats.t.sf(abs(t), d.size - 1)) if t is not None else None,
-        p_tost=tost(mean(d), spread / math.sqrt(d.size), d.size - 1, margin) if tested and spread else None,
+    return replace(
+        _described(pairs, better, alpha),
+        **_paired_t(d, margin, alpha),
         sign_flip=sign_flip(d, rng=rng),
         wilcoxon=wilcoxon(d),
         shift=hodges_lehmann(d, 1 - alpha) if d.size > 1 else None,
@@ -123,13 +111,41 @@ def compare_paired(
         g_z=hedges_g_z(d, 1 - alpha),
         rank_biserial=rank_biserial(d),
         p_better=win_probability(d, better, 1 - alpha),
+        leave_one_out=leave_one_out(d),
+    )
+
+
+def _described(pairs: Pairs, better: int, alpha: float) -> Comparison:
+    """The comparison of paired values before any test."""
+    d = pairs.differences
+    return Comparison(
+        method="paired t",
+        assumptions="differences of independent seeds, roughly normal; symmetric for the rank and sign-flip tests",
+        n=int(d.size),
+        difference=mean(d),
+        sd_difference=sd(d) if d.size > 1 else None,
+        ci=None, ci_90=None, t=None, df=None, p_t=None, p_tost=None,
+        sign_flip=None, wilcoxon=None, shift=None, d_z=None, g_z=None, rank_biserial=None, p_better=None,
         wins=int((better * d > 0).sum()),
         ties=int((d == 0).sum()),
         correlation=_correlation(pairs.treatment, pairs.baseline),
         variance_ratio=_variance_ratio(pairs.treatment, pairs.baseline),
-        leave_one_out=leave_one_out(d),
-        warnings=_warnings(d, pairs, alpha),
-    )
+        leave_one_out=None,
+        warnings=_warnings(d, pairs),
+    )  # fmt: skip
+
+
+def _paired_t(d: Floats, margin: float | None, alpha: float) -> dict[str, Any]:
+    """Intervals from two differences, tests where they have a spread."""
+    if d.size < 2:
+        return {}
+    intervals = {"ci": mean_interval(d, 1 - alpha), "ci_90": mean_interval(d, 1 - 2 * alpha)}
+    error = sd(d) / math.sqrt(d.size)
+    if not error:
+        return intervals
+    t, df = mean(d) / error, d.size - 1
+    p_t = float(2 * stats.t.sf(abs(t), df))
+    return {**intervals, "t": t, "df": df, "p_t": p_t, "p_tost": tost(mean(d), error, df, margin)}
 
 
 def compare_unpaired(
@@ -246,7 +262,7 @@ def _variance_ratio(a: Floats, b: Floats) -> float | None:
     return sd(a - b) ** 2 / total if total > 0 else None
 
 
-def _warnings(d: Floats, pairs: Pairs, alpha: float) -> tuple[str, ...]:
+def _warnings(d: Floats, pairs: Pairs) -> tuple[str, ...]:
     notes = []
     if d.size < 3:
         notes.append(f"{d.size} seed{'s' if d.size > 1 else ''}: no test, description only")

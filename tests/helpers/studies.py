@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from tests.helpers.synthetic import demo_plan, open_study, record
+from tests.helpers.synthetic import demo_plan, make_store, record
 
 DATASETS = ("cifar10", "cifar100", "cars", "caltech", "aircraft", "flowers")
 METHODS = ("ce", "supcon", "ce+sil")
@@ -12,7 +12,7 @@ METHODS = ("ce", "supcon", "ce+sil")
 
 def write(results, plan, value, extra=None, phase="confirm"):
     """One record per arm and seed with the metric `value(arm, seed, rng)` and columns `extra(arm, seed, rng)`."""
-    store = open_study(results, plan)
+    store = make_store(results, plan)
     for i, arm in enumerate(plan["arms"]):
         for seed in plan["seeds"]:
             rng = np.random.default_rng([seed, i])

@@ -114,10 +114,10 @@ def record(arm, seed, **changes):
     return row | changes
 
 
-def open_study(results, plan):
+def make_store(results, plan):
     """A store with its plan written; in memory where no folder is given."""
     if results is None:
-        return Memory(plan)
+        return MemoryStore(plan)
     store = Store(str(results), plan["study"])
     store.write_json(plan, "study.json")
     return store
@@ -125,7 +125,7 @@ def open_study(results, plan):
 
 def write_study(results, plan, skip=(), change=None):
     """Write study.json and one record per arm and seed; `skip` holds (arm, seed), `change(arm, seed)` a dict."""
-    store = open_study(results, plan)
+    store = make_store(results, plan)
     for arm in plan["arms"]:
         for seed in plan["seeds"]:
             if (arm["arm"], seed) not in skip:
@@ -133,7 +133,7 @@ def write_study(results, plan, skip=(), change=None):
     return store
 
 
-class Memory:
+class MemoryStore:
     """A study that is not on disk: the same records in the same schema, for tests that need no files."""
 
     def __init__(self, plan):
@@ -146,7 +146,7 @@ class Memory:
 
 def document(store):
     """The result document of a study (on disk or in memory) and its Markdown, without writing files."""
-    if isinstance(store, Memory):
+    if isinstance(store, MemoryStore):
         table = pa.Table.from_pylist(store.rows, schema=SCHEMA)
         plan = make_plan(json.loads(json.dumps(store.plan)))
         records, curves = read_records(table, [plan.metric]), table.select(CURVE_COLUMNS).to_pylist()

@@ -60,7 +60,7 @@ def test_the_frozen_plan_is_shown_with_winners_and_flags(tmp_path):
     assert "There are warnings on the tuning of" in text
 
 
-def test_a_plan_that_was_changed_after_freezing_is_told(tmp_path):
+def test_the_report_says_that_a_plan_was_changed_after_freezing(tmp_path):
     store, _ = frozen_study(tmp_path, hash="0" * 16)
     data, text = document(store)
     assert data["frozen"]["intact"] is False
@@ -99,6 +99,6 @@ def test_the_level_of_unequal_looks_equals_simulation():
     assert crossing(level, looks) == pytest.approx(0.05, abs=1e-8)
 
 
-def test_one_look_costs_nothing():
+def test_one_look_keeps_the_whole_level():
     assert nominal_level(0.05, ()) == 0.05
     assert nominal_level(0.05, (10,)) == 0.05

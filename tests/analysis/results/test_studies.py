@@ -50,7 +50,7 @@ def tail():
 # ------------------------------------------------------------------ sections come and go with the data
 
 
-def test_a_plain_study_has_no_section_without_data():
+def test_a_simple_study_has_only_sections_with_data():
     data, _ = document(write_study(None, demo_plan(lambdas=(0.0, 0.2), blocks=("none",), seeds=5)))
     assert section_keys(data) == [
         "protocol", "ledger", "results", "comparisons", "power", "robustness", "checklist", "provenance"
@@ -69,7 +69,7 @@ def test_sections_appear_in_order_where_the_study_has_the_data(grid, datasets, t
 # ------------------------------------------------------------------ several datasets
 
 
-def test_datasets_are_blocks_and_seeds_are_not(datasets):
+def test_the_blocks_are_datasets_and_not_seeds(datasets):
     (across,) = datasets["across"]
     assert across["datasets"] == list(DATASETS)
     pair = next(p for p in across["pairs"] if p["treatment"] == "ce+sil")
@@ -169,7 +169,7 @@ def test_shot_groups_and_classes(tail):
     assert balanced["empty"] == ["many", "few"]  # 100 samples each: medium, by the definition
 
 
-def test_composition_stands_beside_the_gain(tail):
+def test_the_gain_is_shown_with_the_composition_of_the_batches(tail):
     shown = {p["treatment"]: p for p in tail["composition"]}
     assert shown["λ=1 long_tail×20"]["singleton_share"] == pytest.approx(0.06, abs=0.01)
     assert shown["λ=1 none"]["classes_per_batch"] == pytest.approx(9.9)
@@ -257,7 +257,7 @@ def test_gatekeeping_makes_an_ablation_exploratory_until_a_primary_claim_is_won(
     assert "ablation" in section_keys(opened)
 
 
-def test_checklist_answers_what_the_study_holds(grid, datasets, tail):
+def test_the_checklist_answers_from_what_the_study_has(grid, datasets, tail):
     def answers(data):
         return [a["answer"] for a in data["checklist"]]
 
@@ -283,7 +283,7 @@ def test_equivalence_needs_a_margin_and_enough_seeds():
     assert document(write(None, without, value))[0]["comparisons"][0]["verdict"] != "equivalent"
 
 
-def test_a_metric_where_less_is_better_turns_verdict_and_wins():
+def test_verdict_and_wins_follow_a_metric_where_less_is_better():
     arms = [arm("CE", {"m": "CE"}, "b", True), arm("low", {"m": "low"}, "b")]
     plan = demo_plan(
         study="loss", arms=arms, families=[family("b", "CE", ["low"])], factors=[], metric="test_loss",
@@ -301,7 +301,7 @@ def test_a_metric_where_less_is_better_turns_verdict_and_wins():
     assert "points" not in c["sentence"]
 
 
-def test_every_caption_names_scope_or_what_limits_it_and_every_figure_has_data(tail, grid, datasets):
+def test_every_figure_has_data_and_an_alternative_text_and_every_table_full_rows(tail, grid, datasets):
     for data in (tail, grid, datasets):
         figures = [f for s in make_page(data).sections for f in s.figures]
         assert len({f.name for f in figures}) == len(figures)

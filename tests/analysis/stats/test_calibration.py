@@ -56,7 +56,7 @@ def test_paired_verdict(n):
 
 
 @pytest.mark.parametrize("n", [5, 10])
-def test_each_direction_has_half(n):
+def test_each_direction_has_half_of_the_error_rate(n):
     assert 0.015 <= rate(null(n), (BETTER,)) <= 0.035
 
 
@@ -83,7 +83,7 @@ def test_equivalence_at_the_edge_of_the_margin(n):
     assert TYPE_ONE[0] <= rate(edge, (EQUIVALENT,), margin=6.0) <= TYPE_ONE[1]
 
 
-def test_sign_flip_at_ten_and_never_at_five():
+def test_sign_flip_has_its_level_at_ten_seeds_and_never_rejects_at_five():
     rng = np.random.default_rng(1)
     found = np.mean([sign_flip(rng.normal(0, 1, 10)).p <= 0.05 for _ in range(REPEATS)])
     assert TYPE_ONE[0] <= found <= TYPE_ONE[1]
@@ -118,7 +118,7 @@ def test_coverage_of_the_intervals(n):
         assert 0.93 <= count / REPEATS <= 0.97, (name, count / REPEATS)
 
 
-def test_coverage_of_hodges_lehmann_is_what_it_says():
+def test_coverage_of_hodges_lehmann_is_its_stated_level():
     rng = np.random.default_rng(4)
     for n in (5, 6, 10):
         intervals = [hodges_lehmann(rng.normal(0, 1, n)) for _ in range(REPEATS)]
@@ -136,13 +136,13 @@ def test_coverage_of_pooling_over_datasets():
     assert hits / 2000 >= 0.93
 
 
-def test_the_winner_of_many_equal_arms_is_not_called_better_too_often():
+def test_the_best_of_many_equal_arms_is_not_called_better_too_often():
     """Ten equal arms against one baseline: Holm keeps the family's error, whoever looks best."""
     found = rate(null(10, arms=11), (BETTER, WORSE), repeats=400)
     assert found <= TYPE_ONE[1]
 
 
-def test_verdicts_refuse_what_they_must():
+def test_two_seeds_give_no_verdict_and_welch_needs_two_values_on_each_side():
     plan, family, ledger = study(np.random.default_rng(6).normal(0, 1, (2, 2)))
     (few,) = judge_family(plan, family, "primary", ledger, np.random.default_rng(0))
     assert few.verdict.reason == "fewer than 3 seeds"

@@ -74,7 +74,7 @@ def test_fully_separated_ranks():
     assert four.permutation_method == "exact, all permutations"
 
 
-def test_wilcoxon_on_demsar_table_2_counts_its_ranks():
+def test_wilcoxon_on_demsar_table_2_has_the_rank_sum_of_the_paper():
     d = np.round(TABLE[:, 1] - TABLE[:, 0], 3)
     w = wilcoxon(d)
     zero_split = stats.rankdata(np.abs(d))
@@ -119,7 +119,7 @@ def test_sign_flip_equals_scipy_enumeration_and_wilcoxon_scipy_exact(n):
     assert wilcoxon(d).p == pytest.approx(stats.wilcoxon(d, method="exact").pvalue, abs=1e-12)
 
 
-def test_sign_flip_beyond_enumeration_is_sampled_and_says_so():
+def test_sign_flip_with_many_differences_is_sampled_and_its_method_says_so():
     d = np.random.default_rng(1).normal(0.3, 1, 60)
     test = sign_flip(d, rng=rng())
     assert test.p == pytest.approx(stats.ttest_1samp(d, 0).pvalue, abs=0.02)
@@ -227,7 +227,7 @@ def test_adjustments_equal_statsmodels():
     assert benjamini_hochberg(p) == pytest.approx(multi.multipletests(p, method="fdr_bh")[1])
 
 
-def test_max_t_keeps_the_single_comparison_exact():
+def test_max_t_of_one_comparison_equals_the_exact_test():
     d = np.random.default_rng(4).normal(0.5, 1, (9, 1))
     squared = max_t_sign_flip(d)[0]
     assert squared == pytest.approx(sign_flip(d[:, 0]).p, abs=1e-12)  # |t| grows with |sum|
@@ -298,7 +298,7 @@ def test_bayesian_signed_rank_equals_baycomp_on_54_datasets():
 # ------------------------------------------------------------------ sensitivity, tuning, long tail
 
 
-def test_plateau_pays_for_the_choice_of_the_best():
+def test_plateau_keeps_its_level_although_the_best_is_chosen_after_looking():
     noise = np.random.default_rng(6).normal(0, 1, (10, 6))
     assert plateau_set(noise) == [True] * 6
     noise[:, 2] -= 8

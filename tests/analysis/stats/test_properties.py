@@ -138,7 +138,7 @@ def test_the_grid_found_is_a_full_crossing(cells):
     assert len(kept) + len(left_out) == len(cells)
 
 
-def test_cliques_join_neighbours_that_no_test_tells_apart():
+def test_cliques_join_neighbours_without_a_significant_difference():
     apart = [[False, False, True], [False, False, False], [True, False, False]]
     assert cliques([1.2, 2.0, 2.8], apart) == ((0, 1), (1, 2))
     assert cliques([1.0, 2.0], [[False, True], [True, False]]) == ()
@@ -176,7 +176,7 @@ def test_numbers_that_are_not_finite_are_refused_and_become_null_in_json():
     assert to_plain({"a": np.float64("inf"), "b": (np.int64(1),)}) == {"a": None, "b": [1]}
 
 
-def test_many_unequal_values_are_needed_for_a_t():
+def test_differences_without_spread_give_no_t_test():
     flat = compare_paired(pair({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0.5, 1: 1.5, 2: 2.5}))
     assert flat.p_t is None
     assert flat.d_z is None

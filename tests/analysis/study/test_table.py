@@ -113,7 +113,7 @@ def test_different_seeds_need_to_be_declared_unpaired(tmp_path):
         ({"arm": "acc", "baseline": "74.2"}, None),
     ],
 )
-def test_faults_are_one_line(tmp_path, change, message):
+def test_bad_input_is_one_line(tmp_path, change, message):
     path = worked(tmp_path)
     if message is None:
         assert report_of(path, **change)["comparisons"]
@@ -124,7 +124,7 @@ def test_faults_are_one_line(tmp_path, change, message):
     assert "\n" not in str(error.value)
 
 
-def test_absent_empty_and_doubled_tables_are_refused(tmp_path):
+def test_absent_empty_and_damaged_tables_and_repeated_seeds_are_refused(tmp_path):
     with pytest.raises(ReportError, match="no such file"):
         report_of(tmp_path / "nothing.csv")
     (tmp_path / "empty.csv").write_text("method,seed,acc\n")
