@@ -4,7 +4,13 @@ from silhouette.errors import InputError
 
 
 class StudyError(InputError):
-    """A study, option or results folder that cannot be used as given."""
+    """A study, option or results folder that cannot be used as given; the message is one line.
+
+    >>> from ablations import load_study
+    >>> load_study("absent.py")
+    Traceback (most recent call last):
+    ablations.errors.StudyError: STUDY: no such file, got 'absent.py'
+    """
 
 
 def first_line(error: BaseException) -> str:

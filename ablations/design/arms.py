@@ -1,4 +1,4 @@
-"""Arms and trials: what a study's settings expand to."""
+"""Arms and trials: what the settings of a study expand to."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training run that the study wants."""
+    """One planned training run."""
 
     trial_id: str
     arm: Arm

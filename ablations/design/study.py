@@ -1,4 +1,4 @@
-"""`Study`: one question as data, validated, and the plan that it expands to. No Ray in here."""
+"""`Study`: one question as validated data, and the arms and trials that it expands to."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class Family(Declared):
         role: `primary` and `ablation` families are corrected by Holm, `exploratory` ones by Benjamini-Hochberg.
         baseline: Label of the arm that the treatments are compared with.
         treatments: Labels of the arms compared.
+
+    >>> Family(family="long tail", baseline="λ=0", treatments=("λ=0.1", "λ=0.5")).role
+    'primary'
     """
 
     place = "families."
@@ -71,6 +74,14 @@ class Study(Declared):
             `silhouette.training.run:Training`. Its protocol is `ablations.workers.experiment.Experiment`.
         winners: Nuisance values of each tuned arm, by label: the choice of `ablations.search.selection`. Not for
             study files.
+
+    >>> study = Study(
+    ...     question="Which temperature is best?",
+    ...     factors={"lambda_sil": (0.0, 0.2), "tau_s": (0.1, 0.3)},
+    ...     baseline={"lambda_sil": 0.0},
+    ... )
+    >>> [arm.label for arm in study.arms]
+    ['λ=0', 'λ=0.2 τ_s=0.1', 'λ=0.2 τ_s=0.3']
     """
 
     name: str = "study"
@@ -223,7 +234,7 @@ class Study(Declared):
         return replace(arm, config=make_config(values))
 
     def trials(self) -> Iterator[Trial]:
-        """The trials wanted, seed by seed over all arms, so that early results are already paired."""
+        """All planned trials, seed by seed over all arms, so that early results are already paired."""
         for seed in self.seeds:
             for arm in self.arms:
                 yield Trial(trial_id(arm.config, seed, "confirm", self.experiment), arm, seed, "confirm")

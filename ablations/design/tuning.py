@@ -1,4 +1,4 @@
-"""`Tuning`: how a study searches its nuisance settings before it confirms. Data; no Ray and no Optuna in here."""
+"""`Tuning`: how a study searches its nuisance settings before it confirms, as data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, 
 from silhouette.metrics import METRICS
 
 FIRST_SEED = 1_000_000
-"""Tuning seeds start here, far above any confirm seed, so that the two never meet by accident."""
+"""The first tuning seed by default: far above the usual confirm seeds, since no seed may be both."""
 Domain = Interval | Choice
 
 
@@ -37,6 +37,11 @@ class Tuning(Declared):
         brackets: ASHA brackets; bracket s stops nothing before epoch grace · reduction^s.
         search_seed: Seed of the proposals and of the brackets.
         metric: Validation metric that chooses; None takes the counterpart of the study's metric.
+
+    >>> from search_spaces import Interval
+    >>> tuning = Tuning(nuisance={"lr": Interval(1e-4, 1e-1, log=True), "weight_decay": None}, settings=20)
+    >>> tuning.chooses_by("test_top1")
+    'val_top1'
     """
 
     place = "tuning."
