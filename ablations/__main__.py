@@ -1,8 +1,6 @@
 """`python -m ablations` is `ablate`."""
 
-import sys
-
-from ablations.cli.parser import main
+from ablations.cli.process import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ LOCAL_RAY_ENV = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 Otherwise it listens on the machine's address, and Ray ignores `_node_ip_address="127.0.0.1"` without a message.
 """
+PRELOAD_VARIABLE = "RAY_preload_python_modules"
+"""Read by the raylet: modules that each worker imports while it starts, separated by commas."""
+UNUSED_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
+"""Methods of Ray's `Node` that start processes which a local Ray does not need."""
 OBJECT_STORE_BYTES = 200 << 20
 """Trials exchange a few kilobytes. Ray's default is a third of the memory."""
 HEAD_SECONDS = 10.0
@@ -62,36 +67,84 @@ _CAUSES = (
 """Parts of Ray's error messages, and what each means."""
 
 
-def prepare(address: str | None) -> None:
+def prepare(address: str | None, preload: Sequence[str] = ()) -> None:
     """Set the environment variables of Ray. Call it before Ray is imported.
 
     Args:
         address: As for `ray_session`.
+        preload: As for `ray_session`.
     """
     os.environ.update(RAY_ENV if address else RAY_ENV | LOCAL_RAY_ENV)
+    os.environ.pop(PRELOAD_VARIABLE, None)
+    if preload and not address:
+        os.environ[PRELOAD_VARIABLE] = ",".join(preload)
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
+def ray_session(address: str | None, preload: Sequence[str] = ()) -> Iterator[None]:
     """Be connected to Ray inside the context.
 
     Args:
         address: Cluster to connect to (`auto` for the one on this machine). None starts a local Ray and stops it
             after the context.
+        preload: Modules that the workers of a local Ray import while they start, before a trial needs them.
     """
-    prepare(address)
+    prepare(address, preload)
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "address": address or "local"}
     if not address:
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    with _keeping_signal_handlers():
+    with _keeping_signal_handlers(), nullcontext() if address else _only_needed_processes():
         ray.init(**options)
     _restrict_token_file()
     try:
-        yield
+        with nullcontext() if address else _actors_in_started_workers():
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _only_needed_processes() -> Iterator[None]:
+    """Let `ray.init` start no process inside the context that a local Ray does not need.
+
+    These are the API server, the autoscaler's monitor, the log monitor, and most of the dashboard's agent. Each takes
+    about a second of CPU time to start, and `ray.init` waits for the first and the last. It has no option for this,
+    so methods of Ray itself are replaced; a Ray without them starts all its processes.
+    """
+    from ray._private import utils
+    from ray._private.node import Node
+
+    replaced: list[tuple[Any, str, Any]] = [(Node, name, None) for name in UNUSED_PROCESSES]
+    replaced.append((utils, "get_dashboard_dependency_error", "the dashboard is not used"))
+    with ExitStack() as stack:
+        for owner, name, answer in replaced:
+            if hasattr(owner, name):
+                stack.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, partial(_answer, answer))
+        yield
+
+
+def _answer(answer: Any, *_: Any, **__: Any) -> Any:
+    return answer
+
+
+@contextmanager
+def _actors_in_started_workers() -> Iterator[None]:
+    """Let Tune's actors have no environment variables of their own inside the context.
+
+    Ray starts a worker for each CPU at once, but never gives it to an actor that asks for other variables than the
+    worker has. The workers of a local Ray have inherited the variables of this process.
+    """
+    from ray.tune.execution import class_cache
+
+    defaults, propagated = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
+    try:
+        yield
+    finally:
+        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = defaults, propagated
 
 
 @contextmanager

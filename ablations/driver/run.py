@@ -146,7 +146,7 @@ def _run_trials(
     def spec_of(trial_id: str) -> dict[str, Any]:
         return work.spec(messages[trial_id])
 
-    with watched(options, table, view, spec_of, common["driver"]) as (display, mirror, share):
+    with watched(options, table, view, spec_of, common["driver"], study.experiment) as (display, mirror, share):
         _run_rounds(list(messages.values()), work, share, Listener(store, work, display, mirror))
 
 

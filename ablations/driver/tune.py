@@ -73,7 +73,11 @@ def _search(
     watch(table.running)
     specs: dict[str, Any] = {}
     view = MlflowRuns(tracking_uri(options.results, options.mlflow), store, describe_study(study))
-    with watched(options, table, view, specs.__getitem__, conductor.work.common["driver"]) as (display, mirror, share):
+    with watched(options, table, view, specs.__getitem__, conductor.work.common["driver"], study.experiment) as (
+        display,
+        mirror,
+        share,
+    ):
         listener = SettingListener(conductor, display, mirror, specs)
         run_search(conductor, share, ConcurrencyLimit(share, grows=options.address is not None), listener)
 

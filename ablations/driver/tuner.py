@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -14,6 +15,7 @@ from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay, print_error
 from ablations.console.status import StatusTable
+from ablations.design.study import TRAINING
 from ablations.driver.interrupts import raise_if_interrupted
 from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from ablations.driver.callbacks import LossListener
     from ablations.driver.feed import Feed, FirstCome
 
+MAX_PRELOADING_WORKERS = 16
+"""Workers that import torch while they start; each takes about 0.3 GB of memory."""
+
 
 @contextmanager
 def watched(
@@ -33,6 +38,7 @@ def watched(
     view: MlflowRuns,
     spec_of: Callable[[str], Mapping[str, Any]],
     driver: Mapping[str, Any],
+    experiment: str | None = None,
 ) -> Iterator[tuple[LiveDisplay, Mirror, TrialResources]]:
     """A Ray, a display, an MLflow mirror, and what a trial takes of that Ray, for as long as trials run.
 
@@ -44,18 +50,32 @@ def watched(
         view: What the mirror feeds.
         spec_of: What the worker of a trial was sent, by trial_id.
         driver: Who holds the study's lock; what the nodes of a cluster must see and run.
+        experiment: `module:Class` that the trials run; None for the training of this project.
     """
-    with ray_session(options.address):
+    with (
+        _mirrored(table, view, spec_of) as (display, mirror),  # first, so that MLflow is imported while Ray starts
+        ray_session(options.address, preload_modules(options, experiment)),
+        compacting(view.store, lambda: table.ended),
+    ):
         if options.address:
             check_nodes(view.store, driver, options.labels, print_error)
         share = trial_resources(options)
-        with _mirrored(table, view, spec_of) as (display, mirror), compacting(view.store, lambda: table.ended):
-            if not share.fits():
-                if not options.address:
-                    raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
-                display.note(f"no node offers {share} yet: waiting for the cluster to grow")
-            with on_demand_fallback(share, display.note) if options.address else nullcontext():
-                yield display, mirror, share
+        if not share.fits():
+            if not options.address:
+                raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
+            display.note(f"no node offers {share} yet: waiting for the cluster to grow")
+        with on_demand_fallback(share, display.note) if options.address else nullcontext():
+            yield display, mirror, share
+
+
+def preload_modules(options: RunOptions, experiment: str | None) -> tuple[str, ...]:
+    """Return the modules that the workers of a local Ray import while they start.
+
+    Ray starts a worker for each CPU. Where many of them would get no trial, none imports anything before it needs it.
+    """
+    if options.cpus > 1 or (os.cpu_count() or 1) > MAX_PRELOADING_WORKERS:
+        return ()
+    return ("ablations.workers.trainable", (experiment or TRAINING).partition(":")[0])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The Ray session: a local Ray listens on the loopback only, and a failed connection has a clear reason."""
+"""The Ray session: a local Ray is small and listens on the loopback, and a failed connection has a clear reason."""
 
 import subprocess
 import sys
@@ -6,17 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from ablations.cluster.session import check_head, explain_connection_error
+from ablations.cluster.session import UNUSED_PROCESSES, _only_needed_processes, check_head, explain_connection_error
 from ablations.errors import StudyError
 
 SESSION = """
 import sys
 from ablations.cluster.session import prepare, ray_session
 prepare(None)
-with ray_session(None):
+with ray_session(None, preload=["wave"]):
     import ray
-    ray.get(ray.remote(lambda: 1).remote())
-    print("up", flush=True)
+    from ray.tune.execution.class_cache import _ActorClassCache
+
+    class Actor:
+        def look(self):
+            import os, sys
+            return "wave" in sys.modules, "PL_DISABLE_FORK" in os.environ
+
+    actor = _ActorClassCache().get(Actor).remote()
+    print(*ray.get(actor.look.remote()), flush=True)
     sys.stdin.read()
 """
 
@@ -32,6 +39,14 @@ def session_processes(pid):
         found.append((int(folder.name), int(fields[1]), int(fields[3])))
     session = next(s for p, _, s in found if p == pid)
     return [p for p, _, s in found if s == session]
+
+
+def command(pid):
+    """The command line of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def sockets(pid):
@@ -58,17 +73,21 @@ LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "0000000000000000000
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's /proc")
-def test_every_port_of_a_local_ray_is_on_the_loopback():
+def test_a_local_ray_is_small_preloads_modules_and_listens_on_the_loopback_alone():
     with subprocess.Popen(
         [sys.executable, "-c", SESSION], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
         try:
-            assert process.stdout.readline() == b"up\n"
+            # the module was imported while the worker started, and Tune's actor is in that worker
+            assert process.stdout.readline() == b"True False\n"
+            commands = "".join(command(pid) for pid in session_processes(process.pid))
             held = {inode for pid in session_processes(process.pid) for inode in sockets(pid)}
             addresses = [address for inode, address in listening() if inode in held]
         finally:
             process.stdin.close()
             process.wait(timeout=60)
+    assert "raylet" in commands
+    assert [name for name in ("dashboard/dashboard.py", "monitor.py", "log_monitor.py") if name in commands] == []
     assert len(addresses) >= 3  # the GCS, the raylet and a worker at the least
     assert set(addresses) <= LOOPBACK
 
@@ -121,3 +140,14 @@ def test_what_ray_printed_about_a_failed_connection_is_explained_in_one_line(std
 def test_ray_client_is_rejected_without_a_connection():
     with pytest.raises(StudyError, match=r"^--address: Ray Client is not used.*got 'ray://"):
         check_head("ray://127.0.0.1:10001")
+
+
+def test_ray_is_left_as_it_was_after_the_start():
+    from ray._private import utils
+    from ray._private.node import Node
+
+    owners = [(Node, name) for name in UNUSED_PROCESSES] + [(utils, "get_dashboard_dependency_error")]
+    before = [getattr(owner, name) for owner, name in owners]
+    with _only_needed_processes():
+        assert [getattr(owner, name)() for owner, name in owners] == [None] * 3 + ["the dashboard is not used"]
+    assert [getattr(owner, name) for owner, name in owners] == before
