@@ -2,6 +2,8 @@
 
 import math
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -315,3 +317,16 @@ def test_numpy_numbers_are_temperatures():
     z, labels = batch()
     for tau in (np.float64(0.25), np.float32(0.25)):
         assert torch.equal(soft_silhouette(z, labels, tau_s=tau), soft_silhouette(z, labels, tau_s=0.25))
+
+
+ALONE = """
+import sys
+import silhouette.loss
+ours = [name for name in sys.modules if name.startswith("silhouette.") and not name.startswith("silhouette.loss")]
+print(ours, "pydantic" in sys.modules)
+"""
+
+
+def test_the_loss_imports_nothing_else_of_this_project():
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] False\n"
