@@ -64,7 +64,7 @@ if grep -qs '^name = "soft-silhouette-ablations"$' "$checkout/pyproject.toml"; t
 else # a folder that `ablate init` wrote
   wheel=$(find "$checkout" -maxdepth 1 -name 'soft_silhouette_ablations-*.whl' | sort -V | tail -n 1)
   [ -n "$wheel" ] || { echo "install.sh: put soft_silhouette_ablations-VERSION.whl into $checkout" >&2; exit 2; }
-  "$environment/bin/python" -m pip uninstall --quiet --yes soft-silhouette-ablations # one of the same version stays else
+  "$environment/bin/python" -m pip uninstall --quiet --yes soft-silhouette-ablations # else pip keeps one of the same version
   project=("${wheel}[cluster]")
 fi
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \

@@ -1,11 +1,11 @@
-"""Make, once per account, what cluster.yaml needs on AWS, and print the values for its top.
+"""Create, once per account, what cluster.yaml needs on AWS, and print the values for its top.
 
     python deploy/aws/prepare.py BUCKET
 
-A bucket for results (private), a security group (everything from itself, ssh from your address), and two instance
-profiles with the policies beside this file: the head may start and end this cluster's machines, workers may not; both
-may use the bucket. Run again, it writes the policies anew and changes the address that ssh is open to; with another
-bucket, both may then use that one too. None of it costs anything until it is used.
+It creates a private bucket for results, a security group (all traffic from itself, ssh from your address) and two
+instance profiles with the policies beside this file. The head may start and end the machines of this cluster, workers
+may not; both may use the bucket. A second run writes the policies again and changes the address that ssh is open to.
+With another bucket, both may then use that one too. Nothing of this costs anything until it is used.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ HERE = Path(__file__).parent
 NAME = "soft-silhouette"
 IMAGE = "Deep Learning Base*Single CUDA*Ubuntu 24.04*"
 WIDEST = 16
-"""Shortest prefix that ssh is opened to: a provider's range, not a share of the world."""
+"""Shortest prefix of a network that ssh may be opened to: about the range of one provider."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make everything; exit code 2 with one line where AWS refuses."""
+    """Create everything; exit code 2 with one line if AWS refuses."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bucket", metavar="BUCKET", help="name of the bucket, unique in the world")
+    parser.add_argument("bucket", metavar="BUCKET", help="name of the bucket; no other bucket on AWS may have it")
     parser.add_argument("--region", metavar="R", help="AWS region (that of your AWS configuration)")
     parser.add_argument("--ssh-from", metavar="CIDR", help="addresses that may use ssh (the one you have now)")
     given = parser.parse_args(arguments)
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def make_bucket(session: boto3.Session, name: str) -> None:
-    """A bucket that nobody else can read; encrypted, as all are."""
+    """Create a bucket that nobody else can read; AWS encrypts every bucket."""
     s3 = session.client("s3")
     if name not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
         elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": session.region_name}}
@@ -77,7 +77,7 @@ def make_bucket(session: boto3.Session, name: str) -> None:
 
 
 def make_group(session: boto3.Session, ssh_from: str) -> str:
-    """A security group of the default network; returns its id."""
+    """Create a security group in the default network; return its id."""
     ec2 = session.client("ec2")
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not vpcs:
@@ -94,7 +94,7 @@ def make_group(session: boto3.Session, ssh_from: str) -> str:
 
 
 def open_group(ec2: Any, group: str, there: list[dict[str, Any]], ssh_from: str) -> None:
-    """Everything from the group itself, ssh from one network; what is new first, so that a refusal closes nothing."""
+    """Allow all from the group itself and ssh from one network; new rules first, so that a refusal closes nothing."""
     ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
     old = [cidr for rule in there if ssh.items() <= rule.items() for cidr in rule["IpRanges"]]
     new = [] if ssh_from in [one["CidrIp"] for one in old] else [{**ssh, "IpRanges": [{"CidrIp": ssh_from}]}]
@@ -108,7 +108,7 @@ def open_group(ec2: Any, group: str, there: list[dict[str, Any]], ssh_from: str)
 
 
 def make_profile(session: boto3.Session, name: str, bucket: str, *more: str) -> None:
-    """A role with access to the bucket and what `more` allows, and the instance profile that hands it to machines."""
+    """Create a role that may use the bucket and what `more` allows, and the instance profile for machines."""
     iam = session.client("iam")
     known = iam.exceptions.EntityAlreadyExistsException
     with contextlib.suppress(known):
@@ -124,7 +124,7 @@ def make_profile(session: boto3.Session, name: str, bucket: str, *more: str) -> 
 
 
 def allow_spot(session: boto3.Session) -> None:
-    """The role that an account needs before its first spot machine."""
+    """Create the role that an account needs before its first spot machine."""
     iam = session.client("iam")
     has_it = (iam.exceptions.InvalidInputException, iam.exceptions.EntityAlreadyExistsException)
     with contextlib.suppress(*has_it):

@@ -1,4 +1,4 @@
-"""What cluster.yaml needs on AWS is made against a pretend AWS, twice; and an installation that is there stays."""
+"""prepare.py creates what cluster.yaml needs, on a server that imitates AWS; install.sh keeps what is installed."""
 
 import json
 import os
