@@ -62,8 +62,8 @@ def main(study: str, results: str) -> None:
     run = subprocess.Popen([*ALONE, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while run.poll() is None:
         _note(history)
-    patience = time.monotonic() + 10 * IDLE_SECONDS
-    while _workers() and time.monotonic() < patience:
+    deadline = time.monotonic() + 10 * IDLE_SECONDS
+    while _workers() and time.monotonic() < deadline:
         _note(history)
     _note(history)
     assert run.stderr is not None

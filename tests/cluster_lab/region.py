@@ -108,12 +108,12 @@ class Region:
         """Launches of spot instances fail with EC2's own error."""
         usual = InstanceBackend.run_instances
 
-        def refuse(backend: InstanceBackend, *arguments: Any, **options: Any) -> Any:
+        def fail(backend: InstanceBackend, *arguments: Any, **options: Any) -> Any:
             if options.get("instance_market_options"):
                 raise EC2ClientError("InsufficientInstanceCapacity", "We currently do not have sufficient capacity.")
             return usual(backend, *arguments, **options)
 
-        InstanceBackend.run_instances = refuse
+        InstanceBackend.run_instances = fail
         try:
             yield
         finally:

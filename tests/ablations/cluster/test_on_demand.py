@@ -122,7 +122,7 @@ def test_after_a_minute_without_spot_one_on_demand_machine_after_the_other_is_re
 
 
 def requests(watched, now=NOW, **more):
-    """Whether two minutes of failed launches lead to a request."""
+    """Return True if two minutes of failed launches lead to a request."""
     for seconds in (0.0, NO_CAPACITY_SECONDS, 2 * NO_CAPACITY_SECONDS):
         watched.update(status(**{"trials": 2, "failed_at": now + seconds, **more}), now + seconds)
     return watched.group is not None
