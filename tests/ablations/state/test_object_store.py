@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ablations import load_study
 from ablations.errors import StudyError
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.lock import DriverLock, living_driver
@@ -67,24 +68,43 @@ def test_heartbeat_is_the_lock_where_there_is_no_file_lock(store):
     assert living_driver(store) is None
 
 
-def test_a_study_runs_and_reports_against_the_bucket_and_shows_no_key(ablate, bucket):
-    name, place = ablate.study(), bucket.replace("s3://", "s3://k3y0fmine:s3cr3t0fmine@")
-    done = ablate("run", name, "--results", place, **KEYS)
+def test_a_study_runs_and_reports_against_the_bucket(ablate, bucket):
+    name = ablate.study()
+    done = ablate("run", name, "--results", bucket, **KEYS)
     assert done.returncode == 0, done.stderr
     assert "4/4 complete" in done.stdout
-    status = ablate("status", name, "--results", place, **KEYS)
-    assert "4/4 complete" in status.stdout
-    report = ablate("report", name, "--results", place, **KEYS)
+    assert "4/4 complete" in ablate("status", name, "--results", bucket, **KEYS).stdout
+    report = ablate("report", name, "--results", bucket, **KEYS)
     assert report.returncode == 0, report.stderr
-    again = ablate("run", name, "--results", place, **KEYS)
+    again = ablate("run", name, "--results", bucket, **KEYS)
     assert "all 4 trials already have records in" in again.stdout
     assert not (ablate.folder / "results/tiny").exists()
-    written = [path.read_bytes() for path in (ablate.folder / "results").rglob("*") if path.is_file()]
-    store = Store(place, "tiny")
-    written += [store.read_bytes("study.json"), store.read_bytes("records.parquet")]
-    written += [store.read_bytes("report", name) for name in store.names("report")]
-    printed = [text.encode() for run in (done, status, report, again) for text in (run.stdout, run.stderr)]
-    assert len(written) > 4
-    for text in (*written, *printed):
+
+
+def write_finished_study(store, study):
+    """All records of a study, and no study.json, so that the next run writes it."""
+    for trial in study.trials():
+        value = 0.9 + 0.01 * trial.seed + trial.arm.config.lambda_sil / 100
+        store.write_record(
+            {**record(trial.trial_id), "arm": trial.arm.label, "seed": trial.seed, "test_top1": value,
+             "config": trial.arm.config.model_dump_json()}
+        )  # fmt: skip
+
+
+def test_the_keys_in_a_uri_are_shown_nowhere(ablate, bucket):
+    """In messages, study.json, the report and MLflow. All trials are finished, so that no Ray is started."""
+    name, place = ablate.study(name="keyed"), bucket.replace("s3://", "s3://k3y0fmine:s3cr3t0fmine@")
+    store = Store(place, "keyed")
+    write_finished_study(store, load_study(ablate.folder / name))
+    commands = (["run"], ["run", "--cpus-per-trial", "0"], ["plan"], ["status"], ["report"], ["sync"], ["compact"])
+    done = [ablate(command, name, "--results", place, *rest, **KEYS) for command, *rest in commands]
+    assert [run.returncode for run in done] == [0, 2, 0, 0, 0, 0, 0], [run.stderr for run in done]
+    printed = [text.encode() for run in done for text in (run.stdout, run.stderr)]
+    written = [store.read_bytes("study.json"), store.read_bytes("records.parquet")]
+    written += [store.read_bytes("report", file) for file in store.names("report")]
+    written += [path.read_bytes() for path in (ablate.folder / "results").rglob("*") if path.is_file()]
+    assert (ablate.folder / "results/mlflow.db").is_file()
+    for text in (*printed, *written):
         assert b"s3cr3t0fmine" not in text
         assert b"k3y0fmine" not in text
+    assert "next: ablate report keyed.py --results 's3://studies/runs?" in done[0].stdout
