@@ -1,7 +1,7 @@
-"""Records full learning curves of many settings and seeds once, so that searches can be replayed in seconds.
+"""Record full learning curves of many settings and seeds once, so that searches can be replayed in seconds.
 
 Command:  nice python benchmarks/curves.py
-Cost:     360 trials of 27 epochs on part of the digits, about 20 minutes on one core; goes on where it was ended.
+Cost:     360 trials of 27 epochs on part of the digits, about 20 minutes on one core; resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ COLUMNS = pa.schema(
 
 
 def make_settings(count: int) -> tuple[Space, list[dict]]:
-    """A Sobol sequence over the space: well spread, and the same for everybody."""
+    """Return a Sobol sequence over the space; it is the same on every machine."""
     tuning = Tuning(nuisance=NUISANCE, settings=max(count, 2), sampler="qmc")
     space = make_space(tuning, Arm("CE+Sil", {}, make_config(FIXED), "all", baseline=True))
     return space, [propose(space, tuning, "max", [], number) for number in range(count)]
 
 
 def train(space: Space, setting: int, values: dict, seed: int) -> Iterator[dict]:
-    """Rows of one trial; a diverged one ends early."""
+    """Yield the rows of one trial; a diverged trial ends early."""
     training = Training(space.config(values), seed, threads=1)
     while not training.done:
         training.step()
@@ -62,7 +62,7 @@ def train(space: Space, setting: int, values: dict, seed: int) -> Iterator[dict]
 
 
 def record(target: Path, settings: int, seeds: int) -> int:
-    """Train what `target` lacks, saving after each setting; returns the number of trials there."""
+    """Train the trials that `target` lacks, and save after each setting; return the number of trials in it."""
     space, every = make_settings(settings)
     rows = pq.read_table(target).to_pylist() if target.exists() else []
     done = {(row["setting"], row["seed"]) for row in rows}

@@ -1,11 +1,11 @@
-"""A simulated large cluster: where planner, driver and records saturate, and what limits them.
+"""A simulated large cluster: the limits of planner, driver and records.
 
     python benchmarks/fleet.py --slots 1000 --trials 20000 --seconds 10
 
-Real: the planner, Ray Tune's controller, our listener, display, lock-step of reports, and one Parquet record per trial
-on the local disk. Simulated (benchmarks/slots.py): the workers, which only keep time; so neither Ray's own scheduling
-nor a network is measured, and one process writes the records of all workers. "busy" is the share of the slots' time
-that trials ran; 100 % less the actors' start is the best there is.
+Real: the planner, Ray Tune's controller, our callbacks, display, reports, and one Parquet record per trial on the local
+disk. Simulated (benchmarks/slots.py): the workers, which only wait. Ray's own scheduling and a network are therefore not
+measured, and one process writes the records of all workers. "busy" is the share of the slots' time in which trials ran;
+the time in which actors start is not part of it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0, "test_to
 
 
 class Timed(Listener):
-    """Our listener, which also keeps the time that it takes."""
+    """Our callback, which also measures its own time."""
 
     seconds = 0.0
 
@@ -50,7 +50,7 @@ class Timed(Listener):
 
 
 def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: float) -> None:
-    """One fleet whose trials take so long."""
+    """Simulate and print one cluster whose trials take `seconds`."""
     from ray.tune.execution import tune_controller
 
     store = Store(os.path.join(folder, f"results-{seconds:g}"), study.name)
@@ -87,7 +87,7 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
 
 
 def main() -> None:
-    """Simulate each length of trial in turn."""
+    """Simulate each length of trials in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, default=1000)
     parser.add_argument("--trials", type=int, default=20_000)

@@ -2,9 +2,8 @@
 
     python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
 
-All forms of a size take turns in one process, so that a busy machine slows all of them; times and ratios are medians
-over the turns, and the ratios are what counts. Peak memory is what a form held above what was held before, in a
-process of its own.
+All forms of a size take turns in one process, so that a busy machine slows all of them. Times and ratios are medians over
+the turns; compare the ratios. Peak memory is the increase over the memory held before, in a process of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ MEASURE = "import sys; sys.path[:0] = {path!r}; import loss; loss.print_peak({fo
 
 
 def naive(z: Tensor, y: Tensor, tau: float = 0.1) -> Tensor:
-    """The formula as one would first write it: all distances, left to autograd."""
+    """Return the loss in its simplest form: all distances, differentiated by autograd."""
     z = torch.nn.functional.normalize(z)
     classes, index = torch.unique(y, return_inverse=True)
     hot = torch.nn.functional.one_hot(index, len(classes)).to(z.dtype)
@@ -42,7 +41,7 @@ def naive(z: Tensor, y: Tensor, tau: float = 0.1) -> Tensor:
 
 
 def pair_products(z: Tensor, classes: int) -> Callable[[], None]:
-    """z·zᵀ, and in the backward pass a (B, B) array times z."""
+    """Return a function that computes z·zᵀ, and for the backward pass a (B, B) array times z."""
     z = z.detach()
 
     def run() -> None:
@@ -53,7 +52,7 @@ def pair_products(z: Tensor, classes: int) -> Callable[[], None]:
 
 
 def class_products(z: Tensor, classes: int) -> Callable[[], None]:
-    """Means times zᵀ, and in the backward pass that (K, B) array times z and its transpose times the means."""
+    """Return a function that computes means · zᵀ, and for the backward pass its products with z and the means."""
     z = z.detach()
     means = torch.randn(classes, z.shape[1], device=z.device)
 
@@ -66,7 +65,7 @@ def class_products(z: Tensor, classes: int) -> Callable[[], None]:
 
 
 def build(form: str, size: tuple[int, int, int], device: str = "cpu") -> Callable[[], None]:
-    """One forward and backward pass of a form, as a function of nothing."""
+    """Return a function that runs one forward and backward pass of a form."""
     samples, dim, classes = size
     torch.manual_seed(0)
     z = torch.randn(samples, dim, device=device, requires_grad=True)
@@ -90,7 +89,7 @@ def build(form: str, size: tuple[int, int, int], device: str = "cpu") -> Callabl
 
 
 def print_peak(form: str, size: tuple[int, int, int]) -> None:
-    """Print the bytes that a form needs at most, above what the process has before."""
+    """Print the largest increase of memory, in bytes, while a form runs."""
     cpu = torch.device("cpu")
     build(form, (64, size[1], 4))()
     run = build(form, size)
@@ -101,7 +100,7 @@ def print_peak(form: str, size: tuple[int, int, int]) -> None:
 
 
 def peak(form: str, size: tuple[int, int, int], device: str) -> float:
-    """Peak memory of a form in MB."""
+    """Return the peak memory of a form in MB."""
     if device != "cpu":
         run = build(form, size, device)
         torch.cuda.synchronize()
@@ -116,13 +115,13 @@ def peak(form: str, size: tuple[int, int, int], device: str) -> float:
 
 
 def forms_of(size: tuple[int, int, int]) -> list[str]:
-    """Forms that are measured at a size."""
+    """Return the forms that are measured at a size."""
     everything = ["SupConLoss", "naive", "euclidean", "pair products", *FAST, "class products"]
     return everything if size[0] <= ALL_PAIRS_UP_TO else [*FAST, "class products"]
 
 
 def measure(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[str]]:
-    """Rows of the table for one size."""
+    """Return the rows of the table for one size."""
     runs = {form: build(form, size, args.device) for form in forms_of(size)}
     times = interleave(runs, args.repeats, args.device)
     rows = []

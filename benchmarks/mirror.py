@@ -1,9 +1,9 @@
-"""How many reports a second reach MLflow: the mirror of a study, against a call for each report.
+"""Reports per second that reach MLflow: by the mirror of a study, and by one call for each report.
 
     python benchmarks/mirror.py --trials 500 --seconds 40
 
-The rival is what Ray Tune's `MLflowLoggerCallback` does: one `log_batch` for every report, in the driver's loop. Both
-write to a SQLite file; every trial reports one epoch (six metrics) a second, for so many seconds.
+The second way is that of Ray Tune's `MLflowLoggerCallback`: one `log_batch` for every report, in the loop of the driver.
+Both write to a SQLite file. Every trial reports one epoch (six metrics) per second.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RIVAL_REPORTS = 1000
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the rate of both."""
+    """Print both rates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=500, metavar="N", help="trials that report at a time")
     parser.add_argument("--seconds", type=int, default=40, metavar="S", help="how long they do")
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure_mirror(folder: Path, trials: int, seconds: int) -> float:
-    """Reports per second that arrive, from the first to the last one's arrival."""
+    """Return the reports per second that arrive, until the last one has arrived."""
     warnings: list[str] = []
     mirror = Mirror(view_in(folder), spec_of, warnings.append)
     start = time.perf_counter()
@@ -63,7 +63,7 @@ def measure_mirror(folder: Path, trials: int, seconds: int) -> float:
 
 
 def measure_calls(folder: Path, trials: int) -> float:
-    """Reports per second with a call each, once the runs are made."""
+    """Return the reports per second with one call for each, after the runs are created."""
     view = view_in(folder)
     for trial in range(min(trials, RIVAL_REPORTS)):
         view.show(spec_of(name_of(trial)), [], None)
@@ -74,23 +74,23 @@ def measure_calls(folder: Path, trials: int) -> float:
 
 
 def view_in(folder: Path) -> MlflowRuns:
-    """A view of the demo study in a database of its own."""
+    """Return the MLflow runs of the demo study in a new database."""
     store = Store(str(folder), "demo")
     return MlflowRuns(f"sqlite:///{folder}/mlflow.db", store, describe_study(load_study("demo")))
 
 
 def name_of(trial: int) -> str:
-    """A trial_id."""
+    """Return a trial_id."""
     return f"{trial:016x}"
 
 
 def spec_of(trial_id: str) -> dict[str, Any]:
-    """What the worker of a trial was sent, as far as the view shows it."""
+    """Return the part of the specification of a trial that MLflow shows."""
     return {"trial_id": trial_id, "arm": "λ=0", "seed": int(trial_id, 16), "phase": "confirm", "config": {"epochs": 30}}
 
 
 def row(epoch: int) -> Mapping[str, Any]:
-    """One epoch of a curve."""
+    """Return one epoch of a curve."""
     return {"epoch": epoch, **dict.fromkeys(METRICS, 0.5)}
 
 

@@ -1,9 +1,9 @@
-"""How long a complete report takes on a large study: 100,000 records over 200 arms, and how much memory.
+"""Time and memory of a complete report on a large study: 100,000 records over 200 arms.
 
     python benchmarks/report.py [--arms 200] [--seeds 500] [--results DIR]
 
-Writes a synthetic study (compacted, as a finished one is) and runs the report in a process of its own. Prints one
-line of JSON with the seconds and the peak memory of that process. Goal: under 30 s and under 2 GB.
+Writes a synthetic study with compacted records, like a finished one, and runs the report in a process of its own. Prints
+one line of JSON with the seconds and the peak memory of that process. Goal: less than 30 s and less than 2 GB.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STUDY = "benchmark"
 
 
 def plan(arms: int, seeds: int) -> dict:
-    """Two conditions, one baseline each, the rest of the arms compared with it."""
+    """Return a study of two conditions; in each, all arms are compared with one baseline."""
     half = arms // 2
     blocks = ("none", "long_tail")
     made = [
@@ -63,7 +63,7 @@ def plan(arms: int, seeds: int) -> dict:
 
 
 def write_study(results: str, arms: int, seeds: int) -> None:
-    """The study's plan and its compacted records, per-class counts included."""
+    """Write the plan of the study and its compacted records, with counts for each class."""
     store = Store(results, STUDY)
     study = plan(arms, seeds)
     store.write_json(study, "study.json")
@@ -87,7 +87,7 @@ def _row(arm: dict, seed: int, index: int, rng: np.random.Generator) -> dict:
 
 
 def measure(results: str) -> dict:
-    """Seconds and peak memory of one report in a fresh process."""
+    """Return the seconds and the peak memory of one report in a new process."""
     code = f"from analysis.report.write import write_report; print(write_report({results!r}, {STUDY!r}))"
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL)

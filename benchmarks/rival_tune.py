@@ -1,4 +1,4 @@
-"""The rival of `throughput.py`: trials on Ray Tune as its documentation shows them, logged by Ray's own callback."""
+"""Way (c) of `throughput.py`: trials on Ray Tune as its documentation shows them, logged by Ray's own callback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def trainable(config: dict[str, Any]) -> None:
-    """A function trainable: one report per epoch."""
+    """Train one trial and report each epoch: a function trainable."""
     from ray import tune
 
     from silhouette.config import make_config
@@ -23,7 +23,7 @@ def trainable(config: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Run as many trials as the command line says."""
+    """Run the number of trials that the command line gives."""
     from ray import tune
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 

@@ -1,10 +1,10 @@
-"""What the driver costs when trials cost nothing, and how long a large study takes to look at.
+"""Cost of the driver when trials do nothing, and the time of `ablate plan` and `ablate status` on a large study.
 
     python benchmarks/scale.py
 
-Part one sends no-op trials through Ray Tune, listener and display as `ablate run` does (the MLflow mirror has its own
-thread and is measured in throughput.py): driver CPU and memory per trial, after a warm-up of 1000. Part two writes
-100,000 records and times `ablate plan` and `ablate status` as processes of their own, with their peak memory.
+Part one runs trials that do nothing through Ray Tune, callbacks and display, as `ablate run` does, and prints CPU time and
+memory of the driver per trial, after a warm-up of 1000 trials (throughput.py includes the MLflow mirror). Part two writes
+100,000 records and measures time and peak memory of `ablate plan` and `ablate status`, each as a process of its own.
 """
 
 from __future__ import annotations
@@ -48,36 +48,36 @@ STUDY = Study(
 
 
 class NoOp(TrialTrainable):
-    """Ends each trial at its first report."""
+    """A trainable that ends each trial at its first report."""
 
     def setup(self, config: dict[str, Any], work: Work) -> None:
-        """Nothing to begin."""
+        """Keep what the trial is given; train nothing."""
         self.work, self.message = work, config["trial"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next one."""
+        """Begin the next trial."""
         self.message = new_config["trial"]
         return True
 
     def step(self) -> dict[str, Any]:
-        """End it."""
+        """End the trial with its record."""
         spec = self.work.spec(self.message)
         record = {"status": "complete", "test_top1": 0.5, "epochs_reached": 0}
         return {"done": True, "report": json.dumps({"trial_id": spec["trial_id"], "rows": [], "record": record})}
 
     def cleanup(self) -> None:
-        """Nothing to keep."""
+        """Do nothing: there is no checkpoint."""
 
 
 class Meter:
-    """A mirror that only counts: notes the driver's CPU time and memory at the warm-up's end and at the last trial."""
+    """A mirror that only counts trials, and notes time and memory of the driver after the warm-up and at the last trial."""
 
     def __init__(self, warm_up: int) -> None:
         self.warm_up, self.ended = warm_up, 0
         self.begin = self.last = (0.0, 0.0, 0)
 
     def report(self, report: dict[str, Any]) -> None:
-        """Called where `ablate run` feeds its mirror."""
+        """Count a trial that has ended. `ablate run` calls its mirror in the same place."""
         if "record" not in report:
             return
         self.ended += 1
@@ -86,19 +86,19 @@ class Meter:
             self.begin = self.last
 
     def per_trial(self) -> tuple[float, float, float]:
-        """Wall ms, CPU ms and kB per trial."""
+        """Return wall time in ms, CPU time in ms and memory in kB per trial."""
         wall, cpu, memory = (after - before for before, after in zip(self.begin, self.last, strict=True))
         count = self.ended - self.warm_up
         return 1000 * wall / count, 1000 * cpu / count, memory / 1000 / count
 
 
 def _resident() -> int:
-    """Resident memory of this process in bytes."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def driver(trials: int) -> None:
-    """Part one."""
+    """Run and print part one."""
     with tempfile.TemporaryDirectory() as folder:
         study = _study(folder, seeds=-(-trials // 1000))
         wanted: list[Trial] = list(study.trials())[:trials]
@@ -119,7 +119,7 @@ def driver(trials: int) -> None:
 
 
 def records(count: int) -> None:
-    """Part two."""
+    """Run and print part two."""
     with tempfile.TemporaryDirectory() as folder:
         study = _study(folder, seeds=count // 1000)
         trials = list(study.trials())[: count - 100]
@@ -141,7 +141,7 @@ def records(count: int) -> None:
 
 
 def _time(folder: str, command: str) -> tuple[float, float]:
-    """Seconds and peak memory in bytes of an `ablate` command."""
+    """Return the seconds and the peak memory in bytes of an `ablate` command."""
     start = time.perf_counter()
     line = [sys.executable, "-m", "ablations", command, "large.py"]
     root = str(Path(__file__).parents[1])

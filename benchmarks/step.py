@@ -3,9 +3,8 @@
     python benchmarks/step.py [--repeats 7] [--threads 1] [--device cpu]
 
 The paper claims "substantially lower computational overhead" for the silhouette than for contrastive terms. A step is
-forward, loss, backward and optimiser on a random batch that is already augmented; SupCon2 needs two views of each
-image, so its network sees twice as many. The arms take turns in one process; times and ratios
-are medians over the turns.
+forward, loss, backward and optimiser on a random batch that is already augmented. SupCon2 needs two views of each image,
+so its network gets twice as many. The arms take turns in one process; times and ratios are medians over the turns.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ NETWORKS = (
 def build_step(
     encoder: str, side: int, batch: int, classes: int, settings: dict[str, object], device: str
 ) -> Callable[[], None]:
-    """One training step, as a function of nothing."""
+    """Return a function that runs one training step."""
     config = TrialConfig(dataset="cifar100", encoder=encoder, batch_size=batch, **settings)
     torch.manual_seed(0)
     network = build_network(config, classes, (3, side, side)).to(device)

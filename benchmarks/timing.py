@@ -11,7 +11,7 @@ import torch
 
 
 def arguments(description: str | None) -> argparse.Namespace:
-    """The options of a benchmark; sets the number of threads."""
+    """Return the options of a benchmark; set the number of threads."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
@@ -22,7 +22,7 @@ def arguments(description: str | None) -> argparse.Namespace:
 
 
 def interleave(runs: Mapping[str, Callable[[], None]], repeats: int, device: str = "cpu") -> dict[str, list[float]]:
-    """Seconds of each run, taken in turns, after one turn to warm up."""
+    """Return the seconds of each run; the runs take turns, after one turn to warm up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
@@ -36,12 +36,12 @@ def interleave(runs: Mapping[str, Callable[[], None]], repeats: int, device: str
 
 
 def ratio(times: Mapping[str, Sequence[float]], name: str, to: str) -> float:
-    """Median over the turns of one run's time over another's in the same turn."""
+    """Return the median over the turns of the ratio of one run's time to another's in the same turn."""
     return statistics.median(mine / other for mine, other in zip(times[name], times[to], strict=True))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
