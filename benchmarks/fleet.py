@@ -2,10 +2,10 @@
 
     python benchmarks/fleet.py --slots 1000 --trials 20000 --seconds 10
 
-Real: the planner, Ray Tune's controller, our callbacks, display, reports, and one Parquet record per trial on the local
-disk. Simulated (benchmarks/slots.py): the workers, which only wait. Ray's own scheduling and a network are therefore not
-measured, and one process writes the records of all workers. "busy" is the share of the slots' time in which trials ran;
-the time in which actors start is not part of it.
+Real: the planner, Ray Tune's controller, our callbacks, display, reports, and one Parquet record per trial on the
+local disk. Simulated (benchmarks/slots.py): the workers, which only wait. Ray's own scheduling and a network are
+therefore not measured, and one process writes the records of all workers. "busy" is the share of the slots' time in
+which trials ran; the time in which actors start is not part of it.
 """
 
 from __future__ import annotations

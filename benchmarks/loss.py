@@ -2,8 +2,8 @@
 
     python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
 
-All forms of a size take turns in one process, so that a busy machine slows all of them. Times and ratios are medians over
-the turns; compare the ratios. Peak memory is the increase over the memory held before, in a process of its own.
+All forms of a size take turns in one process, so that a busy machine slows all of them. Times and ratios are medians
+over the turns; compare the ratios. Peak memory is the increase over the memory held before, in a process of its own.
 """
 
 from __future__ import annotations

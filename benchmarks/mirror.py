@@ -2,8 +2,8 @@
 
     python benchmarks/mirror.py --trials 500 --seconds 40
 
-The second way is that of Ray Tune's `MLflowLoggerCallback`: one `log_batch` for every report, in the loop of the driver.
-Both write to a SQLite file. Every trial reports one epoch (six metrics) per second.
+The second way is that of Ray Tune's `MLflowLoggerCallback`: one `log_batch` for every report, in the loop of the
+driver. Both write to a SQLite file. Every trial reports one epoch (six metrics) per second.
 """
 
 from __future__ import annotations

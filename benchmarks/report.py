@@ -2,8 +2,8 @@
 
     python benchmarks/report.py [--arms 200] [--seeds 500] [--results DIR]
 
-Writes a synthetic study with compacted records, like a finished one, and runs the report in a process of its own. Prints
-one line of JSON with the seconds and the peak memory of that process. Goal: less than 30 s and less than 2 GB.
+Writes a synthetic study with compacted records, like a finished one, and runs the report in a process of its own.
+Prints one line of JSON with the seconds and the peak memory of that process. Goal: less than 30 s and less than 2 GB.
 """
 
 from __future__ import annotations

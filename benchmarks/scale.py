@@ -2,9 +2,10 @@
 
     python benchmarks/scale.py
 
-Part one runs trials that do nothing through Ray Tune, callbacks and display, as `ablate run` does, and prints CPU time and
-memory of the driver per trial, after a warm-up of 1000 trials (throughput.py includes the MLflow mirror). Part two writes
-100,000 records and measures time and peak memory of `ablate plan` and `ablate status`, each as a process of its own.
+Part one runs trials that do nothing through Ray Tune, callbacks and display, as `ablate run` does, and prints CPU
+time and memory of the driver per trial, after a warm-up of 1000 trials (throughput.py includes the MLflow mirror).
+Part two writes 100,000 records and measures time and peak memory of `ablate plan` and `ablate status`, each as a
+process of its own.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class NoOp(TrialTrainable):
 
 
 class Meter:
-    """A mirror that only counts trials, and notes time and memory of the driver after the warm-up and at the last trial."""
+    """A mirror that only counts trials, and notes time and memory after the warm-up and at the last trial."""
 
     def __init__(self, warm_up: int) -> None:
         self.warm_up, self.ended = warm_up, 0

@@ -3,8 +3,9 @@
     python benchmarks/step.py [--repeats 7] [--threads 1] [--device cpu]
 
 The paper claims "substantially lower computational overhead" for the silhouette than for contrastive terms. A step is
-forward, loss, backward and optimiser on a random batch that is already augmented. SupCon2 needs two views of each image,
-so its network gets twice as many. The arms take turns in one process; times and ratios are medians over the turns.
+forward, loss, backward and optimiser on a random batch that is already augmented. SupCon2 needs two views of each
+image, so its network gets twice as many. The arms take turns in one process; times and ratios are medians over the
+turns.
 """
 
 from __future__ import annotations
