@@ -16,7 +16,7 @@ from analysis.results.document import Document, GainPointData, scale_of
 
 def section(data: Document) -> Section:
     """The gain against the content of the batches."""
-    points = data.get("composition") or []
+    points = data["composition"]
     if not points:
         return Section("composition", "Batch composition")
     scale = scale_of(data)

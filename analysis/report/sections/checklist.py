@@ -9,7 +9,7 @@ from analysis.results.document import Document
 
 def section(data: Document) -> Section:
     """Each request of the review with where it is answered, or why not."""
-    found = data.get("checklist") or []
+    found = data["checklist"]
     if not found:
         return Section("checklist", "Referee checklist")
     rows = [(Cell(a["request"]), Cell(a["answer"]), Cell(a["where"])) for a in found]

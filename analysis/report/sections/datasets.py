@@ -28,7 +28,7 @@ def section(data: Document) -> Section:
     tables: list[Table] = []
     figures: list[Figure] = []
     paragraphs: list[str] = []
-    conditions = data.get("across") or []
+    conditions = data["across"]
     for i, part in enumerate(conditions):
         tag = f"-{i + 1}" if len(conditions) > 1 else ""
         if part["pairs"]:
@@ -70,7 +70,7 @@ def _alt(pair: AcrossPairData, scale: Scale) -> str:
 
 def _rows(pair: AcrossPairData, scale: Scale, colour: str, data: Document) -> list[Dot]:
     by = {(c["family"], c["treatment"]): c for c in data["comparisons"]}
-    methods = {a["arm"]: (a["method"], a.get("dataset")) for a in data["arms"]}
+    methods = {a["arm"]: (a["method"], a["dataset"]) for a in data["arms"]}
     rows = []
     for name in pair["datasets"]:
         found = [c for c in by.values() if methods[c["treatment"]] == (pair["treatment"], name)]

@@ -13,7 +13,7 @@ from analysis.results.document import Document, FrozenData
 
 def section(data: Document) -> Section:
     """What was fixed between the tune and the confirm phase; empty for a study that tunes nothing."""
-    frozen = data.get("frozen") or {}
+    frozen = data["frozen"]
     if "hash" not in frozen:
         return Section("frozen", "Frozen plan")
     return Section("frozen", "Frozen plan", (_text(frozen),), (_plan_table(frozen), _winners(frozen)))
@@ -21,8 +21,8 @@ def section(data: Document) -> Section:
 
 def banners(data: Document) -> Iterable[str]:
     """Departures from the plan."""
-    frozen = data.get("frozen") or {}
-    for note in frozen.get("extended", []):
+    frozen = data["frozen"]
+    for note in frozen["extended"]:
         if not note["declared"]:
             yield (
                 f"Seeds were extended after results could be seen, from {note['from']} to {note['to']} "
@@ -37,8 +37,8 @@ def banners(data: Document) -> Iterable[str]:
 
 def looks_text(data: Document) -> str:
     """The declared looks and the level of each, or an empty text."""
-    frozen = data.get("frozen") or {}
-    if not frozen.get("looks"):
+    frozen = data["frozen"]
+    if not frozen["looks"]:
         return ""
     numbers = listing([str(n) for n in frozen["looks"]])
     return (

@@ -28,7 +28,7 @@ ACCURACY = make_scale("test_macro_top1")
 
 def section(data: Document) -> Section:
     """Macro accuracy, shot groups, single classes, and the interaction of gain and imbalance."""
-    tails, contrasts = data.get("tail") or [], data.get("interactions") or []
+    tails, contrasts = data["tail"], data["interactions"]
     figures: list[Figure] = []
     tables: list[Table] = []
     if tails:

@@ -16,14 +16,14 @@ from analysis.results.document import ComparisonData, ComponentData, Document, F
 
 def section(data: Document) -> Section:
     """Variance components where the study has them; then what each comparison can show."""
-    parts = data.get("variance") or []
+    parts = data["variance"]
     figures = [_component_figure(data, parts)] if parts else []
     tables = [_component_table(data, parts)] if parts else []
     wins = [(c, c["detail"]["p_better"]) for c in data["comparisons"] if "detail" in c]
     paired = [(c, share) for c, share in wins if share is not None]
     if paired:
         figures.append(_win_figure(data, paired))
-    if any(c.get("feasibility") for c in data["comparisons"]):
+    if any(c["feasibility"] for c in data["comparisons"]):
         tables.append(_power_table(data))
     title = "Variance sources and power" if parts else "Power"
     return Section("power", title, tables=tuple(tables), figures=tuple(figures))

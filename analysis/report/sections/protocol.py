@@ -29,10 +29,10 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
     scale, metric = scale_of(data), data["metric"]
     better = "higher" if metric["direction"] == "max" else "lower"
     yield "metric", f"{scale.label}; {better} is better"
-    yield "datasets", listing(data.get("datasets") or [], 12)
+    yield "datasets", listing(data["datasets"], 12)
     yield "seeds", f"{count(len(data['seeds']), 'seed')} ({listing(data['seeds'], 12)}), the same in every arm"
     yield "phase", f"{data['phase']}: full budget, no scheduler" if data["phase"] == "confirm" else data["phase"]
-    yield "factors", "; ".join(_factor(f) for f in data.get("factors") or [])
+    yield "factors", "; ".join(_factor(f) for f in data["factors"])
     yield "level", f"α = {data['alpha']:.4g}, two-sided"
     yield "looks", looks_text(data)
     margin = (

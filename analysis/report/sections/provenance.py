@@ -16,7 +16,7 @@ from analysis.results.document import Document
 
 def section(data: Document) -> Section:
     """Where the numbers come from, trial ids included."""
-    found = data.get("provenance") or {}
+    found = data["provenance"]
     rows = [(Cell("plan hash"), Cell(data["plan_hash"] or MISSING))]
     rows += [
         (Cell(str(k)), Cell(_counted(v) if k in _COUNTED else _flat(v)))

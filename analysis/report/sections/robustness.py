@@ -13,7 +13,7 @@ from analysis.results.document import Document, FailureData, NegativeControlData
 
 def section(data: Document) -> Section:
     """The same comparisons by other tests and metrics, failures, and the negative control."""
-    rows, failures, control = data.get("robustness") or [], data.get("failures") or [], data.get("negative_control")
+    rows, failures, control = data["robustness"], data["failures"], data["negative_control"]
     tables: list[Table] = []
     texts: list[str] = []
     if rows:

@@ -33,7 +33,7 @@ from analysis.results.document import CurveData, Document, EffectData, Importanc
 
 def section(data: Document) -> Section:
     """Curves first, then grids and their shares, then importance in the tune phase."""
-    part = data.get("sensitivity") or {"curves": [], "shares": []}
+    part = data["sensitivity"]
     figures = _curve_figures(data, part["curves"])
     figures += [_heat_map(data, s, i) for i, s in enumerate(part["shares"]) if len(s["factors"]) == 2]
     figures += _share_figures(part["shares"])
@@ -42,7 +42,7 @@ def section(data: Document) -> Section:
         tables.append(_curve_table(data, part["curves"]))
     if part["shares"]:
         tables.append(_share_table(data, part["shares"]))
-    if data.get("importance"):
+    if data["importance"]:
         figures.append(_importance_figure(data["importance"]))
         tables.append(_importance_table(data["importance"]))
     texts = tuple(sentence(data, c) for c in part["curves"])

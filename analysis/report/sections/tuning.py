@@ -21,7 +21,7 @@ from analysis.results.document import Document, LearningData, TuningData
 
 def section(data: Document) -> Section:
     """The tune phase, and the learning curves of both phases."""
-    found = data.get("tuning") or []
+    found = data["tuning"]
     figures: list[Figure] = []
     tables: list[Table] = []
     texts: list[str] = []
@@ -29,7 +29,7 @@ def section(data: Document) -> Section:
         figures += [_evp_figure(data, found), *_optimism_figure(data, found)]
         tables.append(_table(data, found))
         texts = [*_budget_text(found), *sorted({f"Note: {w}." for t in found for w in t["warnings"]})]
-    learning = data.get("learning")
+    learning = data["learning"]
     if learning:
         figures.append(_learning_figure(data, learning))
     title = "Tuning and learning curves" if found else "Learning curves"

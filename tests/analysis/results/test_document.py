@@ -1,7 +1,9 @@
 """The types of the document against the documents that are made."""
 
+import re
 import types
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +86,7 @@ def study_without_common_seeds():
     return write_study(None, plan, skip=skip)
 
 
+REPORT = Path(__file__).parents[3] / "analysis" / "report"
 STUDIES = {
     "plain": lambda: write_study(None, demo_plan()),
     "looks": lambda: write_study(None, demo_plan(seeds=5, looks=[5, 10])),
@@ -120,3 +123,10 @@ def test_every_part_is_shown_by_a_section_of_the_page():
 def test_the_check_finds_what_is_not_declared(change):
     data, _ = document(write_study(None, demo_plan(seeds=3)))
     assert faults(Document, data | change) != []
+
+
+def test_sections_read_required_keys_in_the_way_that_mypy_checks():
+    optional = {"detail", "hash", "arms", "trial_ids"}
+    read = re.compile(r"\.get\(\"(\w+)\"")
+    found = {(path.name, key) for path in REPORT.rglob("*.py") for key in read.findall(path.read_text("utf-8"))}
+    assert {(name, key) for name, key in found if key not in optional} == set()
