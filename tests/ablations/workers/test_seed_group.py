@@ -217,7 +217,7 @@ def test_what_fails_is_recorded_with_its_error_and_tried_again_by_the_next_run(t
     assert {m["number"]: json.loads(m["columns"]["tune_values"]) for m in retried if m["arm"] == "CE"} == values
 
 
-def test_overview_counts_settings(whole, tmp_path):
+def test_the_tune_line_counts_candidates(whole, tmp_path):
     _, store, _ = whole
     assert tune_line(study(), store) == "tune phase: 2 arms × 4 candidates × 2 seeds, 8 candidates finished, 0 to run"
     empty = Store(str(tmp_path), "s")
