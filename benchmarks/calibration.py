@@ -18,7 +18,8 @@ import numpy as np
 
 from ablations.design.arms import Arm
 from ablations.design.tuning import Tuning, make_space
-from ablations.search.arm_search import ArmSearch, Setting
+from ablations.search.arm_search import ArmSearch
+from ablations.search.candidates import Candidate
 from analysis.results.verdicts import BETTER, decide
 from analysis.stats.comparison import compare_paired
 from analysis.stats.multiplicity import adjust
@@ -58,7 +59,7 @@ def search(rng: np.random.Generator, finals: np.ndarray) -> int:
     """Number of the setting that the search of one arm chooses; `finals` (settings, seeds)."""
     found = ArmSearch(SPACE, TUNING, "max", EPOCHS)
     for number, values in enumerate(finals):
-        found.settings[number] = Setting(number, {"lr": 0.01})
+        found.candidates[number] = Candidate(number, {"lr": 0.01})
         status = "complete"
         for epoch, row in enumerate(curve(rng, values), 1):
             if not found.observe(number, {epoch: float(row.mean())}):

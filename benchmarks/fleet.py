@@ -27,25 +27,25 @@ from ablations.console.live import LiveDisplay
 from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
-from ablations.driver.listener import Listener
-from ablations.driver.run import run_on_tune
+from ablations.driver.callbacks import ReportCallback
+from ablations.driver.confirm import make_confirm_trials
+from ablations.driver.tuner import run_groups
 from ablations.state.pending import read_study_state
-from ablations.workers.spec import make_work
-from ablations.workers.trainable import TrialTrainable
+from ablations.workers.spec import Report, RunContext, SeedGroupSpec
 from silhouette.results import Store
 
 CURVE = [{"epoch": epoch, "val_top1": 0.5, "train_loss": 0.1} for epoch in range(1, 31)]
 ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0, "test_top1": 0.5, "curve": CURVE}
 
 
-class Timed(Listener):
-    """Our callback, which also measures its own time."""
+class Timed(ReportCallback):
+    """Our callback, which also keeps the time that it takes."""
 
     seconds = 0.0
 
-    def _tell(self, report: Any) -> None:
+    def _show(self, spec: SeedGroupSpec, report: Report) -> None:
         start = time.perf_counter()
-        super()._tell(report)
+        super()._show(spec, report)
         self.seconds += time.perf_counter() - start
 
 
@@ -57,17 +57,16 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     start = time.perf_counter()
     wanted: list[Trial] = read_study_state(study, store).to_run[: given.trials]
     planned = time.perf_counter() - start
-    common = {"results": store.uri, "study": study.name, "threads": 1, "checkpoint_seconds": 30.0, "experiment": None}
-    work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
+    source = make_confirm_trials(wanted, RunContext(store.uri, study.name))
     queue: multiprocessing.Queue[Any] = multiprocessing.Queue()
     writer = multiprocessing.Process(target=write_records, args=(store.uri, study.name, ROW, queue), daemon=True)
     writer.start()
-    fleet = Fleet(given.slots, seconds, given.report_seconds, work, queue)
+    fleet = Fleet(given.slots, seconds, given.report_seconds, queue)
     tune_controller.RayActorManager = fleet.manager
     with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
-        listener = Timed(store, work, display, Meter(warm_up=1))  # type: ignore[arg-type]
+        reports = Timed(source, store, display, Meter(warm_up=1), {})  # type: ignore[arg-type]
         start, cpu = time.perf_counter(), time.process_time()
-        run_on_tune([work.message(trial) for trial in wanted], work, TrialResources(1, 0, {}), listener, TrialTrainable)
+        run_groups(source, TrialResources(1, 0, {}), None, [reports])
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     queue.put(None)
     writer.join()
@@ -75,12 +74,12 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     start = time.perf_counter()
     rows = store.compact()
     compacted = time.perf_counter() - start
-    busy, reports = fleet.ended * seconds / (given.slots * wall), fleet.reports
+    busy, count = fleet.ended * seconds / (given.slots * wall), fleet.reports
     print(
         f"{fleet.ended} trials of {seconds:g} s on {given.slots} slots: {wall:.0f} s, busy {busy:.0%}; "
-        f"{fleet.ended / wall:.0f} trials/s, {reports / wall:.0f} reports/s\n"
+        f"{fleet.ended / wall:.0f} trials/s, {count / wall:.0f} reports/s\n"
         f"  driver: {cpu / wall:.0%} of a core, {1000 * cpu / fleet.ended:.1f} ms a trial, "
-        f"{1000 * cpu / reports:.2f} ms a report; our listener {listener.seconds / wall:.0%} of the time\n"
+        f"{1000 * cpu / count:.2f} ms a report; our callback {reports.seconds / wall:.0%} of the time\n"
         f"  planned in {planned:.1f} s; records {lag:.0f} s behind; {rows} compacted in {compacted:.1f} s",
         flush=True,
     )

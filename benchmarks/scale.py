@@ -31,10 +31,11 @@ from ablations.console.live import LiveDisplay
 from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.loading import load_study
-from ablations.driver.listener import Listener
-from ablations.driver.run import run_on_tune
-from ablations.workers.spec import Work, make_work
-from ablations.workers.trainable import TrialTrainable
+from ablations.driver.callbacks import ReportCallback
+from ablations.driver.confirm import make_confirm_trials
+from ablations.driver.tuner import run_groups
+from ablations.workers.spec import Report, RunContext, SeedGroupSpec
+from ablations.workers.trainable import REPORT, SPEC, SeedGroupTrainable
 from silhouette.results import SCHEMA, Store
 
 STUDY = """
@@ -48,26 +49,25 @@ STUDY = Study(
 """
 
 
-class NoOp(TrialTrainable):
-    """A trainable that ends each trial at its first report."""
+class NoOp(SeedGroupTrainable):
+    """Ends each trial at its first report."""
 
-    def setup(self, config: dict[str, Any], work: Work) -> None:
-        """Keep what the trial is given; train nothing."""
-        self.work, self.message = work, config["trial"]
+    def setup(self, config: dict[str, Any], context: RunContext) -> None:
+        """Begin nothing."""
+        self.spec: SeedGroupSpec = config[SPEC]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next trial."""
-        self.message = new_config["trial"]
+        """Take the next one."""
+        self.spec = new_config[SPEC]
         return True
 
     def step(self) -> dict[str, Any]:
-        """End the trial with its record."""
-        spec = self.work.spec(self.message)
-        record = {"status": "complete", "test_top1": 0.5, "epochs_reached": 0}
-        return {"done": True, "report": json.dumps({"trial_id": spec["trial_id"], "rows": [], "record": record})}
+        """End it."""
+        record = {"trial_id": self.spec.id, "status": "complete", "test_top1": 0.5, "epochs_reached": 0}
+        return {"done": True, REPORT: Report("complete", records=[record])}
 
     def cleanup(self) -> None:
-        """Do nothing: there is no checkpoint."""
+        """Keep nothing."""
 
 
 class Meter:
@@ -104,17 +104,10 @@ def driver(trials: int) -> None:
         study = _study(folder, seeds=-(-trials // 1000))
         wanted: list[Trial] = list(study.trials())[:trials]
         store, meter = Store(folder, study.name), Meter(warm_up=min(1000, trials // 2))
-        common = {
-            "results": store.uri,
-            "study": study.name,
-            "threads": 1,
-            "checkpoint_seconds": 30.0,
-            "experiment": None,
-        }
-        work = make_work(wanted, {**common, "git_commit": None, "git_dirty": None})
+        source = make_confirm_trials(wanted, RunContext(store.uri, study.name))
         with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
-            messages = [work.message(trial) for trial in wanted]
-            run_on_tune(messages, work, TrialResources(1, 0, {}), Listener(store, work, display, meter), NoOp)  # type: ignore[arg-type]
+            reports = ReportCallback(source, store, display, meter, {})  # type: ignore[arg-type]
+            run_groups(source, TrialResources(1, 0, {}), None, [reports], NoOp)
         wall, cpu, kilobytes = meter.per_trial()
     print(f"{trials} no-op trials: {wall:.1f} ms a trial, of which {cpu:.1f} ms driver CPU; {kilobytes:.1f} kB a trial")
 

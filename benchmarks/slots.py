@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -17,7 +16,8 @@ from typing import Any
 
 from ray.air.execution._internal import TrackedActor
 
-from ablations.workers.spec import Work
+from ablations.workers.spec import Report, SeedGroupSpec
+from ablations.workers.trainable import REPORT, SPEC
 from silhouette.results import Store
 
 START_SECONDS = 3.0
@@ -31,15 +31,12 @@ class Fleet:
         slots: Trials at once.
         seconds: Length of a trial.
         report_seconds: Time between two reports of a trial.
-        work: What the trials share.
         records: Where their records go: to the process that writes in the workers' place.
     """
 
-    def __init__(
-        self, slots: int, seconds: float, report_seconds: float, work: Work, records: multiprocessing.Queue[Any]
-    ) -> None:
+    def __init__(self, slots: int, seconds: float, report_seconds: float, records: multiprocessing.Queue[Any]) -> None:
         self.slots, self.seconds, self.report_seconds = slots, seconds, report_seconds
-        self.work, self.records = work, records
+        self.records = records
         self.reports = self.ended = 0
 
     def manager(self, resource_manager: Any) -> SlotManager:
@@ -61,23 +58,23 @@ class SlotActor:
 
     get_auto_filled_metrics = _NoMetrics()
 
-    def __init__(self, fleet: Fleet, message: str) -> None:
+    def __init__(self, fleet: Fleet, spec: SeedGroupSpec) -> None:
         self.fleet = fleet
-        self.begin(message)
+        self.begin(spec)
 
-    def begin(self, message: str) -> None:
-        """Begin a trial."""
-        self.message, self.left = message, self.fleet.seconds
+    def begin(self, spec: SeedGroupSpec) -> None:
+        """Take a trial."""
+        self.spec, self.left = spec, self.fleet.seconds
 
     def step(self) -> tuple[float, dict[str, Any]]:
         """Return the seconds until the next report, and the report."""
         takes = min(self.left, self.fleet.report_seconds)
         self.left -= takes
-        spec = self.fleet.work.spec(self.message)
-        report: dict[str, Any] = {"trial_id": spec["trial_id"], "rows": []}
+        report = Report("running", {self.spec.id: []})
         if self.left <= 0:
-            report["record"] = {"status": "complete", "test_top1": 0.5, "epochs_reached": 30}
-        return takes, {"done": self.left <= 0, "report": json.dumps(report), "trial_id": spec["trial_id"]}
+            record = {"trial_id": self.spec.id, "status": "complete", "test_top1": 0.5, "epochs_reached": 30}
+            report = Report("complete", records=[record])
+        return takes, {"done": report.ended, REPORT: report, "trial_id": self.spec.id}
 
 
 class SlotManager:
@@ -87,7 +84,7 @@ class SlotManager:
         self.fleet = fleet
         self._due: list[tuple[float, int, TrackedActor, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._waiting: list[tuple[TrackedActor, str, Any]] = []
+        self._waiting: list[tuple[TrackedActor, SeedGroupSpec, Any]] = []
         self._resources: dict[TrackedActor, Any] = {}
         self._live_actors_to_ray_actors_resources: dict[TrackedActor, list[SlotActor]] = {}
         self._on_start: dict[TrackedActor, Callable[[TrackedActor], None]] = {}
@@ -116,7 +113,7 @@ class SlotManager:
         actor = TrackedActor(next(self._numbers), on_start=on_start, on_stop=on_stop, on_error=on_error)
         self._resources[actor] = resource_request
         self._on_start[actor] = on_start
-        self._waiting.append((actor, kwargs["config"]["trial"], resource_request))
+        self._waiting.append((actor, kwargs["config"][SPEC], resource_request))
         return actor
 
     def remove_actor(self, tracked_actor: TrackedActor, kill: bool = False, stop_future: Any = None) -> bool:
@@ -139,7 +136,7 @@ class SlotManager:
             takes, result = actor.step()
             self._at(takes, tracked_actor, lambda: self._reported(tracked_actor, result, on_result))
         elif method_name == "reset":
-            actor.begin(args[0]["trial"])
+            actor.begin(args[0][SPEC])
             self._at(0, tracked_actor, lambda: on_result(tracked_actor, True))
         elif on_result is not None:
             self._at(0, tracked_actor, lambda: on_result(tracked_actor, None))
@@ -192,8 +189,8 @@ class SlotManager:
 
     def _start_waiting(self) -> None:
         while self._waiting and self.num_live_actors < self.fleet.slots:
-            actor, message, _ = self._waiting.pop(0)
-            self._live_actors_to_ray_actors_resources[actor] = [SlotActor(self.fleet, message)]
+            actor, spec, _ = self._waiting.pop(0)
+            self._live_actors_to_ray_actors_resources[actor] = [SlotActor(self.fleet, spec)]
             self._at(START_SECONDS, actor, lambda actor=actor: self._on_start[actor](actor))  # type: ignore[misc]
 
     def _reported(self, actor: TrackedActor, result: dict[str, Any], on_result: Any) -> None:
@@ -201,7 +198,7 @@ class SlotManager:
         if result["done"]:
             self.fleet.ended += 1
             self.fleet.records.put(result.pop("trial_id"))
-        on_result(actor, {"training_iteration": 1, **{key: result[key] for key in ("done", "report")}})
+        on_result(actor, {"training_iteration": 1, **{key: result[key] for key in ("done", REPORT)}})
 
 
 def write_records(results: str, study: str, row: dict[str, Any], queue: multiprocessing.Queue[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,12 +35,12 @@ def plan(given: Namespace) -> int:
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.plan import check_plan
     from ablations.formatting import counted
-    from ablations.search.selection import thaw
+    from ablations.search.selection import load_selection
     from ablations.state.pending import read_study_state
 
     study = read_study(given)
     store = open_store(given, study.name)
-    study = thaw(study, store)
+    study = load_selection(study, store)
     check_plan(study, store)
     state = read_study_state(study, store)
     print(f"{study.name}: {study.question}\n")
@@ -59,12 +58,14 @@ def plan(given: Namespace) -> int:
 
 def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
     """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
+    from ablations.cluster.resources import usable_cpus
     from ablations.formatting import duration
     from ablations.state.pending import slots
 
     if seconds is None:
         return "expected time: unknown, there are no records of similar trials"
-    at_once = slots(given.cpus_per_trial, os.cpu_count() or 1)
+    fit = slots(given.cpus_per_trial, usable_cpus())
+    at_once = min(fit, given.jobs or fit)
     line = f"expected time: about {duration(seconds / at_once)}, {at_once} at once on this machine"
     gpus = float(gpu) if given.gpus_per_trial is None else given.gpus_per_trial
     return line + (f"; {seconds * gpus / 3600:.2g} GPU-hours" if gpus else "")
@@ -86,6 +87,7 @@ def run(given: Namespace) -> int:
         labels=labels_of(given.label),
         address=given.address,
         mlflow=given.mlflow,
+        jobs=given.jobs,
         checkpoint_seconds=given.checkpoint_seconds,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )

@@ -213,6 +213,7 @@ def _trial_options(parser: argparse.ArgumentParser) -> None:
         metavar="G",
         help="GPUs of a trial, may be a fraction (1 where there is one)",
     )
+    parser.add_argument("--jobs", type=int, metavar="N", help="trials at once at most (default: as many as fit)")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:

@@ -72,7 +72,7 @@ def status(given: Namespace) -> int:
 def _stored_state(given: Namespace) -> tuple[Study, StudyState, Store, list[str]]:
     """The study as the report will see it, the state of its trials, its store, and what a reader should know."""
     from ablations.design.plan import as_stored
-    from ablations.search.selection import thaw
+    from ablations.search.selection import load_selection
     from ablations.state.pending import read_study_state
 
     study = read_study(given)
@@ -83,7 +83,7 @@ def _stored_state(given: Namespace) -> tuple[Study, StudyState, Store, list[str]
         study, notes = as_stored(study, store)
     else:
         notes = []
-    study = thaw(study, store)
+    study = load_selection(study, store)
     return study, read_study_state(study, store), store, notes
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ablations.cluster.nodes import alive
@@ -78,3 +81,31 @@ class ConcurrencyLimit:
         if not self.grows:
             return running
         return running + (running if now - self._grown_at < GROWTH_SECONDS else 1)
+
+
+def usable_cpus(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Return how many CPUs this process may use; at least 1.
+
+    Its affinity (`taskset`, a Slurm job) and the CPU quotas of its control groups (a container, a systemd slice) count,
+    not what the machine has.
+
+    Args:
+        cgroups: Where the control groups are mounted, version 2.
+        own: The file that names the control group of this process.
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min([affinity, *_cpu_quotas(cgroups, own)])))
+
+
+def _cpu_quotas(cgroups: Path, own: Path) -> list[float]:
+    """CPUs that each control group above this process may use. The file `cpu.max` holds `quota period` in µs."""
+    found: list[float] = []
+    with suppress(OSError):
+        lines = own.read_text().splitlines()
+        path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+        for group in [cgroups / path, *(cgroups / path).parents]:
+            if group.is_relative_to(cgroups):
+                with suppress(OSError, ValueError):  # no such file, or `max`: no quota
+                    quota, period = map(int, (group / "cpu.max").read_text().split())
+                    found.append(quota / period)
+    return found

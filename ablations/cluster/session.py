@@ -81,20 +81,21 @@ def prepare(address: str | None, preload: Sequence[str] = ()) -> None:
 
 
 @contextmanager
-def ray_session(address: str | None, preload: Sequence[str] = ()) -> Iterator[None]:
+def ray_session(address: str | None, preload: Sequence[str] = (), cpus: int | None = None) -> Iterator[None]:
     """Be connected to Ray inside the context.
 
     Args:
         address: Cluster to connect to (`auto` for the one on this machine). None starts a local Ray and stops it
             after the context.
         preload: Modules that the workers of a local Ray import while they start, before a trial needs them.
+        cpus: CPUs of a local Ray; None takes all that the machine has.
     """
     prepare(address, preload)
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "address": address or "local"}
     if not address:
-        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "num_cpus": cpus}
     with _keeping_signal_handlers(), nullcontext() if address else _only_needed_processes():
         ray.init(**options)
     _restrict_token_file()

@@ -9,8 +9,7 @@ from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.study import Study
 from ablations.formatting import counted, metric_value
-from ablations.search.arm_search import Setting
-from ablations.search.candidates import read_settings, tune_rows
+from ablations.search.candidates import Candidate, read_candidates, tune_rows
 from ablations.search.selection import FILE
 from silhouette.metrics import METRICS
 from silhouette.results import Store
@@ -46,12 +45,12 @@ class CandidateTable(StatusTable):
         return max(values) if METRICS[self.metric].direction == "max" else min(values)
 
 
-def candidates_by_arm(study: Study, store: Store) -> dict[str, list[Setting]]:
+def candidates_by_arm(study: Study, store: Store) -> dict[str, list[Candidate]]:
     """The candidates of each arm that have ended; none for a study that tunes nothing."""
     if study.tuning is None:
         return {}
     rows, metric = tune_rows(store), study.tuning.chooses_by(study.metric)
-    return {arm.label: read_settings(rows, arm.label, study.tuning.seeds, metric) for arm in study.start_arms}
+    return {arm.label: read_candidates(rows, arm.label, study.tuning.seeds, metric) for arm in study.start_arms}
 
 
 def tune_line(study: Study, store: Store) -> str:
@@ -101,7 +100,7 @@ def candidate_name(arm: str, number: int) -> str:
     return f"{arm} #{number}"
 
 
-def candidate_table(study: Study, candidates: Mapping[str, Iterable[Setting]]) -> CandidateTable:
+def candidate_table(study: Study, candidates: Mapping[str, Iterable[Candidate]]) -> CandidateTable:
     """Arms × candidates, as far as they have come.
 
     Args:

@@ -51,6 +51,11 @@ class LiveDisplay:
             with _ignore_closed(sys.stdout):
                 self.live.stop()
 
+    def show_table(self, table: StatusTable) -> None:
+        """Show another table."""
+        self.table = table
+        self.show()
+
     def update(self, report: Mapping[str, Any]) -> None:
         """Enter a trial's report into the table and show it."""
         self.table.update(report)
@@ -66,8 +71,12 @@ class LiveDisplay:
             self._next = now + max(LIVE_SECONDS, LIVE_SHARE * (time.monotonic() - now))
         elif force or now - self._last >= PLAIN_SECONDS:
             self._last = now
-            table = self.table
-            print_lines("; ".join(filter(None, (table.line(), table.pace(), table.best()))))
+            print_lines(self.line())
+
+    def line(self) -> str:
+        """The state of the table in one line."""
+        table = self.table
+        return "; ".join(filter(None, (table.line(), table.pace(), table.best())))
 
     def _draw(self, live: Live) -> None:
         table = self.table

@@ -1,85 +1,233 @@
-"""What the driver says and does when a trial loses its worker."""
+"""The Tune callbacks of a run, the same ones in both phases."""
 
 from __future__ import annotations
 
 import os
 import re
-from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ray.tune import Callback
 
 from ablations.console.live import LiveDisplay
 from ablations.errors import StudyError
 from ablations.state.admission import DOCTOR
+from ablations.tracking.mirror import Mirror
+from ablations.workers.records import ended_report, failed_record
+from ablations.workers.spec import Report, RunContext, SeedGroupSpec, TrialSpec
+from ablations.workers.trainable import REPORT, SPEC
+from silhouette.results import Store
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
 
-WORKER_DEATHS = 3
-"""How often a trial is taken up again from its checkpoint after its process or node died."""
+MAX_FAILURES = 3
+"""How often a group continues from its checkpoint after its process or node died."""
 ADMISSION_ERROR = re.compile(r"StudyError: (--\w[\w-]*: .+)")
-"""What a worker raises that must not run trials at all."""
+"""What a worker raises on a node that must not run trials."""
 IMPORT_ERROR = re.compile(r"creation task.*\b((?:ModuleNotFound|Import|Attribute)Error: .+)", re.DOTALL)
-"""What is left of a worker that cannot even read what it is to run."""
+"""What a worker raises that cannot import what it must run."""
 
 
-class LossListener(Callback):  # type: ignore[misc]  # Ray ships no types
-    """Says that a worker was lost and that its trial goes on; the base of both phases' listeners.
+BegunTrial = tuple[RunContext, SeedGroupSpec, TrialSpec]
+
+
+class GroupSource(Protocol):
+    """A phase: it hands out seed groups and takes their reports. `SearchController` and `ConfirmTrials` are two."""
+
+    context: RunContext
+    given_up: set[str]
+
+    @property
+    def left(self) -> int:
+        """Groups still to begin."""
+        ...
+
+    def next(self) -> SeedGroupSpec | None:
+        """Return the next group; None where none is left."""
+        ...
+
+    def take(self, spec: SeedGroupSpec, report: Report) -> bool:
+        """Take a report; return False if the worker must be told to stop the group."""
+        ...
+
+    def again(self, spec: SeedGroupSpec) -> bool:
+        """Put a group back that Tune gave up; return False if that has happened before."""
+        ...
+
+    def end(self, spec: SeedGroupSpec, status: str) -> None:
+        """Note how a group ended that no worker reports any more."""
+        ...
+
+    def name(self, spec: SeedGroupSpec) -> str:
+        """Return the name that messages and the display show."""
+        ...
+
+    def row(self, spec: SeedGroupSpec, report: Report) -> dict[str, Any]:
+        """Return what the display shows of a report."""
+        ...
+
+
+class WorkerFailureCallback(Callback):  # type: ignore[misc]  # Ray ships no types
+    """Report lost workers; stop the study if a node must not run trials.
 
     Args:
-        display: The display.
+        source: The phase that runs.
+        display: Shows a line for each lost worker.
     """
 
-    def __init__(self, display: LiveDisplay) -> None:
-        self.display = display
-        self._counted: dict[str, int] = {}
+    def __init__(self, source: GroupSource, display: LiveDisplay) -> None:
+        self.source, self.display = source, display
+        self._failures: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore, which we do not use."""
+        """Nothing: Tune pickles its callbacks for a restore, which is not used."""
         return {}
 
-    @abstractmethod
-    def name_of(self, trial: TuneTrial) -> str:
-        """What a person knows it by."""
-
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Called when Tune takes a trial up again."""
-        self.end_if_refused(trial)
-        failures, before = trial.num_failures, self._counted.get(trial.trial_id, 0)
-        self._counted[trial.trial_id] = failures
+        """Called when Tune starts a group again."""
+        raise_if_not_admitted(trial)
+        failures, before = trial.num_failures, self._failures.get(trial.trial_id, 0)
+        self._failures[trial.trial_id] = failures
         if failures > before:
-            what = f"lost its worker ({failures} of {WORKER_DEATHS}: {cause_of(trial)[:160]})"
+            what = f"lost its worker ({failures} of {MAX_FAILURES}: {cause_of(trial)[:160]})"
         else:
-            what = "lost its machine, which was taken back: no failure"
-        self.display.note(f"{self.name_of(trial)}: {what}; it goes on from its newest checkpoint")
+            what = "node preempted; not counted as a failure"
+        self.display.note(f"{self.source.name(spec_of(trial))}: {what}; it continues from its newest checkpoint")
 
-    def end_if_refused(self, trial: TuneTrial) -> None:
-        """End the study if the worker of a trial that failed must not run any.
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Called when Tune gives a group up."""
+        raise_if_not_admitted(trial)
 
-        Every other trial would fail there, too, and a node that fails fast is always free for the next.
 
-        Raises:
-            StudyError: In the worker's words.
+class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
+    """Hand every report to the phase, the display and the MLflow mirror.
+
+    Args:
+        source: The phase that runs.
+        store: Where the records are.
+        display: Shows groups.
+        mirror: Shows trials in MLflow.
+        begun: Takes what the mirror needs to know of each trial, by trial_id.
+
+    Attributes:
+        open: Groups that have begun and not ended, by id.
+    """
+
+    def __init__(
+        self, source: GroupSource, store: Store, display: LiveDisplay, mirror: Mirror, begun: dict[str, BegunTrial]
+    ) -> None:
+        self.source, self.store, self.display, self.mirror, self.begun = source, store, display, mirror, begun
+        self.open: dict[str, SeedGroupSpec] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore, which is not used."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Called when a group gets its worker."""
+        spec = spec_of(trial)
+        self.open[spec.id] = spec
+        self.begun |= {own.trial_id: (self.source.context, spec, own) for own in spec.trials}
+        self._show(spec, Report("running", {own.trial_id: [] for own in spec.trials}))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Called for each report, before the worker's next step. What is taken out here, Tune does not keep."""
+        spec, report = spec_of(trial), result.pop(REPORT)
+        may_continue = self.source.take(spec, report)
+        worker = trial.temporary_state.ray_actor
+        if not may_continue and worker is not None:
+            worker.stop_group.remote()  # Ray keeps the order of calls, so this comes before the next step
+        self._show(spec, report)
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Called when Tune gives a group up: it runs once more, or the driver writes what happened."""
+        spec = spec_of(trial)
+        if self._settle(spec) or self.source.again(spec):
+            return
+        records = self._write_failed(spec, f"no worker could train it to its end: {cause_of(trial)}")
+        self.source.end(spec, "failed")
+        self._show(spec, Report("failed", records=records))
+
+    def settle(self, has_time: Callable[[], bool]) -> None:
+        """Bring display and view to the records: a worker may have ended a trial after the last report.
+
+        Args:
+            has_time: Asked before each group.
         """
-        said = error_of(trial)
-        if refusal := ADMISSION_ERROR.search(said):
-            raise StudyError(refusal[1])
-        if stranger := IMPORT_ERROR.search(said):
-            line = stranger[1].splitlines()[0]
-            raise StudyError(f"--address: a node lacks this version of the project ({line}); {DOCTOR}")
+        for spec in list(self.open.values()):
+            if not (has_time() and self._settle(spec)):
+                self.display.table.status.pop(self.source.name(spec), None)
+        self.display.show()
+
+    def _settle(self, spec: SeedGroupSpec) -> bool:
+        """Take the end of a group from its records; return False if they do not have it."""
+        with suppress(OSError):  # a store that does not answer for a moment
+            records = [self.store.finished_record(trial.trial_id) for trial in spec.trials]
+            found = [record for record in records if record is not None]
+            if len(found) == len(spec.trials):
+                report = ended_report(self.source.context, found)
+                self.source.take(spec, report)
+                self._show(spec, report)
+                return True
+        return False
+
+    def _write_failed(self, spec: SeedGroupSpec, error: str) -> list[dict[str, Any]]:
+        context, records = self.source.context, []
+        with suppress(OSError):  # a full disk, say; the trial then counts as missing, and runs again
+            for trial in spec.trials:
+                if self.store.finished_record(trial.trial_id) is None:
+                    records.append(failed_record(context, spec, trial, error, epochs_reached=0))
+                    self.store.write_record(records[-1])
+        return records
+
+    def _show(self, spec: SeedGroupSpec, report: Report) -> None:
+        if report.ended:
+            self.open.pop(spec.id, None)
+        records = {record["trial_id"]: record for record in report.records}
+        for trial in spec.trials:
+            if trial.trial_id in report.rows or trial.trial_id in records:
+                told: dict[str, Any] = {"trial_id": trial.trial_id, "rows": report.rows.get(trial.trial_id, [])}
+                told |= {"record": records[trial.trial_id]} if trial.trial_id in records else {}
+                self.mirror.report(told)
+        self.display.update(self.source.row(spec, report))
+
+
+def spec_of(trial: TuneTrial) -> SeedGroupSpec:
+    """The seed group of a Tune trial."""
+    spec: SeedGroupSpec = trial.config[SPEC]
+    return spec
+
+
+def raise_if_not_admitted(trial: TuneTrial) -> None:
+    """End the study if a worker failed because its node must not run trials.
+
+    Every other trial would fail there too, and a node that fails fast is always free for the next one.
+
+    Raises:
+        StudyError: With the worker's own message.
+    """
+    said = error_of(trial)
+    if refused := ADMISSION_ERROR.search(said):
+        raise StudyError(refused[1])
+    if failed := IMPORT_ERROR.search(said):
+        line = failed[1].splitlines()[0]
+        raise StudyError(f"--address: a node lacks this version of the project ({line}); {DOCTOR}")
 
 
 def cause_of(trial: TuneTrial) -> str:
-    """Last line of what Tune knows of a failure; a worker that was killed leaves little."""
+    """Last line of what Tune knows of a failure. A worker that was killed leaves little."""
     return (error_of(trial).splitlines() or ["killed, out of memory, or its node was lost"])[-1]
 
 
 def error_of(trial: TuneTrial) -> str:
     """All failures of a trial, the latest last, as Tune notes them on the driver's machine.
 
-    `trial.get_error()` looks for them where Tune copies them at the end of a run, so it finds nothing yet.
+    `trial.get_error()` reads them where Tune copies them at the end of a run, so it finds nothing yet.
     """
     try:
         return Path(trial.error_file or os.devnull).read_text(errors="replace").strip()

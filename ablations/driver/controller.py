@@ -1,111 +1,144 @@
-"""The driver's side of the tune phase: which setting is next, who may go on, what is written. No Ray in here."""
+"""The driver's side of the tune phase: which candidate is next, and which may continue. No Ray in here."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ablations.console.candidates import candidate_name
 from ablations.design.study import Study
-from ablations.design.tuning import make_space, rungs
+from ablations.design.tuning import candidate_id, make_space, rungs
 from ablations.errors import StudyError
-from ablations.search.arm_search import ArmSearch, Setting
-from ablations.search.candidates import OPEN, begun, columns_of, read_settings, tune_rows
-from ablations.workers.seed_group import SettingWork
+from ablations.search.arm_search import ArmSearch
+from ablations.search.candidates import OPEN, Candidate, columns_of, read_candidates, tune_rows
+from ablations.workers.spec import Report, RunContext, SeedGroupSpec, TrialSpec, arm_specs, candidate_spec
+from silhouette.config import trial_id
 from silhouette.location import StoreError
 from silhouette.metrics import METRICS
 from silhouette.results import Store
 
 
 @dataclass
-class Conductor:
-    """All searches of a study; they share the workers and nothing else.
+class SearchController:
+    """All searches of a study. They share the workers and nothing else.
 
     Attributes:
         searches: The search of each arm, by label.
-        work: What the workers know.
+        context: What the workers share.
         store: Where records are.
-        waiting: Settings to begin before any new one: those that a kill left open.
-        open: Settings under way, by (arm, number): their message.
-        until: How settings ended of which a kill left only some records, by (arm, number).
-        lost: Settings that Tune has given up once, by (arm, number).
+        seeds: Tuning seeds.
+        waiting: Candidates to begin before any new one: those that an interruption left open.
+        open: Candidates that run, by (arm, number).
+        stopping: Ids of the groups that the search has stopped and whose records are not yet written.
+        given_up: Ids of the groups that Tune has given up once.
     """
 
     searches: Mapping[str, ArmSearch]
-    work: SettingWork
+    context: RunContext
     store: Store
-    waiting: list[tuple[str, Setting]] = field(default_factory=list)
-    open: dict[tuple[str, int], str] = field(default_factory=dict)
-    until: Mapping[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
-    lost: set[tuple[str, int]] = field(default_factory=set)
+    seeds: tuple[int, ...]
+    waiting: list[tuple[str, Candidate]] = field(default_factory=list)
+    open: dict[tuple[str, int], SeedGroupSpec] = field(default_factory=dict)
+    stopping: set[str] = field(default_factory=set)
+    given_up: set[str] = field(default_factory=set)
 
     @property
     def left(self) -> int:
-        """Settings still to begin."""
+        """Candidates still to begin."""
         return len(self.waiting) + sum(search.left for search in self.searches.values())
 
-    def next(self) -> str | None:
-        """Message of the next setting to train, from the arm that has had the fewest; None where none is left."""
+    def next(self) -> SeedGroupSpec | None:
+        """Return the next candidate to train, from the arm that has had the fewest; None where none is left."""
         if not self.left:
             return None
         if self.waiting:
-            arm, setting = self.waiting.pop(0)
+            arm, candidate = self.waiting.pop(0)
         else:
             arm = min(self.searches, key=lambda label: -self.searches[label].left)
-            setting = self.searches[arm].propose()
-        config = self.searches[arm].space.config(setting.values)
-        message = self.work.message(arm, setting, config, self.until.get((arm, setting.number)))
-        self.open[arm, setting.number] = message
-        self._note()
-        return message
+            candidate = self.searches[arm].propose()
+        spec = self._spec(arm, candidate)
+        self.open[arm, candidate.number] = spec
+        self._note_open()
+        return spec
 
-    def take(self, report: dict[str, Any]) -> bool:
-        """Take a worker's report, and mark in it how the setting has ended, if it has; whether it may go on."""
-        arm, number = report["arm"], report["number"]
-        means = {int(epoch): value for epoch, value in report["means"].items()}
-        go_on = self.searches[arm].observe(number, means) or (arm, number) in self.until
-        if report["status"] == "running" and not go_on and report["records"]:
-            try:
-                for record in report["records"]:
-                    self.store.write_record(record)
-            except OSError:  # a full disk, or a store that is away: it goes on, and is judged again on its next rung
-                return True
-            report["status"] = "stopped"
-        if report["status"] != "running":
-            self.end(arm, number, report["status"])
-        return bool(report["status"] == "running")
+    def take(self, spec: SeedGroupSpec, report: Report) -> bool:
+        """Take a worker's report; return False if the worker must be told to stop the candidate.
 
-    def again(self, arm: str, number: int) -> bool:
-        """Put a setting back that Tune gave up without its fault; once, then it has failed."""
-        if (arm, number) in self.lost:
+        A candidate that is stopped counts as running until its worker reports that the records are written. So no
+        proposal rests on an outcome that a crash could still change.
+        """
+        arm, number = _place(spec)
+        may_continue = self.searches[arm].observe(number, report.means)
+        if report.ended:
+            self.end(spec, report.status)
+        elif report.at_rung and not may_continue:
+            self.stopping.add(spec.id)
+        return report.ended or spec.id not in self.stopping
+
+    def again(self, spec: SeedGroupSpec) -> bool:
+        """Put a candidate back that Tune gave up; return False if that has happened before."""
+        if spec.id in self.given_up:
             return False
-        self.lost.add((arm, number))
-        self.waiting.append((arm, self.searches[arm].settings[number]))
+        arm, number = _place(spec)
+        self.given_up.add(spec.id)
+        self.stopping.discard(spec.id)
+        self.waiting.append((arm, self.searches[arm].candidates[number]))
         self.open.pop((arm, number), None)
-        self._note()
+        self._note_open()
         return True
 
-    def end(self, arm: str, number: int, status: str) -> None:
-        """A setting has ended and its records are written: forget its message and its checkpoints."""
+    def end(self, spec: SeedGroupSpec, status: str) -> None:
+        """Note that a candidate has ended and its records are written; delete its checkpoints."""
+        arm, number = _place(spec)
         self.searches[arm].end(number, status)
-        message = self.open.pop((arm, number), None)
-        if message is not None:
+        self.stopping.discard(spec.id)
+        if self.open.pop((arm, number), None) is not None:
             with suppress(OSError):
-                self.store.delete("checkpoints", json.loads(message)["id"])
-        self._note()
+                self.store.delete("checkpoints", spec.id)
+        self._note_open()
 
-    def _note(self) -> None:
-        """Keep what is open where the next driver finds it; without it, a proposal would only be made anew."""
-        settings = [(arm, self.searches[arm].settings[number]) for arm, number in self.open]
-        notes = [{"arm": arm, **columns_of(setting)} for arm, setting in (*settings, *self.waiting)]
+    def name(self, spec: SeedGroupSpec) -> str:
+        """Return the name that the display shows."""
+        return candidate_name(*_place(spec))
+
+    def row(self, spec: SeedGroupSpec, report: Report) -> dict[str, Any]:
+        """Return what the display shows of a report."""
+        arm, number = _place(spec)
+        shown: dict[str, Any] = {"trial_id": candidate_name(arm, number)}
+        if report.ended:
+            shown["record"] = {"status": report.status, self.context.metric: self.searches[arm].candidates[number].last}
+        return shown
+
+    def _spec(self, arm: str, candidate: Candidate) -> SeedGroupSpec:
+        config, experiment = self.searches[arm].space.config(candidate.values), self.context.experiment
+        trials = [TrialSpec(trial_id(config, seed, "tune", experiment), seed) for seed in self.seeds]
+        own = candidate_id(arm, config, self.seeds, experiment)
+        return candidate_spec(own, arm, candidate, config.model_dump(mode="json"), trials)
+
+    def _note_open(self) -> None:
+        """Keep what is open where the next driver finds it. Without it, a proposal would only be made again."""
+        candidates = [(arm, self.searches[arm].candidates[number]) for arm, number in self.open]
+        notes = [{"arm": arm, **columns_of(candidate)} for arm, candidate in (*candidates, *self.waiting)]
         with suppress(OSError):
             self.store.write_json(notes, OPEN)
 
 
-def make_conductor(study: Study, store: Store, common: Mapping[str, Any]) -> Conductor:
+def _place(spec: SeedGroupSpec) -> tuple[str, int]:
+    if spec.candidate is None:
+        raise ValueError(f"group {spec.id}: a search takes candidates, got a confirm trial")
+    return spec.arm, spec.candidate.number
+
+
+def make_controller(study: Study, store: Store, context: RunContext) -> SearchController:
     """The searches of a study, as far as the records say they have come.
+
+    Args:
+        study: A study with `tuning`.
+        store: Its records.
+        context: What both phases share.
 
     Raises:
         StudyError: If an arm has nothing to tune.
@@ -117,35 +150,32 @@ def make_conductor(study: Study, store: Store, common: Mapping[str, Any]) -> Con
     rows = tune_rows(store)
     searches = {}
     for arm in study.start_arms:
-        ended = [s for s in read_settings(rows, arm.label, tuning.seeds, metric) if s.status != "failed"]
+        ended = [c for c in read_candidates(rows, arm.label, tuning.seeds, metric) if c.status != "failed"]
         space = make_space(tuning, arm)
         searches[arm.label] = ArmSearch(space, tuning, METRICS[metric].direction, arm.config.epochs, ended)
     every_rung = {epoch for arm in study.start_arms for epoch in rungs(tuning, arm.config.epochs)}
-    settings = {arm.label: arm.settings for arm in study.start_arms}
-    work = SettingWork(common, settings, tuning.seeds, metric, tuple(sorted(every_rung)))
-    conductor = Conductor(searches, work, store)
-    conductor.until = {(arm, number): end for arm in searches for number, end in begun(rows, arm, tuning.seeds).items()}
-    _reopen(conductor, store, rows)
-    return conductor
+    own = replace(context, arms=arm_specs(study.start_arms), metric=metric, rungs=tuple(sorted(every_rung)))
+    controller = SearchController(searches, own, store, tuning.seeds)
+    _reopen(controller, store, rows)
+    return controller
 
 
-def _reopen(conductor: Conductor, store: Store, rows: list[dict[str, Any]]) -> None:
-    """Put back the settings that were under way, those with some records or failed ones first."""
-    noted = _noted(store)
+def _reopen(controller: SearchController, store: Store, rows: list[dict[str, Any]]) -> None:
+    """Put back the candidates that were open, those with some records or failed ones first."""
     seen = [row for row in rows if row["tune_number"] is not None]
-    for note in sorted([*seen, *noted], key=lambda n: n["tune_number"]):
-        search = conductor.searches.get(note["arm"])
-        if search is None or note["tune_number"] in search.settings:
+    for note in sorted([*seen, *_noted(store)], key=lambda n: n["tune_number"]):
+        search = controller.searches.get(note["arm"])
+        if search is None or note["tune_number"] in search.candidates:
             continue
-        setting = Setting(
+        candidate = Candidate(
             note["tune_number"], json.loads(note["tune_values"]), tuple(note["tune_known"] or ()), note["tune_bracket"]
         )
-        search.settings[setting.number] = setting
-        conductor.waiting.append((note["arm"], setting))
+        search.candidates[candidate.number] = candidate
+        controller.waiting.append((note["arm"], candidate))
 
 
 def _noted(store: Store) -> list[dict[str, Any]]:
-    """The notes of the last driver; damaged ones are done without, since a proposal would only be made anew."""
+    """The notes of the last driver. Damaged ones are ignored, since a proposal would only be made again."""
     try:
         notes = store.read_json(OPEN) or []
         whole = {"arm", "tune_number", "tune_values", "tune_known", "tune_bracket"}

@@ -1,10 +1,11 @@
-"""Ctrl-C, SIGTERM (a preempted node) and SIGHUP end a study in order, and soon."""
+"""Ctrl-C, SIGTERM (a preempted node) and SIGHUP (a closed terminal) end a study in order, and soon."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,7 +13,7 @@ from types import FrameType
 from ablations.cluster.session import STOP_SIGNALS
 
 GRACE_SECONDS = 8.0
-"""A trial in the middle of a long epoch is not waited for; it goes on from its last checkpoint."""
+"""From the signal to the end of the process. A trial in the middle of a long epoch continues from its checkpoint."""
 
 
 class Interrupted(Exception):
@@ -21,6 +22,39 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.code = 128 + number
+
+
+class Deadline:
+    """The end of a run, which all that happens there shares: Tune's end, the MLflow mirror, compaction.
+
+    Without a signal there is none. The first signal sets it `GRACE_SECONDS` ahead.
+
+    Args:
+        clock: Returns seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end: float | None = None
+
+    def start(self) -> None:
+        """Set the end, if it is not set."""
+        if self._end is None:
+            self._end = self._clock() + GRACE_SECONDS
+
+    @property
+    def started(self) -> bool:
+        """Whether the run must end."""
+        return self._end is not None
+
+    def left(self, at_most: float, reserve: float = 0.0) -> float:
+        """Return the seconds that a part of the end may take.
+
+        Args:
+            at_most: What it may take without a deadline.
+            reserve: Seconds that belong to the parts after it.
+        """
+        return at_most if self._end is None else max(0.0, min(at_most, self._end - self._clock() - reserve))
 
 
 _seen: list[Interrupted] = []
@@ -38,24 +72,29 @@ def raise_if_interrupted() -> None:
 
 
 @contextmanager
-def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
+def interruptible(
+    deadline: Deadline, announce: Callable[[Interrupted], None], last_act: Callable[[Interrupted], None]
+) -> Iterator[None]:
     """Turn the first signal into the orderly end of a Tune run, and into `Interrupted` on leaving.
 
     Args:
-        last_words: Called, before the process is ended, if the orderly end takes longer than `GRACE_SECONDS`.
+        deadline: Started by the first signal.
+        announce: Called at once, from a thread of its own.
+        last_act: Called before the process is ended, if the orderly end takes longer than the deadline allows.
     """
     _seen.clear()
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if _seen:  # the second signal does not wait
-            _end(_seen[0], last_words)
+            _end(_seen[0], last_act)
         _seen.append(Interrupted(number))
-        timer = threading.Timer(GRACE_SECONDS, _end, (_seen[0], last_words))
-        timer.daemon = True
-        timer.start()
+        deadline.start()
+        # not in here: a signal can come while the main thread prints
+        _start(threading.Thread(target=announce, args=(_seen[0],)))
+        _start(threading.Timer(GRACE_SECONDS, _end, (_seen[0], last_act)))
         if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
             raise _seen[0]
-        os.kill(os.getpid(), signal.SIGUSR1)  # Tune has set its handler: its own way to be told
+        os.kill(os.getpid(), signal.SIGUSR1)  # Tune has set its handler for it, and ends its run
 
     before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     usual = signal.getsignal(signal.SIGUSR1)
@@ -72,9 +111,14 @@ def interruptible(last_words: Callable[[Interrupted], None]) -> Iterator[None]:
     raise_if_interrupted()
 
 
-def _end(interruption: Interrupted, last_words: Callable[[Interrupted], None]) -> None:
+def _start(thread: threading.Thread) -> None:
+    thread.daemon = True
+    thread.start()
+
+
+def _end(interruption: Interrupted, last_act: Callable[[Interrupted], None]) -> None:
     """End this process at once; Ray's processes of this machine end with it."""
     try:
-        last_words(interruption)
+        last_act(interruption)
     finally:
         os._exit(interruption.code)

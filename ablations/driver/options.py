@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ablations.cluster.nodes import alive
-from ablations.cluster.resources import TrialResources
+from ablations.cluster.resources import TrialResources, usable_cpus
 from ablations.errors import StudyError
 from silhouette.location import ResultsLocation
 
@@ -30,6 +29,7 @@ class RunOptions:
         labels: Labels that a node must have to run trials, such as `pool: gpu`; on a cluster only.
         address: Ray cluster to join; None starts one on this machine.
         mlflow: MLflow tracking URI; None takes the default.
+        jobs: Trials at once at most; None takes as many as fit.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
         command: The command line, for the resume line and the provenance.
     """
@@ -40,6 +40,7 @@ class RunOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
     mlflow: str | None = field(default=None, repr=False)
+    jobs: int | None = None
     checkpoint_seconds: float = 30.0
     command: str = ""
 
@@ -58,8 +59,10 @@ class RunOptions:
             raise StudyError(f"--cpus-per-trial: must be at least 1, got {self.cpus}")
         if self.gpus is not None and not 0 <= self.gpus <= 1:
             raise StudyError(f"--gpus-per-trial: must be from 0 to 1, got {self.gpus:g}")
-        if self.address is None and self.cpus > (os.cpu_count() or 1):
-            raise StudyError(f"--cpus-per-trial: this machine has {os.cpu_count()}, got {self.cpus}")
+        if self.address is None and self.cpus > usable_cpus():
+            raise StudyError(f"--cpus-per-trial: this process may use {usable_cpus()} CPUs, got {self.cpus}")
+        if self.jobs is not None and self.jobs < 1:
+            raise StudyError(f"--jobs: must be at least 1, got {self.jobs}")
         if self.labels and self.address is None:
             raise StudyError(f"--label: requires --address (a local Ray has no node labels), got {self._label_text()}")
         for pair in self.labels.items():

@@ -1,92 +1,68 @@
-"""From the tune phase to the confirm phase: search every arm, freeze the winners, hand the confirmed study on."""
+"""The tune phase: search every arm, freeze the winners, hand the confirmed study on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ablations.cluster.resources import ConcurrencyLimit
+from ablations.cluster.resources import ConcurrencyLimit, TrialResources
 from ablations.console.candidates import candidate_table
-from ablations.console.live import print_error, print_lines
-from ablations.design.plan import describe_study
+from ablations.console.live import print_error
+from ablations.design.plan import note_winners
 from ablations.design.study import Study
-from ablations.driver.controller import Conductor, make_conductor
+from ablations.driver.controller import SearchController, make_controller
 from ablations.driver.options import RunOptions
-from ablations.driver.tuner import watched
+from ablations.driver.session import RunSession
 from ablations.formatting import counted, setting
-from ablations.search import selection as freeze
 from ablations.search.candidates import OPEN
-from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
-from silhouette.results import Store
+from ablations.search.selection import FILE, freeze, load_selection, too_many_failed
 
 
-def tune_and_freeze(
-    study: Study,
-    store: Store,
-    options: RunOptions,
-    common: Mapping[str, Any],
-    watch: Callable[[Callable[[], list[str]]], None],
-) -> Study | None:
-    """The study with its winners, searched for and frozen if they are not yet.
+def tune_and_freeze(study: Study, session: RunSession, description: Mapping[str, Any]) -> Study | None:
+    """Search and freeze, if that has not been done.
 
     Args:
         study: A study with `tuning`.
-        store: Its records.
-        options: How to run.
-        common: What all workers are sent.
-        watch: Told how to learn what is running.
+        session: Runs the candidates.
+        description: The present content of `study.json`, into which the winners are noted.
 
     Returns:
-        The study to confirm; None if the search has not been finished, by an interruption or by failures.
+        The study to confirm; None if too many candidates failed.
     """
-    if store.read_json(freeze.FILE) is None:
-        conductor = make_conductor(study, store, common)
-        _announce(study, conductor)
-        if conductor.left:
-            _search(study, store, options, conductor, watch)
-        if not _finished(study, conductor, options):
+    store = session.store
+    if store.read_json(FILE) is None:
+        controller = make_controller(study, store, session.context())
+        _announce(study, controller, session)
+        if controller.left:
+            table = candidate_table(study, {arm: s.candidates.values() for arm, s in controller.searches.items()})
+            session.run(controller, table, lambda resources: _limit(session.options, resources))
+            session.print_state()
+        if not _is_finished(study, controller, session.options):
             return None
-        frozen = freeze.freeze(study, conductor.searches, store)
+        frozen = freeze(study, controller.searches, store)
         store.delete(OPEN)
-        _show(study, frozen)
-    return freeze.thaw(study, store)
+        _show(study, frozen, session)
+    confirmed = load_selection(study, store)
+    note_winners(confirmed, store.read_json(FILE)["hash"], description, store)
+    return confirmed
 
 
-def _announce(study: Study, conductor: Conductor) -> None:
-    wanted = sum(search.tuning.settings for search in conductor.searches.values())
-    seeds = len(conductor.work.seeds)
-    present = wanted - conductor.left
-    size = f"{counted(wanted, 'candidate')} × {counted(seeds, 'seed')}"
-    print_lines(f"{study.name}: tune phase: {size}, {present} finished, {conductor.left} to run")
+def _limit(options: RunOptions, resources: TrialResources) -> Callable[[], int]:
+    limit, jobs = ConcurrencyLimit(resources, grows=options.address is not None), options.jobs
+    return limit if jobs is None else lambda: min(limit(), jobs)
 
 
-def _search(
-    study: Study,
-    store: Store,
-    options: RunOptions,
-    conductor: Conductor,
-    watch: Callable[[Callable[[], list[str]]], None],
-) -> None:
-    from ablations.driver.tune_phase import SettingListener, run_search
-
-    table = candidate_table(study, {arm: search.settings.values() for arm, search in conductor.searches.items()})
-    watch(table.running)
-    specs: dict[str, Any] = {}
-    view = MlflowRuns(tracking_uri(options.results, options.mlflow), store, describe_study(study))
-    with watched(options, table, view, specs.__getitem__, conductor.work.common["driver"], study.experiment) as (
-        display,
-        mirror,
-        share,
-    ):
-        listener = SettingListener(conductor, display, mirror, specs)
-        run_search(conductor, share, ConcurrencyLimit(share, grows=options.address is not None), listener)
+def _announce(study: Study, controller: SearchController, session: RunSession) -> None:
+    wanted = sum(search.tuning.settings for search in controller.searches.values())
+    size = f"{counted(wanted, 'candidate')} × {counted(len(controller.seeds), 'seed')}"
+    session.print(f"{study.name}: tune phase: {size}, {wanted - controller.left} finished, {controller.left} to run")
 
 
-def _finished(study: Study, conductor: Conductor, options: RunOptions) -> bool:
-    """Whether every setting has ended, but for a few failures; says so if it is failures."""
-    if conductor.left or conductor.open:
+def _is_finished(study: Study, controller: SearchController, options: RunOptions) -> bool:
+    """Return True if every candidate has ended and few of them failed. Print why not."""
+    if controller.left or controller.open:
         return False
-    failed = freeze.too_many_failed(conductor.searches)
+    failed = too_many_failed(controller.searches)
     if failed:
         print_error(f"{study.name}: the search is not finished, so nothing is frozen")
         for line in failed:
@@ -95,8 +71,8 @@ def _finished(study: Study, conductor: Conductor, options: RunOptions) -> bool:
     return not failed
 
 
-def _show(study: Study, frozen: Mapping[str, Any]) -> None:
-    print_lines(f"{study.name}: frozen as {frozen['hash']}")
+def _show(study: Study, frozen: Mapping[str, Any], session: RunSession) -> None:
+    session.print(f"{study.name}: frozen as {frozen['hash']}")
     for arm in frozen["arms"]:
         values = ", ".join(f"{name}={setting(value)}" for name, value in arm["values"].items())
-        print_lines(f"  {arm['arm']}: {values}", *(f"    note: {flag}" for flag in arm["flags"]))
+        session.print(f"  {arm['arm']}: {values}", *(f"    note: {flag}" for flag in arm["flags"]))

@@ -1,134 +1,139 @@
-"""A run on Ray Tune: what the tune phase and the confirm phase share."""
+"""The one run of Ray Tune: every phase sends its seed groups through it."""
 
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ablations.cluster.node_check import check_nodes
-from ablations.cluster.on_demand import on_demand_fallback
+from ray import tune
+from ray.tune import Callback
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
 from ablations.cluster.resources import TrialResources
-from ablations.cluster.session import ray_session
-from ablations.console.live import LiveDisplay, print_error
-from ablations.console.status import StatusTable
-from ablations.design.study import TRAINING
+from ablations.driver.callbacks import MAX_FAILURES, GroupSource
 from ablations.driver.interrupts import raise_if_interrupted
-from ablations.driver.options import RunOptions, trial_resources
-from ablations.errors import StudyError
-from ablations.state.compaction import compacting
-from ablations.tracking.mirror import Mirror
-from ablations.tracking.mlflow_runs import MlflowRuns
+from ablations.workers.trainable import SPEC, SeedGroupTrainable
 
 if TYPE_CHECKING:
-    from ablations.driver.callbacks import LossListener
-    from ablations.driver.feed import Feed, FirstCome
-
-MAX_PRELOADING_WORKERS = 16
-"""Workers that import torch while they start; each takes about 0.3 GB of memory."""
+    from ray.tune.experiment import Trial as TuneTrial
 
 
-@contextmanager
-def watched(
-    options: RunOptions,
-    table: StatusTable,
-    view: MlflowRuns,
-    spec_of: Callable[[str], Mapping[str, Any]],
-    driver: Mapping[str, Any],
-    experiment: str | None = None,
-) -> Iterator[tuple[LiveDisplay, Mirror, TrialResources]]:
-    """A Ray, a display, an MLflow mirror, and what a trial takes of that Ray, for as long as trials run.
+class TrialQueue(Searcher):  # type: ignore[misc]  # Ray ships no types
+    """What Tune calls a search algorithm: it asks for the next group whenever one can begin, and not before.
 
-    Of a large study the records are compacted meanwhile.
+    So the answer can use the outcome of all groups that have ended. A list of groups in Tune's `grid_search` would be
+    copied whole for every one of them.
 
     Args:
-        options: How to run.
-        table: What the display shows.
-        view: What the mirror feeds.
-        spec_of: What the worker of a trial was sent, by trial_id.
-        driver: Who holds the study's lock; what the nodes of a cluster must see and run.
-        experiment: `module:Class` that the trials run; None for the training of this project.
+        source: The phase that runs.
+        limit: How many groups may run or wait at once; None leaves it to Tune, which keeps some waiting for resources.
     """
-    with (
-        _mirrored(table, view, spec_of) as (display, mirror),  # first, so that MLflow is imported while Ray starts
-        ray_session(options.address, preload_modules(options, experiment)),
-        compacting(view.store, lambda: table.ended),
-    ):
-        if options.address:
-            check_nodes(view.store, driver, options.labels, print_error)
-        share = trial_resources(options)
-        if not share.fits():
-            if not options.address:
-                raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {share}; lower it")
-            display.note(f"no node offers {share} yet: waiting for the cluster to grow")
-        with on_demand_fallback(share, display.note) if options.address else nullcontext():
-            yield display, mirror, share
+
+    def __init__(self, source: GroupSource, limit: Callable[[], int] | None = None) -> None:
+        super().__init__()
+        self.source, self.limit = source, limit
+        self.live: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its parts for a restore, which is not used."""
+        return {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: Any, **spec: Any) -> bool:
+        """Do nothing: there is nothing to set."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next group, None while the limit is reached, or `FINISHED`."""
+        if self.limit is not None and len(self.live) >= self.limit():
+            return None
+        spec = self.source.next()
+        if spec is None:
+            return str(self.FINISHED)
+        self.live.add(trial_id)
+        return {SPEC: spec}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Called when a group has ended."""
+        self.live.discard(trial_id)
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Do nothing: the records are the state."""
 
 
-def preload_modules(options: RunOptions, experiment: str | None) -> tuple[str, ...]:
-    """Return the modules that the workers of a local Ray import while they start.
+class ConstantTimeFIFO(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
+    """First come, first served. Each choice takes constant time.
 
-    Ray starts a worker for each CPU. Where many of them would get no trial, none imports anything before it needs it.
+    Tune's own scheduler looks through all trials of the run for one that waits, several times for each report.
     """
-    if options.cpus > 1 or (os.cpu_count() or 1) > MAX_PRELOADING_WORKERS:
-        return ()
-    return ("ablations.workers.trainable", (experiment or TRAINING).partition(":")[0])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: deque[TuneTrial] = deque()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its parts for a restore, which is not used."""
+        return {}
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Called when a trial is new, and when it must begin again after its worker died."""
+        self.waiting.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Return the trial that has waited longest."""
+        while self.waiting and self.waiting[0].status != "PENDING":
+            self.waiting.popleft()
+        return self.waiting[0] if self.waiting else None
 
 
-@contextmanager
-def _mirrored(
-    table: StatusTable, view: MlflowRuns, spec_of: Callable[[str], Mapping[str, Any]]
-) -> Iterator[tuple[LiveDisplay, Mirror]]:
-    with LiveDisplay(table) as display:
-        mirror = Mirror(view, spec_of, display.note)
-        mirror.start()
-        try:
-            yield display, mirror
-        finally:
-            if not mirror.close(table.counts()):
-                display.note(f"the MLflow view is not complete; `ablate sync {view.store.study}` completes it")
-
-
-def fit(
-    trainable: Any,
-    share: TrialResources,
-    listener: LossListener,
-    feed: Feed,
-    *,
-    count: int,
-    scheduler: FirstCome | None = None,
+def run_groups(
+    source: GroupSource,
+    resources: TrialResources,
+    limit: Callable[[], int] | None,
+    callbacks: Sequence[Callback],
+    trainable: type[SeedGroupTrainable] = SeedGroupTrainable,
 ) -> None:
-    """Run Tune to its end in reused actors and without a word of its own.
+    """Run every group of a phase to its end, and once more those that Tune gives up.
+
+    A worker that dies between two groups fails both of the tasks that Tune has given it, and Tune may then give the
+    next group up although retries are left.
 
     Args:
-        trainable: A class trainable with `reset_config`.
-        share: What a trial takes of the cluster.
-        listener: The callback that is told of every report.
-        feed: The `Feed` of its trials.
-        count: How many there are at most.
-        scheduler: First come, first served by default, without early stopping.
+        source: The phase.
+        resources: Of one group.
+        limit: How many groups may run or wait at once; None leaves it to Tune.
+        callbacks: Called for each report and failure.
+        trainable: What runs a group.
 
     Raises:
         Interrupted: If a signal has come, once Tune has ended in order.
-        StudyError: If a worker refuses to run trials.
+        StudyError: If a node must not run trials.
     """
-    from ray import tune
+    lost = -1
+    while source.left and lost < len(source.given_up):
+        lost = len(source.given_up)
+        _fit(source, resources, limit, callbacks, trainable)
 
-    from ablations.driver.callbacks import WORKER_DEATHS
-    from ablations.driver.feed import FirstCome
 
+def _fit(
+    source: GroupSource,
+    resources: TrialResources,
+    limit: Callable[[], int] | None,
+    callbacks: Sequence[Callback],
+    trainable: type[SeedGroupTrainable],
+) -> None:
     raise_if_interrupted()
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what failed is in the records
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the records hold what failed
     with tempfile.TemporaryDirectory(prefix="ablate-") as scratch:
         tune.Tuner(
-            tune.with_resources(trainable, share.request()),
+            tune.with_resources(tune.with_parameters(trainable, context=source.context), resources.request()),
             tune_config=tune.TuneConfig(
-                search_alg=feed,
-                scheduler=scheduler or FirstCome(),
-                num_samples=count,
+                search_alg=TrialQueue(source, limit),
+                scheduler=ConstantTimeFIFO(),
+                num_samples=source.left,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
@@ -136,10 +141,10 @@ def fit(
                 name="trials",
                 storage_path=scratch,  # Tune's own files are scratch: the records are the state
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 # Tune's default for a class saves at the end, into a folder that only the driver's machine has
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[listener],
+                callbacks=list(callbacks),
             ),
         ).fit()
     raise_if_interrupted()

@@ -1,6 +1,6 @@
-"""The search inside each arm: Optuna proposes settings, ASHA stops the worse ones, both on means over seeds.
+"""The search inside each arm: Optuna proposes candidates, ASHA stops the worse ones, both on means over seeds.
 
-A search keeps no state of its own: every proposal and every rung follows from the settings so far, and these follow
+A search keeps no state of its own: every proposal and every rung follows from the candidates so far, and these follow
 from the records. A search that was killed is therefore the same search, and there is nothing to restore.
 """
 
@@ -10,7 +10,6 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,8 @@ import numpy as np
 from ablations.design.tuning import Space, Tuning
 from ablations.errors import StudyError
 from ablations.search.asha import Rungs
-from search_spaces import Choice
+from ablations.search.candidates import Candidate
+from search_spaces import Choice, Interval
 from silhouette.config import ConfigError, trial_id
 
 if TYPE_CHECKING:
@@ -33,32 +33,6 @@ DIGITS = 4
 """Significant digits of a proposed number: what people can read, and finer than any effect."""
 
 
-@dataclass
-class Setting:
-    """One choice of the nuisance values in one arm.
-
-    Attributes:
-        number: Its place in the order of the arm's proposals, from 0.
-        values: Nuisance values by name.
-        known: Numbers of the settings whose outcome was known when this one was proposed.
-        bracket: Its ASHA bracket.
-        status: `running` until it ends, then that of its records.
-        means: Mean validation value over the seeds after each epoch.
-    """
-
-    number: int
-    values: Mapping[str, Any]
-    known: tuple[int, ...] = ()
-    bracket: int = 0
-    status: str = "running"
-    means: dict[int, float] = field(default_factory=dict)
-
-    @property
-    def last(self) -> float | None:
-        """The value after its last epoch."""
-        return self.means[max(self.means)] if self.means else None
-
-
 class ArmSearch:
     """The search of one arm.
 
@@ -66,88 +40,88 @@ class ArmSearch:
         space: What is tuned.
         tuning: How.
         direction: `max` or `min`, of the validation metric.
-        epochs: Full budget of a setting.
-        settings: Those that the records know.
+        epochs: Full budget of a candidate.
+        candidates: Those that the records know.
     """
 
     def __init__(
-        self, space: Space, tuning: Tuning, direction: str, epochs: int, settings: Iterable[Setting] = ()
+        self, space: Space, tuning: Tuning, direction: str, epochs: int, candidates: Iterable[Candidate] = ()
     ) -> None:
         self.space, self.tuning, self.direction, self.epochs = space, tuning, direction, epochs
-        self.settings = {setting.number: setting for setting in settings}
-        for setting in self.settings.values():
-            self._refill(setting)
+        self.candidates = {candidate.number: candidate for candidate in candidates}
+        for candidate in self.candidates.values():
+            self._refill(candidate)
 
     @cached_property
     def _rungs(self) -> list[Rungs]:
         t = self.tuning
         return [Rungs(self.epochs, t.grace * t.reduction**b, t.reduction, self.direction) for b in range(t.brackets)]
 
-    def _refill(self, setting: Setting) -> None:
-        for epoch, value in sorted(setting.means.items()):
-            self._rungs[setting.bracket].keep(setting.number, epoch, value)
-        if setting.status == "diverged":
-            self._mark_divergence(setting)
+    def _refill(self, candidate: Candidate) -> None:
+        for epoch, value in sorted(candidate.means.items()):
+            self._rungs[candidate.bracket].keep(candidate.number, epoch, value)
+        if candidate.status == "diverged":
+            self._mark_divergence(candidate)
 
     @property
     def left(self) -> int:
         """Settings still to be proposed."""
-        return self.tuning.settings - len(self.settings)
+        return self.tuning.settings - len(self.candidates)
 
     @property
     def better(self) -> int:
         """+1 where more is better, -1 where less is."""
         return 1 if self.direction == "max" else -1
 
-    def propose(self) -> Setting:
-        """The next setting, none of the earlier ones; only while some are `left`.
+    def propose(self) -> Candidate:
+        """The next candidate, none of the earlier ones; only while some are `left`.
 
         Raises:
             StudyError: If no further choice of values makes a valid config.
         """
-        number = next(n for n in itertools.count() if n not in self.settings)
-        done = [s for s in self.settings.values() if s.status != "running"]
-        setting = Setting(
+        number = next(n for n in itertools.count() if n not in self.candidates)
+        done = [s for s in self.candidates.values() if s.status != "running"]
+        candidate = Candidate(
             number=number,
             values=propose(self.space, self.tuning, self.direction, self._told(), number),
             known=tuple(sorted(s.number for s in done)),
             bracket=self._bracket(number),
         )
-        self.settings[number] = setting
-        return setting
+        self.candidates[number] = candidate
+        return candidate
 
     def observe(self, number: int, means: Mapping[int, float]) -> bool:
-        """Take the means of one or more epochs; whether the setting may go on after the last of them.
+        """Take the means of one or more epochs; whether the candidate may go on after the last of them.
 
         Only the last one can stop it: the earlier ones have been survived, before an interruption or a rung.
         """
-        setting, go_on = self.settings[number], True
+        candidate, go_on = self.candidates[number], True
         for epoch, value in sorted(means.items()):
-            setting.means[epoch] = value
+            candidate.means[epoch] = value
             if epoch < self.epochs:
-                go_on = self._rungs[setting.bracket].keep(number, epoch, value)
+                go_on = self._rungs[candidate.bracket].keep(number, epoch, value)
         return go_on
 
     def end(self, number: int, status: str) -> None:
-        """Say how a setting ended: `complete`, `stopped`, `diverged` or `failed`."""
-        self.settings[number].status = status
+        """Say how a candidate ended: `complete`, `stopped`, `diverged` or `failed`."""
+        self.candidates[number].status = status
         if status == "diverged":
-            self._mark_divergence(self.settings[number])
+            self._mark_divergence(self.candidates[number])
 
-    def _worst(self, settings: Iterable[Setting]) -> float | None:
-        """The worst finite value of some settings; None where there is none."""
-        seen = [value for setting in settings for value in setting.means.values()]
+    def _worst(self, candidates: Iterable[Candidate]) -> float | None:
+        """The worst finite value of some candidates; None where there is none."""
+        seen = [value for candidate in candidates for value in candidate.means.values()]
         return min(seen, key=lambda value: self.better * value, default=None)
 
-    def _mark_divergence(self, setting: Setting) -> None:
-        """A diverged setting counts as the worst on its next rung, or survivors would look rarer than they are."""
-        worst = self._worst([setting, *(self.settings[n] for n in setting.known if n in self.settings)])
+    def _mark_divergence(self, candidate: Candidate) -> None:
+        """A diverged candidate counts as the worst on its next rung, or survivors would look rarer than they are."""
+        worst = self._worst([candidate, *(self.candidates[n] for n in candidate.known if n in self.candidates)])
         if worst is not None:
-            self._rungs[setting.bracket].fill(setting.number, max(setting.means, default=0), worst)
+            self._rungs[candidate.bracket].fill(candidate.number, max(candidate.means, default=0), worst)
 
-    def winner(self) -> Setting | None:
-        """The best of the settings that ran their whole budget; the earlier one of equals; None without any."""
-        complete = [s for s in self.settings.values() if s.status == "complete"]
+    def winner(self) -> Candidate | None:
+        """The best of the candidates that ran their whole budget; the earlier one of equals; None without any."""
+        complete = [s for s in self.candidates.values() if s.status == "complete"]
         return min(complete, key=lambda s: (-self.better * s.means[self.epochs], s.number), default=None)
 
     def _bracket(self, number: int) -> int:
@@ -157,26 +131,26 @@ class ArmSearch:
         rng = np.random.default_rng([self.tuning.search_seed, number, 1])
         return int(rng.choice(len(sizes), p=odds / odds.sum()))
 
-    def _told(self) -> list[tuple[Setting, float | None]]:
-        """What a sampler is told: each setting, and the value of a diverged one."""
-        worst = self._worst(s for s in self.settings.values() if s.status != "running")
-        return [(s, worst if s.status == "diverged" else None) for _, s in sorted(self.settings.items())]
+    def _told(self) -> list[tuple[Candidate, float | None]]:
+        """What a sampler is told: each candidate, and the value of a diverged one."""
+        worst = self._worst(s for s in self.candidates.values() if s.status != "running")
+        return [(s, worst if s.status == "diverged" else None) for _, s in sorted(self.candidates.items())]
 
 
-Told = Sequence[tuple[Setting, float | None]]
+Told = Sequence[tuple[Candidate, float | None]]
 
 
 def propose(space: Space, tuning: Tuning, direction: str, told: Told, number: int) -> dict[str, Any]:
-    """Nuisance values that no earlier setting has: the same ones whenever the arguments are the same.
+    """Nuisance values that no earlier candidate has: the same ones whenever the arguments are the same.
 
     Args:
         space: Where to look.
         tuning: Sampler and search seed.
         direction: `max` or `min`.
-        told: Earlier settings in order, with the value to assume for those that diverged.
-        number: Place of the new setting in the order of proposals.
+        told: Earlier candidates in order, with the value to assume for those that diverged.
+        number: Place of the new candidate in the order of proposals.
     """
-    taken = {None, *(_identity(space, setting.values) for setting, _ in told)}
+    taken = {None, *(_identity(space, candidate.values) for candidate, _ in told)}
     for attempt in range(ATTEMPTS):
         values = _ask(space, tuning, direction, told, number, attempt)
         if _identity(space, values) not in taken:
@@ -185,7 +159,7 @@ def propose(space: Space, tuning: Tuning, direction: str, told: Told, number: in
 
 
 def _identity(space: Space, values: Mapping[str, Any]) -> str | None:
-    """What tells settings apart: the config they give; None where they give none (K does not divide the batch)."""
+    """What tells candidates apart: the config they give; None where they give none (K does not divide the batch)."""
     try:
         return trial_id(space.config(values), 0, "tune")
     except ConfigError:
@@ -201,7 +175,7 @@ def _any_other(space: Space, taken: set[str | None], rng: np.random.Generator) -
         free = [values for values in every if _identity(space, values) not in taken]
     if not free:
         known = len(taken) - 1
-        raise StudyError(f"tuning.nuisance: no further setting makes a valid config, after {known}; change the ranges")
+        raise StudyError(f"tuning.nuisance: no further candidate is a valid config, after {known}; change the ranges")
     return free[int(rng.integers(len(free)))]
 
 
@@ -230,14 +204,24 @@ def to_optuna(space: Space) -> dict[str, optuna.distributions.BaseDistribution]:
     """Optuna's distributions of a space, by way of Ray's domains."""
     from ray.tune.search.optuna import OptunaSearch
 
-    from ablations.search.domains import to_ray
-
-    converted = OptunaSearch.convert_search_space({name: to_ray(d) for name, d in space.domains.items()})
+    converted = OptunaSearch.convert_search_space({name: _to_ray(d) for name, d in space.domains.items()})
     return dict(converted)
 
 
+def _to_ray(domain: Interval | Choice) -> Any:
+    """The Ray Tune domain of a factor: `loguniform`, `uniform`, `lograndint`, `randint` or `choice`."""
+    from ray import tune
+
+    if isinstance(domain, Choice):
+        return tune.choice(list(domain.values))
+    if domain.integer:
+        draw = tune.lograndint if domain.log else tune.randint
+        return draw(int(domain.low), int(domain.high) + 1)  # Ray excludes the upper end
+    return (tune.loguniform if domain.log else tune.uniform)(domain.low, domain.high)
+
+
 def _sampler(tuning: Tuning, number: int, attempt: int) -> optuna.samplers.BaseSampler:
-    """A sampler seeded for this one proposal; arms with equal spaces start from equal settings."""
+    """A sampler seeded for this one proposal; arms with equal spaces start from equal candidates."""
     from optuna import samplers
 
     own = np.random.SeedSequence([tuning.search_seed, number, attempt]).generate_state(1)
@@ -246,28 +230,28 @@ def _sampler(tuning: Tuning, number: int, attempt: int) -> optuna.samplers.BaseS
         return samplers.RandomSampler(seed)
     if tuning.sampler == "qmc":
         return samplers.QMCSampler(scramble=True, seed=tuning.search_seed)
-    if tuning.sampler == "gp":  # it learns from settings that ran to their end only, and these are fewer
+    if tuning.sampler == "gp":  # it learns from candidates that ran to their end only, and these are fewer
         return samplers.GPSampler(seed=seed, n_startup_trials=STARTUP // 2, deterministic_objective=False)
     return samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
 
 
 def _as_trial(
-    setting: Setting, worst: float | None, distributions: Mapping[str, Any]
+    candidate: Candidate, worst: float | None, distributions: Mapping[str, Any]
 ) -> optuna.trial.FrozenTrial | None:
-    """A setting as Optuna knows it: stopped is pruned, never complete; None if there is nothing to learn from it."""
+    """A candidate as Optuna knows it: stopped is pruned, never complete; None if there is nothing to learn from it."""
     from optuna.trial import TrialState, create_trial
 
     states = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.COMPLETE}
-    state = states.get(setting.status, TrialState.RUNNING)
-    if setting.status == "failed" or (setting.status == "diverged" and worst is None):
+    state = states.get(candidate.status, TrialState.RUNNING)
+    if candidate.status == "failed" or (candidate.status == "diverged" and worst is None):
         return None
     return create_trial(
         state=state,
-        value=worst if setting.status == "diverged" else setting.last if state == TrialState.COMPLETE else None,
-        params=dict(setting.values),
+        value=worst if candidate.status == "diverged" else candidate.last if state == TrialState.COMPLETE else None,
+        params=dict(candidate.values),
         distributions=dict(distributions),
-        user_attrs={"number": setting.number, "diverged": setting.status == "diverged"},
-        intermediate_values=dict(setting.means),
+        user_attrs={"number": candidate.number, "diverged": candidate.status == "diverged"},
+        intermediate_values=dict(candidate.means),
     )
 
 

@@ -1,4 +1,4 @@
-"""The rungs of one ASHA bracket: Ray's own, fed with our settings."""
+"""The rungs of one ASHA bracket: Ray's own scheduler, fed with our candidates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Rungs:
-    """Which settings may go on, judged by Ray Tune's `AsyncHyperBandScheduler`.
+    """Which candidates may continue, decided by Ray Tune's `AsyncHyperBandScheduler`.
 
     What stands on a rung follows from the values alone, not from their order: rungs are filled again from records.
 
@@ -34,7 +34,7 @@ class Rungs:
         self._known: dict[int, Any] = {}
 
     def keep(self, number: int, epoch: int, value: float) -> bool:
-        """Take a value; whether the setting may go on. Only a rung's epoch can end one, and only once."""
+        """Take a value; return True if the candidate may continue. Only a rung's epoch can stop one, and only once."""
         if epoch not in self.epochs:
             return True
         if number not in self._known:

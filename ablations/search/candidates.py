@@ -1,14 +1,14 @@
-"""Settings of the tune phase and their records: one setting is one record per tuning seed."""
+"""Candidates of the tune phase and their records: one candidate is one record per tuning seed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow.compute as pc
 
-from ablations.search.arm_search import Setting
 from silhouette.results import Store
 
 COLUMNS = (
@@ -16,8 +16,34 @@ COLUMNS = (
     "tune_number", "tune_values", "tune_known", "tune_bracket",
 )  # fmt: skip
 OPEN = "open_settings.json"
-"""Settings that were proposed and have not ended: a search that was killed goes on with these, from checkpoints."""
+"""Candidates that were proposed and have not ended: a search that was killed goes on with these, from checkpoints."""
 Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass
+class Candidate:
+    """One choice of the nuisance values in one arm.
+
+    Attributes:
+        number: Its place in the order of the arm's proposals, from 0.
+        values: Nuisance values by name.
+        known: Numbers of the candidates whose outcome was known when this one was proposed.
+        bracket: Its ASHA bracket.
+        status: `running` until it ends, then that of its records.
+        means: Mean validation value over the seeds after each epoch.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    known: tuple[int, ...] = ()
+    bracket: int = 0
+    status: str = "running"
+    means: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def last(self) -> float | None:
+        """The value after its last epoch."""
+        return self.means[max(self.means)] if self.means else None
 
 
 def tune_rows(store: Store) -> list[dict[str, Any]]:
@@ -26,20 +52,15 @@ def tune_rows(store: Store) -> list[dict[str, Any]]:
     return list(table.filter(pc.equal(table["phase"], "tune")).to_pylist())
 
 
-def read_settings(rows: Rows, arm: str, seeds: Sequence[int], metric: str) -> list[Setting]:
-    """The settings of an arm that have ended: those with a record for every tuning seed.
+def read_candidates(rows: Rows, arm: str, seeds: Sequence[int], metric: str) -> list[Candidate]:
+    """The candidates of an arm that have ended: those with a record for every tuning seed.
 
-    A failed setting is left out, so that the next run tries it again, under its number.
+    A failed candidate is left out, so that the next run tries it again, under its number.
     """
-    found = [read_setting(group, metric) for group in _by_number(rows, arm, seeds).values() if len(group) == len(seeds)]
-    return sorted(found, key=lambda setting: setting.number)
-
-
-def begun(rows: Rows, arm: str, seeds: Sequence[int]) -> dict[int, tuple[str, int]]:
-    """How settings were stopped of which only some records were written before a kill: (status, epoch) by number."""
-    groups = _by_number(rows, arm, seeds)
-    ends = {n: _end(group) for n, group in groups.items() if len(group) < len(seeds)}
-    return {n: end for n, end in ends.items() if end[0] == "stopped"}
+    found = [
+        read_candidate(group, metric) for group in _by_number(rows, arm, seeds).values() if len(group) == len(seeds)
+    ]
+    return sorted(found, key=lambda candidate: candidate.number)
 
 
 def _by_number(rows: Rows, arm: str, seeds: Sequence[int]) -> dict[int, list[Mapping[str, Any]]]:
@@ -50,10 +71,10 @@ def _by_number(rows: Rows, arm: str, seeds: Sequence[int]) -> dict[int, list[Map
     return {n: sorted(group, key=lambda r: seeds.index(r["seed"])) for n, group in groups.items()}
 
 
-def read_setting(group: Rows, metric: str) -> Setting:
-    """The setting of one record per seed, in the order of the tuning seeds."""
+def read_candidate(group: Rows, metric: str) -> Candidate:
+    """The candidate of one record per seed, in the order of the tuning seeds."""
     first = group[0]
-    return Setting(
+    return Candidate(
         number=first["tune_number"],
         values=json.loads(first["tune_values"]),
         known=tuple(first["tune_known"] or ()),
@@ -70,10 +91,10 @@ def mean_curve(curves: Sequence[Sequence[Mapping[str, Any]]], metric: str) -> di
     return {epoch: sum(values[epoch] for values in by_seed) / len(by_seed) for epoch in sorted(shared)}
 
 
-def setting_status(statuses: Iterable[str]) -> str:
-    """Status of a setting from those of its trials: what went wrong in one of them decides.
+def group_status(statuses: Iterable[str]) -> str:
+    """Status of a candidate from those of its trials: what went wrong in one of them decides.
 
-    >>> setting_status(["complete", "complete"]), setting_status(["stopped", "diverged"])
+    >>> group_status(["complete", "complete"]), group_status(["stopped", "diverged"])
     ('complete', 'diverged')
     """
     found = set(statuses)
@@ -81,14 +102,14 @@ def setting_status(statuses: Iterable[str]) -> str:
 
 
 def _end(group: Rows) -> tuple[str, int]:
-    return setting_status(row["status"] for row in group), max(row["epochs_reached"] or 0 for row in group)
+    return group_status(row["status"] for row in group), max(row["epochs_reached"] or 0 for row in group)
 
 
-def columns_of(setting: Setting) -> dict[str, Any]:
-    """The columns of a record that say which setting of its arm it belongs to."""
+def columns_of(candidate: Candidate) -> dict[str, Any]:
+    """The columns of a record that say which candidate of its arm it belongs to."""
     return {
-        "tune_number": setting.number,
-        "tune_values": json.dumps(dict(setting.values), sort_keys=True),
-        "tune_known": list(setting.known),
-        "tune_bracket": setting.bracket,
+        "tune_number": candidate.number,
+        "tune_values": json.dumps(dict(candidate.values), sort_keys=True),
+        "tune_known": list(candidate.known),
+        "tune_bracket": candidate.bracket,
     }

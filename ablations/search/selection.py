@@ -12,7 +12,8 @@ from typing import Any
 from ablations.design.plan import describe_study
 from ablations.design.study import Study
 from ablations.errors import StudyError
-from ablations.search.arm_search import ArmSearch, Setting
+from ablations.search.arm_search import ArmSearch
+from ablations.search.candidates import Candidate
 from ablations.state.provenance import git_state
 from silhouette.results import Store
 
@@ -21,12 +22,12 @@ SPLIT = ("dataset", "val_fraction", "test_fraction", "train_fraction", "class_or
 """What decides, with the seed, which samples are trained on, validated on and tested on."""
 CHECKPOINT_RULE = "last epoch"
 """The network that is tested: never the best of the epochs."""
-TRUSTED = 0.5
+MIN_RANK_CORRELATION = 0.5
 """A lower rank correlation between first rung and full budget makes early stopping suspect."""
-FEWEST = 4
-"""With fewer settings a rank correlation says nothing."""
-TOLERATED = 0.2
-"""Share of an arm's settings that may fail before its search counts as unfinished."""
+MIN_PAIRS = 4
+"""With fewer candidates a rank correlation says nothing."""
+MAX_FAILED_SHARE = 0.2
+"""Share of an arm's candidates that may fail before its search counts as unfinished."""
 
 
 def freeze(study: Study, searches: Mapping[str, ArmSearch], store: Store) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def freeze(study: Study, searches: Mapping[str, ArmSearch], store: Store) -> dic
         store: Where to write.
 
     Raises:
-        StudyError: If an arm has no setting that ran its whole budget.
+        StudyError: If an arm has no candidate that ran its whole budget.
     """
     arms = [_describe_arm(label, search) for label, search in searches.items()]
     winners = {arm["arm"]: arm["values"] for arm in arms}
@@ -46,7 +47,7 @@ def freeze(study: Study, searches: Mapping[str, ArmSearch], store: Store) -> dic
     frozen = {
         "schema_version": 1,
         "study": study.name,
-        "hash": digest(plan),
+        "hash": plan_hash(plan),
         "frozen_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "plan": plan,
         "arms": arms,
@@ -79,7 +80,7 @@ def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[
     }
 
 
-def digest(plan: Mapping[str, Any]) -> str:
+def plan_hash(plan: Mapping[str, Any]) -> str:
     """16 hex digits of the SHA-256 of a plan."""
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -90,7 +91,7 @@ def with_winners(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> Stud
     return Study(**{**given, "winners": {label: dict(values) for label, values in winners.items()}})
 
 
-def thaw(study: Study, store: Store) -> Study:
+def load_selection(study: Study, store: Store) -> Study:
     """The study with the winners that the folder holds; as it is where there are none.
 
     Raises:
@@ -102,7 +103,7 @@ def thaw(study: Study, store: Store) -> Study:
     where = store.path(FILE)
     try:
         plan, winners = frozen["plan"], {arm["arm"]: arm["values"] for arm in frozen["arms"]}
-        intact = frozen["hash"] == digest(plan)
+        intact = frozen["hash"] == plan_hash(plan)
     except (KeyError, TypeError):
         raise StudyError(f"{where}: not in the format of a frozen plan; restore it") from None
     if not intact or winners.keys() != plan["configs"].keys():
@@ -132,8 +133,8 @@ def _first_difference(before: Any, after: Any) -> tuple[str, str]:
 def _describe_arm(label: str, search: ArmSearch) -> dict[str, Any]:
     winner = search.winner()
     if winner is None:
-        raise StudyError(f"tuning: no setting of arm {label!r} ran its whole budget; widen or change tuning.nuisance")
-    settings = list(search.settings.values())
+        raise StudyError(f"tuning: no candidate of arm {label!r} ran its whole budget; widen or change tuning.nuisance")
+    candidates = list(search.candidates.values())
     seeds = len(search.tuning.seeds)
     edges = search.space.at_the_edge(winner.values)
     rho, pairs = rung_correlation(search)
@@ -142,30 +143,30 @@ def _describe_arm(label: str, search: ArmSearch) -> dict[str, Any]:
         "values": dict(winner.values),
         "setting": winner.number,
         "score": winner.means[search.epochs],
-        "settings": dict(Counter(setting.status for setting in settings)),
-        "epochs": seeds * sum(max(s.means, default=0) for s in settings),
-        "epochs_unstopped": seeds * search.epochs * len(settings),
+        "settings": dict(Counter(candidate.status for candidate in candidates)),
+        "epochs": seeds * sum(max(s.means, default=0) for s in candidates),
+        "epochs_unstopped": seeds * search.epochs * len(candidates),
         "edges": edges,
         "rank_correlation": rho,
         "rank_pairs": pairs,
-        "flags": list(_flags(search, settings, edges, rho, winner)),
+        "flags": list(_flags(search, candidates, edges, rho, winner)),
     }
 
 
 def _flags(
-    search: ArmSearch, settings: Sequence[Setting], edges: Sequence[str], rho: float | None, winner: Setting
+    search: ArmSearch, candidates: Sequence[Candidate], edges: Sequence[str], rho: float | None, winner: Candidate
 ) -> Sequence[str]:
     flags = [
         f"{name} = {winner.values[name]:g} lies at an end of its range {_range(search, name)}: a better value may "
         "lie beyond"
         for name in edges
     ]
-    if rho is not None and rho < TRUSTED:
+    if rho is not None and rho < MIN_RANK_CORRELATION:
         flags.append(
             f"rank correlation {rho:.2f} between first rung and full budget: early stopping may have cost the best"
         )
-    bad = Counter(s.status for s in settings if s.status in ("failed", "diverged"))
-    flags += [f"{count} of {len(settings)} settings {status}" for status, count in sorted(bad.items())]
+    bad = Counter(s.status for s in candidates if s.status in ("failed", "diverged"))
+    flags += [f"{count} of {len(candidates)} candidates {status}" for status, count in sorted(bad.items())]
     return flags
 
 
@@ -176,18 +177,18 @@ def _range(search: ArmSearch, name: str) -> str:
 
 
 def rung_correlation(search: ArmSearch) -> tuple[float | None, int]:
-    """Spearman correlation between the first rung and the full budget, over the settings that have both.
+    """Spearman correlation between the first rung and the full budget, over the candidates that have both.
 
     Returns:
-        The correlation, None where it cannot be computed, and the number of settings. Stopped settings have no final
-        value, so the range is restricted: the correlation over all settings would be higher.
+        The correlation, None where it cannot be computed, and the number of candidates. Stopped candidates have no
+        final value, so the range is restricted: the correlation over all candidates would be higher.
     """
     pairs = [(s.means[search.tuning.grace], s.means[search.epochs]) for s in _with_both(search)]
     return _spearman(pairs), len(pairs)
 
 
 def pooled_correlation(searches: Any) -> dict[str, Any]:
-    """The same over all arms together, each setting measured from the mean of its arm."""
+    """The same over all arms together, each candidate measured from the mean of its arm."""
     pairs: list[tuple[float, float]] = []
     for search in searches:
         own = [(s.means[search.tuning.grace], s.means[search.epochs]) for s in _with_both(search)]
@@ -195,15 +196,15 @@ def pooled_correlation(searches: Any) -> dict[str, Any]:
             centre = [sum(column) / len(own) for column in zip(*own, strict=True)]
             pairs += [(first - centre[0], last - centre[1]) for first, last in own]
     rho = _spearman(pairs)
-    return {"rho": rho, "settings": len(pairs), "trusted": None if rho is None else rho >= TRUSTED}
+    return {"rho": rho, "settings": len(pairs), "trusted": None if rho is None else rho >= MIN_RANK_CORRELATION}
 
 
-def _with_both(search: ArmSearch) -> list[Setting]:
-    return [s for s in search.settings.values() if {search.tuning.grace, search.epochs} <= s.means.keys()]
+def _with_both(search: ArmSearch) -> list[Candidate]:
+    return [s for s in search.candidates.values() if {search.tuning.grace, search.epochs} <= s.means.keys()]
 
 
 def _spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
-    if len(pairs) < FEWEST or any(len(set(column)) < 2 for column in zip(*pairs, strict=True)):
+    if len(pairs) < MIN_PAIRS or any(len(set(column)) < 2 for column in zip(*pairs, strict=True)):
         return None
     from scipy.stats import spearmanr
 
@@ -212,10 +213,10 @@ def _spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
 
 
 def too_many_failed(searches: Mapping[str, ArmSearch]) -> list[str]:
-    """One line per arm of whose settings too many failed for its search to count."""
+    """One line per arm of whose candidates too many failed for its search to count."""
     lines = []
     for label, search in searches.items():
-        failed = sum(setting.status == "failed" for setting in search.settings.values())
-        if failed > TOLERATED * search.tuning.settings:
-            lines.append(f"  {label}: {failed} of {search.tuning.settings} settings failed")
+        failed = sum(candidate.status == "failed" for candidate in search.candidates.values())
+        if failed > MAX_FAILED_SHARE * search.tuning.settings:
+            lines.append(f"  {label}: {failed} of {search.tuning.settings} candidates failed")
     return lines

@@ -20,7 +20,7 @@ EPOCH_SECONDS = "PRETEND_EPOCH_SECONDS"
 """Environment variable: how long each epoch waits, so that a fault can be placed in the middle of a trial."""
 FAIL_AT = "PRETEND_FAIL_AT"
 """Environment variable: the epoch before which every trial raises a RuntimeError."""
-DIVERGED = 1e6
+DIVERGED = 1e3
 CLASSES, PER_CLASS = 10, 100
 
 

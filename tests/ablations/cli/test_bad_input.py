@@ -115,7 +115,7 @@ COMMANDS = [  # command line: part of the line
     (["run", "demo", "--seeds", "-3"], "--seeds: must be from 1 to 10000, got -3"),
     (["run", "demo", "--nonsense"], "unrecognized arguments: --nonsense"),
     (["run", "demo", "--cpus-per-trial", "0"], "--cpus-per-trial: must be at least 1, got 0"),
-    (["run", "demo", "--cpus-per-trial", "4096"], "--cpus-per-trial: this machine has"),
+    (["run", "demo", "--cpus-per-trial", "4096"], "--cpus-per-trial: this process may use"),
     (
         ["run", "demo", "--gpus-per-trial", "-0.5"],
         "--gpus-per-trial: must be from 0 to 1, got -0.5",

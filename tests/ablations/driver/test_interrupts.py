@@ -6,7 +6,9 @@ import signal
 import pytest
 
 from ablations.driver import interrupts as signals
-from ablations.driver.interrupts import Interrupted, interruptible, raise_if_interrupted
+from ablations.driver.interrupts import Deadline, Interrupted, interruptible, raise_if_interrupted
+from ablations.driver.session import COMPACT_SECONDS
+from tests.helpers.waiting import wait_for
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -25,15 +27,42 @@ def test_a_signal_is_the_answer_also_where_its_exception_was_lost_or_became_anot
         except Interrupted as error:
             raise ImportError("half a module") from error
 
+    told = []
     before = signal.getsignal(number)
     for body in (swallowed, turned):
-        with pytest.raises(Interrupted) as caught, interruptible(lambda _: None):
+        with pytest.raises(Interrupted) as caught, interruptible(Deadline(), told.append, told.append):
             body()
         assert caught.value.code == 128 + number
+        wait_for(lambda: told)
+        assert told == [caught.value]  # announced once, and the last act was not needed
+        told.clear()
         assert signal.getsignal(number) is before
 
 
 def test_an_error_without_a_signal_stays_what_it_is():
-    with pytest.raises(ImportError), interruptible(lambda _: None):
+    told = []
+    with pytest.raises(ImportError), interruptible(Deadline(), told.append, told.append):
         raise ImportError("a module")
     raise_if_interrupted()
+    assert told == []
+
+
+def test_without_a_signal_there_is_no_deadline():
+    assert not Deadline().started
+    assert Deadline().left(at_most=20.0, reserve=2.0) == 20.0
+
+
+def test_all_parts_of_the_end_share_the_time_since_the_first_signal():
+    now = [100.0]
+    deadline = Deadline(lambda: now[0])
+    deadline.start()
+    now[0] += 3.0
+    deadline.start()  # a second signal moves nothing
+    assert deadline.left(at_most=20.0) == signals.GRACE_SECONDS - 3.0
+    assert deadline.left(at_most=1.0) == 1.0
+    mirror = deadline.left(at_most=20.0, reserve=COMPACT_SECONDS)
+    now[0] += mirror  # a server that does not answer takes all that it may
+    assert deadline.left(at_most=20.0, reserve=COMPACT_SECONDS) == 0.0
+    assert deadline.left(at_most=20.0) == COMPACT_SECONDS  # compaction still has its time
+    now[0] += 60.0
+    assert deadline.left(at_most=20.0) == 0.0

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from ablations.driver.feed import FirstCome
+from ablations.driver.tuner import ConstantTimeFIFO
 
 
 def trials(count):
@@ -10,7 +10,7 @@ def trials(count):
 
 
 def test_the_one_that_waits_longest_begins_first_and_only_once():
-    order, (first, second, third) = FirstCome(), trials(3)
+    order, (first, second, third) = ConstantTimeFIFO(), trials(3)
     for trial in (first, second, third):
         order.on_trial_add(None, trial)
     assert order.choose_trial_to_run(None) is first
@@ -22,7 +22,7 @@ def test_the_one_that_waits_longest_begins_first_and_only_once():
 
 
 def test_one_whose_worker_died_queues_again_at_the_end():
-    order, (first, second) = FirstCome(), trials(2)
+    order, (first, second) = ConstantTimeFIFO(), trials(2)
     for trial in (first, second):
         order.on_trial_add(None, trial)
     first.status = "RUNNING"

@@ -9,9 +9,9 @@ from ablations.design.arms import Arm
 from ablations.design.study import make_study
 from ablations.design.tuning import Tuning, candidate_id, make_space, rungs
 from ablations.errors import StudyError
-from ablations.search.arm_search import ArmSearch, Setting
+from ablations.search.arm_search import ArmSearch
 from ablations.search.asha import Rungs
-from ablations.search.candidates import mean_curve, read_settings, setting_status
+from ablations.search.candidates import Candidate, group_status, mean_curve, read_candidates
 from search_spaces import Choice, Interval
 from silhouette.config import TrialConfig, make_config
 from silhouette.errors import InputError
@@ -41,28 +41,28 @@ def quality(values, epoch: int) -> float:
     return -abs(math.log(values["lr"] / 3e-3)) - 1 / epoch
 
 
-def run(one: ArmSearch, count: int, diverges=lambda number: False) -> list[Setting]:
-    """Train settings one after another, as a single worker does."""
+def run(one: ArmSearch, count: int, diverges=lambda number: False) -> list[Candidate]:
+    """Train candidates one after another, as a single worker does."""
     for _ in range(count):
-        setting = one.propose()
+        candidate = one.propose()
         status = "complete"
         for epoch in range(1, EPOCHS + 1):
-            if diverges(setting.number) and epoch == 3:
+            if diverges(candidate.number) and epoch == 3:
                 status = "diverged"
                 break
-            if not one.observe(setting.number, {epoch: quality(setting.values, epoch)}):
+            if not one.observe(candidate.number, {epoch: quality(candidate.values, epoch)}):
                 status = "stopped"
                 break
-        one.end(setting.number, status)
-    return list(one.settings.values())
+        one.end(candidate.number, status)
+    return list(one.candidates.values())
 
 
-def copies(settings) -> list[Setting]:
-    return [Setting(s.number, s.values, s.known, s.bracket, s.status, dict(s.means)) for s in settings]
+def copies(candidates) -> list[Candidate]:
+    return [Candidate(s.number, s.values, s.known, s.bracket, s.status, dict(s.means)) for s in candidates]
 
 
-def outcome(settings) -> list[tuple]:
-    return [(s.number, dict(s.values), s.known, s.bracket, s.status, s.means) for s in settings]
+def outcome(candidates) -> list[tuple]:
+    return [(s.number, dict(s.values), s.known, s.bracket, s.status, s.means) for s in candidates]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
@@ -84,7 +84,7 @@ def test_a_search_that_is_rebuilt_at_any_point_goes_on_as_if_nothing_had_happene
         assert outcome(run(rebuilt, 12 - cut, diverges=lambda n: n == 4)) == whole
 
 
-def test_another_search_seed_proposes_other_settings():
+def test_another_search_seed_proposes_other_candidates():
     first, second = (run(search(search_seed=seed), 3) for seed in (0, 1))
     assert [s.values for s in first] != [s.values for s in second]
 
@@ -97,7 +97,7 @@ def test_a_model_beats_chance_where_there_is_something_to_learn():
     assert best["tpe"] > best["random"]
 
 
-def test_optuna_learns_stopped_settings_as_pruned_and_diverged_ones_as_the_worst_finite_value():
+def test_optuna_learns_stopped_candidates_as_pruned_and_diverged_ones_as_the_worst_finite_value():
     from optuna.trial import TrialState
 
     from ablations.search.arm_search import _as_trial, to_optuna
@@ -136,12 +136,12 @@ def test_a_setting_that_makes_no_config_is_not_proposed():
     assert all(v["batch_size"] % v["samples_per_class"] == 0 for v in found)
 
 
-def test_a_space_without_further_valid_settings_is_one_clear_line():
+def test_a_space_without_further_valid_candidates_is_one_clear_line():
     tuning = Tuning(nuisance={"samples_per_class": Choice((5, 7)), "batch_size": Choice((16, 35))}, settings=3, grace=1)
     start = make_config({"sampler": "pk", "batch_size": 35, "samples_per_class": 5})
     one = ArmSearch(make_space(tuning, Arm("arm", {}, start, "all", baseline=False)), tuning, "max", EPOCHS)
     assert {one.propose().values["samples_per_class"] for _ in range(2)} == {5, 7}
-    with pytest.raises(StudyError, match="no further setting makes a valid config, after 2"):
+    with pytest.raises(StudyError, match="no further candidate is a valid config, after 2"):
         one.propose()
 
 
@@ -171,15 +171,15 @@ def test_lower_is_better_where_the_metric_says_so():
         s = one.propose()
         go = all(one.observe(s.number, {epoch: -quality(s.values, epoch)}) for epoch in range(1, EPOCHS + 1))
         one.end(s.number, "complete" if go else "stopped")
-    complete = [s for s in one.settings.values() if s.status == "complete"]
+    complete = [s for s in one.candidates.values() if s.status == "complete"]
     assert one.winner() == min(complete, key=lambda s: s.means[EPOCHS])
 
 
 def test_a_rung_that_was_survived_is_not_judged_again_after_an_interruption():
     one = search()
     for number in range(6):
-        setting = one.propose()
-        assert setting.number == number
+        candidate = one.propose()
+        assert candidate.number == number
         one.observe(number, {1: float(number)})
     late = one.propose().number
     assert one.observe(late, {1: -100.0, 2: -100.0})  # it had come to epoch 2: whoever decided then let it
@@ -192,8 +192,8 @@ def test_a_diverged_setting_counts_on_its_next_rung():
     for number, value in enumerate((3.0, 2.0, 1.0)):
         base.propose()
         base.observe(number, {1: value})
-    setting = base.propose()
-    assert not base.observe(setting.number, {1: 2.2})  # not among the best third of 3, 2, 1
+    candidate = base.propose()
+    assert not base.observe(candidate.number, {1: 2.2})  # not among the best third of 3, 2, 1
     lenient = search()
     for number, value in enumerate((3.0, 2.0, 1.0)):
         lenient.propose()
@@ -201,34 +201,34 @@ def test_a_diverged_setting_counts_on_its_next_rung():
         lenient.end(number, "stopped")
     for _ in range(4):
         lenient.end(lenient.propose().number, "diverged")  # before any epoch of their own
-    setting = lenient.propose()
-    assert lenient.observe(setting.number, {1: 2.2})  # among the best third of 3, 2, 1 and the diverged ones
+    candidate = lenient.propose()
+    assert lenient.observe(candidate.number, {1: 2.2})  # among the best third of 3, 2, 1 and the diverged ones
 
 
-def rows_of(setting: Setting, seeds, missing=()) -> list[dict]:
-    curve = [{"epoch": e, "val_top1": v} for e, v in setting.means.items()]
+def rows_of(candidate: Candidate, seeds, missing=()) -> list[dict]:
+    curve = [{"epoch": e, "val_top1": v} for e, v in candidate.means.items()]
     shared = {
-        "arm": "arm", "status": setting.status, "epochs_reached": len(curve), "tune_number": setting.number,
-        "tune_values": '{"lr": 0.01}', "tune_known": list(setting.known), "tune_bracket": 0,
+        "arm": "arm", "status": candidate.status, "epochs_reached": len(curve), "tune_number": candidate.number,
+        "tune_values": '{"lr": 0.01}', "tune_known": list(candidate.known), "tune_bracket": 0,
     }  # fmt: skip
     shifted = {seed: [{**p, "val_top1": p["val_top1"] + i} for p in curve] for i, seed in enumerate(seeds)}
     return [{**shared, "seed": seed, "curve": shifted[seed]} for seed in seeds if seed not in missing]
 
 
-def test_settings_are_read_back_from_their_records_as_means_over_seeds():
-    setting = Setting(3, {"lr": 0.01}, (0, 2), 0, "stopped", {1: 0.25, 2: 0.5})
-    rows = rows_of(setting, (7, 8))
-    assert read_settings(rows, "arm", (7, 8), "val_top1") == [
-        Setting(3, {"lr": 0.01}, (0, 2), 0, "stopped", {1: 0.75, 2: 1.0})
+def test_candidates_are_read_back_from_their_records_as_means_over_seeds():
+    candidate = Candidate(3, {"lr": 0.01}, (0, 2), 0, "stopped", {1: 0.25, 2: 0.5})
+    rows = rows_of(candidate, (7, 8))
+    assert read_candidates(rows, "arm", (7, 8), "val_top1") == [
+        Candidate(3, {"lr": 0.01}, (0, 2), 0, "stopped", {1: 0.75, 2: 1.0})
     ]
-    assert read_settings(rows_of(setting, (7, 8), missing=(8,)), "arm", (7, 8), "val_top1") == []
-    assert read_settings(rows, "another", (7, 8), "val_top1") == []
+    assert read_candidates(rows_of(candidate, (7, 8), missing=(8,)), "arm", (7, 8), "val_top1") == []
+    assert read_candidates(rows, "another", (7, 8), "val_top1") == []
 
 
 def test_a_mean_needs_every_seed():
     curves = [[{"epoch": 1, "m": 1.0}, {"epoch": 2, "m": 3.0}], [{"epoch": 1, "m": 2.0}, {"epoch": 2, "m": None}]]
     assert mean_curve(curves, "m") == {1: 1.5}
-    assert setting_status(["stopped", "failed", "diverged"]) == "failed"
+    assert group_status(["stopped", "failed", "diverged"]) == "failed"
 
 
 def test_each_arm_is_tuned_in_what_matters_there_and_not_in_what_its_treatment_sets():

@@ -10,8 +10,9 @@ from ablations.design.plan import covers, describe_study, extension_notes, note_
 from ablations.design.study import Study, make_study
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
-from ablations.search import selection as freeze
-from ablations.search.arm_search import ArmSearch, Setting
+from ablations.search import selection
+from ablations.search.arm_search import ArmSearch
+from ablations.search.candidates import Candidate
 from search_spaces import Choice, Interval
 from silhouette.config import make_config
 from silhouette.results import Store
@@ -40,14 +41,14 @@ def finished(one: Study, finals=(0.1, 0.5, 0.3, 0.2, 0.4, 0.6), lrs=None, status
     found = {}
     for arm in one.start_arms:
         space = make_space(one.tuning, arm)
-        settings = []
+        candidates = []
         for n, final in enumerate(finals):
             values = {"lr": (lrs or [0.01] * 9)[n] * (1 + n / 100)}
             values |= {"lambda_sil": 0.1} if "lambda_sil" in space.domains else {}
             state = (status or {}).get(n, "complete")
             means = {e: final * e for e in range(1, EPOCHS + 1)} if state == "complete" else {1: final}
-            settings.append(Setting(n, values, status=state, means=means))
-        found[arm.label] = ArmSearch(space, one.tuning, "max", EPOCHS, settings)
+            candidates.append(Candidate(n, values, status=state, means=means))
+        found[arm.label] = ArmSearch(space, one.tuning, "max", EPOCHS, candidates)
     return found
 
 
@@ -57,7 +58,7 @@ def store(tmp_path):
 
 
 def test_the_winner_is_the_best_mean_at_full_budget(store):
-    frozen = freeze.freeze(study(), finished(study(), status={5: "stopped"}), store)
+    frozen = selection.freeze(study(), finished(study(), status={5: "stopped"}), store)
     assert [arm["setting"] for arm in frozen["arms"]] == [1, 1]  # 5 has the better value, but not at full budget
     assert frozen["arms"][0]["score"] == 0.5 * EPOCHS
     assert frozen["arms"][0]["settings"] == {"complete": 5, "stopped": 1}
@@ -71,18 +72,18 @@ def test_equal_settings_give_the_earlier_one():
 
 
 def test_the_hash_stands_for_all_that_the_claim_rests_on(store):
-    frozen = freeze.freeze(study(), finished(study()), store)
+    frozen = selection.freeze(study(), finished(study()), store)
     plan = frozen["plan"]
     wanted = {"configs", "split", "metric", "direction", "checkpoint_rule", "seeds", "families", "sesoi"}
     assert wanted <= plan.keys()
     for key in wanted:
-        assert freeze.digest({**plan, key: "changed"}) != frozen["hash"]
-    assert freeze.freeze(study(), finished(study()), store)["hash"] == frozen["hash"]
+        assert selection.plan_hash({**plan, key: "changed"}) != frozen["hash"]
+    assert selection.freeze(study(), finished(study()), store)["hash"] == frozen["hash"]
 
 
 def test_the_confirmed_study_trains_the_winners_on_the_confirm_seeds_only(store):
-    freeze.freeze(study(), finished(study()), store)
-    confirmed = freeze.thaw(study(), store)
+    selection.freeze(study(), finished(study()), store)
+    confirmed = selection.load_selection(study(), store)
     assert {arm.label: arm.config.lr for arm in confirmed.arms} == {"CE": 0.0105, "CE+Sil": 0.0105}
     trials = list(confirmed.trials())
     assert {trial.phase for trial in trials} == {"confirm"}
@@ -94,8 +95,8 @@ def test_the_confirmed_study_trains_the_winners_on_the_confirm_seeds_only(store)
 def test_study_json_carries_the_confirmed_configs_and_the_hash(store):
     before = describe_study(study())
     assert [arm["config"] for arm in before["arms"]] == [{}, {}]
-    frozen = freeze.freeze(study(), finished(study()), store)
-    confirmed = freeze.thaw(study(), store)
+    frozen = selection.freeze(study(), finished(study()), store)
+    confirmed = selection.load_selection(study(), store)
     described = note_winners(confirmed, frozen["hash"], before, store)
     assert described["frozen"] == frozen["hash"]
     assert described["plan_hash"] == before["plan_hash"]
@@ -110,17 +111,17 @@ def test_an_arm_is_named_by_its_treatment_in_every_block():
 
 
 def test_a_changed_frozen_plan_is_refused(store):
-    frozen = freeze.freeze(study(), finished(study()), store)
+    frozen = selection.freeze(study(), finished(study()), store)
     store.write_json({**frozen, "plan": {**frozen["plan"], "sesoi": 0.5}}, "frozen.json")
     with pytest.raises(StudyError, match="does not match its hash"):
-        freeze.thaw(study(), store)
+        selection.load_selection(study(), store)
     store.write_json({"hash": "x"}, "frozen.json")
     with pytest.raises(StudyError, match="not in the format of a frozen plan"):
-        freeze.thaw(study(), store)
+        selection.load_selection(study(), store)
     arms = [{**arm, "values": {**arm["values"], "lr": 0.09}} for arm in frozen["arms"]]
     store.write_json({**frozen, "arms": arms}, "frozen.json")
     with pytest.raises(StudyError, match=r"configs: frozen as CE: lr: 0.0105 and is now CE: lr: 0.09"):
-        freeze.thaw(study(), store)
+        selection.load_selection(study(), store)
 
 
 @pytest.mark.parametrize(
@@ -134,29 +135,29 @@ def test_a_changed_frozen_plan_is_refused(store):
     ],
 )
 def test_what_was_frozen_cannot_change(store, changes, line):
-    freeze.freeze(study(), finished(study()), store)
+    selection.freeze(study(), finished(study()), store)
     with pytest.raises(StudyError) as caught:
-        freeze.thaw(study(**changes), store)
+        selection.load_selection(study(**changes), store)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_seeds_may_be_added_to_a_frozen_plan(store):
-    freeze.freeze(study(), finished(study()), store)
-    assert len(list(freeze.thaw(study(seeds=range(5)), store).trials())) == 10
+    selection.freeze(study(), finished(study()), store)
+    assert len(list(selection.load_selection(study(seeds=range(5)), store).trials())) == 10
 
 
 def test_an_arm_without_a_complete_setting_is_not_frozen(store):
-    with pytest.raises(StudyError, match="no setting of arm 'CE' ran its whole budget"):
-        freeze.freeze(study(), finished(study(), status=dict.fromkeys(range(6), "diverged")), store)
+    with pytest.raises(StudyError, match="no candidate of arm 'CE' ran its whole budget"):
+        selection.freeze(study(), finished(study(), status=dict.fromkeys(range(6), "diverged")), store)
     assert store.read_json("frozen.json") is None
 
 
 def test_a_winner_at_the_edge_is_flagged(store):
-    inside = freeze.freeze(study(), finished(study()), store)["arms"][0]
+    inside = selection.freeze(study(), finished(study()), store)["arms"][0]
     assert (inside["edges"], inside["flags"]) == ([], [])
     lrs = [0.01] * 5 + [0.094]
-    at_edge = freeze.freeze(study(), finished(study(), lrs=lrs), store)["arms"][0]
+    at_edge = selection.freeze(study(), finished(study(), lrs=lrs), store)["arms"][0]
     assert at_edge["edges"] == ["lr"]
     assert "lies at an end of its range [0.001, 0.1]" in at_edge["flags"][0]
 
@@ -184,10 +185,10 @@ def test_unordered_choices_have_no_edge():
 
 def test_a_first_rung_that_ranks_otherwise_is_flagged(store):
     searches = finished(study())
-    assert freeze.rung_correlation(searches["CE"]) == (pytest.approx(1.0), 6)
-    for setting in searches["CE"].settings.values():
-        setting.means[1] = -setting.means[EPOCHS]
-    frozen = freeze.freeze(study(), searches, store)
+    assert selection.rung_correlation(searches["CE"]) == (pytest.approx(1.0), 6)
+    for candidate in searches["CE"].candidates.values():
+        candidate.means[1] = -candidate.means[EPOCHS]
+    frozen = selection.freeze(study(), searches, store)
     assert frozen["arms"][0]["rank_correlation"] == pytest.approx(-1.0)
     assert "early stopping may have cost the best" in frozen["arms"][0]["flags"][0]
     assert frozen["arms"][1]["flags"] == []
@@ -196,16 +197,16 @@ def test_a_first_rung_that_ranks_otherwise_is_flagged(store):
 
 def test_few_settings_have_no_rank_correlation():
     searches = finished(study(), status=dict.fromkeys(range(3, 6), "stopped"))
-    assert freeze.rung_correlation(searches["CE"]) == (None, 3)
+    assert selection.rung_correlation(searches["CE"]) == (None, 3)
 
 
 def test_failures_and_divergences_are_flagged_and_too_many_keep_the_search_open(store):
     few = finished(study(), status={2: "diverged", 3: "failed"})
-    assert freeze.too_many_failed(few) == []
-    flags = freeze.freeze(study(), few, store)["arms"][0]["flags"]
-    assert flags == ["1 of 6 settings diverged", "1 of 6 settings failed"]
+    assert selection.too_many_failed(few) == []
+    flags = selection.freeze(study(), few, store)["arms"][0]["flags"]
+    assert flags == ["1 of 6 candidates diverged", "1 of 6 candidates failed"]
     many = finished(study(), status={2: "failed", 3: "failed"})
-    assert freeze.too_many_failed(many) == ["  CE: 2 of 6 settings failed", "  CE+Sil: 2 of 6 settings failed"]
+    assert selection.too_many_failed(many) == ["  CE: 2 of 6 candidates failed", "  CE+Sil: 2 of 6 candidates failed"]
 
 
 def test_a_larger_search_is_allowed_until_the_plan_is_frozen(store):

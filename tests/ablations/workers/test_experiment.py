@@ -1,6 +1,5 @@
 """A study names its experiment: what trains a trial, found by name, and identified by it."""
 
-import json
 import subprocess
 import sys
 
@@ -76,24 +75,24 @@ def test_pretend_diverges_with_a_large_learning_rate():
 
 
 WITHOUT_TORCH = """
-import json, sys
-from ablations.workers.trainable import TrialRun
-run = TrialRun(json.loads(sys.argv[1]))
-while not run.finished:
-    report = run.step()
-    run.save()
-print(report["record"]["status"], sorted({"torch", "mlflow", "optuna", "sklearn"} & set(sys.modules)))
+import sys
+from ablations.workers.seed_group import SeedGroup
+from ablations.workers.spec import ArmSpec, RunContext, SeedGroupSpec, TrialSpec
+from ablations.workers.trainable import SeedGroupTrainable
+from silhouette.config import TrialConfig
+config = TrialConfig(epochs=3).model_dump(mode="json")
+context = RunContext(sys.argv[1], "s", checkpoint_seconds=0.0, experiment=sys.argv[2], arms={"a": ArmSpec({}, config)})
+group = SeedGroup(context, SeedGroupSpec("aa", "a", "confirm", (TrialSpec("aa", 0),)))
+while group.status == "running":
+    report = group.step()
+    group.save()
+print(report.status, sorted({"torch", "mlflow", "optuna", "sklearn"} & set(sys.modules)))
 """
 
 
 def test_a_worker_of_an_experiment_without_torch_imports_none(tmp_path):
-    spec = {
-        "results": str(tmp_path), "study": "s", "threads": 1, "checkpoint_seconds": 0.0, "experiment": PRETEND,
-        "git_commit": None, "git_dirty": None, "arm": "a", "settings": {}, "trial_id": "aa", "seed": 0,
-        "config": make_config({"epochs": 3}).model_dump(mode="json"), "phase": "confirm",
-    }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, json.dumps(spec)],
+        [sys.executable, "-c", WITHOUT_TORCH, str(tmp_path), PRETEND],
         env={**ENVIRONMENT, EPOCH_SECONDS: "0.4"},
         capture_output=True,
         text=True,

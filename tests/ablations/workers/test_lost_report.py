@@ -1,27 +1,38 @@
-"""A worker that is lost after it wrote its record, and before the driver heard of it: the record counts."""
+"""A worker that is lost after it wrote its records and before the driver heard of it, in both phases."""
 
-from types import SimpleNamespace
+import types
+from collections import deque
 
 import pytest
 import torch
 
-from ablations.driver.listener import Listener
+from ablations.driver.callbacks import ReportCallback, WorkerFailureCallback
+from ablations.driver.confirm import ConfirmTrials
 from ablations.state.checkpoints import sweep
-from ablations.workers.spec import Work
-from ablations.workers.trainable import TrialRun
+from ablations.workers.seed_group import SeedGroup
+from ablations.workers.spec import ArmSpec, CandidateSpec, RunContext, SeedGroupSpec, TrialSpec
+from ablations.workers.trainable import SPEC, SeedGroupTrainable
 from silhouette.config import TrialConfig
 from silhouette.results import Store
-from silhouette.training.run import Training
+from tests.helpers.pretend import FAIL_AT, PRETEND, Pretend
 
-MESSAGE = '["aa", "the arm", 0, "confirm"]'
+CONFIG = TrialConfig(epochs=2).model_dump(mode="json")
+COLUMNS = {"tune_number": 0, "tune_values": "{}", "tune_known": [], "tune_bracket": 0}
+CONFIRM = SeedGroupSpec("aa", "the arm", "confirm", (TrialSpec("aa", 0),))
+CANDIDATE = SeedGroupSpec(
+    "cc", "the arm", "tune", (TrialSpec("aa", 70), TrialSpec("bb", 71)), CandidateSpec(0, CONFIG, COLUMNS)
+)
+
+
+@pytest.fixture(params=[CONFIRM, CANDIDATE], ids=["confirm trial", "candidate"])
+def spec(request):
+    return request.param
 
 
 @pytest.fixture
-def work(tmp_path):
-    common = {"results": str(tmp_path), "study": "s", "threads": 1, "checkpoint_seconds": 0.0}
-    common |= {"experiment": None, "git_commit": None, "git_dirty": None}
-    config = TrialConfig(dataset="digits", width=4, epochs=1).model_dump(mode="json")
-    return Work(common, {"the arm": {"arm": "the arm", "settings": {}, "config": config}})
+def context(tmp_path):
+    arms = {"the arm": ArmSpec({}, CONFIG)}
+    return RunContext(str(tmp_path), "s", checkpoint_seconds=0.0, experiment=PRETEND, arms=arms, metric="val_top1")
 
 
 @pytest.fixture
@@ -29,84 +40,191 @@ def store(tmp_path):
     return Store(str(tmp_path), "s")
 
 
-def write(store, status):
-    curve = [{"epoch": 1, "val_top1": 0.5}]
-    record = {"trial_id": "aa", "arm": "the arm", "seed": 0, "phase": "confirm", "status": status, "curve": curve}
-    store.write_record({**record, "test_top1": 0.5})
+def write(store, spec, status):
+    curve = [{"epoch": 1, "val_top1": 0.5}, {"epoch": 2, "val_top1": 0.6}]
+    for trial in spec.trials:
+        record = {"trial_id": trial.trial_id, "arm": "the arm", "seed": trial.seed, "phase": spec.phase}
+        store.write_record({**record, "status": status, "curve": curve, "test_top1": 0.5, "epochs_reached": 2})
 
 
-def test_the_next_worker_trains_nothing(work, store):
-    write(store, "complete")
-    run = TrialRun(work.spec(MESSAGE))
-    report = run.step()
-    assert run.finished
-    assert run.training is None
-    assert (report["rows"], report["record"]["status"], report["record"]["test_top1"]) == ([], "complete", 0.5)
-    assert "curve" not in report["record"]
+def train(context, spec):
+    group = SeedGroup(context, spec)
+    while group.status == "running":
+        report = group.step()
+    return group, report
 
 
-def test_a_failed_record_is_no_end(work, store):
-    write(store, "failed")
-    run = TrialRun(work.spec(MESSAGE))
-    while not run.finished:
-        report = run.step()
-    assert report["record"]["status"] == "complete"
+def statuses(store):
+    return [row["status"] for row in store.load(["status"]).to_pylist()]
 
 
-def test_checkpoints_that_a_killed_worker_left_beside_its_record_go(work, store):
-    write(store, "complete")
-    store.write_bytes(b"", "checkpoints", "aa", "1.pt")
+def test_the_next_worker_trains_nothing(context, store, spec):
+    write(store, spec, "complete")
+    group = SeedGroup(context, spec)
+    report = group.step()
+    assert (group.status, group.trainings) == ("complete", [])
+    assert [record["test_top1"] for record in report.records] == [0.5] * len(spec.trials)
+    assert all("curve" not in record for record in report.records)
+    assert [[row["epoch"] for row in report.rows[trial.trial_id]] for trial in spec.trials] == [[1, 2]] * len(
+        spec.trials
+    )
+    assert report.means == {1: 0.5, 2: 0.6}
+
+
+def test_a_failed_record_is_no_end(context, store, spec):
+    write(store, spec, "failed")
+    _, report = train(context, spec)
+    assert {record["status"] for record in report.records} == {"complete"}
+
+
+def test_test_data_are_read_in_the_confirm_phase_only(context, store, spec):
+    _, report = train(context, spec)
+    assert [record.get("test_top1") is not None for record in report.records] == [spec.phase == "confirm"] * len(
+        spec.trials
+    )
+
+
+def test_checkpoints_that_a_killed_worker_left_beside_its_records_are_deleted(context, store, spec):
+    write(store, spec, "complete")
+    store.write_bytes(b"", "checkpoints", spec.id, "1.pt")
     store.write_bytes(b"", "checkpoints", "unfinished", "1.pt")
-    sweep(store, {"aa"})
+    sweep(store, {spec.id})
     assert store.folders("checkpoints") == ["unfinished"]
-    store.write_bytes(b"", "checkpoints", "aa", "1.pt")
-    TrialRun(work.spec(MESSAGE)).step()
+    store.write_bytes(b"", "checkpoints", spec.id, "1.pt")
+    SeedGroup(context, spec).step()
     assert store.folders("checkpoints") == ["unfinished"]
 
 
-def test_a_store_that_fails_after_the_record_does_not_undo_it(work, store, monkeypatch):
+@pytest.mark.parametrize("state", [{"training": {"epoch": 1}}, {"trainings": [{"epoch": 1}] * 2}, {"trainings": 7}])
+def test_a_checkpoint_of_another_version_costs_its_epochs_and_not_the_trial(context, store, spec, state):
+    group = SeedGroup(context, spec)
+    group.checkpoints.save(1, {**state, "started_at": "2025-01-01T00:00:00+00:00", "seconds": 3.0})
+    _, report = train(context, spec)
+    assert {record["status"] for record in report.records} == {"complete"}
+    whole = Pretend(TrialConfig(**CONFIG), spec.trials[0].seed)
+    while not whole.done:
+        whole.step()
+    assert report.records[0]["val_top1"] == whole.result()["val_top1"]
+
+
+def test_a_store_that_fails_after_the_records_does_not_undo_them(context, store, spec, monkeypatch):
     def away(*parts):
         raise OSError("503 Slow Down")
 
     monkeypatch.setattr(Store, "delete", away)
-    run = TrialRun(work.spec(MESSAGE))
-    run.retried = True  # a failure would be its last
-    while not run.finished:
-        report = run.step()
-    assert report["record"]["status"] == "complete"
-    assert store.load(["status"]).to_pylist() == [{"status": "complete"}]
+    group = SeedGroup(context, spec)
+    group._retried = True  # a failure would be its last
+    while group.status == "running":
+        report = group.step()
+    assert {record["status"] for record in report.records} == {"complete"}
+    assert statuses(store) == ["complete"] * len(spec.trials)
 
 
 @pytest.mark.parametrize(("error", "times"), [(RuntimeError, 2), (torch.OutOfMemoryError, 1)])
-def test_an_error_is_tried_again_once_but_not_one_of_memory(work, store, monkeypatch, error, times):
+def test_an_error_is_tried_again_once_but_not_one_of_memory(context, store, spec, monkeypatch, error, times):
     raised = []
 
     def step(training):
         raised.append(error("CUDA out of memory" if error is torch.OutOfMemoryError else "it broke"))
         raise raised[-1]
 
-    monkeypatch.setattr(Training, "step", step)
-    run = TrialRun(work.spec(MESSAGE))
-    while not run.finished:
-        report = run.step()
+    monkeypatch.setattr(Pretend, "step", step)
+    group, report = train(context, spec)
     assert len(raised) == times
-    assert (report["record"]["status"], run.training) == ("failed", None)
+    assert {record["status"] for record in report.records} == {"failed"}
+    assert group.trainings == []
     monkeypatch.undo()
-    assert str(raised[-1]) in store.load(["error"]).to_pylist()[0]["error"]
-    again = TrialRun(work.spec(MESSAGE))  # a failed record is no end, and what failed leaves nothing behind
-    while not again.finished:
-        report = again.step()
-    assert report["record"]["status"] == "complete"
+    assert all(str(raised[-1]) in row["error"] for row in store.load(["error"]).to_pylist())
+    _, again = train(context, spec)  # a failed record is no end, and what failed leaves nothing behind
+    assert {record["status"] for record in again.records} == {"complete"}
 
 
-@pytest.mark.parametrize(("written", "left", "lost"), [("complete", "complete", []), (None, "failed", [MESSAGE])])
-def test_the_driver_does_not_write_over_it(work, store, written, left, lost):
-    if written:
-        write(store, written)
-    told = []
-    ears = SimpleNamespace(update=told.append, report=lambda report: None)
-    listener = Listener(store, work, ears, ears)
-    listener.on_trial_error(0, [], SimpleNamespace(config={"trial": MESSAGE}, error_file=None))
-    assert store.load(["status"]).to_pylist() == [{"status": left}]
-    assert listener.lost == lost
-    assert told[-1]["record"]["status"] == left
+class Recorder:
+    """Display, table and mirror that keep what they are told."""
+
+    def __init__(self):
+        self.rows, self.told, self.notes, self.status, self.table = [], [], [], {}, self
+
+    def update(self, row):
+        self.rows.append(row)
+
+    def report(self, report):
+        self.told.append(report)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def show(self):
+        """Called at the end."""
+
+
+def callback(context, store):
+    recorder = Recorder()
+    return ReportCallback(ConfirmTrials(context, deque()), store, recorder, recorder, {}), recorder
+
+
+def tune_trial(spec):
+    return types.SimpleNamespace(
+        config={SPEC: spec}, error_file=None, trial_id="t", num_failures=1,
+        temporary_state=types.SimpleNamespace(ray_actor=None),
+    )  # fmt: skip
+
+
+def test_the_driver_does_not_write_over_records_that_are_there(context, store, spec):
+    write(store, spec, "complete")
+    reports, recorder = callback(context, store)
+    reports.on_trial_error(0, [], tune_trial(spec))
+    assert statuses(store) == ["complete"] * len(spec.trials)
+    assert not reports.source.left
+    assert {told["record"]["status"] for told in recorder.told} == {"complete"}
+
+
+def test_a_group_that_tune_gives_up_runs_once_more_and_is_then_recorded_as_failed(context, store, spec):
+    reports, recorder = callback(context, store)
+    reports.on_trial_error(0, [], tune_trial(spec))
+    assert statuses(store) == []
+    assert reports.source.next() == spec
+    reports.on_trial_error(0, [], tune_trial(spec))
+    assert statuses(store) == ["failed"] * len(spec.trials)
+    assert reports.source.next() is None
+    assert [told["record"]["status"] for told in recorder.told] == ["failed"] * len(spec.trials)
+    assert "no worker could train it to its end: killed, out of memory" in recorder.told[0]["record"]["error"]
+
+
+def test_at_the_end_of_a_run_display_and_view_follow_the_records(context, store, spec):
+    """The worker wrote its records, and a signal ended the run before its report came."""
+    reports, recorder = callback(context, store)
+    unfinished = SeedGroupSpec("uu", "the arm", "confirm", (TrialSpec("uu", 5),))
+    for one in (spec, unfinished):
+        reports.on_trial_start(0, [], tune_trial(one))
+        recorder.status[one.id] = "running"
+    write(store, spec, "complete")
+    reports.settle(lambda: True)
+    ended = [told for told in recorder.told if "record" in told]
+    assert [told["trial_id"] for told in ended] == [trial.trial_id for trial in spec.trials]
+    assert all([row["epoch"] for row in told["rows"]] == [1, 2] for told in ended)
+    assert recorder.rows[-1]["record"]["status"] == "complete"
+    assert "uu" not in recorder.status  # neither running nor finished: missing
+
+
+def test_a_lost_worker_is_reported_and_a_preempted_node_is_no_failure(context, store, spec):
+    recorder = Recorder()
+    failures = WorkerFailureCallback(ConfirmTrials(context, deque()), recorder)
+    failures.on_trial_recover(0, [], tune_trial(spec))
+    failures.on_trial_recover(0, [], tune_trial(spec))
+    lost, preempted = recorder.notes
+    assert lost.startswith(f"{spec.id}: lost its worker (1 of 3: killed, out of memory, or its node was lost)")
+    assert preempted.startswith(f"{spec.id}: node preempted; not counted as a failure")
+
+
+def test_tune_calls_a_group_through_the_one_trainable(context, store, spec, monkeypatch):
+    worker = SeedGroupTrainable.__new__(SeedGroupTrainable)
+    worker.setup({SPEC: spec}, context)
+    result = worker.step()
+    assert result["done"]
+    assert statuses(store) == ["complete"] * len(spec.trials)
+    monkeypatch.setenv(FAIL_AT, "1")
+    other = SeedGroupSpec("dd", "the arm", "confirm", (TrialSpec("dd", 1),))
+    assert worker.reset_config({SPEC: other})
+    assert worker.step()["report"].status == "running"  # the second try is left
+    assert worker.step()["report"].status == "failed"

@@ -1,25 +1,28 @@
-"""Settings trained in this process, without Ray: lock-step, stopping, divergence, failure, interruption at any step."""
+"""Seed groups trained in this process, without Ray: lock-step, stopping, divergence, failure, a kill after any step."""
 
 import json
+import pickle
 
 import pytest
 
 from ablations.console.candidates import candidate_table, candidates_by_arm, tune_line, tune_seconds
 from ablations.design.study import make_study
-from ablations.driver.controller import make_conductor
+from ablations.driver.controller import make_controller
 from ablations.search.selection import freeze
-from ablations.workers.seed_group import SettingRun
+from ablations.workers.seed_group import SeedGroup
+from ablations.workers.spec import RunContext
 from search_spaces import Interval
 from silhouette.config import make_config
 from silhouette.results import Store
 from silhouette.training.run import Training
+from tests.helpers.pretend import FAIL_AT, PRETEND
 
 EPOCHS, SEEDS = 4, (70, 71)
 LR = Interval(1e-3, 1e-1, log=True)
 SAME = ("trial_id", "arm", "seed", "status", "epochs_reached", "tune_number", "tune_values", "tune_known", "val_top1")
 
 
-def study(lr=LR, **fixed):
+def study(lr=LR, experiment=PRETEND, candidates=4, **fixed):
     return make_study(
         {
             "name": "s",
@@ -28,37 +31,44 @@ def study(lr=LR, **fixed):
             "fixed": {"epochs": EPOCHS, "width": 2, "train_fraction": 0.1, "batch_size": 32} | fixed,
             "baseline": "CE",
             "seeds": (0, 1, 2),
-            "tuning": {"nuisance": {"lr": lr}, "settings": 4, "seeds": SEEDS, "grace": 1, "reduction": 2},
+            "tuning": {"nuisance": {"lr": lr}, "settings": candidates, "seeds": SEEDS, "grace": 1, "reduction": 2},
+            "experiment": experiment,
         }
     )
 
 
 def begin(folder, one=None):
-    store = Store(str(folder), "s")
-    common = {
-        "results": store.uri, "study": "s", "threads": 1, "checkpoint_seconds": 0.0, "experiment": None,
-        "git_commit": None, "git_dirty": None,
-    }  # fmt: skip
-    return make_conductor(one or study(), store, common), store
+    one, store = one or study(), Store(str(folder), "s")
+    context = RunContext(store.uri, "s", checkpoint_seconds=0.0, experiment=one.experiment)
+    return make_controller(one, store, context), store
 
 
-def work(conductor, workers=1, steps=None, unheard=False) -> int:
+def sent(message):
+    """A message as the other process gets it."""
+    return pickle.loads(pickle.dumps(message))
+
+
+def work(controller, workers=1, steps=None, driver_died=False) -> int:
     """Train what is left, as that many workers in turn; returns the number of steps.
 
-    `steps` ends it early, as a SIGKILL does: nobody says goodbye. `unheard`: the driver dies during the last step.
+    `steps` ends it early, as a SIGKILL of driver and workers does. A kill can so fall between the decision of the
+    search and the records. `driver_died`: the driver dies during the last step.
     """
     live, done = [], 0
-    while conductor.left or live:
-        while len(live) < workers and (message := conductor.next()):
-            live.append(SettingRun(conductor.work, message))
-        for run in list(live):
+    while controller.left or live:
+        while len(live) < workers and (spec := controller.next()):
+            live.append(SeedGroup(sent(controller.context), sent(spec)))
+        for group in list(live):
             if done == steps:
-                if unheard:
-                    run.step()
+                if driver_died:
+                    group.step()
                 return done
             done += 1
-            if not conductor.take(json.loads(json.dumps(run.step()))):
-                live.remove(run)
+            report = sent(group.step())
+            if not controller.take(group.spec, report):
+                group.stop()
+            if report.ended:
+                live.remove(group)
     return done
 
 
@@ -75,36 +85,37 @@ def records(store) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    conductor, store = begin(tmp_path_factory.mktemp("whole"))
-    steps = work(conductor)
-    return conductor, store, steps
+    controller, store = begin(tmp_path_factory.mktemp("whole"))
+    steps = work(controller)
+    return controller, store, steps
 
 
-def test_each_arm_gets_its_settings_and_some_are_stopped(whole):
-    conductor, store, _ = whole
+def test_each_arm_gets_its_candidates_and_some_are_stopped(whole):
+    controller, store, _ = whole
     rows = records(store)
     assert len(rows) == 2 * 4 * len(SEEDS)
     assert {row["status"] for row in rows} == {"complete", "stopped"}
-    assert [len(search.settings) for search in conductor.searches.values()] == [4, 4]
-    by_setting = {}
+    assert [len(search.candidates) for search in controller.searches.values()] == [4, 4]
+    ends = {}
     for row in rows:
-        by_setting.setdefault((row["arm"], row["tune_number"]), []).append((row["status"], row["epochs_reached"]))
-    assert all(len(set(ends)) == 1 for ends in by_setting.values())
+        ends.setdefault((row["arm"], row["tune_number"]), set()).add((row["status"], row["epochs_reached"]))
+    assert all(len(found) == 1 for found in ends.values())
 
 
 def test_the_search_sees_the_means_of_the_records(whole):
-    conductor, store, _ = whole
+    controller, store, _ = whole
     rows = records(store)
     for row in rows:
-        setting = conductor.searches[row["arm"]].settings[row["tune_number"]]
+        candidate = controller.searches[row["arm"]].candidates[row["tune_number"]]
         pair = [r for r in rows if (r["arm"], r["tune_number"]) == (row["arm"], row["tune_number"])]
-        for epoch, mean in setting.means.items():
+        for epoch, mean in candidate.means.items():
             values = [value for r in pair for e, value, _ in r["curve"] if e == epoch]
             assert mean == sum(values) / len(SEEDS)
 
 
-def test_seeds_in_lock_step_train_what_each_trains_alone(whole):
-    _, store, _ = whole
+def test_seeds_in_lock_step_train_what_each_trains_alone(tmp_path):
+    controller, store = begin(tmp_path, study(experiment=None, candidates=1))
+    work(controller)
     row = next(row for row in store.load().to_pylist() if row["status"] == "complete")
     alone = Training(make_config(json.loads(row["config"])), row["seed"], threads=1)
     while not alone.done:
@@ -114,22 +125,52 @@ def test_seeds_in_lock_step_train_what_each_trains_alone(whole):
     assert row["test_top1"] is None
 
 
-@pytest.mark.parametrize("part", [0.6, *(pytest.param(p / 20, marks=pytest.mark.slow) for p in range(20))])
-@pytest.mark.parametrize("unheard", [False, True])
-def test_killed_after_any_step_the_search_ends_the_same(whole, tmp_path, part, unheard):
+@pytest.mark.parametrize("part", range(20))
+@pytest.mark.parametrize("driver_died", [False, True])
+def test_killed_after_any_step_the_search_ends_the_same(whole, tmp_path, part, driver_died):
     _, store, steps = whole
-    conductor, again = begin(tmp_path)
-    work(conductor, steps=round(part * steps), unheard=unheard)
+    controller, again = begin(tmp_path)
+    work(controller, steps=round(part / 20 * steps), driver_died=driver_died)
     resumed, again = begin(tmp_path)
     work(resumed)
     assert records(again) == records(store)
     assert not again.names("checkpoints")
 
 
-def test_killed_between_the_records_of_a_setting_it_ends_where_it_had_ended(whole, tmp_path):
+def test_a_driver_that_dies_between_decision_and_record_loses_nothing(whole, tmp_path):
+    controller, again = begin(tmp_path)
+    stopped = None
+    while stopped is None:
+        group = SeedGroup(controller.context, controller.next())
+        while group.status == "running" and stopped is None:
+            report = sent(group.step())
+            stopped = None if controller.take(group.spec, report) else group  # and nobody tells the worker
+    arm, number = stopped.spec.arm, stopped.spec.candidate.number
+    assert controller.searches[arm].candidates[number].status == "running"  # no proposal may rest on it yet
+    assert not {trial.trial_id for trial in stopped.spec.trials} & again.trial_ids()
+    resumed, again = begin(tmp_path)
+    work(resumed)
+    assert records(again) == records(whole[1])
+
+
+def test_a_decision_that_a_worker_did_not_get_is_sent_again(tmp_path):
+    controller, _ = begin(tmp_path)
+    deaf, decisions = SeedGroup(controller.context, controller.next()), []
+    for epoch in controller.context.rungs:  # better rivals stand on each rung already
+        for number in range(100, 104):
+            controller.searches[deaf.spec.arm]._rungs[0].keep(number, epoch, 2.0)
+    while deaf.status == "running":
+        report = sent(deaf.step())
+        decisions.append((report.at_rung, report.ended, controller.take(deaf.spec, report)))
+    assert decisions[0] == (True, False, False)
+    assert all(not go_on for at_rung, ended, go_on in decisions if not ended)
+    assert decisions[-1][1:] == (True, True)
+
+
+def test_killed_between_the_records_of_a_candidate_it_ends_where_it_had_ended(whole, tmp_path):
     _, store, _ = whole
-    conductor, again = begin(tmp_path)
-    work(conductor)
+    controller, again = begin(tmp_path)
+    work(controller)
     victim = next(row for row in records(again) if row["status"] == "stopped")
     again.delete("trials", f"{victim['trial_id']}.parquet")
     resumed, again = begin(tmp_path)
@@ -138,41 +179,41 @@ def test_killed_between_the_records_of_a_setting_it_ends_where_it_had_ended(whol
     assert records(again) == records(store)
 
 
-def test_a_setting_that_tune_gives_up_runs_once_more_and_the_search_ends_the_same(whole, tmp_path):
-    conductor, store = begin(tmp_path)
-    message = json.loads(conductor.next())
-    arm, number = message["arm"], message["number"]
-    run = SettingRun(conductor.work, json.dumps(message))
-    conductor.take(json.loads(json.dumps(run.step())))  # its worker dies after this report
-    assert conductor.again(arm, number)
-    assert not conductor.open
-    assert json.loads(conductor.next()) == message
-    assert not conductor.again(arm, number)  # twice is no accident
-    conductor.waiting.append((arm, conductor.searches[arm].settings[number]))
-    work(conductor)
+def test_a_candidate_that_tune_gives_up_runs_once_more_and_the_search_ends_the_same(whole, tmp_path):
+    controller, store = begin(tmp_path)
+    spec = controller.next()
+    group = SeedGroup(controller.context, spec)
+    controller.take(spec, sent(group.step()))  # its worker dies after this report
+    assert controller.again(spec)
+    assert not controller.open
+    assert controller.next() == spec
+    assert not controller.again(spec)  # a second time is no accident
+    controller.waiting.append((spec.arm, controller.searches[spec.arm].candidates[spec.candidate.number]))
+    work(controller)
     assert records(store) == records(whole[1])
 
 
-def test_a_setting_whose_worker_is_lost_after_its_records_is_not_trained_again(whole, tmp_path):
-    conductor, store = begin(tmp_path)
-    message, report = conductor.next(), {"status": "running"}
-    first = SettingRun(conductor.work, message)
-    while report["status"] == "running":  # the driver hears all but the end
-        report = json.loads(json.dumps(first.step()))
-        if report["status"] == "running":
-            conductor.take(report)
-    second = SettingRun(conductor.work, message)
-    again = json.loads(json.dumps(second.step()))
+def test_a_candidate_whose_worker_is_lost_after_its_records_is_not_trained_again(whole, tmp_path):
+    controller, store = begin(tmp_path)
+    spec = controller.next()
+    first = SeedGroup(controller.context, spec)
+    while first.status == "running":  # the driver gets every report but the last
+        report = sent(first.step())
+        if not report.ended and not controller.take(spec, report):
+            first.stop()
+    second = SeedGroup(controller.context, spec)
+    again = sent(second.step())
     assert second.trainings == []
-    assert (again["status"], again["records"][0]["trial_id"]) == (report["status"], report["records"][0]["trial_id"])
-    assert not conductor.take(again)
-    work(conductor)
+    assert (again.status, again.records[0]["trial_id"]) == (report.status, report.records[0]["trial_id"])
+    assert controller.take(spec, again)
+    assert not controller.open
+    work(controller)
     assert records(store) == records(whole[1])
 
 
-def test_two_workers_train_every_setting_once_and_say_what_they_knew(tmp_path):
-    conductor, store = begin(tmp_path)
-    work(conductor, workers=2)
+def test_two_workers_train_every_candidate_once_and_record_what_was_known(tmp_path):
+    controller, store = begin(tmp_path)
+    work(controller, workers=2)
     rows = records(store)
     assert len({row["trial_id"] for row in rows}) == len(rows) == 16
     for row in rows:
@@ -181,43 +222,40 @@ def test_two_workers_train_every_setting_once_and_say_what_they_knew(tmp_path):
     assert len(set(configs.values())) == 8
 
 
-def test_a_diverged_setting_ends_for_all_seeds_and_the_search_goes_on(tmp_path):
-    conductor, store = begin(
-        tmp_path, study(lr=Interval(1e-3, 100, log=True), optimizer="sgd", weight_decay=10, batch_size=16)
-    )
-    work(conductor)
+def test_a_diverged_candidate_ends_for_all_seeds_and_the_search_continues(tmp_path):
+    wide = study(lr=Interval(0.05, 100, log=True), candidates=6)
+    controller, store = begin(tmp_path, wide)
+    work(controller)
     rows = records(store)
     diverged = {(row["arm"], row["tune_number"]) for row in rows if row["status"] == "diverged"}
     assert diverged
     for key in diverged:
         assert {r["status"] for r in rows if (r["arm"], r["tune_number"]) == key} <= {"diverged", "stopped"}
-        assert conductor.searches[key[0]].settings[key[1]].status == "diverged"
-    frozen = freeze(study(), conductor.searches, store)
+        assert controller.searches[key[0]].candidates[key[1]].status == "diverged"
+    frozen = freeze(study(), controller.searches, store)
     assert any("diverged" in flag for arm in frozen["arms"] for flag in arm["flags"])
-    rebuilt, _ = begin(
-        tmp_path, study(lr=Interval(1e-3, 100, log=True), optimizer="sgd", weight_decay=10, batch_size=16)
-    )
+    rebuilt, _ = begin(tmp_path, wide)
     for arm, search in rebuilt.searches.items():
-        assert search.settings == conductor.searches[arm].settings
+        assert search.candidates == controller.searches[arm].candidates
 
 
 def test_what_fails_is_recorded_with_its_error_and_tried_again_by_the_next_run(tmp_path, monkeypatch):
-    monkeypatch.setenv("SILHOUETTE_DATA", str(tmp_path / "no data here"))
-    broken = study(dataset=f"image_folder:{tmp_path}/nothing")
-    conductor, store = begin(tmp_path, broken)
-    work(conductor)
+    monkeypatch.setenv(FAIL_AT, "1")
+    controller, store = begin(tmp_path)
+    work(controller)
     rows = store.load().to_pylist()
     assert {row["status"] for row in rows} == {"failed"}
-    assert all("nothing" in row["error"] for row in rows)
+    assert all("RuntimeError: told to fail at epoch 1" in row["error"] for row in rows)
     assert {row["tune_number"] for row in rows} == {0, 1, 2, 3}
-    again, _ = begin(tmp_path, broken)
+    again, _ = begin(tmp_path)
     assert again.left == 8
     values = {row["tune_number"]: json.loads(row["tune_values"]) for row in rows if row["arm"] == "CE"}
-    retried = [json.loads(again.next()) for _ in range(8)]
-    assert {m["number"]: json.loads(m["columns"]["tune_values"]) for m in retried if m["arm"] == "CE"} == values
+    retried = [again.next() for _ in range(8)]
+    columns = [spec.candidate.columns for spec in retried if spec.arm == "CE"]
+    assert {own["tune_number"]: json.loads(own["tune_values"]) for own in columns} == values
 
 
-def test_the_tune_line_counts_candidates(whole, tmp_path):
+def test_overview_counts_candidates(whole, tmp_path):
     _, store, _ = whole
     assert tune_line(study(), store) == "tune phase: 2 arms × 4 candidates × 2 seeds, 8 candidates finished, 0 to run"
     empty = Store(str(tmp_path), "s")

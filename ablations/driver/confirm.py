@@ -1,0 +1,101 @@
+"""The confirm phase: train every trial that has no record, first come, first served."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ablations.console.status import StatusTable
+from ablations.design.arms import Trial
+from ablations.design.study import Study
+from ablations.driver.session import RunSession
+from ablations.formatting import counted
+from ablations.state.pending import StudyState, read_study_state
+from ablations.workers.spec import Report, RunContext, SeedGroupSpec, arm_specs, confirm_spec
+
+
+@dataclass
+class ConfirmTrials:
+    """Trials to run. Nothing decides about them: each one trains to its end.
+
+    Attributes:
+        context: What the workers share.
+        waiting: Trials that have not begun.
+        given_up: Ids of the trials that Tune has given up once.
+    """
+
+    context: RunContext
+    waiting: deque[SeedGroupSpec]
+    given_up: set[str] = field(default_factory=set)
+
+    @property
+    def left(self) -> int:
+        """Trials still to begin."""
+        return len(self.waiting)
+
+    def next(self) -> SeedGroupSpec | None:
+        """Return the next trial; None where none is left."""
+        return self.waiting.popleft() if self.waiting else None
+
+    def take(self, spec: SeedGroupSpec, report: Report) -> bool:
+        """Return True: a confirm trial is never stopped early."""
+        return True
+
+    def again(self, spec: SeedGroupSpec) -> bool:
+        """Put a trial back that Tune gave up; return False if that has happened before."""
+        if spec.id in self.given_up:
+            return False
+        self.given_up.add(spec.id)
+        self.waiting.append(spec)
+        return True
+
+    def end(self, spec: SeedGroupSpec, status: str) -> None:
+        """Do nothing: nothing else depends on how a trial ends."""
+
+    def name(self, spec: SeedGroupSpec) -> str:
+        """Return the trial_id, which is in `ablate status` and names the record."""
+        return spec.id
+
+    def row(self, spec: SeedGroupSpec, report: Report) -> dict[str, Any]:
+        """Return what the display shows of a report."""
+        record = report.records[0] if report.records else {"status": report.status}
+        return {"trial_id": spec.id, **({"record": record} if report.ended else {})}
+
+
+def make_confirm_trials(trials: Iterable[Trial], context: RunContext) -> ConfirmTrials:
+    """The confirm phase of some trials.
+
+    Args:
+        trials: Those to run, in running order.
+        context: What both phases share.
+    """
+    wanted = list(trials)
+    arms = {trial.arm.label: trial.arm for trial in wanted}
+    return ConfirmTrials(replace(context, arms=arm_specs(arms.values())), deque(map(confirm_spec, wanted)))
+
+
+def confirm(study: Study, session: RunSession) -> None:
+    """Run the trials of a study that have no finished record.
+
+    Args:
+        study: The study, with its winners where it was tuned.
+        session: Runs the trials.
+    """
+    store = session.store
+    state = read_study_state(study, store)
+    _announce(study, state, session)
+    if state.to_run:
+        table = StatusTable(state.wanted, state.status, state.values(study.metric, store), study.metric)
+        jobs = session.options.jobs if session.options.address else None  # a local Ray has the CPUs for no more
+        trials = make_confirm_trials(state.to_run, session.context())
+        session.run(trials, table, lambda _: None if jobs is None else lambda: jobs)
+
+
+def _announce(study: Study, state: StudyState, session: RunSession) -> None:
+    if state.to_run:
+        session.print(f"{study.name}: {state.summary()}")
+    else:
+        count, where = counted(len(state.wanted), "trial"), session.store.root
+        session.print(f"{study.name}: all {count} already have records in {where}; nothing to run")

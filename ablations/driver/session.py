@@ -1,0 +1,219 @@
+"""What both phases of a run share: one Ray session, one display, one MLflow mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ablations.cluster.node_check import check_nodes
+from ablations.cluster.on_demand import on_demand_fallback
+from ablations.cluster.resources import TrialResources, usable_cpus
+from ablations.cluster.session import ray_session
+from ablations.console.live import LiveDisplay, print_error, print_lines
+from ablations.console.status import StatusTable
+from ablations.design.study import TRAINING, Study
+from ablations.driver.interrupts import Deadline
+from ablations.driver.options import RunOptions, trial_resources
+from ablations.errors import StudyError
+from ablations.state.compaction import compacting
+from ablations.state.lock import DriverLock
+from ablations.state.provenance import git_state, source_digest
+from ablations.tracking.mirror import CLOSE_SECONDS, Mirror
+from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
+from ablations.workers.records import shown_columns
+from ablations.workers.spec import RunContext
+from silhouette.results import Store
+
+if TYPE_CHECKING:
+    from ablations.driver.callbacks import BegunTrial, GroupSource
+
+INCOMPLETE = "mlflow_incomplete.json"
+"""In the study's folder while a driver feeds MLflow, and after it if MLflow lacks something."""
+MAX_PRELOADING_WORKERS = 16
+"""Workers that import torch while they start; each takes about 0.3 GB of memory."""
+COMPACT_SECONDS = 2.0
+"""What the mirror leaves of the time until the deadline, so that the records can be compacted after it."""
+
+
+class RunSession:
+    """Runs the groups of one phase after the other. Ray, display and mirror start with the first group.
+
+    Args:
+        study: The study.
+        store: Where the records are.
+        options: How to run.
+        lock: Held by this driver; it publishes which trials run.
+        description: Content of `study.json`.
+        deadline: When the run must end.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        store: Store,
+        options: RunOptions,
+        lock: DriverLock,
+        description: Mapping[str, Any],
+        deadline: Deadline,
+    ) -> None:
+        self.experiment = study.experiment
+        self.store, self.options, self.lock, self.deadline = store, options, lock, deadline
+        self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
+        self.begun: dict[str, BegunTrial] = {}
+        self.display: LiveDisplay | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RunSession:
+        """Start nothing: there may be nothing to run."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what has started, in order."""
+        self._stack.__exit__(kind, error, trace)
+
+    def context(self) -> RunContext:
+        """Return what all workers of the run share."""
+        driver = {**self.lock.holder, "sources": source_digest()} if self.options.address else None
+        return RunContext(
+            results=self.store.uri,
+            study=self.store.study,
+            threads=self.options.cpus,
+            checkpoint_seconds=self.options.checkpoint_seconds,
+            experiment=self.experiment,
+            driver=driver,
+            **git_state(),
+        )
+
+    def run(
+        self,
+        source: GroupSource,
+        table: StatusTable,
+        limit: Callable[[TrialResources], Callable[[], int] | None],
+    ) -> None:
+        """Run all groups of a phase.
+
+        Args:
+            source: The phase.
+            table: What the display shows of it.
+            limit: Gives, once Ray has started, how many groups may run or wait at once.
+
+        Raises:
+            Interrupted: If a signal has come, once all has ended in order.
+            StudyError: If a node must not run trials, or this machine cannot hold one.
+        """
+        from ablations.driver.callbacks import ReportCallback, WorkerFailureCallback
+        from ablations.driver.tuner import run_groups
+
+        self.lock.running = table.running
+        display = self._show(table)
+        reports = ReportCallback(source, self.store, display, self.mirror, self.begun)
+        try:
+            run_groups(source, self.resources, limit(self.resources), [WorkerFailureCallback(source, display), reports])
+        finally:
+            reports.settle(lambda: self.deadline.left(COMPACT_SECONDS, COMPACT_SECONDS) > 0)
+
+    def print(self, *lines: str) -> None:
+        """Print lines, above the display where it is on."""
+        for line in lines:
+            print_lines(line) if self.display is None else self.display.note(line)
+
+    def print_state(self) -> None:
+        """Print the state of the phase that has ended, so that the display can go on to the next one."""
+        if self.display is not None:
+            self.display.note(self.display.line())
+
+    def complete_view(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Bring the MLflow view to the records, if an earlier run left it incomplete and this one runs nothing.
+
+        Args:
+            counts: Gives the number of trials by status.
+        """
+        if self.display is None and self.store.read_json(INCOMPLETE) is not None:
+            with self._mirrored(counts, print_lines):
+                pass
+
+    def _show(self, table: StatusTable) -> LiveDisplay:
+        if self.display is None:
+            self.display = self._start(table)
+        elif self.display.table is not table:
+            self.display.show_table(table)
+        return self.display
+
+    def _start(self, table: StatusTable) -> LiveDisplay:
+        """Start what both phases share. A cluster is checked before anything is shown."""
+        enter, address = self._stack.enter_context, self.options.address
+        if address:
+            enter(self._cluster(address))
+        display = enter(LiveDisplay(table))
+        self.mirror = enter(self._mirrored(self._counts, display.note))
+        if not address:  # MLflow is imported while a local Ray starts
+            cpus = self._local_cpus()
+            enter(ray_session(None, preload_modules(self.options, self.experiment, cpus), cpus))
+        self.resources = trial_resources(self.options)
+        enter(compacting(self.store, lambda: len(self.begun)))
+        self._check_fit(display)
+        enter(on_demand_fallback(self.resources, display.note) if address else nullcontext())
+        return display
+
+    @contextmanager
+    def _cluster(self, address: str) -> Iterator[None]:
+        with ray_session(address):
+            driver = self.context().driver or {}
+            check_nodes(self.store, driver, self.options.labels, print_error)
+            yield
+
+    def _local_cpus(self) -> int:
+        """CPUs of a local Ray: those that this process may use, or fewer for `--jobs`."""
+        usable, jobs = usable_cpus(), self.options.jobs
+        return usable if jobs is None else min(usable, jobs * self.options.cpus)
+
+    def _check_fit(self, display: LiveDisplay) -> None:
+        if self.resources.fits():
+            return
+        if not self.options.address:
+            raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {self.resources}; lower it")
+        display.note(f"no node offers {self.resources} yet: waiting for the cluster to grow")
+
+    @contextmanager
+    def _mirrored(self, counts: Callable[[], Mapping[str, int]], note: Callable[[str], None]) -> Iterator[Mirror]:
+        """A mirror. While it runs, and after it where the view has not got everything, a file says so."""
+        mirror = Mirror(self.runs, self._columns_of, note)
+        with suppress(OSError):
+            self.store.write_json({"study": self.store.study}, INCOMPLETE)
+        mirror.start()
+        try:
+            yield mirror
+        finally:
+            if mirror.close(counts(), self.deadline.left(CLOSE_SECONDS, COMPACT_SECONDS)):
+                with suppress(OSError):
+                    self.store.delete(INCOMPLETE)
+            else:
+                note(
+                    "the MLflow view is not complete; the next `ablate run` or "
+                    f"`ablate sync {self.store.study}` completes it"
+                )
+
+    def _counts(self) -> Mapping[str, int]:
+        return self.display.table.counts() if self.display else {}
+
+    def _columns_of(self, trial_id: str) -> Mapping[str, Any]:
+        return shown_columns(*self.begun[trial_id])
+
+
+def preload_modules(options: RunOptions, experiment: str | None, cpus: int) -> tuple[str, ...]:
+    """Return the modules that the workers of a local Ray import while they start.
+
+    Ray starts a worker for each CPU. Where many of them would get no trial, none imports anything before it needs it.
+
+    Args:
+        options: How to run.
+        experiment: Name of the study's experiment; None for the training of this project.
+        cpus: CPUs of the local Ray.
+    """
+    if options.cpus > 1 or cpus > MAX_PRELOADING_WORKERS:
+        return ()
+    return ("ablations.workers.trainable", (experiment or TRAINING).partition(":")[0])
