@@ -144,8 +144,8 @@ class MemoryStore:
         self.rows.append(row)
 
 
-def document(store):
-    """The result document of a study (on disk or in memory) and its Markdown, without writing files."""
+def analysed(store):
+    """The document of a study (on disk or in memory), as `report.json` holds it; nothing is drawn or written."""
     if isinstance(store, MemoryStore):
         table = pa.Table.from_pylist(store.rows, schema=SCHEMA)
         plan = make_plan(json.loads(json.dumps(store.plan)))
@@ -153,7 +153,12 @@ def document(store):
     else:
         plan, records = load(store)
         curves = load_curves(store, len(records))
-    data = json.loads(json.dumps(analyse(plan, records, curves), allow_nan=False))
+    return json.loads(json.dumps(analyse(plan, records, curves), allow_nan=False))
+
+
+def document(store):
+    """The document of a study and its Markdown, for which every figure is drawn."""
+    data = analysed(store)
     return data, markdown.render(make_page(data))
 
 

@@ -7,7 +7,7 @@ import pytest
 from analysis.report.page import make_page
 from analysis.report.writers import html
 from tests.helpers.studies import add_tuning, tail_extra, write
-from tests.helpers.synthetic import demo_plan, document
+from tests.helpers.synthetic import analysed, demo_plan
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -21,7 +21,7 @@ def page_path(tmp_path_factory):
     store = write(None, plan, lambda a, s, r: 0.9, tail_extra)
     add_tuning(store, plan, configs=4)
     path = base / "index.html"
-    path.write_text(html.render(make_page(document(store)[0])))
+    path.write_text(html.render(make_page(analysed(store))))
     return str(path)
 
 

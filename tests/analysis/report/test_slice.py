@@ -14,7 +14,7 @@ from scipy import stats
 from analysis.errors import ReportError
 from analysis.report.write import write_report
 from silhouette.results import Store
-from tests.helpers.synthetic import arm_label, demo_plan, document, record, write_study
+from tests.helpers.synthetic import analysed, arm_label, demo_plan, document, record, write_study
 
 
 def by_arm(report):
@@ -32,7 +32,7 @@ def built(tmp_path_factory):
 
 def test_numbers_equal_those_by_hand(tmp_path):
     store = write_study(tmp_path, demo_plan())
-    report, _ = document(store)
+    report = analysed(store)
     rows = store.load(["arm", "seed", "test_top1"]).to_pylist()
     for arm in report["arms"]:
         values = np.array([r["test_top1"] for r in rows if r["arm"] == arm["arm"]])
@@ -45,7 +45,7 @@ def test_numbers_equal_those_by_hand(tmp_path):
 
 
 def test_comparisons_are_paired_by_seed_and_adjusted_within_the_block(tmp_path):
-    report, _ = document(write_study(None, demo_plan()))
+    report = analysed(write_study(None, demo_plan()))
     arms = by_arm(report)
     for c in report["comparisons"]:
         a, b = arms[c["treatment"]]["values"], arms[c["baseline"]]["values"]
@@ -66,7 +66,7 @@ def test_comparisons_are_paired_by_seed_and_adjusted_within_the_block(tmp_path):
 
 
 def test_report_has_the_keys_that_others_read(tmp_path):
-    report, _ = document(write_study(None, demo_plan()))
+    report = analysed(write_study(None, demo_plan()))
     assert {"study", "plan_hash", "ledger", "arms", "comparisons"} <= set(report)
     assert {"arm", "settings", "n", "mean", "sd", "ci_low", "ci_high", "values"} <= set(report["arms"][0])
     wanted = "family treatment baseline n difference ci_low ci_high p_t p_sign_flip p_adjusted d_z verdict sentence"
@@ -131,7 +131,7 @@ def test_a_complete_record_short_of_its_budget_counts_as_stopped(tmp_path):
     def change(label, seed):
         return {"epochs_reached": 9} if (label, seed) == (arm, 0) else {}
 
-    report, _ = document(write_study(None, demo_plan(), change=change))
+    report = analysed(write_study(None, demo_plan(), change=change))
     assert report["ledger"]["stopped"] == 1
     assert by_arm(report)[arm]["n"] == 9
     entry = next(a for a in report["ledger"]["arms"] if a["arm"] == arm)
@@ -141,10 +141,10 @@ def test_a_complete_record_short_of_its_budget_counts_as_stopped(tmp_path):
 def test_tune_phase_records_are_counted_but_never_used(tmp_path):
     plan = demo_plan(seeds=3)
     store = write_study(tmp_path, plan)
-    before, _ = document(store)
+    before = analysed(store)
     for seed in (0, 100):
         store.write_record(record(plan["arms"][1], seed, phase="tune", test_top1=0.999))
-    after, _ = document(store)
+    after = analysed(store)
     assert after["arms"] == before["arms"]
     assert after["ledger"]["tune_phase"] == 2
 
@@ -154,7 +154,7 @@ def test_records_of_another_configuration_or_seed_are_excluded(tmp_path):
     store = write_study(tmp_path, plan)
     store.write_record(record(plan["arms"][0], 0, trial_id="f" * 16, config='{"lambda_sil": 9}', test_top1=0.1))
     store.write_record(record(plan["arms"][0], 99, test_top1=0.1))
-    report, _ = document(store)
+    report = analysed(store)
     reasons = sorted(e["reason"] for e in report["ledger"]["exclusions"])
     assert reasons == ["another configuration than the plan's", "seed is not in the plan"]
     assert report["ledger"]["complete"] == 24
@@ -166,7 +166,7 @@ def test_a_record_from_after_a_field_was_added_is_of_the_same_configuration(tmp_
     store = write_study(tmp_path, plan)
     newer = json.dumps({**plan["arms"][0]["config"], "vary": "all"})
     store.write_record(record(plan["arms"][0], 0, config=newer, test_top1=0.5))
-    report, _ = document(store)
+    report = analysed(store)
     assert report["ledger"]["exclusions"] == []
     assert report["arms"][0]["values"]["0"] == 0.5
 
@@ -175,7 +175,7 @@ def test_duplicates_that_disagree_are_not_used(tmp_path):
     plan = demo_plan(seeds=4)
     store = write_study(tmp_path, plan)
     store.write_record(record(plan["arms"][0], 0, trial_id="f" * 16, test_top1=0.1))
-    report, _ = document(store)
+    report = analysed(store)
     assert by_arm(report)[plan["arms"][0]["arm"]]["n"] == 3
     assert report["ledger"]["duplicate"] == 1
     assert {e["reason"] for e in report["ledger"]["exclusions"]} == {"duplicates disagree, so none is used"}
@@ -183,7 +183,7 @@ def test_duplicates_that_disagree_are_not_used(tmp_path):
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
 def test_few_seeds_render_and_say_what_they_cannot_show(tmp_path, seeds):
-    report, _ = document(write_study(None, demo_plan(seeds=seeds)))
+    report = analysed(write_study(None, demo_plan(seeds=seeds)))
     assert {a["n"] for a in report["arms"]} == {seeds}
     words = {c["verdict"] for c in report["comparisons"]}
     if seeds < 3:
@@ -195,14 +195,14 @@ def test_few_seeds_render_and_say_what_they_cannot_show(tmp_path, seeds):
 
 
 def test_five_seeds_say_that_exact_tests_cannot_reject(tmp_path):
-    report, _ = document(write_study(None, demo_plan(seeds=5)))
+    report = analysed(write_study(None, demo_plan(seeds=5)))
     worse = next(c for c in report["comparisons"] if c["verdict"] == "worse")
     assert worse["p_sign_flip"] == 2 / 2**5
     assert "cannot give p below 0.0625" in worse["sentence"]
 
 
 def test_a_single_arm_and_equal_values_render(tmp_path):
-    alone, _ = document(write_study(None, demo_plan(lambdas=(0.0,), blocks=("none",), seeds=3)))
+    alone = analysed(write_study(None, demo_plan(lambdas=(0.0,), blocks=("none",), seeds=3)))
     assert alone["comparisons"] == []
     plan = demo_plan(study="flat", seeds=4)
     report, text = document(write_study(None, plan, change=lambda a, s: {"test_top1": 0.5}))

@@ -22,7 +22,7 @@ from tests.helpers.studies import (
     variance_value,
     write,
 )
-from tests.helpers.synthetic import demo_plan, document, record, write_study
+from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
 
 
 def section_keys(data):
@@ -31,12 +31,12 @@ def section_keys(data):
 
 @pytest.fixture(scope="module")
 def grid():
-    return document(write(None, grid_plan(), grid_value))[0]
+    return analysed(write(None, grid_plan(), grid_value))
 
 
 @pytest.fixture(scope="module")
 def datasets():
-    return document(write(None, datasets_plan(), datasets_value))[0]
+    return analysed(write(None, datasets_plan(), datasets_value))
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +44,14 @@ def tail():
     plan = demo_plan()
     store = write(None, plan, lambda a, s, r: 0.9, tail_extra)
     add_tuning(store, plan, configs=6)
-    return document(store)[0]
+    return analysed(store)
 
 
 # ------------------------------------------------------------------ sections come and go with the data
 
 
 def test_a_simple_study_has_only_sections_with_data():
-    data, _ = document(write_study(None, demo_plan(lambdas=(0.0, 0.2), blocks=("none",), seeds=5)))
+    data = analysed(write_study(None, demo_plan(lambdas=(0.0, 0.2), blocks=("none",), seeds=5)))
     assert section_keys(data) == [
         "protocol", "ledger", "results", "comparisons", "power", "robustness", "checklist", "provenance"
     ]  # fmt: skip
@@ -125,10 +125,10 @@ def test_grid_gives_curves_plateau_and_shares(grid):
 
 
 def test_insensitivity_needs_a_margin_and_the_default():
-    wide, _ = document(write(None, grid_plan(seeds=8) | {"sesoi": 0.05}, grid_value))
+    wide = analysed(write(None, grid_plan(seeds=8) | {"sesoi": 0.05}, grid_value))
     curve = next(c for c in wide["sensitivity"]["curves"] if c["factor"] == "tau_s" and c["held"] == "λ=0.2")
     assert curve["insensitivity"] == [0.03, 0.1, 0.3, 1.0]
-    none, _ = document(write(None, grid_plan(seeds=3) | {"sesoi": None}, grid_value))
+    none = analysed(write(None, grid_plan(seeds=3) | {"sesoi": None}, grid_value))
     assert {c["insensitivity"] for c in none["sensitivity"]["curves"]} == {None}
 
 
@@ -193,7 +193,7 @@ def test_importance_finds_the_setting_that_matters_and_a_noise_floor():
     plan = demo_plan(lambdas=(0.0, 0.2), blocks=("none",), seeds=3)
     store = write_study(None, plan)
     add_tuning(store, plan, configs=24, seeds=1, spread=0.001)
-    found = {i["name"]: i for i in document(store)[0]["importance"]}
+    found = {i["name"]: i for i in analysed(store)["importance"]}
     assert found["lr"]["above_noise"]
     assert found["lr"]["share"] > 0.5
     assert not found["weight_decay"]["above_noise"]
@@ -211,7 +211,7 @@ def test_tune_phase_alone_makes_no_report():
 
 
 def test_variance_by_source():
-    data, _ = document(write(None, variance_plan(), variance_value))
+    data = analysed(write(None, variance_plan(), variance_value))
     parts = {c["source"]: c for c in data["variance"]}
     assert list(parts) == ["all", "init", "order", "augment", "split"]
     arms = {a["arm"]: a for a in data["arms"]}
@@ -235,7 +235,7 @@ def test_failures_by_intention_to_treat():
 
 
 def test_robustness_leaves_each_seed_out():
-    data, _ = document(write_study(None, demo_plan(seeds=6)))
+    data = analysed(write_study(None, demo_plan(seeds=6)))
     c, r = data["comparisons"][0], data["robustness"][0]
     d = np.array(list(c["differences"].values()))
     ps = [stats.ttest_1samp(np.delete(d, i), 0).pvalue for i in range(6)]
@@ -249,7 +249,7 @@ def test_gatekeeping_makes_an_ablation_exploratory_until_a_primary_claim_is_won(
         arms = [arm(label, {"m": label}, "b", label == "CE") for label in ("CE", "full", "no head")]
         families = [family("main", "CE", ["full"]), family("parts", "full", ["no head"], role="ablation")]
         plan = demo_plan(study=name, arms=arms, families=families, factors=[], seeds=8)
-        return document(write(None, plan, lambda a, s, r: 0.8 + gain * (a["arm"] == "full") + r.normal(0, 0.01)))[0]
+        return analysed(write(None, plan, lambda a, s, r: 0.8 + gain * (a["arm"] == "full") + r.normal(0, 0.01)))
 
     closed, opened = study("closed", 0.0), study("opened", 0.2)
     assert [f["role"] for f in closed["families"]] == ["primary", "exploratory"]
@@ -275,12 +275,12 @@ def test_equivalence_needs_a_margin_and_enough_seeds():
         return 0.9 + np.random.default_rng(seed).normal(0, 0.02) + rng.normal(0, 0.0005)
 
     plan = demo_plan(study="same", arms=arms, families=[family("b", "CE", ["same"])], factors=[], seeds=10)
-    (c,) = document(write(None, plan, value))[0]["comparisons"]
+    (c,) = analysed(write(None, plan, value))["comparisons"]
     assert c["verdict"] == "equivalent"
     assert c["p_equivalence"] < 0.05
     assert "inside the declared margin of ±0.20 points" in c["sentence"]
     without = demo_plan(study="none", sesoi=None, arms=arms, families=plan["families"], factors=[], seeds=10)
-    assert document(write(None, without, value))[0]["comparisons"][0]["verdict"] != "equivalent"
+    assert analysed(write(None, without, value))["comparisons"][0]["verdict"] != "equivalent"
 
 
 def test_verdict_and_wins_follow_a_metric_where_less_is_better():
@@ -324,7 +324,7 @@ def test_stopped_runs_end_in_a_tick_and_are_not_averaged():
     store.write_record(
         record(plan["arms"][1], 77, phase="tune", status="stopped", config=config, curve=low, epochs_reached=1)
     )
-    learning = document(store)[0]["learning"]
+    learning = analysed(store)["learning"]
     arm_curve = learning["arms"][1]
     assert [p[:2] for p in arm_curve["points"]] == [[1, 0.5], [2, 0.5], [3, 0.5]]
     assert [p[3] for p in arm_curve["points"]] == [3, 3, 3]
