@@ -7,6 +7,8 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers.pretend import ENVIRONMENT
+
 TINY = """
 from ablations import Study
 
@@ -16,8 +18,10 @@ STUDY = Study(
     fixed={"dataset": "digits", "epochs": 2, "width": 4},
     baseline={"lambda_sil": 0.0},
     seeds=(0, 1),
+    experiment="tests.helpers.pretend:Pretend",
 )
 """
+"""Trains nothing real, so it takes no time and no torch."""
 
 
 @dataclass
@@ -35,7 +39,7 @@ class Ablate:
         return subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env={**os.environ, **environment},
+            env=os.environ | ENVIRONMENT | environment,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -47,7 +51,7 @@ class Ablate:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
-            env={**os.environ, **environment},
+            env=os.environ | ENVIRONMENT | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

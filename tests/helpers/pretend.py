@@ -18,6 +18,10 @@ PRETEND = "tests.helpers.pretend:Pretend"
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2])}
 EPOCH_SECONDS = "PRETEND_EPOCH_SECONDS"
 """Environment variable: how long each epoch waits, so that a fault can be placed in the middle of a trial."""
+SLOW_FILE = "PRETEND_SLOW_FILE"
+"""Environment variable: a file; if it is named, epochs wait only for as long as it exists."""
+TRACE_FILE = "PRETEND_TRACE_FILE"
+"""Environment variable: a file to which every epoch appends a line of JSON: `config`, `seed`, `epoch`, `pid`."""
 FAIL_AT = "PRETEND_FAIL_AT"
 """Environment variable: the epoch before which every trial raises a RuntimeError."""
 DIVERGED = 1e3
@@ -52,7 +56,8 @@ class Pretend:
             raise RuntimeError(f"the trial is {self.status} after epoch {self.epoch}; there is no next step")
         if self.epoch + 1 == int(os.environ.get(FAIL_AT, "0")):
             raise RuntimeError(f"told to fail at epoch {self.epoch + 1}")
-        time.sleep(float(os.environ.get(EPOCH_SECONDS, "0")))
+        self._trace()
+        time.sleep(self._seconds())
         pairs = zip(self.weights, self.minimum, strict=True)
         self.weights = [w - self.config.lr * (2 * (w - m) + self.noise.gauss(0, 0.1)) for w, m in pairs]
         row = self._row()
@@ -64,6 +69,16 @@ class Pretend:
         if self.epoch == self.config.epochs:
             self.status = "complete"
         return dict(row)
+
+    def _seconds(self) -> float:
+        fast = SLOW_FILE in os.environ and not Path(os.environ[SLOW_FILE]).exists()
+        return 0.0 if fast else float(os.environ.get(EPOCH_SECONDS, "0"))
+
+    def _trace(self) -> None:
+        if TRACE_FILE in os.environ:
+            line = {"config": self.config.model_dump_json(), "seed": self.seed, "epoch": self.epoch + 1}
+            with open(os.environ[TRACE_FILE], "a") as file:
+                file.write(json.dumps({**line, "pid": os.getpid()}) + "\n")
 
     def _row(self) -> dict:
         loss = sum((w - m) ** 2 for w, m in zip(self.weights, self.minimum, strict=True))

@@ -4,7 +4,6 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 
 def wait_for(condition, seconds=120.0):
@@ -15,14 +14,6 @@ def wait_for(condition, seconds=120.0):
             return found
         time.sleep(0.05)
     raise TimeoutError(f"{condition} did not come true in {seconds} s")
-
-
-def is_alive(pid):
-    """Return True if the process exists and has not ended; a process that nobody has waited for counts as ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def free_port():

@@ -1,205 +1,142 @@
-"""What a fault may cost: at most the current epoch or checkpoint interval of one trial. The faults are real."""
+"""What a fault may cost: at most the current epoch or checkpoint interval of one trial. The faults are real.
 
-import json
+Each happens in the tune phase and in the confirm phase; the study then ends with the records of an uninterrupted run.
+"""
+
 import os
 import random
 import signal
 import subprocess
-import time
+from contextlib import suppress
 
 import pytest
 
-from ablations.state.checkpoints import Checkpoints
-from silhouette.config import make_config
+from ablations.state.lock import DriverLock
 from silhouette.results import Store
-from silhouette.training.run import Training
+from tests.helpers.faults import PHASES, TRIALS, FaultyStudy, begin
+from tests.helpers.processes import is_alive
 from tests.helpers.waiting import wait_for
 
-METRICS = ("trial_id", "status", "val_top1", "val_loss", "test_top1", "test_silhouette", "class_correct", "curve")
-TIMES = ("seconds", "images_per_second", "peak_memory")
+pytestmark = pytest.mark.xdist_group("ray")
+EVERY_REPORT = ("--checkpoint-seconds", "0")
+NEVER = ("--checkpoint-seconds", "86400")
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(ablate_once):
-    """Records of 24 trials that nothing disturbed."""
-    ablate_once.study()
-    done = ablate_once("run", "tiny.py", *SIZE)
+def test_a_killed_driver_costs_nothing_that_was_finished(faulty, uninterrupted):
+    finished = faulty.record_files()
+    process = faulty.start(*EVERY_REPORT)
+    faulty.wait_for_epoch(4)
+    faulty.wait_for_checkpoint()
+    faulty.kill(process)
+    assert faulty.record_files() == finished
+    assert faulty.phase == "confirm" or not (faulty.results / "frozen.json").exists()
+    trained, newest = len(faulty.trace()), faulty.checkpoints()[-1]
+    done = faulty.finish(*EVERY_REPORT)
     assert done.returncode == 0, done.stderr
-    return metrics(ablate_once.folder)
-
-
-SIZE = ("--set", "epochs=6", "--seeds", "12")
-
-
-def metrics(folder, results="results"):
-    """All that must not depend on faults, by trial_id: everything but times."""
-    rows = Store(str(folder / results), "tiny").load(METRICS).to_pylist()
-    assert len({row["trial_id"] for row in rows}) == len(rows)
-    for row in rows:
-        row["curve"] = [{k: v for k, v in point.items() if k not in TIMES} for point in row["curve"]]
-    return {row["trial_id"]: row for row in rows}
-
-
-def start(ablate, *arguments, **environment):
-    return subprocess.Popen(
-        ablate.command("run", "tiny.py", *arguments),
-        cwd=ablate.folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finished(folder):
-    return {path.stem: path.stat().st_mtime_ns for path in (folder / "results/tiny/trials").glob("*.parquet")}
-
-
-def kill_and_rerun(ablate, uninterrupted, moments):
-    """Kill the driver after each time in `moments`, then run to the end; compare with the undisturbed records."""
-    ablate.study()
-    kept = {}
-    for moment in moments:
-        process = start(ablate, *SIZE, "--checkpoint-seconds", "0")
-        time.sleep(moment)
-        process.kill()
-        process.communicate()
-        now = finished(ablate.folder)
-        assert kept.items() <= now.items(), "a finished trial was run again"
-        kept = now
-    done = ablate("run", "tiny.py", *SIZE)
-    assert done.returncode == 0, done.stderr
-    assert kept.items() <= finished(ablate.folder).items()
-    assert metrics(ablate.folder) == uninterrupted
-    assert not list((ablate.folder / "results/tiny").glob("checkpoints/*/*"))
-
-
-def test_killed_driver_costs_nothing_that_was_finished(ablate, uninterrupted):
-    kill_and_rerun(ablate, uninterrupted, [9.0, 12.0])
+    assert faulty.comparable_rows() == uninterrupted.comparable_rows()
+    assert finished.items() <= faulty.record_files().items()
+    assert faulty.first_epochs_after(trained) == {newest + 1}
+    assert not faulty.checkpoints()
 
 
 @pytest.mark.slow
-def test_driver_killed_at_ten_random_moments(ablate, uninterrupted):
-    moments = random.Random(0)
-    kill_and_rerun(ablate, uninterrupted, [moments.uniform(1.0, 14.0) for _ in range(10)])
+@pytest.mark.timeout(1800)
+def test_a_driver_killed_at_ten_random_moments(faulty, uninterrupted):
+    moments, finished = random.Random(0), faulty.record_files()
+    for _ in range(10):
+        process = faulty.start(*EVERY_REPORT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(1.0, 14.0))
+        faulty.kill(process)
+        now = faulty.record_files()
+        assert finished.items() <= now.items()
+        finished = now
+    done = faulty.finish()
+    assert done.returncode == 0, done.stderr
+    assert faulty.comparable_rows() == uninterrupted.comparable_rows()
+    assert finished.items() <= faulty.record_files().items()
 
 
-def workers_of(mark):
-    """Process ids of the trial actors whose driver was started with that mark in its environment."""
-    lines = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
-    mine = {int(line.split()[0]) for line in lines if "ray::" in line and "Trainable" in line}
-    return {worker for worker in mine if mark in _environment(worker)}
-
-
-def _environment(pid):
-    try:
-        with open(f"/proc/{pid}/environ") as source:
-            return source.read()
-    except OSError:
-        return ""
-
-
-def test_killed_worker_is_replaced(ablate, uninterrupted):
-    ablate.study()
-    process = start(ablate, *SIZE, "--checkpoint-seconds", "0", ABLATE_TEST=str(ablate.folder))
-    wait_for(lambda: finished(ablate.folder))
-    victim = min(wait_for(lambda: workers_of(str(ablate.folder))))
-    os.kill(victim, signal.SIGKILL)
-    _, errors = process.communicate(timeout=500)
+def test_a_killed_worker_is_replaced(faulty, uninterrupted):
+    process = faulty.start(*EVERY_REPORT)
+    worker = faulty.wait_for_epoch(4)
+    faulty.wait_for_checkpoint()
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: not is_alive(worker))
+    trained, newest = len(faulty.trace()), faulty.checkpoints()[-1]
+    faulty.slow.unlink()
+    said, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    assert metrics(ablate.folder) == uninterrupted
+    assert "lost its worker (1 of 3: " in said
+    assert faulty.first_epochs_after(trained) == {newest + 1}
+    if faulty.phase == "confirm":  # in a search, candidates that ended meanwhile are known to later ones
+        assert faulty.comparable_rows() == uninterrupted.comparable_rows()
+    assert {phase: len(faulty.rows(phase)) for phase in PHASES} == TRIALS
+    assert {row["status"] for row in faulty.rows()} <= {"complete", "stopped"}
 
 
 @pytest.mark.parametrize(
     ("number", "code", "send"),
-    [(signal.SIGTERM, 143, os.kill), (signal.SIGHUP, 129, os.killpg)],
-    ids=["a preempted node", "a closed terminal, which tells every process"],
+    [(signal.SIGINT, 130, os.kill), (signal.SIGTERM, 143, os.kill), (signal.SIGHUP, 129, os.killpg)],
+    ids=["Ctrl-C", "a preempted node", "a closed terminal, which tells every process"],
 )
-def test_termination_checkpoints_and_ends_soon(ablate, number, code, send):
-    ablate.study()
-    process = start(ablate, "--set", "epochs=5000", "--seeds", "1", "--checkpoint-seconds", "10")
-    first = wait_for(lambda: checkpoints(ablate.folder))
-    time.sleep(2)  # some epochs pass; no checkpoint is due in this time
-    begin = time.monotonic()
+def test_an_interruption_keeps_what_is_finished_and_saves_the_rest(faulty, number, code, send):
+    finished = faulty.record_files()
+    process = faulty.start(*NEVER)
+    faulty.wait_for_epoch(3)
     send(process.pid, number)
-    out, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    assert time.monotonic() - begin < 10
-    assert "To resume: ablate run tiny.py --set epochs=5000 --seeds 1" in out
-    assert checkpoints(ablate.folder) > first
+    assert "To resume: ablate run faulty.py --cpus-per-trial" in said.splitlines()[-1]
+    assert faulty.record_files() == finished
+    assert faulty.checkpoints()[-1] >= 2
+    assert faulty.phase == "confirm" or not (faulty.results / "frozen.json").exists()
+    assert not (faulty.results / "driver.json").exists()
 
 
-def checkpoints(folder):
-    """Names of the checkpoints of all trials: the newest epoch last."""
-    return sorted(path.name for path in (folder / "results/tiny/checkpoints").glob("*/*.pt"))[-1:]
+def test_an_interrupted_study_continues_from_where_it_was(faulty, uninterrupted):
+    process = faulty.start(*NEVER)
+    faulty.wait_for_epoch(3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    trained, newest = len(faulty.trace()), faulty.checkpoints()[-1]
+    done = faulty.finish()
+    assert done.returncode == 0, done.stderr
+    assert faulty.first_epochs_after(trained) == {newest + 1}
+    assert faulty.comparable_rows() == uninterrupted.comparable_rows()
 
 
-def _running(folder):
-    path = folder / "results/tiny/driver.json"
-    return path.exists() and json.loads(path.read_text())["running"]
-
-
-def test_a_study_outlives_the_reader_of_its_output(ablate):
-    ablate.study()
-    process = start(ablate)
+def test_a_study_outlives_the_reader_of_its_output(faulty):
+    process = faulty.start()
     process.stdout.close()  # `ablate run … | head`
+    faulty.slow.unlink()
     assert process.wait(300) == 0, process.stderr.read()
     process.stderr.close()
-    assert len(finished(ablate.folder)) == 4
+    assert {phase: len(faulty.rows(phase)) for phase in PHASES} == TRIALS
 
 
 def test_two_drivers_at_once_are_refused_by_name(ablate):
-    ablate.study()
-    process = start(ablate, "--set", "epochs=200")
-    wait_for(lambda: _running(ablate.folder))
-    second = ablate("run", "tiny.py", "--set", "epochs=200")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    study = FaultyStudy(ablate.folder, "tune")
+    with DriverLock(Store(str(ablate.folder / "results"), "faulty"), "ablate run faulty"):
+        second = study.finish()
     assert second.returncode == 2
-    assert f"another `ablate run` works on {ablate.folder}/results/tiny (process {process.pid} on " in second.stderr
+    assert f"another `ablate run` works on {study.results} (process {os.getpid()} on " in second.stderr
     assert len(second.stderr.splitlines()) == 1
 
 
-def test_truncated_record_runs_again_and_a_damaged_copy_costs_nothing(ablate):
-    ablate.study()
-    assert ablate("run", "tiny.py").returncode == 0
-    before = metrics(ablate.folder)
-    folder = ablate.folder / "results/tiny"
-    victim = next(iter((folder / "trials").glob("*.parquet")))
-    victim.write_bytes(victim.read_bytes()[:100])
-    (folder / "records.parquet").write_bytes(b"PAR1 damaged")
-    done = ablate("run", "tiny.py")
+def test_a_truncated_record_runs_again_and_a_damaged_copy_costs_nothing(faulty, uninterrupted):
+    record = faulty.results / "trials" / f"{faulty.rows(faulty.phase)[0]['trial_id']}.parquet"
+    record.write_bytes(record.read_bytes()[:100])
+    (faulty.results / "records.parquet").write_bytes(b"PAR1 damaged")
+    done = faulty.finish()
     assert done.returncode == 0, done.stderr
-    assert "4 trials planned, 3 finished, 1 to run" in done.stdout
-    assert metrics(ablate.folder) == before
-
-
-def test_damaged_checkpoint_falls_back_to_the_older_one(tmp_path):
-    config = make_config({"width": 4, "epochs": 4})
-    whole = Training(config, 3)
-    checkpoints = Checkpoints(Store(str(tmp_path), "s"), "trial", every=0)
-    for _ in range(3):
-        whole.step()
-        checkpoints.save(whole.epoch, {"training": whole.state_dict()})
-    whole.step()
-    folder = tmp_path / "s/checkpoints/trial"
-    assert sorted(path.name for path in folder.iterdir()) == ["000002.pt", "000003.pt"]
-    (folder / "000003.pt").write_bytes((folder / "000003.pt").read_bytes()[:500])
-    resumed = Training(config, 3)
-    resumed.load_state_dict(checkpoints.newest()["training"])
-    assert resumed.epoch == 2
-    while not resumed.done:
-        resumed.step()
-    assert resumed.result()["test_loss"] == whole.result()["test_loss"]
-    (folder / "000002.pt").write_bytes(b"")
-    assert checkpoints.newest() is None
+    assert faulty.comparable_rows() == uninterrupted.comparable_rows()
 
 
 @pytest.fixture
 def small_disk(tmp_path):
     """A folder on a file system of one megabyte."""
-    folder = tmp_path / "small"
+    folder = tmp_path / "results"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
@@ -209,23 +146,25 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_full_disk_loses_no_finished_trial_and_is_overcome(ablate, small_disk):
-    ablate.study()
-    arguments = ("run", "tiny.py", "--results", str(small_disk), "--mlflow", f"sqlite:///{ablate.folder}/view.db")
-    assert ablate(*arguments).returncode == 0
-    before = metrics(ablate.folder, small_disk)
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_full_disk_loses_no_finished_trial_and_is_overcome(small_disk, uninterrupted, phase):
+    faulty = begin(small_disk.parent, uninterrupted, phase, last=True)
+    elsewhere = ("--mlflow", f"sqlite:///{faulty.folder}/view.db")
+    finished = faulty.record_files()
+    process = faulty.start(*elsewhere)
+    faulty.wait_for_epoch(2)
     (small_disk / "ballast").write_bytes(bytes(_free(small_disk)))
-    full = ablate(*arguments, "--seeds", "3")
-    assert full.returncode == 1
-    assert "No space left on device" in full.stderr
-    assert "Traceback" not in full.stderr
-    assert metrics(ablate.folder, small_disk).items() >= before.items()
+    faulty.slow.unlink()
+    _, errors = process.communicate(timeout=500)
+    assert process.returncode == 1
+    assert "No space left on device" in errors
+    assert "Traceback" not in errors
+    assert finished.items() <= faulty.record_files().items()
     (small_disk / "ballast").unlink()
-    again = ablate(*arguments, "--seeds", "3")
+    again = faulty.finish(*elsewhere)
     assert again.returncode == 0, again.stderr
-    after = metrics(ablate.folder, small_disk)
-    assert len(after) == 6
-    assert after.items() >= before.items()
+    assert finished.items() <= faulty.record_files().items()
+    assert faulty.comparable_rows() == uninterrupted.comparable_rows()
 
 
 def _free(folder):

@@ -8,7 +8,8 @@ from ablations.cli.parser import main
 from ablations.state import compaction
 from ablations.state.lock import DriverLock
 from silhouette.results import Store
-from tests.helpers.waiting import is_alive, wait_for
+from tests.helpers.processes import is_alive
+from tests.helpers.waiting import wait_for
 
 ROW = {"phase": "confirm", "status": "complete", "arm": "a", "seed": 0}
 
