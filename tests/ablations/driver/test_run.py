@@ -64,13 +64,8 @@ def test_every_trial_leaves_one_complete_record(folder):
 def test_the_output_is_plain_lines(folder):
     lines = (folder / "output.txt").read_text().strip().splitlines()
     assert lines[0] == "tiny: 4 trials planned, 0 finished, 4 to run"
-<<<<<<< HEAD
     assert lines[-2].startswith("4/4 complete (4 complete)")
     assert lines[-1] == "next: ablate report tiny.py"
-    assert first.stderr == ""
-=======
-    assert lines[1].startswith("4/4 complete (4 complete)")
->>>>>>> 3b835fa (Place every fault in both phases, with an experiment without torch)
 
 
 def test_mlflow_shows_one_parent_and_one_run_per_trial(folder):
