@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.formatting import (
-    Scale,
-    show_confidence,
-)
+from analysis.formatting import Scale, show_confidence
 from analysis.report import style
 from analysis.report.cells import scope_line
 from analysis.report.elements import Figure

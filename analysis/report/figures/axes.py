@@ -8,9 +8,7 @@ from typing import Any, TypeVar
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.formatting import (
-    Scale,
-)
+from analysis.formatting import Scale
 from analysis.report import style
 from analysis.results.document import Document, scale_of
 

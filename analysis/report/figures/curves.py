@@ -9,10 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.formatting import (
-    Scale,
-    show_level,
-)
+from analysis.formatting import Scale, show_level
 from analysis.report import style
 from analysis.report.figures.axes import metric_label
 from analysis.results.document import CurveData, Document, scale_of

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import (
-    Scale,
-    show_confidence,
-)
+from analysis.formatting import Scale, show_confidence
 from analysis.report.cells import scope_line
 from analysis.report.elements import Figure
 from analysis.report.figures.arms import colour_of, method_of, seed_counts

@@ -8,10 +8,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from analysis.formatting import (
-    Scale,
-    show_level,
-)
+from analysis.formatting import Scale, show_level
 from analysis.report import style
 from analysis.results.document import GridCellData, SharesData
 

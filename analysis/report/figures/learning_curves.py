@@ -10,9 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from analysis.formatting import (
-    Scale,
-)
+from analysis.formatting import Scale
 from analysis.report import style
 from analysis.report.figures.arms import arm_of, colour_of, method_of
 from analysis.report.figures.axes import metric_label

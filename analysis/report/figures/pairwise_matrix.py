@@ -9,10 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from analysis.formatting import (
-    Scale,
-    show_p,
-)
+from analysis.formatting import Scale, show_p
 from analysis.report import style
 
 Against = tuple[float, int, int, float]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import (
-    listing,
-    show_p,
-)
+from analysis.formatting import listing, show_p
 from analysis.report.cells import scope_line
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import ComparisonData, Document, scale_of

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from analysis.formatting import (
-    Scale,
-)
+from analysis.formatting import Scale
 from analysis.report.cells import between, gain, number, percent, scope_line, table
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.batch_composition import draw_batch_composition

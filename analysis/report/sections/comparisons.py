@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.formatting import (
-    MISSING,
-    Scale,
-    listing,
-    show_confidence,
-    show_percent,
-    show_range,
-)
+from analysis.formatting import MISSING, Scale, listing, show_confidence, show_percent, show_range
 from analysis.report.cells import between, gain, number, numbers_of, p_cell, scope_line, whole, word
 from analysis.report.elements import Cell, Section, Table
 from analysis.report.figures.differences import difference_figures

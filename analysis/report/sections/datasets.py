@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis.formatting import (
-    Scale,
-    count,
-    listing,
-    p_equals,
-    show_confidence,
-    show_number,
-)
+from analysis.formatting import Scale, count, listing, p_equals, show_confidence, show_number
 from analysis.report import style
 from analysis.report.cells import between, gain, number, numbers_of, p_cell, percent, table, whole, word
 from analysis.report.elements import Cell, Figure, Section, Table

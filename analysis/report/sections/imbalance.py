@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import (
-    listing,
-    make_scale,
-    p_equals,
-)
+from analysis.formatting import listing, make_scale, p_equals
 from analysis.report import style
 from analysis.report.cells import between, gain, number, p_cell, scope_line, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from analysis.formatting import (
-    listing,
-)
+from analysis.formatting import listing
 from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.flow import draw_flow

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.formatting import (
-    count,
-    listing,
-    show_level,
-)
+from analysis.formatting import count, listing, show_level
 from analysis.report.cells import table
 from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.formatting import (
-    MISSING,
-    count,
-    listing,
-)
+from analysis.formatting import MISSING, count, listing
 from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Section
 from analysis.results.document import Document

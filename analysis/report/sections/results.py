@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.formatting import (
-    MISSING,
-    Scale,
-    listing,
-    sentence_case,
-    show_confidence,
-    show_p,
-)
+from analysis.formatting import MISSING, Scale, listing, sentence_case, show_confidence, show_p
 from analysis.report.cells import scope_line
 from analysis.report.elements import Cell, Section, Table, cells
 from analysis.report.figures.arms import seed_figures

@@ -14,16 +14,7 @@ from analysis.formatting import (
     show_percent_range,
 )
 from analysis.report import style
-from analysis.report.cells import (
-    number,
-    p_cell,
-    percent,
-    scope_line,
-    table,
-    value,
-    values_cell,
-    whole,
-)
+from analysis.report.cells import number, p_cell, percent, scope_line, table, value, values_cell, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.dots import Dot, dot_rows

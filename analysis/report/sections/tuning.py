@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import (
-    MISSING,
-    Scale,
-    listing,
-    make_scale,
-)
+from analysis.formatting import MISSING, Scale, listing, make_scale
 from analysis.report.cells import gain, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import colour_of, method_of

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from analysis.formatting import (
-    Scale,
-)
+from analysis.formatting import Scale
 from analysis.results.document import Document
 
 

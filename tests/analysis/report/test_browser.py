@@ -1,4 +1,4 @@
-"""The page in a real headless Chromium: silent, alone, sortable, light and dark, and narrow enough for a phone."""
+"""The page in headless Chromium: no messages, no requests, sorting, light and dark, narrow screens."""
 
 import shutil
 
@@ -35,7 +35,7 @@ def browser():
 
 @pytest.fixture
 def visit(browser, page_path):
-    """Open the page in a fresh context; gives the page and everything it said or asked for."""
+    """Open the page in a fresh context; gives the page with its messages, errors and requests."""
     contexts = []
 
     def go(**options):
@@ -54,7 +54,7 @@ def visit(browser, page_path):
         context.close()
 
 
-def test_it_says_nothing_and_asks_for_nothing(visit, page_path):
+def test_the_page_logs_nothing_and_requests_nothing(visit, page_path):
     page, said = visit()
     assert said["console"] == said["errors"] == []
     assert [u for u in said["requests"] if not u.startswith(("file://" + page_path, "data:"))] == []
@@ -119,7 +119,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, width):
     assert widest <= width
 
 
-def test_figures_are_named_for_those_who_do_not_see_them(visit):
+def test_every_figure_has_an_alternative_text_and_ids_are_unique(visit):
     page, _ = visit()
     figures = page.locator("figure")
     assert figures.count() >= 8
@@ -129,7 +129,7 @@ def test_figures_are_named_for_those_who_do_not_see_them(visit):
     assert len(ids) == len(set(ids))
 
 
-def test_it_prints(visit):
+def test_the_page_can_be_printed(visit):
     page, _ = visit()
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"

@@ -1,4 +1,4 @@
-"""Names and errors that want to be more than text stay text, in every output."""
+"""Names and errors that contain markup stay text in every output."""
 
 import json
 import re
@@ -81,13 +81,13 @@ def test_markdown_escapes_tags_tables_and_links(folder):
     assert len(cells) == len(re.split(r"(?<!\\)\|", header))
 
 
-def test_json_is_whole(folder):
+def test_report_json_keeps_names_and_errors_unchanged(folder):
     report = json.loads((folder / "report.json").read_text())
     assert report["question"] == EVIL
     assert report["ledger"]["faults"][0]["error"] == ERROR
 
 
-def test_latex_has_no_live_command_and_balanced_braces(folder):
+def test_latex_has_no_foreign_command_and_balanced_braces(folder):
     for path in folder.glob("tables/*.tex"):
         text = path.read_text()
         assert "\\input" not in text

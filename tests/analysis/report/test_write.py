@@ -93,7 +93,7 @@ def test_a_rebuild_is_byte_identical_in_another_process(built):
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
-def test_the_page_asks_for_nothing_from_outside(built):
+def test_the_page_refers_to_nothing_outside(built):
     page = (built / "demo/report/index.html").read_text()
     assert not re.search(r'(?:src|href)="(?!#|data:)', page.replace('xlink:href="#', 'href="#'))
     assert "@import" not in page
