@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them: the one owner of their format. Nothing is computed here."""
+"""Numbers as a reader sees them. All formats are defined here; nothing is computed."""
 
 from __future__ import annotations
 

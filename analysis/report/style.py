@@ -63,7 +63,7 @@ _RC: Any = {
 
 @contextmanager
 def look() -> Iterator[None]:
-    """The project's matplotlib settings, for the time of one drawing."""
+    """The project's matplotlib settings, while one figure is drawn."""
     with mpl.rc_context(_RC):
         yield
 
@@ -118,7 +118,7 @@ def export_pdf(figure: Figure) -> bytes:
 
 
 def themed(svg: str, name: str) -> str:
-    """SVG for inlining: no prologue, no fixed size, ids of its own, inks that follow the page's theme."""
+    """SVG for inlining: no prologue, no fixed size, unique ids, inks that follow the page's theme."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)

@@ -85,7 +85,7 @@ def write_table_report(
 
 
 def files(data: Document) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the report's files; `index.html` comes last, when all it names is there."""
+    """Names and contents of the report's files; `index.html` comes last, after all files that it names."""
     page = make_page(data)
     yield "report.json", to_json(data).encode()
     yield "report.md", markdown.render(page).encode()

@@ -36,7 +36,7 @@ def colour_of(data: Document, label: str) -> str:
 
 
 def seed_figures(data: Document) -> list[Figure]:
-    """Every seed of every arm with mean and interval, one panel per block, as many figures as are needed."""
+    """Every seed of every arm with mean and interval, one panel per block, on one or more figures."""
     groups: list[list[Panel[ArmData]]] = pages(
         [(b, [a for a in data["arms"] if a["block"] == b]) for b in data["blocks"]]
     )

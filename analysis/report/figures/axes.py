@@ -1,4 +1,4 @@
-"""Axes that several figures share: stacked panels of rows, labels, the margin that does not matter."""
+"""Axes that several figures share: stacked panels of rows, labels, and the declared margin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROW = 0.25  # inches per row
 GAP = 2.15  # rows between two panels
 
 
-MAX_ROWS = 100  # more rows than this go on as further figures
+MAX_ROWS = 100  # with more rows there are further figures
 
 
 T = TypeVar("T")

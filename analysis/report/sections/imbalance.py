@@ -215,6 +215,17 @@ def _contrast_table(data: Document, contrasts: Sequence[ContrastData]) -> Table:
         )
         for c in contrasts
     ]  # fmt: skip
-    header = ("treatment", "block", "against", "n", "gain", "gain there", "interaction", "95 % CI", "p", "p Holm")
+    header = (
+        "treatment",
+        "block",
+        "reference",
+        "n",
+        "gain",
+        "gain in reference",
+        "interaction",
+        "95 % CI",
+        "p",
+        "p Holm",
+    )
     caption = f"Does the gain depend on the imbalance? Interaction contrasts paired by seed. {scope_line(data)}"
     return table("interaction", caption, header, rows, text=(0, 1, 2))

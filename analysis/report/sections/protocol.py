@@ -1,4 +1,4 @@
-"""The section on the section: what was declared before the run."""
+"""The section on the protocol: what was declared before the run."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _latex_char(char: str) -> str:
 
 
 def csv_text(value: object) -> object:
-    """A CSV field that no spreadsheet takes for a formula."""
+    """A CSV field that a spreadsheet does not read as a formula."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
         return f"'{value}"
     return value
