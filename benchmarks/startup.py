@@ -10,6 +10,7 @@ values are medians over the turns. "of the bare process" is the ratio of the tot
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import statistics
@@ -70,7 +71,7 @@ def _seconds(*arguments: str, folder: str | None = None) -> float:
 
 def _watch(target: str) -> None:
     """Run the study in this folder and write the moments at which its parts begin and end."""
-    from ablations.cli.parser import main as ablate
+    from ablations.cli.process import command
     from ablations.cluster.session import prepare
 
     prepare(None)
@@ -83,9 +84,9 @@ def _watch(target: str) -> None:
     _note(tune.Tuner, "fit", moments, "fit", "fitted")
     _note(ray, "shutdown", moments, None, "stopped")
     _note(CallbackList, "on_trial_start", moments, "first", None)
-    code = ablate(["run", "pace.py"])
-    Path(target).write_text(json.dumps(moments))
-    sys.exit(code)
+    atexit.register(lambda: Path(target).write_text(json.dumps(moments)))
+    sys.argv = ["ablate", "run", "pace.py"]
+    command()
 
 
 def _note(owner: Any, name: str, moments: dict[str, float], before: str | None, after: str | None) -> None:
