@@ -1,8 +1,13 @@
 """How many candidates a search runs at once, on one machine and on a cluster that grows."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
-from ablations.cluster.resources import GROWTH_SECONDS, ConcurrencyLimit
+import pytest
+
+from ablations.cluster.resources import GROWTH_SECONDS, ConcurrencyLimit, usable_cpus
 
 
 def limit_of(slots, grows):
@@ -52,3 +57,36 @@ def test_the_cluster_is_asked_once_a_second():
         limit()
         cluster.now += 0.25
     assert cluster.asked == 3  # at the start, after one second and after two
+
+
+def test_a_process_counts_the_cpus_that_its_affinity_allows():
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    code += "from ablations.cluster.resources import usable_cpus; print(usable_cpus())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, None),
+        ({"job/cpu.max": "max 100000"}, None),
+        ({"job/cpu.max": "100000 100000"}, 1),
+        ({"job/cpu.max": "50000 100000"}, 1),  # half a CPU still runs one trial
+        ({"cpu.max": "max 100000", "job/cpu.max": "max 100000", "job/step/cpu.max": "100000 100000"}, 1),
+        ({"job/cpu.max": "100000 100000", "job/step/cpu.max": "max 100000"}, 1),  # a parent's quota holds as well
+        ({"job/cpu.max": "6400000 100000"}, None),
+        ({"job/cpu.max": "damaged"}, None),
+    ],
+)
+def test_a_process_counts_the_cpus_that_its_control_groups_allow(tmp_path, limits, expected):
+    (tmp_path / "job/step").mkdir(parents=True)
+    own = tmp_path / "own"
+    own.write_text("0::/job/step\n")
+    for name, text in limits.items():
+        (tmp_path / name).write_text(text)
+    assert usable_cpus(tmp_path, own) == (expected or len(os.sched_getaffinity(0)))
+
+
+def test_without_control_groups_the_affinity_counts(tmp_path):
+    assert usable_cpus(tmp_path, tmp_path / "no such file") == len(os.sched_getaffinity(0))
