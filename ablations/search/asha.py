@@ -15,7 +15,7 @@ class Rungs:
     Args:
         epochs: Full budget.
         grace: Epochs before the first rung.
-        reduction: About one in so many goes on.
+        reduction: One in about so many candidates continues.
         direction: `max` or `min`.
     """
 

@@ -16,7 +16,7 @@ COLUMNS = (
     "tune_number", "tune_values", "tune_known", "tune_bracket",
 )  # fmt: skip
 OPEN = "open_settings.json"
-"""Candidates that were proposed and have not ended: a search that was killed goes on with these, from checkpoints."""
+"""Candidates that were proposed and have not ended. A search that was killed continues with these."""
 Rows = Sequence[Mapping[str, Any]]
 
 

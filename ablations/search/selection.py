@@ -1,4 +1,4 @@
-"""Freezing: the winners and the plan of the confirm phase are written down before its first trial starts."""
+"""The selection of the tune phase: winners and confirm plan, frozen before the first confirm trial."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def freeze(study: Study, searches: Mapping[str, ArmSearch], store: Store) -> dic
 
 
 def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Everything that the confirm phase may not change: what the hash stands for."""
+    """Return everything that the confirm phase must not change: what the hash is computed from."""
     tuned = with_winners(study, winners)
     described = describe_study(tuned)
     tuning = study.tuning
@@ -92,7 +92,7 @@ def with_winners(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> Stud
 
 
 def load_selection(study: Study, store: Store) -> Study:
-    """The study with the winners that the folder holds; as it is where there are none.
+    """Return the study with the winners that the folder holds; the study itself where there are none.
 
     Raises:
         StudyError: If `frozen.json` was changed, or was frozen for another plan.
@@ -109,16 +109,16 @@ def load_selection(study: Study, store: Store) -> Study:
     if not intact or winners.keys() != plan["configs"].keys():
         raise StudyError(f"{where}: its content does not match its hash {frozen['hash']}; restore it")
     confirmed = with_winners(study, winners)
-    _check_same_plan(plan, frozen_plan(study, winners), where)
+    _check_same_plan(plan, frozen_plan(study, winners))
     return confirmed
 
 
-def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
-    """Only the number of seeds may differ from what was frozen; whether it does is told in the report."""
+def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Only the number of seeds may differ from what was frozen. The report says if it does."""
     for key in frozen:
         if key not in ("plan_hash", "seeds") and frozen[key] != now.get(key):
             before, after = _first_difference(frozen[key], now.get(key))
-            raise StudyError(f"{key}: frozen as {before} and is now {after}; {where} holds, or give another --results")
+            raise StudyError(f"{key}: was frozen as {before}, is now {after}; undo the change or use another --results")
 
 
 def _first_difference(before: Any, after: Any) -> tuple[str, str]:
@@ -213,7 +213,7 @@ def _spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
 
 
 def too_many_failed(searches: Mapping[str, ArmSearch]) -> list[str]:
-    """One line per arm of whose candidates too many failed for its search to count."""
+    """Return one line for each arm in which too many candidates failed."""
     lines = []
     for label, search in searches.items():
         failed = sum(candidate.status == "failed" for candidate in search.candidates.values())

@@ -120,18 +120,18 @@ def test_a_changed_frozen_plan_is_refused(store):
         selection.load_selection(study(), store)
     arms = [{**arm, "values": {**arm["values"], "lr": 0.09}} for arm in frozen["arms"]]
     store.write_json({**frozen, "arms": arms}, "frozen.json")
-    with pytest.raises(StudyError, match=r"configs: frozen as CE: lr: 0.0105 and is now CE: lr: 0.09"):
+    with pytest.raises(StudyError, match=r"configs: was frozen as CE: lr: 0.0105, is now CE: lr: 0.09"):
         selection.load_selection(study(), store)
 
 
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"sesoi": 0.01}, "sesoi: frozen as 0.002 and is now 0.01"),
-        ({"metric": "test_macro_top1"}, 'metric: frozen as "test_top1" and is now "test_macro_top1"'),
-        ({"fixed": {"epochs": EPOCHS, "val_fraction": 0.2}}, "split: frozen as val_fraction"),
-        ({"role": "exploratory"}, "families: frozen as"),
-        ({"treatments": {"CE": {"lambda_sil": 0.0}, "CE+Sil": {}, "third": {"width": 4}}}, "configs: frozen as"),
+        ({"sesoi": 0.01}, "sesoi: was frozen as 0.002, is now 0.01"),
+        ({"metric": "test_macro_top1"}, 'metric: was frozen as "test_top1", is now "test_macro_top1"'),
+        ({"fixed": {"epochs": EPOCHS, "val_fraction": 0.2}}, "split: was frozen as val_fraction"),
+        ({"role": "exploratory"}, "families: was frozen as"),
+        ({"treatments": {"CE": {"lambda_sil": 0.0}, "CE+Sil": {}, "third": {"width": 4}}}, "configs: was frozen as"),
     ],
 )
 def test_what_was_frozen_cannot_change(store, changes, line):
