@@ -42,11 +42,6 @@ class Deadline:
         if self._end is None:
             self._end = self._clock() + GRACE_SECONDS
 
-    @property
-    def started(self) -> bool:
-        """Whether the run must end."""
-        return self._end is not None
-
     def left(self, at_most: float, reserve: float = 0.0) -> float:
         """Return the seconds that a part of the end may take.
 

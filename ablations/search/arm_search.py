@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import optuna
 
 STARTUP = 8
-"""Settings proposed at random before a model of them is worth anything."""
+"""Candidates proposed at random before the sampler models them."""
 ATTEMPTS = 50
 ENUMERABLE = 100_000
 DIGITS = 4
-"""Significant digits of a proposed number: what people can read, and finer than any effect."""
+"""Significant digits of a proposed number: readable, and finer than any effect."""
 
 
 class ArmSearch:
@@ -65,7 +65,7 @@ class ArmSearch:
 
     @property
     def left(self) -> int:
-        """Settings still to be proposed."""
+        """Candidates still to be proposed."""
         return self.tuning.settings - len(self.candidates)
 
     @property
@@ -74,7 +74,7 @@ class ArmSearch:
         return 1 if self.direction == "max" else -1
 
     def propose(self) -> Candidate:
-        """The next candidate, none of the earlier ones; only while some are `left`.
+        """Return the next candidate, different from all earlier ones. Call it only while some are `left`.
 
         Raises:
             StudyError: If no further choice of values makes a valid config.
@@ -91,7 +91,7 @@ class ArmSearch:
         return candidate
 
     def observe(self, number: int, means: Mapping[int, float]) -> bool:
-        """Take the means of one or more epochs; whether the candidate may go on after the last of them.
+        """Take the means of one or more epochs; return True if the candidate may continue after the last of them.
 
         Only the last one can stop it: the earlier ones have been survived, before an interruption or a rung.
         """
@@ -103,7 +103,7 @@ class ArmSearch:
         return go_on
 
     def end(self, number: int, status: str) -> None:
-        """Say how a candidate ended: `complete`, `stopped`, `diverged` or `failed`."""
+        """Note how a candidate ended: `complete`, `stopped`, `diverged` or `failed`."""
         self.candidates[number].status = status
         if status == "diverged":
             self._mark_divergence(self.candidates[number])
@@ -114,25 +114,25 @@ class ArmSearch:
         return min(seen, key=lambda value: self.better * value, default=None)
 
     def _mark_divergence(self, candidate: Candidate) -> None:
-        """A diverged candidate counts as the worst on its next rung, or survivors would look rarer than they are."""
+        """Count a diverged candidate as the worst on its next rung, or too few candidates would continue there."""
         worst = self._worst([candidate, *(self.candidates[n] for n in candidate.known if n in self.candidates)])
         if worst is not None:
             self._rungs[candidate.bracket].fill(candidate.number, max(candidate.means, default=0), worst)
 
     def winner(self) -> Candidate | None:
-        """The best of the candidates that ran their whole budget; the earlier one of equals; None without any."""
+        """Return the best candidate that ran its whole budget, the earliest of equal ones; None without any."""
         complete = [s for s in self.candidates.values() if s.status == "complete"]
         return min(complete, key=lambda s: (-self.better * s.means[self.epochs], s.number), default=None)
 
     def _bracket(self, number: int) -> int:
-        """Drawn as ASHA draws it (brackets with more rungs more often), from the search seed."""
+        """Draw a bracket from the search seed. As in ASHA, brackets with more rungs come more often."""
         sizes = np.array([len(rungs.epochs) for rungs in self._rungs])
         odds = np.exp(sizes - sizes.max())
         rng = np.random.default_rng([self.tuning.search_seed, number, 1])
         return int(rng.choice(len(sizes), p=odds / odds.sum()))
 
     def _told(self) -> list[tuple[Candidate, float | None]]:
-        """What a sampler is told: each candidate, and the value of a diverged one."""
+        """What the sampler gets: each candidate, with the value to assume for a diverged one."""
         worst = self._worst(s for s in self.candidates.values() if s.status != "running")
         return [(s, worst if s.status == "diverged" else None) for _, s in sorted(self.candidates.items())]
 
@@ -141,7 +141,7 @@ Told = Sequence[tuple[Candidate, float | None]]
 
 
 def propose(space: Space, tuning: Tuning, direction: str, told: Told, number: int) -> dict[str, Any]:
-    """Nuisance values that no earlier candidate has: the same ones whenever the arguments are the same.
+    """Return nuisance values that no earlier candidate has. The same arguments give the same values.
 
     Args:
         space: Where to look.
@@ -159,7 +159,7 @@ def propose(space: Space, tuning: Tuning, direction: str, told: Told, number: in
 
 
 def _identity(space: Space, values: Mapping[str, Any]) -> str | None:
-    """What tells candidates apart: the config they give; None where they give none (K does not divide the batch)."""
+    """Identity of a candidate: that of its config; None where the values make no valid config."""
     try:
         return trial_id(space.config(values), 0, "tune")
     except ConfigError:
@@ -167,7 +167,7 @@ def _identity(space: Space, values: Mapping[str, Any]) -> str | None:
 
 
 def _any_other(space: Space, taken: set[str | None], rng: np.random.Generator) -> dict[str, Any]:
-    """A small space is nearly used up: draw from what is left of it."""
+    """Draw from the values that are left of a small space."""
     free = []
     if space.size <= ENUMERABLE:
         grids = [_all_values(domain) for domain in space.domains.values()]
@@ -238,7 +238,7 @@ def _sampler(tuning: Tuning, number: int, attempt: int) -> optuna.samplers.BaseS
 def _as_trial(
     candidate: Candidate, worst: float | None, distributions: Mapping[str, Any]
 ) -> optuna.trial.FrozenTrial | None:
-    """A candidate as Optuna knows it: stopped is pruned, never complete; None if there is nothing to learn from it."""
+    """A candidate as a trial of Optuna, pruned if it was stopped; None if Optuna can learn nothing from it."""
     from optuna.trial import TrialState, create_trial
 
     states = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.COMPLETE}

@@ -48,7 +48,6 @@ def test_an_error_without_a_signal_stays_what_it_is():
 
 
 def test_without_a_signal_there_is_no_deadline():
-    assert not Deadline().started
     assert Deadline().left(at_most=20.0, reserve=2.0) == 20.0
 
 
