@@ -22,7 +22,7 @@ from search_spaces import Interval
 
 STUDY = Study(
     question="Does the engine end in order?",
-    treatments={{"CE": {{"lambda_sil": 0.0}}, "CE+Sil": {{}}}},
+    treatments={{"CE": {{"lambda_sil": 0.0}}, "CE+Sil": {{"lambda_sil": 0.2}}}},
     fixed={{"dataset": "digits", "epochs": 4}},
     baseline="CE",
     seeds=range(6),
