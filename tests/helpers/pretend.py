@@ -12,6 +12,7 @@ import random
 import time
 from pathlib import Path
 
+from ablations.workers import records
 from silhouette.config import TrialConfig
 
 PRETEND = "tests.helpers.pretend:Pretend"
@@ -24,8 +25,13 @@ TRACE_FILE = "PRETEND_TRACE_FILE"
 """Environment variable: a file to which every epoch appends a line of JSON: `config`, `seed`, `epoch`, `pid`."""
 FAIL_AT = "PRETEND_FAIL_AT"
 """Environment variable: the epoch before which every trial raises a RuntimeError."""
+NO_PAUSES = "PRETEND_NO_PAUSES"
+"""Environment variable: if it is set, a worker that cannot write a record tries again at once."""
 DIVERGED = 1e3
 CLASSES, PER_CLASS = 10, 100
+
+if NO_PAUSES in os.environ:
+    records.PAUSES = (0.0, 0.0)
 
 
 class Pretend:

@@ -14,6 +14,7 @@ import pytest
 from ablations.state.lock import DriverLock
 from silhouette.results import Store
 from tests.helpers.faults import PHASES, TRIALS, FaultyStudy, begin
+from tests.helpers.pretend import NO_PAUSES
 from tests.helpers.processes import is_alive
 from tests.helpers.waiting import wait_for
 
@@ -151,7 +152,7 @@ def test_a_full_disk_loses_no_finished_trial_and_is_overcome(small_disk, uninter
     faulty = begin(small_disk.parent, uninterrupted, phase, last=True)
     elsewhere = ("--mlflow", f"sqlite:///{faulty.folder}/view.db")
     finished = faulty.record_files()
-    process = faulty.start(*elsewhere)
+    process = faulty.start(*elsewhere, **{NO_PAUSES: "1"})
     faulty.wait_for_epoch(2)
     (small_disk / "ballast").write_bytes(bytes(_free(small_disk)))
     faulty.slow.unlink()
