@@ -1,0 +1,33 @@
+"""A trial on an NVIDIA GPU: the same bits in every run, also after an interruption. Run with `make test-gpu`."""
+
+import pytest
+import torch
+
+from silhouette.config import make_config
+from silhouette.training.run import Training
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+]
+CONFIG = {"epochs": 4, "width": 8, "lambda_sil": 0.2}
+
+
+def train(training):
+    while not training.done:
+        training.step()
+    return training.result()
+
+
+def test_an_interrupted_trial_gives_the_same_bits():
+    whole = Training(make_config(CONFIG), 3, device="cuda")
+    half = Training(make_config(CONFIG), 3, device="cuda")
+    half.step()
+    half.step()
+    resumed = Training(make_config(CONFIG), 3, device="cuda")
+    resumed.load_state_dict(half.state_dict())
+    expected, found = train(whole), train(resumed)
+    assert found["device"].startswith("cuda")
+    for name in ("val_loss", "test_loss", "test_top1", "class_correct"):
+        assert found[name] == expected[name]
+    assert [point["train_loss"] for point in found["curve"]] == [point["train_loss"] for point in expected["curve"]]
