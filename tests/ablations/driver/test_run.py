@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import tempfile
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -37,9 +39,11 @@ def records(folder, results="results"):
 
 
 def runs(folder):
+    """The runs of the study, read from a copy: MLflow keeps a file open that a test has replaced."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{folder}/results/mlflow.db")
+    copy = shutil.copy(folder / "results/mlflow.db", Path(tempfile.mkdtemp(dir=folder)) / "mlflow.db")
+    client = MlflowClient(f"sqlite:///{copy}")
     experiment = client.get_experiment_by_name("tiny")
     return client, client.search_runs([experiment.experiment_id])
 
