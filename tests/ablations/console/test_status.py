@@ -10,7 +10,7 @@ from ablations.console import live
 from ablations.console.candidates import CandidateTable, candidate_name, candidate_table
 from ablations.console.live import LiveDisplay
 from ablations.console.status import StatusTable
-from ablations.search.arm_search import Setting
+from ablations.search.candidates import Candidate
 
 STUDY = Study(
     question="Does it help?",
@@ -39,7 +39,7 @@ def text_of(part):
 
 
 def candidate(number, status, value):
-    return Setting(number, {"lr": 0.1}, (), 0, status, {} if value is None else {3: value})
+    return Candidate(number, {"lr": 0.1}, (), 0, status, {} if value is None else {3: value})
 
 
 def searched():
