@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 # lint runs beside the tests and is printed after them; each of the two can fail the whole
 test: $(VENV)/.tested
 	@$(MAKE) --no-print-directory lint >$(VENV)/lint.txt 2>&1 & lint=$$!; \
-	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder; tests=$$?; \
+	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder; tests=$$?; \
 	wait $$lint; linted=$$?; cat $(VENV)/lint.txt; exit $$((tests | linted))
 
 lint: $(VENV)/.tested

@@ -3,11 +3,7 @@
 import json
 import shutil
 
-import pytest
-
 from tests.helpers.faults import FaultyStudy
-
-pytestmark = pytest.mark.xdist_group("ray")
 
 
 def test_a_second_run_runs_nothing_and_more_seeds_run_only_themselves(uninterrupted, tmp_path):

@@ -12,8 +12,6 @@ from silhouette.results import Store
 from tests.helpers.ablate import Ablate
 from tests.helpers.comparing import comparable_fields
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 @pytest.fixture(scope="module")
 def folder(ablate_once):

@@ -14,7 +14,6 @@ from tests.helpers.faults import ONE_AT_A_TIME
 from tests.helpers.processes import is_alive, trial_workers
 from tests.helpers.waiting import wait_for
 
-pytestmark = pytest.mark.xdist_group("ray")
 EPOCHS, CANDIDATES = 8, 3
 TUNED = f"""
 from ablations import Study, Tuning
