@@ -10,6 +10,7 @@ from ablations.tracking.mirror import Mirror
 from ablations.tracking.mlflow_runs import MlflowRuns
 from silhouette.results import Store
 from tests.helpers.mlflow_runs import STUDY, all_runs, record, report_all, spec_of, trial_id, trial_runs
+from tests.helpers.pretend import EPOCH_SECONDS
 from tests.helpers.waiting import free_port, wait_for
 
 
@@ -114,7 +115,8 @@ def test_a_run_that_an_interrupted_driver_left_open_is_ended_by_the_next_one(dat
 
 def test_a_study_runs_on_while_its_mlflow_server_goes_and_comes_back(server, ablate):
     ablate.study()
-    run = ablate.start("run", "tiny.py", "--set", "epochs=6", "--seeds", "8", "--mlflow", server.uri)
+    options = ("--set", "epochs=6", "--seeds", "8", "--mlflow", server.uri)
+    run = ablate.start("run", "tiny.py", *options, **{EPOCH_SECONDS: "0.1"})
     trials = ablate.folder / "results/tiny/trials"
 
     def finished(count):
