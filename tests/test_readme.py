@@ -12,7 +12,8 @@ import pytest
 from tests.helpers import file_tree
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+AT_THE_TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = [*(ROOT / name for name in AT_THE_TOP), *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -63,6 +64,14 @@ def test_links_resolve(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_of_the_repository_exist(page):
+    folders = "ablations|analysis|benchmarks|deploy|docs|search_spaces|silhouette|tests"
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(rf"`((?:{folders})/[\w./*-]*)`", text))
+    assert {path for path in named if not any(ROOT.glob(path.rstrip("/")))} == set()
 
 
 def test_readme_has_at_most_150_lines():
