@@ -5,8 +5,6 @@ A results folder belongs to one plan. A later run may repeat it, run a part of i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +16,7 @@ from ablations.design.study import Family, Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
 from search_spaces import FACTORS, Choice, Interval
-from silhouette.config import TrialConfig, defaults
+from silhouette.config import TrialConfig, defaults, plan_hash
 from silhouette.metrics import METRICS
 from silhouette.registry import dataset_entry
 from silhouette.results import Store
@@ -55,15 +53,6 @@ def describe_study(study: Study) -> dict[str, Any]:
         "fixed": study.fixed,
         "new_splits": all(_draws_its_test_split(arm.config) for arm in study.start_arms),
     }
-
-
-def plan_hash(plan: Mapping[str, Any]) -> str:
-    """16 hex digits of the SHA-256 of a plan as sorted JSON.
-
-    >>> plan_hash({"a": 1, "b": 2}) == plan_hash({"b": 2, "a": 1})
-    True
-    """
-    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _describe_arm(arm: Arm, tuned: bool) -> dict[str, Any]:
@@ -248,7 +237,7 @@ def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str)
 def extension_notes(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: Store) -> dict[str, Any]:
     """The notes that `study.json` must keep when `new` replaces `stored`.
 
-    Seeds that are added after results could be seen are either declared beforehand (`looks`) or noted for ever.
+    Seeds that are added after results could be seen are declared beforehand (`looks`) or recorded permanently.
 
     Returns:
         `frozen`, and `extended`: a list of `{from, to, at, declared}`, numbers of seeds, one for each time that

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
 from ablations.state.provenance import git_state
+from silhouette.config import plan_hash
 from silhouette.results import Store
 
 FILE = "frozen.json"
@@ -78,11 +78,6 @@ def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[
         "configs": {arm.label: arm.config.model_dump(mode="json") for arm in tuned.arms},
         "families": described["families"],
     }
-
-
-def plan_hash(plan: Mapping[str, Any]) -> str:
-    """16 hex digits of the SHA-256 of a plan."""
-    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def with_winners(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> Study:

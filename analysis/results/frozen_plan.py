@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
 from analysis.results.document import ExtensionData, FrozenData
 from analysis.study.plan import Plan
+from silhouette.config import plan_hash
 
 
 def frozen_part(plan: Plan) -> FrozenData:
@@ -34,5 +33,4 @@ def is_intact(plan: Plan, frozen: Mapping[str, Any]) -> bool:
     """Return True if the frozen plan matches its hash and is the plan of the confirm phase."""
     content = frozen.get("plan") or {}
     confirmed = {arm.label: arm.config for arm in plan.arms}
-    own = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    return own == frozen.get("hash") == plan.frozen and content.get("configs") == confirmed
+    return plan_hash(content) == frozen.get("hash") == plan.frozen and content.get("configs") == confirmed

@@ -1,6 +1,6 @@
 """The config of a trial: its fields, the rules over them, and the identity that follows from them."""
 
-from silhouette.config.identity import CONFIG_VERSION, MAX_SEED, Phase, trial_id
+from silhouette.config.identity import CONFIG_VERSION, MAX_SEED, Phase, plan_hash, trial_id
 from silhouette.config.trial_config import (
     ConfigError,
     TrialConfig,
@@ -22,5 +22,6 @@ __all__ = [
     "inert_fields",
     "make_config",
     "parse_value",
+    "plan_hash",
     "trial_id",
 ]

@@ -1,11 +1,12 @@
-"""The identity of a trial: a hash of everything that decides its result."""
+"""The identity of a trial and of a plan: hashes of everything that decides their results."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from silhouette.config.trial_config import ConfigError, TrialConfig
 
@@ -39,6 +40,15 @@ def trial_id(config: TrialConfig, seed: int, phase: Phase, experiment: str | Non
         raise ConfigError(f"seed: must be an integer from 0 to {MAX_SEED}, got {seed!r}")
     own = f" {experiment}" if experiment else ""
     return hashlib.sha256(f"{_settings(config)} {seed} {phase}{own}".encode()).hexdigest()[:16]
+
+
+def plan_hash(plan: Mapping[str, Any]) -> str:
+    """Return 16 hex digits of the SHA-256 of a plan as sorted JSON.
+
+    >>> plan_hash({"a": 1, "b": 2}) == plan_hash({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=65_536)

@@ -1,4 +1,4 @@
-"""Freezing the winners, the flags that go with them, and what may change afterwards: seeds, and that is told."""
+"""Freezing the winners, the flags that go with them, and what may change afterwards."""
 
 import json
 
@@ -14,7 +14,7 @@ from ablations.search import selection
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
 from search_spaces import Choice, Interval
-from silhouette.config import make_config
+from silhouette.config import make_config, plan_hash
 from silhouette.results import Store
 
 EPOCHS = 4
@@ -66,7 +66,7 @@ def test_the_winner_is_the_best_mean_at_full_budget(store):
     assert store.read_json("frozen.json") == json.loads(json.dumps(frozen))
 
 
-def test_equal_settings_give_the_earlier_one():
+def test_equal_candidates_give_the_earlier_one():
     searches = finished(study(), finals=(0.3, 0.5, 0.5, 0.5, 0.1, 0.1))
     assert {search.winner().number for search in searches.values()} == {1}
 
@@ -77,7 +77,7 @@ def test_the_hash_stands_for_all_that_the_claim_rests_on(store):
     wanted = {"configs", "split", "metric", "direction", "checkpoint_rule", "seeds", "families", "sesoi"}
     assert wanted <= plan.keys()
     for key in wanted:
-        assert selection.plan_hash({**plan, key: "changed"}) != frozen["hash"]
+        assert plan_hash({**plan, key: "changed"}) != frozen["hash"]
     assert selection.freeze(study(), finished(study()), store)["hash"] == frozen["hash"]
 
 
@@ -147,7 +147,7 @@ def test_seeds_may_be_added_to_a_frozen_plan(store):
     assert len(list(selection.load_selection(study(seeds=range(5)), store).trials())) == 10
 
 
-def test_an_arm_without_a_complete_setting_is_not_frozen(store):
+def test_an_arm_without_a_complete_candidate_is_not_frozen(store):
     with pytest.raises(StudyError, match="no candidate of arm 'CE' ran its whole budget"):
         selection.freeze(study(), finished(study(), status=dict.fromkeys(range(6), "diverged")), store)
     assert store.read_json("frozen.json") is None
@@ -195,7 +195,7 @@ def test_a_first_rung_that_ranks_otherwise_is_flagged(store):
     assert frozen["rank_correlation"]["settings"] == 12
 
 
-def test_few_settings_have_no_rank_correlation():
+def test_few_candidates_have_no_rank_correlation():
     searches = finished(study(), status=dict.fromkeys(range(3, 6), "stopped"))
     assert selection.rung_correlation(searches["CE"]) == (None, 3)
 
@@ -229,7 +229,7 @@ def looked_at(store: Store) -> Store:
     return store
 
 
-def test_seeds_added_after_a_look_are_told_for_ever(store):
+def test_seeds_added_after_a_look_are_recorded_as_extended(store):
     three, five = describe_study(study()), describe_study(study(seeds=range(5)))
     assert extension_notes(three, five, store) == {}  # nobody can have looked at nothing
     looked_at(store)
@@ -241,7 +241,7 @@ def test_seeds_added_after_a_look_are_told_for_ever(store):
     assert extension_notes({**five, "extended": first}, three, store) == {"extended": first}
 
 
-def test_a_declared_look_is_told_as_declared(store):
+def test_a_declared_look_is_recorded_as_declared(store):
     first, second = (describe_study(study(seeds=range(n), looks=(5, 10))) for n in (5, 10))
     assert [e["declared"] for e in extension_notes(first, second, looked_at(store))["extended"]] == [True]
     undeclared = describe_study(study(seeds=range(5)))
