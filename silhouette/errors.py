@@ -25,14 +25,37 @@ def without_secret(text: str) -> str:
     return _SECRET_FIELD.sub(r"\1***", _USER.sub("://", text))
 
 
-def instead(name: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown name: the known name that resembles it, or all of them.
+ALIASES = {
+    "learning_rate": "lr",
+    "weight": "lambda_sil",
+    "lambda": "lambda_sil",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "model": "encoder",
+    "loss": "objective",
+}
+"""Names that other programs use for a setting, with the name that it has here."""
+MAX_NAMES = 12
+"""Names that a message lists; a longer list hides the rule."""
+
+
+def instead(name: str, known: Iterable[str], listed: str = "docs/study.md lists them") -> str:
+    """What to write instead of an unknown name: the known name that is meant, all of them, or where they are listed.
+
+    Args:
+        name: The unknown name.
+        known: All known names.
+        listed: What lists the known names; shown if there are more than `MAX_NAMES`.
 
     >>> instead("lamda_sil", ["tau_s", "lambda_sil"])
     'did you mean lambda_sil?'
     >>> instead("colour", ["tau_s", "lambda_sil"])
     'known are tau_s, lambda_sil'
+    >>> instead("learning_rate", ["lr", "lambda_sil"])
+    'did you mean lr?'
     """
     names = list(known)
-    similar = get_close_matches(name, names, 1, 0.65)
-    return f"did you mean {similar[0]}?" if similar else f"known are {', '.join(names)}"
+    similar = [alias for alias in [ALIASES.get(name)] if alias in names] or get_close_matches(name, names, 1, 0.65)
+    if similar:
+        return f"did you mean {similar[0]}?"
+    return listed if len(names) > MAX_NAMES else f"known are {', '.join(names)}"

@@ -91,10 +91,10 @@ def check_dataset(name: str) -> str:
     if name in DATASETS:
         return name
     if not name.startswith(FOLDER):
-        raise ValueError(f"dataset: one of {', '.join(DATASETS)} or {FOLDER}PATH, got {name!r}")
+        raise ValueError(f"dataset: must be one of {', '.join(DATASETS)} or {FOLDER}PATH, got {name!r}")
     path = name.removeprefix(FOLDER)
     if not path.startswith("/") or not path.isprintable():
-        raise ValueError(f"dataset: {FOLDER}PATH needs an absolute path, got {name!r}")
+        raise ValueError(f"dataset: {FOLDER}PATH must be an absolute path, got {name!r}")
     return FOLDER + os.path.normpath(path)
 
 
@@ -109,7 +109,8 @@ def check_encoder(name: str) -> str:
     """
     if name in ENCODERS:
         return name
-    raise ValueError(f"encoder: small_cnn, mlp or a torchvision classification model (resnet18, …), got {name!r}")
+    rule = "must be small_cnn, mlp or a torchvision classification model (resnet18, …)"
+    raise ValueError(f"encoder: {rule}, got {name!r}")
 
 
 def parse_objective(text: str) -> dict[str, float]:
@@ -126,7 +127,7 @@ def parse_objective(text: str) -> dict[str, float]:
         weight, star, name = part.strip().rpartition("*")
         name = name.strip()
         if name not in TERMS or name in weights:
-            raise ValueError(f"objective: terms of {', '.join(TERMS)}, each once, joined by +, got {text!r}")
+            raise ValueError(f"objective: must be terms of {', '.join(TERMS)}, each once, joined by +, got {text!r}")
         weights[name] = _weight(weight, text) if star else 1.0
     return {name: weights[name] for name in TERMS if name in weights}
 
@@ -137,7 +138,7 @@ def _weight(number: str, text: str) -> float:
     except ValueError:
         weight = 0.0
     if not 0 < weight < float("inf"):
-        raise ValueError(f"objective: a weight is a number above 0 before *, got {text!r}")
+        raise ValueError(f"objective: a weight must be a number above 0 before *, got {text!r}")
     return weight
 
 
@@ -146,7 +147,7 @@ def check_objective(text: str) -> str:
 
     >>> check_objective("supcon2*ce")
     Traceback (most recent call last):
-    ValueError: objective: a weight is a number above 0 before *, got 'supcon2*ce'
+    ValueError: objective: a weight must be a number above 0 before *, got 'supcon2*ce'
     >>> check_objective("0.50 * supcon2+ce")
     'ce + 0.5*supcon2'
     """

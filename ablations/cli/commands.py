@@ -13,12 +13,12 @@ from ablations.errors import StudyError
 
 def list_studies(given: Namespace) -> int:
     """Print the names of the built-in studies, or the factors that may vary."""
-    from ablations.design.loading import question, shipped
+    from ablations.design.loading import built_in, question
 
     if given.spaces:
         _print_spaces()
         return 0
-    for name, path in shipped().items():
+    for name, path in built_in().items():
         print(f"{name:16s} {question(path)}")
     return 0
 
@@ -102,12 +102,12 @@ def data(given: Namespace) -> int:
     """Fetch and decode a data set, or those of a study, ahead of time."""
     from rich.progress import Progress
 
-    from ablations.design.loading import load_study, shipped
+    from ablations.design.loading import built_in, load_study
     from silhouette.config import make_config
     from silhouette.data.cache import cache_folder
     from silhouette.data.splits import load
 
-    of_study = given.what in shipped() or given.what.endswith(".py")
+    of_study = given.what in built_in() or given.what.endswith(".py")
     configs = (
         [arm.config for arm in load_study(given.what).arms] if of_study else [make_config({"dataset": given.what})]
     )
@@ -127,6 +127,7 @@ def _decoded(update: Callable[..., None], done: int, total: int) -> None:
 
 def sync(given: Namespace) -> int:
     """Bring the MLflow runs in line with the records."""
+    from ablations.formatting import counted
     from ablations.tracking.mirror import sync
     from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
     from silhouette.errors import without_secret
@@ -135,8 +136,8 @@ def sync(given: Namespace) -> int:
     description = store.read_json("study.json")
     if description is None:
         raise StudyError(f"STUDY: must have run; {store.location} holds nothing of it, got {given.study!r}")
-    view = MlflowRuns(tracking_uri(given.results, given.mlflow), store, description)
-    print(f"{store.study}: {sync(view)} trials shown at {without_secret(view.uri)}")
+    runs = MlflowRuns(tracking_uri(given.results, given.mlflow), store, description)
+    print(f"{store.study}: {counted(sync(runs), 'trial')} shown at {without_secret(runs.uri)}")
     return 0
 
 
@@ -168,7 +169,7 @@ def doctor(given: Namespace) -> int:
 
 
 def cluster_watch(given: Namespace) -> int:
-    """Wait for the notice that this spot machine is taken back, and drain its node."""
+    """Wait for the notice that the cloud is about to terminate this spot machine, then drain its node."""
     from ablations.cluster.preemption import watch
 
     return watch(partial(print, flush=True))
@@ -189,7 +190,7 @@ def init(given: Namespace) -> int:
 
 
 def cluster_check(given: Namespace) -> int:
-    """What is left to fill in and what is wrong in cluster files."""
+    """List missing values and faults of cluster files."""
     from ablations.cluster_file.check import check
 
     return check(given.files, own=given.own)

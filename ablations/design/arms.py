@@ -137,7 +137,7 @@ def _check_labels(arms: Sequence[Arm]) -> None:
     for label, count in Counter(arm.label for arm in arms).items():
         if count > 1:
             advice = "name or vary the settings in which they differ"
-            raise StudyError(f"factors: {count} arms would be called {label!r}; {advice}")
+            raise StudyError(f"factors: {count} arms have the same label {label!r}; {advice}")
 
 
 def _check_blocks(arms: Sequence[Arm]) -> None:

@@ -19,13 +19,13 @@ from ablations.errors import StudyError
 from silhouette.config import first_line
 from silhouette.errors import InputError
 
-SHIPPED = Path(__file__).parents[1] / "studies"
+BUILT_IN = Path(__file__).parents[1] / "studies"
 PACKAGES = ("ablations", "analysis", "search_spaces", "silhouette")
 
 
-def shipped() -> dict[str, Path]:
+def built_in() -> dict[str, Path]:
     """Files of the built-in studies, by name; a new file is found without being registered."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.py")) if not path.stem.startswith("_")}
+    return {path.stem: path for path in sorted(BUILT_IN.glob("*.py")) if not path.stem.startswith("_")}
 
 
 def question(path: Path) -> str:
@@ -44,9 +44,9 @@ def load_study(name: str | Path) -> Study:
     'test_top1'
     """
     name = str(name)
-    path = Path(name) if name.endswith(".py") else shipped().get(name)
+    path = Path(name) if name.endswith(".py") else built_in().get(name)
     if path is None:
-        raise StudyError(f"STUDY: one of {', '.join(shipped())}, or a path to a .py file, got {name!r}")
+        raise StudyError(f"STUDY: must be one of {', '.join(built_in())}, or a path to a .py file, got {name!r}")
     if not path.is_file():
         raise StudyError(f"STUDY: no such file, got {name!r}")
     found = _run_file(path, name)

@@ -170,23 +170,23 @@ class Study(Declared):
 
     def _check_seeds(self) -> None:
         if not self.seeds:
-            raise ValueError("seeds: at least one, got none")
+            raise ValueError("seeds: must be at least one, got none")
         for seed in self.seeds:
             if not 0 <= seed <= MAX_SEED:
-                raise ValueError(f"seeds: integers from 0 to {MAX_SEED}, got {seed}")
+                raise ValueError(f"seeds: must be integers from 0 to {MAX_SEED}, got {seed}")
         if len(set(self.seeds)) < len(self.seeds):
             twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
-            raise ValueError(f"seeds: each one once, got {twice} twice")
+            raise ValueError(f"seeds: must be different, got {twice} twice")
 
     def _check_metric(self) -> None:
         if self.metric not in METRICS or not self.metric.startswith("test_"):
             known = ", ".join(name for name in METRICS if name.startswith("test_"))
-            raise ValueError(f"metric: one of {known} (a claim is made on test data), got {self.metric!r}")
+            raise ValueError(f"metric: must be one of {known} (a claim is made on test data), got {self.metric!r}")
 
     def _check_looks(self) -> None:
         rising = list(self.looks) == sorted(set(self.looks))
         if self.looks and (len(self.looks) < 2 or not rising or self.looks[0] < 2):
-            raise ValueError(f"looks: at least two rising numbers of seeds from 2 on, got {list(self.looks)}")
+            raise ValueError(f"looks: must be at least two rising numbers of seeds from 2 on, got {list(self.looks)}")
         if self.looks and len(self.seeds) not in self.looks:
             raise ValueError(f"seeds: their number must be one of looks {list(self.looks)}, got {len(self.seeds)}")
 

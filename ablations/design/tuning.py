@@ -66,7 +66,7 @@ class Tuning(Declared):
     def _known_domains(cls, nuisance: dict[str, Domain | None]) -> dict[str, Domain | None]:
         for name, domain in nuisance.items():
             if name not in SEARCHABLE:
-                raise ValueError(f"tuning.nuisance: one of {', '.join(SEARCHABLE)}, got {name!r}")
+                raise ValueError(f"tuning.nuisance: must be one of {', '.join(SEARCHABLE)}, got {name!r}")
             if name == "epochs":
                 raise ValueError("tuning.nuisance: epochs are the budget, the same in every arm, got 'epochs'")
             _check_domain(name, domain or SEARCHABLE[name].domain)
@@ -75,12 +75,14 @@ class Tuning(Declared):
     @model_validator(mode="after")
     def _check_seeds(self) -> Self:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"tuning.seeds: at least one, each one once, got {list(self.seeds)}")
+            raise ValueError(f"tuning.seeds: must be at least one and different, got {list(self.seeds)}")
         if not all(0 <= seed <= MAX_SEED for seed in self.seeds):
-            raise ValueError(f"tuning.seeds: integers from 0 to {MAX_SEED}, got {list(self.seeds)}")
+            raise ValueError(f"tuning.seeds: must be integers from 0 to {MAX_SEED}, got {list(self.seeds)}")
         if self.metric is not None and not (self.metric in METRICS and self.metric.startswith("val_")):
             known = ", ".join(name for name in METRICS if name.startswith("val_"))
-            raise ValueError(f"tuning.metric: one of {known} (test data are not for choosing), got {self.metric!r}")
+            raise ValueError(
+                f"tuning.metric: must be one of {known} (test data are not for choosing), got {self.metric!r}"
+            )
         return self
 
     def domain(self, name: str) -> Domain:
@@ -119,7 +121,7 @@ class Tuning(Declared):
             raise StudyError(f"tuning.seeds: must not be confirm seeds, or the search would choose on them, got {both}")
         for field in (f for name in self.nuisance for f in SEARCHABLE[name].fields):
             if field in given:
-                raise StudyError(f"{field}: is tuned, so it cannot stand in {given[field]}; take it out of one")
+                raise StudyError(f"{field}: is tuned; remove it from {given[field]}")
         if self.grace * self.reduction ** (self.brackets - 1) >= epochs:
             raise StudyError(
                 f"tuning.grace: the last bracket's first rung must come before the last of {epochs} epochs, "
@@ -168,7 +170,7 @@ def make_space(tuning: Tuning, arm: Arm) -> Space:
     names = [n for n in tuning.nuisance if _applies(SEARCHABLE[n].fields, arm, inert)]
     space = Space(arm.config, {name: tuning.domain(name) for name in names})
     if not names:
-        raise StudyError(f"tuning.nuisance: nothing of it can be tuned in arm {arm.label!r}")
+        raise StudyError(f"tuning.nuisance: no field of it has an effect in arm {arm.label!r}")
     if space.size < tuning.settings:
         raise StudyError(
             f"tuning.settings: arm {arm.label!r} has only {space.size:g} different settings, got {tuning.settings}"

@@ -83,7 +83,7 @@ class ArmSearch:
         done = [s for s in self.candidates.values() if s.status != "running"]
         candidate = Candidate(
             number=number,
-            values=propose(self.space, self.tuning, self.direction, self._told(), number),
+            values=propose(self.space, self.tuning, self.direction, self._observations(), number),
             known=tuple(sorted(s.number for s in done)),
             bracket=self._bracket(number),
         )
@@ -93,7 +93,7 @@ class ArmSearch:
     def observe(self, number: int, means: Mapping[int, float]) -> bool:
         """Take the means of one or more epochs; return True if the candidate may continue after the last of them.
 
-        Only the last one can stop it: the earlier ones have been survived, before an interruption or a rung.
+        Only the last epoch can stop the candidate. It has passed the earlier ones already.
         """
         candidate, go_on = self.candidates[number], True
         for epoch, value in sorted(means.items()):
@@ -131,28 +131,29 @@ class ArmSearch:
         rng = np.random.default_rng([self.tuning.search_seed, number, 1])
         return int(rng.choice(len(sizes), p=odds / odds.sum()))
 
-    def _told(self) -> list[tuple[Candidate, float | None]]:
+    def _observations(self) -> Observations:
         """What the sampler gets: each candidate, with the value to assume for a diverged one."""
         worst = self._worst(s for s in self.candidates.values() if s.status != "running")
         return [(s, worst if s.status == "diverged" else None) for _, s in sorted(self.candidates.items())]
 
 
-Told = Sequence[tuple[Candidate, float | None]]
+Observations = Sequence[tuple[Candidate, float | None]]
+"""Candidates, each with the value to assume if it diverged."""
 
 
-def propose(space: Space, tuning: Tuning, direction: str, told: Told, number: int) -> dict[str, Any]:
+def propose(space: Space, tuning: Tuning, direction: str, earlier: Observations, number: int) -> dict[str, Any]:
     """Return nuisance values that no earlier candidate has. The same arguments give the same values.
 
     Args:
         space: Where to look.
         tuning: Sampler and search seed.
         direction: `max` or `min`.
-        told: Earlier candidates in order, with the value to assume for those that diverged.
+        earlier: Earlier candidates in order, with the value to assume for those that diverged.
         number: Place of the new candidate in the order of proposals.
     """
-    taken = {None, *(_identity(space, candidate.values) for candidate, _ in told)}
+    taken = {None, *(_identity(space, candidate.values) for candidate, _ in earlier)}
     for attempt in range(ATTEMPTS):
-        values = _ask(space, tuning, direction, told, number, attempt)
+        values = _ask(space, tuning, direction, earlier, number, attempt)
         if _identity(space, values) not in taken:
             return values
     return _any_other(space, taken, np.random.default_rng([tuning.search_seed, number, 2]))
@@ -183,7 +184,9 @@ def _all_values(domain: Any) -> Sequence[Any]:
     return domain.values if isinstance(domain, Choice) else range(int(domain.low), int(domain.high) + 1)
 
 
-def _ask(space: Space, tuning: Tuning, direction: str, told: Told, number: int, attempt: int) -> dict[str, Any]:
+def _ask(
+    space: Space, tuning: Tuning, direction: str, earlier: Observations, number: int, attempt: int
+) -> dict[str, Any]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -191,11 +194,11 @@ def _ask(space: Space, tuning: Tuning, direction: str, told: Told, number: int, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(direction=f"{direction}imize", sampler=_sampler(tuning, number, attempt))
-        if tuning.sampler == "qmc":  # the sequence counts the trials of its own study and looks at no value
+        if tuning.sampler == "qmc":  # the sequence counts the trials of its own study and uses no value
             for _ in range(number + attempt * tuning.settings):
                 study.tell(study.ask(distributions), 0.0)
         else:
-            study.add_trials([t for t in (_as_trial(s, worst, distributions) for s, worst in told) if t])
+            study.add_trials([t for t in (_as_trial(s, worst, distributions) for s, worst in earlier) if t])
         params = study.ask(distributions).params
     return {name: _readable(params[name], space.domains[name]) for name in space.domains}
 

@@ -1,4 +1,4 @@
-"""The rungs of one ASHA bracket: Ray's own scheduler, fed with our candidates."""
+"""The rungs of one ASHA bracket. Ray's own scheduler decides which candidates continue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 class Rungs:
     """Which candidates may continue, decided by Ray Tune's `AsyncHyperBandScheduler`.
 
-    What stands on a rung follows from the values alone, not from their order: rungs are filled again from records.
+    The content of a rung depends on the values, not on their order, so rungs can be rebuilt from the records.
 
     Args:
         epochs: Full budget.

@@ -29,9 +29,9 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         "samples_per_class: must divide batch_size = {batch_size}, got {samples_per_class}",
     ),
     (
-        lambda c: c.sampler == "pk" and c.batch_size // c.samples_per_class > (c.classes or c.batch_size),
-        "samples_per_class: batch_size = {batch_size} would need more classes than the dataset has, "
-        "got {samples_per_class}",
+        lambda c: c.sampler == "pk" and c.batch_classes > (c.classes or c.batch_size),
+        "samples_per_class: batch_size = {batch_size} needs {c.batch_classes} classes, {dataset} has {c.classes}; "
+        "give a larger number, got {samples_per_class}",
     ),
     (
         lambda c: c.shot_few > c.shot_many + 1,
@@ -50,7 +50,10 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         "image_size: at most 64 for synthetic, got {image_size}",
     ),
 )
-"""(condition that breaks the rule, message) of each rule over several fields; messages take values of fields."""
+"""(condition that breaks the rule, message) of each rule over several fields; messages take values of fields.
+
+`c` in a message is the config itself.
+"""
 
 INERT: tuple[tuple[Condition, tuple[str, ...]], ...] = (
     (lambda c: c.lambda_sil == 0, ("tau_s", "tau_m", "distance", "softmin", "reduction")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
@@ -26,6 +27,18 @@ from silhouette.registry import (
     dataset_entry,
     parse_objective,
 )
+
+LISTED = "`ablate list --spaces` and docs/study.md list them"
+PLAIN_WORDS = (
+    (r"^Input should be ", "must be "),
+    (r"^\w+ should have ", "must have "),
+    (r"a valid integer.*", "an integer"),
+    (r"a valid (number|string).*", r"a \1"),
+    (r"a valid boolean.*", "true or false"),
+    (r"a valid dictionary.*", "a dict"),
+    (r" after validation, not \d+", ""),
+)
+"""Words of pydantic, as patterns, and plain ones for them."""
 
 
 class ConfigError(InputError):
@@ -164,7 +177,7 @@ class TrialConfig(BaseModel):
     def _check_combinations(self) -> Self:
         for broken, message in COMBINATIONS:
             if broken(self):
-                raise ValueError(message.format(**vars(self)))
+                raise ValueError(message.format(c=self, **vars(self)))
         return self
 
     @property
@@ -176,6 +189,11 @@ class TrialConfig(BaseModel):
     def classes(self) -> int | None:
         """Number of classes, or None where only the data can say."""
         return self.synthetic_classes if self.dataset == "synthetic" else dataset_entry(self.dataset).classes
+
+    @property
+    def batch_classes(self) -> int:
+        """Number of classes in a batch of the `pk` sampler."""
+        return self.batch_size // self.samples_per_class
 
     @property
     def size(self) -> int:
@@ -202,11 +220,11 @@ def make_config(values: Mapping[str, Any]) -> TrialConfig:
     0.2
     >>> make_config({"lambda_sil": "banana"})
     Traceback (most recent call last):
-    silhouette.config.trial_config.ConfigError: lambda_sil: input should be a valid number, got 'banana'
+    silhouette.config.trial_config.ConfigError: lambda_sil: must be a number, got 'banana'
     """
     for name in values:
         if name not in TrialConfig.model_fields:
-            raise ConfigError(f"{name}: no such setting; {instead(name, TrialConfig.model_fields)}")
+            raise ConfigError(f"{name}: no such setting; {instead(name, TrialConfig.model_fields, LISTED)}")
     try:
         return TrialConfig(**values)
     except ValidationError as error:
@@ -223,7 +241,7 @@ def parse_value(field: str, value: Any) -> Any:
     64
     """
     if field not in TrialConfig.model_fields:
-        raise ConfigError(f"{field}: no such setting; {instead(field, TrialConfig.model_fields)}")
+        raise ConfigError(f"{field}: no such setting; {instead(field, TrialConfig.model_fields, LISTED)}")
     info = TrialConfig.model_fields[field]
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
@@ -241,8 +259,10 @@ def defaults() -> Mapping[str, Any]:
 def first_line(error: ValidationError, field: str = "") -> str:
     """Return the first fault of a pydantic error as one line: field, rule, value given."""
     fault = error.errors()[0]
-    message = str(fault["msg"]).removeprefix("Value error, ").split(", unable to parse")[0]
     if fault["type"] == "value_error":  # raised by our own validators, whose message is complete
-        return message
+        return str(fault["msg"]).removeprefix("Value error, ")
+    message = str(fault["msg"])
+    for words, plain in PLAIN_WORDS:
+        message = re.sub(words, plain, message)
     where = ".".join(str(part) for part in (field, *fault["loc"]) if part != "")
-    return f"{where}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
+    return f"{where}: {message}, got {fault['input']!r}"

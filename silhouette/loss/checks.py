@@ -16,7 +16,7 @@ def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         ValueError: If it is not.
     """
     if value not in allowed:
-        raise ValueError(f"{name}: one of {', '.join(allowed)}, got {value!r}")
+        raise ValueError(f"{name}: must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def check_temperature(name: str, value: Any) -> None:

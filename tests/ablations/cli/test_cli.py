@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_list_names_the_shipped_studies(ablate):
+def test_list_names_the_built_in_studies(ablate):
     done = ablate("list")
     assert done.returncode == 0
     assert "demo" in done.stdout
@@ -33,7 +33,7 @@ def test_plan_counts_trials_and_runs_nothing(ablate):
 def test_bad_input_ends_the_process_with_code_2(ablate):
     done = ablate("run", "demo", "--set", "lambda_sil=banana")
     assert done.returncode == 2
-    assert done.stderr == "ablate: lambda_sil: input should be a valid number, got 'banana'\n"
+    assert done.stderr == "ablate: lambda_sil: must be a number, got 'banana'\n"
 
 
 def test_a_run_does_not_import_the_checker_of_cluster_files():

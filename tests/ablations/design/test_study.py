@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablations.design.loading import change_study, load_study, question, shipped
+from ablations.design.loading import built_in, change_study, load_study, question
 from ablations.design.plan import covers, describe_study
 from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
@@ -111,21 +111,21 @@ def test_the_plan_names_method_and_block_of_every_arm():
             {"baseline": {}},
             "exactly one arm of block 'balanced', got λ=0 balanced and λ=0.2 balanced",
         ),
-        ({"seeds": ()}, "seeds: at least one, got none"),
-        ({"seeds": (1, 1)}, "seeds: each one once, got 1 twice"),
-        ({"seeds": (-1,)}, "seeds: integers from 0 to 2147483647, got -1"),
+        ({"seeds": ()}, "seeds: must be at least one, got none"),
+        ({"seeds": (1, 1)}, "seeds: must be different, got 1 twice"),
+        ({"seeds": (-1,)}, "seeds: must be integers from 0 to 2147483647, got -1"),
         ({"metric": "val_top1"}, "got 'val_top1'"),
         ({"metric": "nonsense"}, "got 'nonsense'"),
-        ({"sesoi": 0}, "sesoi: input should be greater than 0, got 0"),
-        ({"alpha": 0.9}, "alpha: input should be less than 0.5, got 0.9"),
+        ({"sesoi": 0}, "sesoi: must be greater than 0, got 0"),
+        ({"alpha": 0.9}, "alpha: must be less than 0.5, got 0.9"),
         ({"fixed": {"lambda_sil": 1}}, "lambda_sil: set in more than one of"),
         ({"fixed": {"lamda": 1}}, "lamda: no such setting"),
         ({"factors": {"lambda_sil": ()}}, "factors: lambda_sil needs at least one value, got none"),
-        ({"factors": {"lambda_sil": (0.0, -1)}}, "lambda_sil: input should be greater than or equal to 0, got -1"),
+        ({"factors": {"lambda_sil": (0.0, -1)}}, "lambda_sil: must be greater than or equal to 0, got -1"),
         ({"fixed": {}}, "imbalance_factor: must be above 1 with imbalance=long_tail, got 1"),
         ({"name": "../escape"}, "study: use letters"),
         ({"blocks": ("width",)}, "blocks: must be factors (lambda_sil, imbalance), got 'width'"),
-        ({"colour": "red"}, "colour: Study has no such field; known are name, question, "),
+        ({"colour": "red"}, "colour: Study has no such field; docs/study.md lists them, got 'red'"),
     ],
 )
 def test_a_fault_is_one_clear_line(changes, line):
@@ -135,10 +135,10 @@ def test_a_fault_is_one_clear_line(changes, line):
     assert "\n" not in str(caught.value)
 
 
-def test_shipped_studies_are_found_and_ask_a_question():
-    assert "demo" in shipped()
-    assert all(question(path).rstrip(".").endswith("?") for path in shipped().values())
-    assert all(load_study(name).arms for name in shipped())
+def test_built_in_studies_are_found_and_ask_a_question():
+    assert "demo" in built_in()
+    assert all(question(path).rstrip(".").endswith("?") for path in built_in().values())
+    assert all(load_study(name).arms for name in built_in())
 
 
 def test_demo_has_80_trials_in_8_arms():
@@ -161,12 +161,12 @@ def test_changes_from_the_command_line_become_part_of_the_plan():
         ("lambda_sil", "--set: must be field=value, got 'lambda_sil'"),
         ("=3", "--set: must be field=value, got '=3'"),
         ("lambda_sil=", "--set: must be field=value, got 'lambda_sil='"),
-        ("lambda_sil=banana", "lambda_sil: input should be a valid number, got 'banana'"),
-        ("lambda_sil=0,,1", "lambda_sil: input should be a valid number, got ''"),
-        ("lambda_sil=nan", "lambda_sil: input should be less than or equal to 1000, got 'nan'"),
-        ("nope=1", "nope: no such setting; known are dataset"),
-        ("epochs=0", "epochs: input should be greater than or equal to 1, got '0'"),
-        ("epochs=1.5", "epochs: input should be a valid integer, got '1.5'"),
+        ("lambda_sil=banana", "lambda_sil: must be a number, got 'banana'"),
+        ("lambda_sil=0,,1", "lambda_sil: must be a number, got ''"),
+        ("lambda_sil=nan", "lambda_sil: must be less than or equal to 1000, got 'nan'"),
+        ("nope=1", "nope: no such setting; `ablate list --spaces` and docs/study.md list them"),
+        ("epochs=0", "epochs: must be greater than or equal to 1, got '0'"),
+        ("epochs=1.5", "epochs: must be an integer, got '1.5'"),
     ],
 )
 def test_a_bad_set_is_one_line_with_the_value(text, line):

@@ -75,7 +75,7 @@ def test_proposals_lie_in_the_space_and_never_repeat(sampler):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", pytest.param("gp", marks=pytest.mark.slow)])
-def test_a_search_that_is_rebuilt_at_any_point_goes_on_as_if_nothing_had_happened(sampler):
+def test_a_search_rebuilt_at_any_point_makes_the_same_proposals(sampler):
     whole = outcome(run(search(sampler=sampler, brackets=2), 12, diverges=lambda n: n == 4))
     for cut in (5, 11):
         first = run(search(sampler=sampler, brackets=2), cut, diverges=lambda n: n == 4)
@@ -105,13 +105,13 @@ def test_optuna_learns_stopped_candidates_as_pruned_and_diverged_ones_as_the_wor
     one = search()
     found = run(one, 12, diverges=lambda n: n == 0)
     distributions = to_optuna(one.space)
-    told = {s.number: _as_trial(s, worst, distributions) for s, worst in one._told()}
-    states = {s.number: told[s.number].state for s in found}
+    trials = {s.number: _as_trial(s, worst, distributions) for s, worst in one._observations()}
+    states = {s.number: trials[s.number].state for s in found}
     stopped = [s for s in found if s.status == "stopped"]
     assert stopped
-    assert all(states[s.number] == TrialState.PRUNED and told[s.number].value is None for s in stopped)
-    assert all(told[s.number].intermediate_values == s.means for s in stopped)
-    diverged = told[0]
+    assert all(states[s.number] == TrialState.PRUNED and trials[s.number].value is None for s in stopped)
+    assert all(trials[s.number].intermediate_values == s.means for s in stopped)
+    diverged = trials[0]
     assert diverged.user_attrs["diverged"]
     assert diverged.value == min(v for s in found for v in s.means.values())
     assert math.isfinite(diverged.value)
@@ -123,7 +123,7 @@ def test_a_small_space_is_used_up_without_repeating():
     assert {one.propose().values["batch_size"] for _ in range(3)} == {32, 64, 128}
 
 
-def test_a_setting_that_makes_no_config_is_not_proposed():
+def test_a_candidate_without_a_valid_config_is_not_proposed():
     tuning = Tuning(
         nuisance={"samples_per_class": Interval(2, 8, integer=True), "batch_size": Choice((12, 32))},
         settings=5,
@@ -187,7 +187,7 @@ def test_a_rung_that_was_survived_is_not_judged_again_after_an_interruption():
     assert not one.observe(later, {1: -100.0})
 
 
-def test_a_diverged_setting_counts_on_its_next_rung():
+def test_a_diverged_candidate_counts_on_its_next_rung():
     base = search()
     for number, value in enumerate((3.0, 2.0, 1.0)):
         base.propose()
@@ -240,7 +240,7 @@ def test_each_arm_is_tuned_in_what_matters_there_and_not_in_what_its_treatment_s
     assert (config.lr, config.lambda_sil, config.tau_s, config.tau_m) == (0.01, 0.5, 0.2, 0.2)
 
 
-def test_identity_of_a_setting_depends_on_arm_config_and_seeds():
+def test_identity_of_a_candidate_depends_on_arm_config_and_seeds():
     config = TrialConfig()
     ids = {
         candidate_id("a", config, (1, 2)),
@@ -256,24 +256,24 @@ def test_identity_of_a_setting_depends_on_arm_config_and_seeds():
     ("changes", "line"),
     [
         ({"seeds": (0, 1)}, "tuning.seeds: must not be confirm seeds, or the search would choose on them, got [0, 1]"),
-        ({"seeds": (7, 7)}, "tuning.seeds: at least one, each one once, got [7, 7]"),
-        ({"seeds": ()}, "tuning.seeds: at least one, each one once, got []"),
-        ({"seeds": (-1,)}, "tuning.seeds: integers from 0 to 2147483647, got [-1]"),
-        ({"nuisance": {}}, "tuning.nuisance: dictionary should have at least 1 item"),
+        ({"seeds": (7, 7)}, "tuning.seeds: must be at least one and different, got [7, 7]"),
+        ({"seeds": ()}, "tuning.seeds: must be at least one and different, got []"),
+        ({"seeds": (-1,)}, "tuning.seeds: must be integers from 0 to 2147483647, got [-1]"),
+        ({"nuisance": {}}, "tuning.nuisance: must have at least 1 item"),
         ({"nuisance": {"nope": None}}, "got 'nope'"),
         ({"nuisance": {"epochs": None}}, "epochs are the budget"),
         ({"nuisance": {"lr": Interval(0.1, 0.01)}}, "lr needs low < high, got 0.1 and 0.01"),
         ({"nuisance": {"lr": Interval(0, 0.1, log=True)}}, "lr needs low > 0 on a logarithmic scale, got 0"),
-        ({"nuisance": {"lr": Interval(-1, 0.1)}}, "tuning.nuisance: lr: input should be greater than 0, got -1"),
-        ({"nuisance": {"batch_size": Choice((1, 64))}}, "batch_size: input should be greater than or equal to 2"),
+        ({"nuisance": {"lr": Interval(-1, 0.1)}}, "tuning.nuisance: lr: must be greater than 0, got -1"),
+        ({"nuisance": {"batch_size": Choice((1, 64))}}, "batch_size: must be greater than or equal to 2"),
         ({"nuisance": {"batch_size": Choice(())}}, "batch_size needs different values, got []"),
         ({"nuisance": {"batch_size": Choice((32, 64))}}, "has only 2 different settings, got 12"),
-        ({"nuisance": {"temperature": None}}, "nothing of it can be tuned in arm 'CE'"),
-        ({"settings": 0}, "tuning.settings: input should be greater than or equal to 1, got 0"),
-        ({"sampler": "grid"}, "tuning.sampler: input should be 'tpe', 'random', 'qmc' or 'gp', got 'grid'"),
+        ({"nuisance": {"temperature": None}}, "tuning.nuisance: no field of it has an effect in arm 'CE'"),
+        ({"settings": 0}, "tuning.settings: must be greater than or equal to 1, got 0"),
+        ({"sampler": "grid"}, "tuning.sampler: must be 'tpe', 'random', 'qmc' or 'gp', got 'grid'"),
         ({"grace": 9}, "tuning.grace: the last bracket's first rung must come before the last of 9 epochs"),
         ({"brackets": 3}, "got grace=3 reduction=3 brackets=3"),
-        ({"reduction": 1}, "tuning.reduction: input should be greater than 1, got 1"),
+        ({"reduction": 1}, "tuning.reduction: must be greater than 1, got 1"),
         ({"metric": "test_top1"}, "test data are not for choosing"),
         ({"colour": 1}, "tuning.colour: Tuning has no such field; known are nuisance, settings"),
     ],
@@ -288,11 +288,11 @@ def test_a_fault_of_the_search_is_one_clear_line(changes, line):
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"fixed": {"epochs": EPOCHS, "lr": 0.1}}, "lr: is tuned, so it cannot stand in fixed"),
-        ({"factors": {"tau_s": (0.1, 0.2)}}, "tau_s: is tuned, so it cannot stand in factors"),
+        ({"fixed": {"epochs": EPOCHS, "lr": 0.1}}, "lr: is tuned; remove it from fixed"),
+        ({"factors": {"tau_s": (0.1, 0.2)}}, "tau_s: is tuned; remove it from factors"),
         ({"fixed": {"epochs": EPOCHS, "eval_every": 2}}, "eval_every: must be 1 where a search judges epochs, got 2"),
         ({"metric": "test_silhouette"}, "tuning.metric: test_silhouette has no validation counterpart"),
-        ({"looks": (3,)}, "looks: at least two rising numbers"),
+        ({"looks": (3,)}, "looks: must be at least two rising numbers"),
         ({"looks": (5, 10)}, "seeds: their number must be one of looks [5, 10], got 3"),
     ],
 )

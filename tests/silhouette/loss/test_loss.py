@@ -222,12 +222,12 @@ def test_better_clusters_score_better():
         (lambda z, y: soft_silhouette(z, y, tau_m=math.nan), "tau_m: must be a finite number above 0, got nan"),
         (
             lambda z, y: soft_silhouette(z, y, distance="manhattan"),
-            "distance: one of euclidean, sqeuclidean, cosine, got 'manhattan'",
+            "distance: must be one of euclidean, sqeuclidean, cosine, got 'manhattan'",
         ),
-        (lambda z, y: soft_silhouette(z, y, softmin="max"), "softmin: one of sum, mean, got 'max'"),
+        (lambda z, y: soft_silhouette(z, y, softmin="max"), "softmin: must be one of sum, mean, got 'max'"),
         (
             lambda z, y: SoftSilhouetteLoss(reduction="sum"),
-            "reduction: one of mean, macro, none, got 'sum'",
+            "reduction: must be one of mean, macro, none, got 'sum'",
         ),
         (
             lambda z, y: soft_silhouette(z[0], y),
