@@ -87,7 +87,7 @@ def banners(data: Document) -> Iterable[str]:
         yield f"{count(ledger['excluded'], 'record')} not used; the run ledger gives the reasons."
     same = [a["arm"] for a in data["arms"] if a["n"] > 1 and a["min"] == a["max"]]
     if same:
-        yield f"Every seed gave the same value in {listing(same)}: check that the seed reaches the run."
+        yield f"Every seed gave the same value in {listing(same)}: check that the training uses its seed."
     yield from frozen_plan.banners(data)
 
 

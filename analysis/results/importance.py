@@ -26,7 +26,7 @@ class Importance:
         share: Importance among the settings and 19 dummy settings of random numbers; all together sum to 1.
         noise_floor: The largest share that a dummy got.
         above_noise: Whether it exceeds the floor.
-        n: Configurations used.
+        n: Candidates used.
     """
 
     name: str
@@ -41,11 +41,11 @@ def importances(samples: Sequence[tuple[Mapping[str, Any], float]], seed: int) -
     """Importance of every setting that varies among the samples, with the noise floor of dummy settings.
 
     Args:
-        samples: Settings and value of each complete configuration, without those that ASHA stopped.
+        samples: Settings and value of each complete candidate, without those that ASHA stopped.
         seed: Seed of the forest and of the dummies.
 
     Returns:
-        The settings by falling importance; empty with fewer than 12 configurations or nothing that varies.
+        The settings by falling importance; empty with fewer than 12 candidates or nothing that varies.
     """
     fields = _varying([s for s, _ in samples])
     if len(samples) < MIN_CONFIGS or not fields or len({v for _, v in samples}) < 2:
@@ -96,7 +96,7 @@ def _distribution(optuna: Any, values: Sequence[Any]) -> Any:
 
 
 def tune_samples(records: Sequence[Record], metric: str) -> list[tuple[Mapping[str, Any], float]]:
-    """One sample per configuration of the tune phase: its settings and the mean value over its seeds."""
+    """One sample per candidate of the tune phase: its settings and the mean value over its seeds."""
     groups: dict[str, list[float]] = {}
     for record in records:
         if record.phase == "tune" and record.complete and record.config and metric in record.metrics:

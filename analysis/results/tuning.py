@@ -22,18 +22,18 @@ class Tuning:
     Attributes:
         arm: Label.
         metric: Validation metric.
-        started: Configurations that were started.
-        configs: Configurations that ran their whole budget.
-        seeds: Tuning seeds per configuration (the fewest).
+        started: Candidates that were started.
+        configs: Candidates that ran their whole budget.
+        seeds: Tuning seeds per candidate (the fewest).
         stopped: Number of records that were stopped early, by epoch; nothing else uses them.
         failed: Records that diverged or failed.
         epochs: Epochs spent, the stopped ones included.
-        values: Value of each complete configuration, best first.
+        values: Value of each complete candidate, best first.
         best: The winner's tuning value.
         confirmed: The same metric of the arm in the confirm phase; None if not measured.
         optimism: `best` minus `confirmed` in the direction of better: the bias from choosing the best.
-        expected_optimism: SD over configurations' seeds · E[max of K] / √s, if all configurations were equal.
-        evp: Expected best validation value for 1, 2, … configurations tried (unbiased form).
+        expected_optimism: SD over candidates' seeds · E[max of K] / √s, if all candidates were equal.
+        evp: Expected best validation value for 1, 2, … candidates tried (unbiased form).
         warnings: What a reader must know.
     """
 
@@ -97,7 +97,7 @@ def _tuning(plan: Plan, ledger: Ledger, arm: str, metric: str, records: Sequence
 
 
 def _expected_optimism(groups: Mapping[str, Sequence[float]], configs: int, confirmed: Sequence[float]) -> float | None:
-    """SD between seeds (from the confirm phase) · E[max_K] / √s: the optimism if all configurations were equal."""
+    """SD between seeds (from the confirm phase) · E[max_K] / √s: the optimism if all candidates were equal."""
     if configs < ENOUGH_CONFIGS or len(confirmed) < 2:
         return None
     seeds = min(len(v) for v in groups.values())
@@ -109,5 +109,5 @@ def _warnings(means: Sequence[float], rungs: Mapping[str, int]) -> tuple[str, ..
     if rungs:
         notes.append("values come only from trials that finished, so they are biased")
     if len(means) < ENOUGH_CONFIGS:
-        notes.append("fewer than two complete configurations")
+        notes.append("fewer than two complete candidates")
     return tuple(notes)

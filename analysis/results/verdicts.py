@@ -30,7 +30,7 @@ class Verdict:
 def reason_for_no_verdict(comparison: Comparison | None, complete_pairs: bool, phase: str, unpaired: bool) -> str:
     """Why there can be no verdict, or an empty text."""
     if phase != "confirm":
-        return f"records of the {phase} phase carry no verdict"
+        return f"records of the {phase} phase give no verdict"
     if comparison is None:
         return "no seed has both arms"
     if not complete_pairs and not unpaired:

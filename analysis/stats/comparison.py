@@ -269,7 +269,7 @@ def _warnings(d: Floats, pairs: Pairs) -> tuple[str, ...]:
     elif d.size < 5:
         notes.append(f"fragile: only {d.size} seeds")
     if d.size > 1 and is_constant(d):
-        notes.append("the differences have no spread: check that the seed reaches the run")
+        notes.append("the differences have no spread: check that the training uses its seed")
     ties = int((d == 0).sum())
     if ties and ties < d.size:
         notes.append(f"{ties} of {d.size} differences are exactly zero")

@@ -110,5 +110,5 @@ def _warnings(x: Floats) -> tuple[str, ...]:
     if x.size == 1:
         return ("one seed: no spread can be given",)
     if is_constant(x):
-        return ("all seeds gave the same value: check that the seed reaches the run",)
+        return ("all seeds gave the same value: check that the training uses its seed",)
     return ()

@@ -1,4 +1,4 @@
-"""What a search with n configurations finds on average."""
+"""What a search with n candidates finds on average."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.stats.types import as_floats
 
 
 def expected_best(values: ArrayLike, better: int = 1) -> tuple[float, ...]:
-    """Expected best of n configurations drawn without replacement from those tried, n = 1 … K (unbiased).
+    """Expected best of n candidates drawn without replacement from those tried, n = 1 … K (unbiased).
 
     Source: J. Dodge et al., Expected validation performance and estimation of a random variable's maximum, 2021.
 

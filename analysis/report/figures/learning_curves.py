@@ -1,4 +1,4 @@
-"""Learning curves by epoch, and the expected best value by number of configurations."""
+"""Learning curves by epoch, and the expected best value by number of candidates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_CURVES = 8
 
 
 def draw_expected_best(data: Document, found: Sequence[TuningData], scale: Scale) -> Canvas:
-    """The expected best value of each arm against the number of configurations, one panel per block."""
+    """The expected best value of each arm against the number of candidates, one panel per block."""
     groups = by_block(data, found)
     with style.look():
         figure, axes = style.new_figure(1.75 * len(groups) + 0.4, rows=len(groups), sharex=True)
@@ -35,7 +35,7 @@ def draw_expected_best(data: Document, found: Sequence[TuningData], scale: Scale
             if len(mine) <= MAX_CURVES:
                 axis.legend(loc="lower right", ncols=2)
         axes[len(groups) // 2].set_ylabel("expected best" + (f" ({scale.symbol})" if scale.symbol else ""))
-        _count_axis(axes[-1], "configurations tried")
+        _count_axis(axes[-1], "candidates tried")
     return figure
 
 

@@ -202,6 +202,6 @@ def _matrix(data: Document, ranks: RanksData, tag: str) -> Table:
     return table(
         f"pairwise{tag}",
         f"All pairs of methods over {ranks['test']['datasets']} datasets, exact Wilcoxon, Holm over "
-        f"{len(rows)} pairs. The p-values describe new datasets of this kind.",
+        f"{count(len(rows), 'pair')}. The p-values describe new datasets of this kind.",
         header, rows, text=(0, 1, 7),
     )  # fmt: skip

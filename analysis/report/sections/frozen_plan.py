@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.formatting import MISSING, listing, show_level, show_number
+from analysis.formatting import MISSING, count, listing, show_level, show_number
 from analysis.report.cells import number, table, whole
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, FrozenData
@@ -53,8 +53,8 @@ def _text(frozen: FrozenData) -> str:
     if pooled["rho"] is not None:
         word = "which supports the early stopping" if pooled["trusted"] else "too low to trust the early stopping"
         trust = (
-            f" For the {pooled['settings']} settings with both, the Spearman correlation of first rung and full budget "
-            f"is {show_number(pooled['rho'])}, {word}."
+            f" For the {count(pooled['settings'], 'candidate')} with both, the Spearman correlation of first rung and "
+            f"full budget is {show_number(pooled['rho'])}, {word}."
         )
     return (
         f"Winners and plan were frozen at {frozen['frozen_at']} as {frozen['hash']}, before the first confirm trial "
@@ -65,7 +65,7 @@ def _text(frozen: FrozenData) -> str:
 def _plan_table(frozen: FrozenData) -> Table:
     shown = ("metric", "direction", "chosen_by", "checkpoint_rule", "seeds", "tuning_seeds", "split", "sesoi", "alpha")
     rows = [(Cell(name.replace("_", " ")), Cell(_words(frozen["plan"].get(name)))) for name in shown]
-    return table("frozen_plan", "What the hash covers, together with the configurations below and the families.",
+    return table("frozen_plan", "What the hash covers, together with the winners below and the families.",
                  ("what", "frozen"), rows, text=(0, 1))  # fmt: skip
 
 
@@ -78,10 +78,10 @@ def _winners(frozen: FrozenData) -> Table:
         )
         for arm in frozen["arms"]
     ]  # fmt: skip
-    header = ("arm", "winner", "number", "settings", "epochs", "without stopping", "rank correlation", "flags")
+    header = ("arm", "winner", "number", "candidates", "epochs", "without stopping", "rank correlation", "flags")
     caption = (
         "The winner of each arm, chosen by its mean over the tuning seeds at full budget. Rank correlation: Spearman, "
-        "first rung to full budget, over the settings that have both."
+        "first rung to full budget, over the candidates that have both."
     )
     return table("winners", caption, header, rows, text=(0, 1, 3, 7))
 

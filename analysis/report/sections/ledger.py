@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from analysis.formatting import listing
+from analysis.formatting import count, listing
 from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.flow import draw_flow
@@ -78,10 +78,11 @@ def _flow(data: Document) -> Figure:
     found = data["ledger"]
     lost = [(k, found[k]) for k in ("missing", "failed", "diverged", "stopped") if found[k]]
     analysed = sum(c["n"] for c in data["comparisons"])
+    compared = count(analysed, "pair of seeds", "pairs of seeds") if analysed else "none declared"
     boxes = [
-        (f"{found['planned']} planned", f"{len(data['arms'])} arms × {len(data['seeds'])} seeds"),
+        (f"{found['planned']} planned", f"{count(len(data['arms']), 'arm')} × {count(len(data['seeds']), 'seed')}"),
         (f"{found['complete']} complete", "full budget, test data read once"),
-        (f"{len(data['comparisons'])} comparisons", f"{analysed} pairs of seeds" if analysed else "none declared"),
+        (count(len(data["comparisons"]), "comparison"), compared),
     ]
     side = [f"{n} {name}" for name, n in lost]
     other = [f"{found[k]} {k}" for k in ("duplicate", "excluded") if found[k]]

@@ -196,7 +196,7 @@ def _importance_figure(found: Sequence[ImportanceData]) -> Figure:
 
 def _importance_caption(found: Sequence[ImportanceData]) -> str:
     return (
-        f"Importance of what the tune phase varied ({found[0]['method']}, n = {found[0]['n']} configurations, on "
+        f"Importance of what the tune phase varied ({found[0]['method']}, n = {found[0]['n']} candidates, on "
         "validation data). Dashed tick: the most that any of 19 dummy settings of random numbers got; grey dots are "
         "below it. "
         "Exploratory: the sample is irregular and chosen by the search."

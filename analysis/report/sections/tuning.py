@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import MISSING, Scale, listing, make_scale
+from analysis.formatting import MISSING, Scale, count, listing, make_scale
 from analysis.report.cells import gain, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import colour_of, method_of
@@ -36,8 +36,8 @@ def _budget_text(found: Sequence[TuningData]) -> list[str]:
     epochs = {t["epochs"] for t in found}
     if len(configs) == 1 and (max(epochs) <= 1.1 * min(epochs) or any(t["stopped"] for t in found)):
         spent = f", of which early stopping used {min(epochs)} to {max(epochs)} epochs" if len(epochs) > 1 else ""
-        return [f"Every arm was tuned with the same budget ({next(iter(configs))} configurations{spent})."]
-    parts = [f"{t['arm']}: {t['started']} configurations, {t['epochs']} epochs" for t in found]
+        return [f"Every arm was tuned with the same budget ({count(next(iter(configs)), 'candidate')}{spent})."]
+    parts = [f"{t['arm']}: {count(t['started'], 'candidate')}, {count(t['epochs'], 'epoch')}" for t in found]
     return [f"Tuning budgets differ between arms, so the comparison favours the larger one ({listing(parts)})."]
 
 
@@ -49,14 +49,14 @@ def _evp_figure(data: Document, found: Sequence[TuningData]) -> Figure:
     scale = _scale(data, found)
     rows = tuple((t["arm"], n, v) for t in found for n, v in enumerate(t["evp"], 1))
     caption = (
-        "Expected validation performance: the best validation value that n configurations from this search give on "
+        "Expected validation performance: the best validation value that n candidates from this search give on "
         "average (unbiased form, complete trials only). Arms should be compared at the same n."
     )
     alt = "Expected validation performance. " + "; ".join(
         f"{t['arm']}: {scale.value(t['evp'][-1])} after {len(t['evp'])}" for t in found if t["evp"]
     )
     drawing = draw_expected_best(data, found, scale)
-    return Figure("evp", caption, alt, drawing, ("arm", "configurations", "expected best"), rows)
+    return Figure("evp", caption, alt, drawing, ("arm", "candidates", "expected best"), rows)
 
 
 def _optimism_figure(data: Document, found: Sequence[TuningData]) -> list[Figure]:
@@ -79,7 +79,7 @@ def _optimism_figure(data: Document, found: Sequence[TuningData]) -> list[Figure
     ]  # fmt: skip
     caption = (
         "Optimism of the winner: its validation value while tuning minus the same metric on the fresh confirm seeds. "
-        "Dashed tick: what is expected if all configurations were equal, SD · E[max of K] / √seeds."
+        "Dashed tick: what is expected if all candidates were equal, SD · E[max of K] / √seeds."
     )
     alt = "Optimism by arm. " + "; ".join(f"{t['arm']} {scale.signed(t['optimism'])}" for t in shown)
     rows = tuple((t["arm"], t["best"], t["confirmed"], t["optimism"], t["expected_optimism"]) for t in shown)
@@ -99,11 +99,11 @@ def _table(data: Document, found: Sequence[TuningData]) -> Table:
         for t in found
     ]  # fmt: skip
     header = (
-        "arm", "configurations", "complete", "seeds each", "stopped", "failed", "epochs", "best tuned", "confirmed",
+        "arm", "candidates", "complete", "seeds each", "stopped", "failed", "epochs", "best tuned", "confirmed",
         "optimism", "expected optimism",
     )  # fmt: skip
     return table(
-        "tuning", f"The tune phase by arm, in {scale.label}. It only chooses settings; no verdict uses it.",
+        "tuning", f"The tune phase by arm, in {scale.label}. It only chooses winners; no verdict uses it.",
         header, rows, text=(0, 4),
     )  # fmt: skip
 

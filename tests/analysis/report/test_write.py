@@ -209,7 +209,7 @@ def test_a_single_arm_and_equal_values_render(tmp_path):
     assert {c["verdict"] for c in report["comparisons"]} == {"no verdict"}
     assert {c["reason"] for c in report["comparisons"]} == {"the differences have no spread"}
     assert all(math.isclose(a["sd"], 0.0) for a in report["arms"])
-    assert "check that the seed reaches the run" in text
+    assert "check that the training uses its seed" in text
 
 
 def test_errors_are_one_clear_line(tmp_path):

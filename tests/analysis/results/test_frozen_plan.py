@@ -72,11 +72,11 @@ def test_a_study_that_tunes_nothing_has_no_such_section(tmp_path):
     assert "Frozen plan" not in text
 
 
-@pytest.mark.parametrize(("declared", "told"), [(False, True), (True, False)])
-def test_seeds_extended_after_looking_are_labelled_unless_declared(tmp_path, declared, told):
+@pytest.mark.parametrize(("declared", "shown"), [(False, True), (True, False)])
+def test_seeds_extended_after_looking_are_labelled_unless_declared(tmp_path, declared, shown):
     plan = demo_plan(extended=[{**NOTE, "declared": declared}])
     _, text = document(write_study(tmp_path, plan))
-    assert ("Seeds were extended after results could be seen, from 5 to 10" in text) is told
+    assert ("Seeds were extended after results could be seen, from 5 to 10" in text) is shown
 
 
 def test_declared_looks_share_the_level(tmp_path):
