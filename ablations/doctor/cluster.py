@@ -14,6 +14,7 @@ from ablations.cluster.autoscaler import find_problems
 from ablations.cluster.session import check_head, ray_session
 from ablations.errors import first_line
 from ablations.finding import PROBE, Finding
+from ablations.formatting import counted
 from ablations.state.admission import mismatch
 from ablations.state.lock import DriverLock
 from ablations.state.provenance import source_digest, versions
@@ -37,7 +38,8 @@ def cluster(address: str, results: str) -> Iterator[Finding]:
     with ray_session(address):
         found = nodes.alive()
         total = {kind: sum(node.resources.get(kind, 0) for node in found) for kind in ("CPU", "GPU")}
-        yield Finding("ok", "cluster", f"{len(found)} nodes, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs")
+        devices = [counted(round(number), kind) for kind, number in total.items()]
+        yield Finding("ok", "cluster", ", ".join([counted(len(found), "node"), *devices]))
         if not total["CPU"]:
             advice = "if workers start from 0, the first trial starts one"
             yield Finding("note", "cluster", "no node can run trials yet", advice)

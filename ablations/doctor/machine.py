@@ -11,7 +11,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from urllib.request import urlopen
 
+from ablations.cluster.resources import usable_cpus
 from ablations.finding import PROBE, Finding
+from ablations.formatting import counted
 from ablations.state.provenance import git_state, source_digest, versions
 from silhouette.results import Store
 
@@ -61,7 +63,8 @@ def project() -> Iterator[Finding]:
 def hardware() -> Iterator[Finding]:
     """Report CPUs and memory, and check the shared memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    yield Finding("ok", "machine", f"{os.cpu_count()} CPUs, {memory / 2**30:.0f} GiB of memory, {sys.platform}")
+    cpus = counted(usable_cpus(), "usable CPU")
+    yield Finding("ok", "machine", f"{cpus}, {memory / 2**30:.0f} GiB of memory, {sys.platform}")
     shared = Path("/dev/shm")
     if shared.is_dir() and (free := shutil.disk_usage(shared).free) < RAY_SHARED_MEMORY:
         detail = f"/dev/shm has {free >> 20} MiB free"

@@ -174,7 +174,7 @@ def test_a_head_that_rejects_our_token_is_one_line_and_no_folder_is_made(cluster
 @needs_namespaces
 def test_the_doctor_finds_no_fault_in_a_sound_cluster(cluster, sound_doctor):
     assert sound_doctor.returncode == 0, sound_doctor.stdout
-    assert "2 nodes, 1 CPUs, 1 GPUs" in sound_doctor.stdout
+    assert "2 nodes, 1 CPU, 1 GPU" in sound_doctor.stdout
     assert "market=spot, pool=sound; same versions, sees the results" in sound_doctor.stdout
     assert "Ray counts 1 GPUs, nvidia-smi 0" in sound_doctor.stdout
     assert sound_doctor.stdout.endswith("ready to run\n")

@@ -43,7 +43,7 @@ def test_a_growing_cluster_doubles_until_it_stops_growing():
     assert limit() == 14
 
 
-def test_the_loss_of_a_machine_is_no_growth_and_its_return_is():
+def test_the_limit_ignores_a_lost_machine_and_grows_at_its_return():
     cluster, limit = limit_of(4, grows=True)
     cluster.slots, cluster.now = 3, GROWTH_SECONDS
     assert limit() == 4
