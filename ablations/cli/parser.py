@@ -101,11 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         _trial_options,
     )
     add("run", "commands.run", "run every trial that has no record", _study_options, _trial_options, _run_options)
-    add("status", "results.status", "arms × seeds at a glance", _study_options)
+    add("status", "results.status", "the status of every trial, by arm and seed", _study_options)
     add(
         "report",
         "results.report",
-        "write the report of what is there, and print its verdicts",
+        "write the report of the finished trials, and print its verdicts",
         _report_options,
         _results_option,
     )
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         _results_option,
         _mlflow_option,
     )
-    add("ui", "commands.ui", "MLflow UI on 127.0.0.1", _results_option, _mlflow_option, _port_option)
+    add("ui", "commands.ui", "show the MLflow view on 127.0.0.1", _results_option, _mlflow_option, _port_option)
     add(
         "doctor",
         "commands.doctor",
@@ -134,11 +134,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _cluster_commands(commands: Any) -> None:
-    cluster = commands.add_parser("cluster", help="what a Ray cluster needs beside Ray")
+    cluster = commands.add_parser("cluster", help="check a cluster file; watch for preemption")
     parts = cluster.add_subparsers(required=True, metavar="PART")
-    watch = parts.add_parser("watch", help="drain this spot machine's node when the cloud takes it back")
+    watch = parts.add_parser("watch", help="drain this spot machine's node when the cloud is about to terminate it")
     watch.set_defaults(command="commands.cluster_watch")
-    summary = "what is left to fill in and what is wrong in a cluster file, offline"
+    summary = "list missing values and faults of a cluster file, offline"
     check = parts.add_parser("check", help=summary, description=summary)
     check.add_argument(
         "files", nargs="*", default=["cluster.yaml"], metavar="FILE", help="cluster files (cluster.yaml)"
@@ -226,7 +226,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="K=V",
-        help="run trials only on nodes of the cluster that wear this label, such as pool=gpu",
+        help="run trials only on nodes of the cluster that have this label, such as pool=gpu",
     )
     _mlflow_option(parser)
 

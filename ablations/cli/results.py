@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablations.errors import StudyError
+from ablations.formatting import counted
 
 if TYPE_CHECKING:
     from ablations.design.study import Study
@@ -48,7 +49,7 @@ def open_store(given: Namespace, name: str) -> Store:
 
 
 def status(given: Namespace) -> int:
-    """Print arms × seeds at a glance."""
+    """Print the status of every trial, by arm and seed."""
     from rich.console import Console
 
     from ablations.console.status import StatusTable, failures, legend
@@ -104,7 +105,7 @@ def report(given: Namespace) -> int:
         return _report_table(given)
     stray = [f"--{name}" for name in TABLE_OPTIONS if getattr(given, name) is not None]
     if stray:
-        raise StudyError(f"{stray[0]}: goes with --table, which was not given")
+        raise StudyError(f"{stray[0]}: requires --table")
     if given.study is None:
         raise StudyError("STUDY: give a study, or --table with a CSV or Parquet file, got neither")
     from analysis.report.write import write_report
@@ -132,7 +133,7 @@ def _print_report(document: Mapping[str, Any], path: str) -> None:
     lines = list(verdict_lines(document))
     print(*lines[:MAX_VERDICTS], sep="\n", end="\n" if lines else "")
     if len(lines) > MAX_VERDICTS:
-        print(f"{len(lines) - MAX_VERDICTS} more verdicts are in the report")
+        print(f"the report has {counted(len(lines) - MAX_VERDICTS, 'more verdict')}")
     print(f"report: {path}")
 
 
@@ -154,7 +155,7 @@ def compact(given: Namespace) -> int:
 
     store = _store_with_records(given)
     with DriverLock(store, "ablate compact"):
-        print(f"{store.study}: {store.compact()} records in {store.path('records.parquet')}")
+        print(f"{store.study}: {counted(store.compact(), 'record')} in {store.path('records.parquet')}")
     return 0
 
 
@@ -168,7 +169,7 @@ def forget(given: Namespace) -> int:
         store.forget(rows)
     for trial_id, row in rows.items():
         what = f"{row['arm']}, seed {row['seed']} ({trial_id})" if row else trial_id
-        print(f"{store.study}: no record of {what} any more")
+        print(f"{store.study}: removed the record of {what}")
     print(f"to run again: ablate run {given.study}; then `ablate sync {given.study}` corrects the MLflow view")
     return 0
 

@@ -1,4 +1,7 @@
-"""The tune phase at a glance, from the records alone: for `ablate plan`, `ablate status` and the live display."""
+"""The status of every candidate of the tune phase, for `ablate plan`, `ablate status` and the live display.
+
+It comes from the records alone.
+"""
 
 from __future__ import annotations
 

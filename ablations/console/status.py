@@ -1,4 +1,4 @@
-"""Arms × seeds at a glance: the table of `ablate status` and of the live display."""
+"""The status of every trial, by arm and seed: the table of `ablate status` and of the live display."""
 
 from __future__ import annotations
 

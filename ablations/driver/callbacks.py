@@ -50,7 +50,7 @@ class GroupSource(Protocol):
         ...
 
     def take(self, spec: SeedGroupSpec, report: Report) -> bool:
-        """Take a report; return False if the worker must be told to stop the group."""
+        """Take a report; return False if the worker must stop the group."""
         ...
 
     def again(self, spec: SeedGroupSpec) -> bool:
@@ -58,7 +58,7 @@ class GroupSource(Protocol):
         ...
 
     def end(self, spec: SeedGroupSpec, status: str) -> None:
-        """Note how a group ended that no worker reports any more."""
+        """Note the end of a group that has no worker."""
         ...
 
     def name(self, spec: SeedGroupSpec) -> str:
@@ -154,7 +154,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         self._show(spec, Report("failed", records=records))
 
     def settle(self, has_time: Callable[[], bool]) -> None:
-        """Bring display and view to the records: a worker may have ended a trial after the last report.
+        """Update display and view from the records: a worker may have ended a trial after the last report.
 
         Args:
             has_time: Asked before each group.
@@ -191,9 +191,9 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         records = {record["trial_id"]: record for record in report.records}
         for trial in spec.trials:
             if trial.trial_id in report.rows or trial.trial_id in records:
-                told: dict[str, Any] = {"trial_id": trial.trial_id, "rows": report.rows.get(trial.trial_id, [])}
-                told |= {"record": records[trial.trial_id]} if trial.trial_id in records else {}
-                self.mirror.report(told)
+                event: dict[str, Any] = {"trial_id": trial.trial_id, "rows": report.rows.get(trial.trial_id, [])}
+                event |= {"record": records[trial.trial_id]} if trial.trial_id in records else {}
+                self.mirror.report(event)
         self.display.update(self.source.row(spec, report))
 
 

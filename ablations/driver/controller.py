@@ -65,7 +65,7 @@ class SearchController:
         return spec
 
     def take(self, spec: SeedGroupSpec, report: Report) -> bool:
-        """Take a worker's report; return False if the worker must be told to stop the candidate.
+        """Take a worker's report; return False if the worker must stop the candidate.
 
         A candidate that is stopped counts as running until its worker reports that the records are written. So no
         proposal rests on an outcome that a crash could still change.

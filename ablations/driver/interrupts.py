@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM (a preempted node) and SIGHUP (a closed terminal) end a study in order, and soon."""
+"""Ctrl-C, SIGTERM (a preempted node) and SIGHUP (a closed terminal) end a study in order, within seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GRACE_SECONDS = 8.0
 
 
 class Interrupted(Exception):
-    """Raised where a study was asked to stop; `code` is the exit code that says so."""
+    """Raised after a signal asked the study to stop; `code` is the exit code for that signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -25,7 +25,7 @@ class Interrupted(Exception):
 
 
 class Deadline:
-    """The end of a run, which all that happens there shares: Tune's end, the MLflow mirror, compaction.
+    """The end of a run. Tune, the MLflow mirror and compaction share it.
 
     Without a signal there is none. The first signal sets it `GRACE_SECONDS` ahead.
 
@@ -38,7 +38,7 @@ class Deadline:
         self._end: float | None = None
 
     def start(self) -> None:
-        """Set the end, if it is not set."""
+        """Set the end, unless it is set already."""
         if self._end is None:
             self._end = self._clock() + GRACE_SECONDS
 
@@ -57,7 +57,7 @@ _seen: list[Interrupted] = []
 
 
 def raise_if_interrupted() -> None:
-    """Leave, if a signal has come: Tune ends its run in order then, and returns as if it had come to its end.
+    """Raise if a signal has come. After a signal, Tune ends its run in order and returns as after a full run.
 
     Raises:
         Interrupted: If one has come since `interruptible` was entered.
@@ -70,7 +70,7 @@ def raise_if_interrupted() -> None:
 def interruptible(
     deadline: Deadline, announce: Callable[[Interrupted], None], last_act: Callable[[Interrupted], None]
 ) -> Iterator[None]:
-    """Turn the first signal into the orderly end of a Tune run, and into `Interrupted` on leaving.
+    """End a Tune run in order at the first signal; raise `Interrupted` when the block ends.
 
     Args:
         deadline: Started by the first signal.
@@ -96,7 +96,7 @@ def interruptible(
     try:
         yield
     except Exception:
-        # raised in the middle of an import, say, an Interrupted may come back as an error of another kind
+        # an import that Interrupted breaks off may raise another error instead
         raise_if_interrupted()
         raise
     finally:

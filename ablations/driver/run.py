@@ -16,6 +16,7 @@ from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, in
 from ablations.driver.options import RunOptions
 from ablations.driver.session import RunSession
 from ablations.driver.tune import tune_and_freeze
+from ablations.formatting import counted
 from ablations.search.selection import load_selection
 from ablations.state.checkpoints import sweep
 from ablations.state.compaction import MAX_UNCOMPACTED
@@ -82,7 +83,7 @@ def _exit_code(study: Study, store: Store, options: RunOptions) -> int:
 
 
 def _print_incomplete(study: Study, state: StudyState, options: RunOptions) -> None:
-    print_error(f"{study.name}: {len(state.incomplete)} of {len(state.wanted)} trials have no complete record")
+    print_error(f"{study.name}: no complete record of {len(state.incomplete)} of {counted(len(state.wanted), 'trial')}")
     for line in failures(state.incomplete, state.status, state.errors):
         print_error(line)
     print_error(f"to retry the failed trials: {options.command}")
@@ -101,14 +102,14 @@ def _print_resume(options: RunOptions, interruption: Interrupted) -> None:
 
 
 def _last_act(store: Store, options: RunOptions, interruption: Interrupted) -> None:
-    """What a driver does whose orderly end takes too long: release the study."""
+    """Release the study. Called if the shutdown takes too long."""
     _print_resume(options, interruption)
     with suppress(OSError):
         store.delete(DRIVER)
 
 
 def _compact(store: Store) -> None:
-    """Copy the records into one file. It is only a copy, so a failure gets a line and no more."""
+    """Copy the records into one file. It is only a copy, so a failure prints one line and changes nothing else."""
     try:
         store.compact()
     except OSError as error:

@@ -127,7 +127,7 @@ class RunSession:
             self.display.note(self.display.line())
 
     def complete_view(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        """Bring the MLflow view to the records, if an earlier run left it incomplete and this one runs nothing.
+        """Complete the MLflow view from the records, if an earlier run left it incomplete and this one runs nothing.
 
         Args:
             counts: Gives the number of trials by status.
@@ -176,11 +176,11 @@ class RunSession:
             return
         if not self.options.address:
             raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {self.resources}; lower it")
-        display.note(f"no node offers {self.resources} yet: waiting for the cluster to grow")
+        display.note(f"no node offers {self.resources} yet: waiting for new nodes")
 
     @contextmanager
     def _mirrored(self, counts: Callable[[], Mapping[str, int]], note: Callable[[str], None]) -> Iterator[Mirror]:
-        """A mirror. While it runs, and after it where the view has not got everything, a file says so."""
+        """Start and close a mirror. A file marks the view as incomplete until MLflow has everything."""
         mirror = Mirror(self.runs, self._columns_of, note)
         with suppress(OSError):
             self.store.write_json({"study": self.store.study}, INCOMPLETE)

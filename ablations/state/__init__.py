@@ -1,1 +1,1 @@
-"""What is there in a results folder: pending trials, lock, checkpoints, provenance."""
+"""Read and write the results folder of a study: pending trials, lock, checkpoints, provenance."""

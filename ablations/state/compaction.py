@@ -31,8 +31,8 @@ Store(os.environ[{RESULTS!r}], sys.argv[1]).compact()
 def compacting(store: Store, ended: Callable[[], int]) -> Iterator[None]:
     """Copy the records into one file whenever many were added.
 
-    In a process of its own, since reading records would hold up the driver's loop. If that process outlives the driver,
-    or lands after a newer copy, nothing is lost: readers take the union with the per-trial files.
+    A process of its own copies them, since reading records would block the driver's loop. If that process outlives the
+    driver, or replaces a newer copy, no record is lost: readers also read the per-trial files.
 
     Args:
         store: Where the records are.

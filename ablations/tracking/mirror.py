@@ -32,16 +32,16 @@ class Mirror(threading.Thread):
     """Delivers the reports of trials to `MlflowRuns`. Its callers only put them into a queue.
 
     Args:
-        view: Runs to deliver to.
+        runs: Where to deliver.
         spec_of: Returns what the worker of a trial was sent, by trial_id.
         warn: Called at most once, with one line, when the server does not answer.
     """
 
     def __init__(
-        self, view: MlflowRuns, spec_of: Callable[[str], Mapping[str, Any]], warn: Callable[[str], None]
+        self, runs: MlflowRuns, spec_of: Callable[[str], Mapping[str, Any]], warn: Callable[[str], None]
     ) -> None:
         super().__init__(name="mlflow-mirror", daemon=True)
-        self.view, self.spec_of, self.warn = view, spec_of, warn
+        self.runs, self.spec_of, self.warn = runs, spec_of, warn
         self.events: queue.Queue[Mapping[str, Any]] = queue.Queue(MAX_QUEUE)
         self.dropped = False
         self.warned = False
@@ -72,15 +72,15 @@ class Mirror(threading.Thread):
 
     def run(self) -> None:
         """Deliver once a second until the study has ended and everything is delivered."""
-        self._deliver(self.view.open)
-        self._deliver(partial(show_missed_records, self.view))  # of an earlier run that was interrupted
+        self._deliver(self.runs.open)
+        self._deliver(partial(show_missed_records, self.runs))  # of an earlier run that was interrupted
         while not (self.closing.is_set() and self.events.empty()):
             for trial_id, (rows, record) in self._take().items():
-                self._deliver(partial(self.view.show, self.spec_of(trial_id), rows, record))
+                self._deliver(partial(self.runs.show, self.spec_of(trial_id), rows, record))
                 if self.dropped and self.closing.is_set():
                     return  # the server does not answer, and the driver does not wait for it any more
-        self._deliver(partial(show_missed_records, self.view))  # of trials that ended during an interrupt
-        self._deliver(lambda: self.view.close(self.counts))
+        self._deliver(partial(show_missed_records, self.runs))  # of trials that ended during an interrupt
+        self._deliver(lambda: self.runs.close(self.counts))
 
     def _take(self) -> dict[str, _Delivery]:
         """What has been reported since the last call, by trial_id."""
@@ -116,23 +116,23 @@ class Mirror(threading.Thread):
             return
         self.warned = True
         reason = f"{type(error).__name__}: {first_line(error)[:MAX_MESSAGE]}"
-        line = f"MLflow at {self.view.uri} does not answer ({reason}); "
-        line += f"the study continues, and `ablate sync {self.view.store.study}` completes the view"
+        line = f"MLflow at {self.runs.uri} does not answer ({reason}); "
+        line += f"the study continues, and `ablate sync {self.runs.store.study}` completes the view"
         self.warn(without_secret(line))  # the error may contain the URI too
 
 
-def show_missed_records(view: MlflowRuns) -> None:
+def show_missed_records(runs: MlflowRuns) -> None:
     """End the runs of trials that have a record although MLflow shows them as running.
 
     A driver that was interrupted may not have delivered them.
     """
-    for trial_id in view.unfinished():
-        record = view.store.finished_record(trial_id)
+    for trial_id in runs.unfinished():
+        record = runs.store.finished_record(trial_id)
         if record is not None:
-            _show_record(view, record)
+            _show_record(runs, record)
 
 
-def sync(view: MlflowRuns) -> int:
+def sync(runs: MlflowRuns) -> int:
     """Bring all runs in line with the records and the report. Calling it again changes nothing.
 
     Returns:
@@ -146,25 +146,25 @@ def sync(view: MlflowRuns) -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return _sync(view)
+        return _sync(runs)
     except (MlflowException, SQLAlchemyError) as error:
         reason = first_line(error)[:160]
-        line = f"--mlflow: must be an MLflow server or database that answers ({reason}), got {view.uri}"
+        line = f"--mlflow: must be an MLflow server or database that answers ({reason}), got {runs.uri}"
         raise StudyError(without_secret(line)) from None  # the error may contain the URI too
 
 
-def _sync(view: MlflowRuns) -> int:
-    records = view.store.load().to_pylist()
+def _sync(runs: MlflowRuns) -> int:
+    records = runs.store.load().to_pylist()
     for record in records:
-        _show_record(view, record)
-    driver = living_driver(view.store) or {}
-    view.close_stale([*(record["trial_id"] for record in records), *driver.get("running", ())])
-    view.attach_report()
+        _show_record(runs, record)
+    driver = living_driver(runs.store) or {}
+    runs.close_stale([*(record["trial_id"] for record in records), *driver.get("running", ())])
+    runs.attach_report()
     if not driver:
-        view.close(Counter(record["status"] for record in records))
+        runs.close(Counter(record["status"] for record in records))
     return len(records)
 
 
-def _show_record(view: MlflowRuns, record: Mapping[str, Any]) -> None:
+def _show_record(runs: MlflowRuns, record: Mapping[str, Any]) -> None:
     spec = {**record, "config": json.loads(record["config"] or "{}")}
-    view.show(spec, record["curve"] or (), record)
+    runs.show(spec, record["curve"] or (), record)

@@ -1,4 +1,4 @@
-"""Records of trials: what stands in them beside the outcome of the training, and how they are written."""
+"""Build and write the records of trials: identity, outcome, host and versions."""
 
 from __future__ import annotations
 

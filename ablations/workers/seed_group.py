@@ -51,8 +51,8 @@ class SeedGroup:
     def step(self) -> Report:
         """Train all seeds for one epoch, or for a second of short ones, but never past a rung.
 
-        The first exception is answered by a second try from the newest checkpoint. The second exception becomes the
-        error of the records. A GPU without memory would fail again, so it is not tried again.
+        After the first exception the group starts again from its newest checkpoint. The second exception becomes the
+        error of the records. A GPU that is out of memory would fail again, so there is no second try.
         """
         try:
             return self._step()
@@ -143,9 +143,9 @@ class SeedGroup:
         return {trial.trial_id: training.curve[reported:] for trial, training in pairs}
 
     def _written(self) -> Report | None:
-        """The end that another worker has written, and was lost before the driver heard of it.
+        """Return the end that an earlier worker wrote before it was lost; None if records are missing.
 
-        Where it was lost between two records, the first ones say at which epoch the search stopped the group.
+        If some records exist, they give the epoch at which the search stopped the group.
         """
         records = [r for trial in self.spec.trials if (r := self.store.finished_record(trial.trial_id))]
         if len(records) < len(self.spec.trials):

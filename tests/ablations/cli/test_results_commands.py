@@ -49,7 +49,7 @@ def test_a_forgotten_trial_runs_again(study, capsys):
     store = finish(study)
     store.compact()
     first = next(study.trials())
-    assert f"no record of λ=0, seed 0 ({first.trial_id}) any more" in run(capsys, "forget", "tiny.py", first.trial_id)
+    assert f"removed the record of λ=0, seed 0 ({first.trial_id})" in run(capsys, "forget", "tiny.py", first.trial_id)
     assert first.trial_id not in store.trial_ids() | set(store.load(["trial_id"])["trial_id"].to_pylist())
     assert "4 trials planned, 3 finished, 1 to run" in run(capsys, "plan", "tiny.py")
 

@@ -27,24 +27,24 @@ def test_a_signal_is_the_answer_also_where_its_exception_was_lost_or_became_anot
         except Interrupted as error:
             raise ImportError("half a module") from error
 
-    told = []
+    announced = []
     before = signal.getsignal(number)
     for body in (swallowed, turned):
-        with pytest.raises(Interrupted) as caught, interruptible(Deadline(), told.append, told.append):
+        with pytest.raises(Interrupted) as caught, interruptible(Deadline(), announced.append, announced.append):
             body()
         assert caught.value.code == 128 + number
-        wait_for(lambda: told)
-        assert told == [caught.value]  # announced once, and the last act was not needed
-        told.clear()
+        wait_for(lambda: announced)
+        assert announced == [caught.value]  # announced once, and the last act was not needed
+        announced.clear()
         assert signal.getsignal(number) is before
 
 
 def test_an_error_without_a_signal_stays_what_it_is():
-    told = []
-    with pytest.raises(ImportError), interruptible(Deadline(), told.append, told.append):
+    announced = []
+    with pytest.raises(ImportError), interruptible(Deadline(), announced.append, announced.append):
         raise ImportError("a module")
     raise_if_interrupted()
-    assert told == []
+    assert announced == []
 
 
 def test_without_a_signal_there_is_no_deadline():
