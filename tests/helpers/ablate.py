@@ -30,9 +30,11 @@ class Ablate:
 
     Attributes:
         folder: Where studies and results are.
+        module: What Python runs.
     """
 
     folder: Path
+    module = "ablations"
 
     def __call__(self, *arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -58,10 +60,9 @@ class Ablate:
             start_new_session=True,
         )
 
-    @staticmethod
-    def command(*arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         """The command line."""
-        return [sys.executable, "-m", "ablations", *arguments]
+        return [sys.executable, "-m", self.module, *arguments]
 
     def study(self, text: str = TINY, name: str = "tiny") -> str:
         """Write a study file; returns its name, for the command line."""

@@ -83,13 +83,13 @@ class Phase:
         """A worker with the next group."""
         return SeedGroup(self.source.context, self.source.next())
 
-    def train(self, workers=1, steps=None, unheard=False):
+    def train(self, workers=1, steps=None, driver_died=False):
         """Train what is left, as that many workers in turn; returns the number of steps.
 
         Args:
             workers: How many groups train at once.
             steps: End after so many steps, as a SIGKILL of driver and workers does.
-            unheard: The driver is lost during the last step, and the workers after it.
+            driver_died: The driver dies during the last step, and the workers die after it.
         """
         live, done = [], 0
         while self.source.left or live:
@@ -97,21 +97,21 @@ class Phase:
                 live.append(self.group())
             for group in list(live):
                 if done == steps:
-                    if unheard:
+                    if driver_died:
                         group.step()
                     return done
                 done += 1
-                if self.hear(group, group.step()):
+                if self.deliver(group, group.step()):
                     live.remove(group)
         return done
 
     def finish(self, group):
         """Train a group to its end; returns its last report."""
-        while not self.hear(group, report := group.step()):
+        while not self.deliver(group, report := group.step()):
             pass
         return report
 
-    def hear(self, group, report):
+    def deliver(self, group, report):
         """The driver takes a report, as Ray hands it over; returns True if the group has ended."""
         report = pickle.loads(pickle.dumps(report))
         if not self.source.take(group.spec, report):

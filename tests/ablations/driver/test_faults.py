@@ -18,7 +18,6 @@ from tests.helpers.pretend import NO_PAUSES
 from tests.helpers.processes import is_alive
 from tests.helpers.waiting import wait_for
 
-pytestmark = pytest.mark.xdist_group("ray")
 EVERY_REPORT = ("--checkpoint-seconds", "0")
 NEVER = ("--checkpoint-seconds", "86400")
 
@@ -76,18 +75,14 @@ def test_a_killed_worker_is_replaced(faulty, uninterrupted):
     assert {row["status"] for row in faulty.rows()} <= {"complete", "stopped"}
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "send"),
-    [(signal.SIGINT, 130, os.kill), (signal.SIGTERM, 143, os.kill), (signal.SIGHUP, 129, os.killpg)],
-    ids=["Ctrl-C", "a preempted node", "a closed terminal, which tells every process"],
-)
-def test_an_interruption_keeps_what_is_finished_and_saves_the_rest(faulty, number, code, send):
+def interrupt(faulty, number, send=os.kill):
+    """Send a signal to a running study: it keeps what is finished, and saves what is not."""
     finished = faulty.record_files()
     process = faulty.start(*NEVER)
     faulty.wait_for_epoch(3)
     send(process.pid, number)
     said, errors = process.communicate(timeout=60)
-    assert process.returncode == code, errors
+    assert process.returncode == 128 + number, errors
     assert "To resume: ablate run faulty.py --cpus-per-trial" in said.splitlines()[-1]
     assert faulty.record_files() == finished
     assert faulty.checkpoints()[-1] >= 2
@@ -95,11 +90,17 @@ def test_an_interruption_keeps_what_is_finished_and_saves_the_rest(faulty, numbe
     assert not (faulty.results / "driver.json").exists()
 
 
-def test_an_interrupted_study_continues_from_where_it_was(faulty, uninterrupted):
-    process = faulty.start(*NEVER)
-    faulty.wait_for_epoch(3)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGTERM, os.kill), (signal.SIGHUP, os.killpg)],
+    ids=["a preempted node", "a closed terminal, which tells every process"],
+)
+def test_an_interruption_keeps_what_is_finished_and_saves_the_rest(faulty, number, send):
+    interrupt(faulty, number, send)
+
+
+def test_a_study_interrupted_by_ctrl_c_continues_from_where_it_was(faulty, uninterrupted):
+    interrupt(faulty, signal.SIGINT)
     trained, newest = len(faulty.trace()), faulty.checkpoints()[-1]
     done = faulty.finish()
     assert done.returncode == 0, done.stderr
@@ -152,6 +153,7 @@ def test_a_full_disk_loses_no_finished_trial_and_is_overcome(small_disk, uninter
     faulty = begin(small_disk.parent, uninterrupted, phase, last=True)
     elsewhere = ("--mlflow", f"sqlite:///{faulty.folder}/view.db")
     finished = faulty.record_files()
+    faulty.module = "tests.helpers.few_retries"
     process = faulty.start(*elsewhere, **{NO_PAUSES: "1"})
     faulty.wait_for_epoch(2)
     (small_disk / "ballast").write_bytes(bytes(_free(small_disk)))
@@ -162,6 +164,7 @@ def test_a_full_disk_loses_no_finished_trial_and_is_overcome(small_disk, uninter
     assert "Traceback" not in errors
     assert finished.items() <= faulty.record_files().items()
     (small_disk / "ballast").unlink()
+    faulty.module = "ablations"
     again = faulty.finish(*elsewhere)
     assert again.returncode == 0, again.stderr
     assert finished.items() <= faulty.record_files().items()

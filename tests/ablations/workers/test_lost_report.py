@@ -1,14 +1,12 @@
-"""A worker that is lost after it wrote its records and before the driver heard of it, in both phases."""
+"""A worker that is lost after it wrote its records and before its report reached the driver, in both phases."""
 
 import types
 from collections import deque
 
 import pytest
-import torch
 
 from ablations.driver.callbacks import ReportCallback, WorkerFailureCallback
 from ablations.driver.confirm import ConfirmTrials
-from ablations.state.checkpoints import sweep
 from ablations.workers.seed_group import SeedGroup
 from ablations.workers.spec import ArmSpec, CandidateSpec, RunContext, SeedGroupSpec, TrialSpec
 from ablations.workers.trainable import SPEC, SeedGroupTrainable
@@ -71,28 +69,11 @@ def test_the_next_worker_trains_nothing(context, store, spec):
     assert report.means == {1: 0.5, 2: 0.6}
 
 
-def test_a_failed_record_is_no_end(context, store, spec):
-    write(store, spec, "failed")
-    _, report = train(context, spec)
-    assert {record["status"] for record in report.records} == {"complete"}
-
-
 def test_test_data_are_read_in_the_confirm_phase_only(context, store, spec):
     _, report = train(context, spec)
     assert [record.get("test_top1") is not None for record in report.records] == [spec.phase == "confirm"] * len(
         spec.trials
     )
-
-
-def test_checkpoints_that_a_killed_worker_left_beside_its_records_are_deleted(context, store, spec):
-    write(store, spec, "complete")
-    store.write_bytes(b"", "checkpoints", spec.id, "1.pt")
-    store.write_bytes(b"", "checkpoints", "unfinished", "1.pt")
-    sweep(store, {spec.id})
-    assert store.folders("checkpoints") == ["unfinished"]
-    store.write_bytes(b"", "checkpoints", spec.id, "1.pt")
-    SeedGroup(context, spec).step()
-    assert store.folders("checkpoints") == ["unfinished"]
 
 
 @pytest.mark.parametrize("state", [{"training": {"epoch": 1}}, {"trainings": [{"epoch": 1}] * 2}, {"trainings": 7}])
@@ -105,38 +86,6 @@ def test_a_checkpoint_of_another_version_costs_its_epochs_and_not_the_trial(cont
     while not whole.done:
         whole.step()
     assert report.records[0]["val_top1"] == whole.result()["val_top1"]
-
-
-def test_a_store_that_fails_after_the_records_does_not_undo_them(context, store, spec, monkeypatch):
-    def away(*parts):
-        raise OSError("503 Slow Down")
-
-    monkeypatch.setattr(Store, "delete", away)
-    group = SeedGroup(context, spec)
-    group._retried = True  # a failure would be its last
-    while group.status == "running":
-        report = group.step()
-    assert {record["status"] for record in report.records} == {"complete"}
-    assert statuses(store) == ["complete"] * len(spec.trials)
-
-
-@pytest.mark.parametrize(("error", "times"), [(RuntimeError, 2), (torch.OutOfMemoryError, 1)])
-def test_an_error_is_tried_again_once_but_not_one_of_memory(context, store, spec, monkeypatch, error, times):
-    raised = []
-
-    def step(training):
-        raised.append(error("CUDA out of memory" if error is torch.OutOfMemoryError else "it broke"))
-        raise raised[-1]
-
-    monkeypatch.setattr(Pretend, "step", step)
-    group, report = train(context, spec)
-    assert len(raised) == times
-    assert {record["status"] for record in report.records} == {"failed"}
-    assert group.trainings == []
-    monkeypatch.undo()
-    assert all(str(raised[-1]) in row["error"] for row in store.load(["error"]).to_pylist())
-    _, again = train(context, spec)  # a failed record is no end, and what failed leaves nothing behind
-    assert {record["status"] for record in again.records} == {"complete"}
 
 
 class Recorder:
