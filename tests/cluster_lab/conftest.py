@@ -1,27 +1,27 @@
-"""Fixtures of the lab. Their tests are skipped, with the reason, on a machine that cannot run it."""
+"""Fixtures of virtual hosts. Their tests are skipped, with the reason, on a machine that cannot start them."""
 
 import pytest
 
 from tests.cluster_lab.clusters import STUDY, outcomes
-from tests.cluster_lab.virtual_hosts import CHECKOUT, Lab, missing
+from tests.cluster_lab.virtual_hosts import CHECKOUT, VirtualHosts, missing
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """A lab that has the operator's host only."""
+def hosts(tmp_path_factory):
+    """Virtual hosts, at first the operator's only."""
     if reason := missing("sshd", "ssh", "ssh-keygen", "rsync"):
-        pytest.skip(f"the lab {reason}")
-    with Lab(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
+        pytest.skip(f"a test on virtual hosts {reason}")
+    with VirtualHosts(tmp_path_factory.mktemp("hosts")) as hosts:
+        yield hosts
 
 
 @pytest.fixture(scope="module")
-def undisturbed(lab):
+def undisturbed(hosts):
     """Outcomes of the study on one machine without a cluster and without faults."""
     command = " ".join(("ablate run", *STUDY, "--results /shared/undisturbed"))
-    done = lab.operator.run(command, timeout=240, PYTHONPATH=str(CHECKOUT))
+    done = hosts.operator.run(command, timeout=240, PYTHONPATH=str(CHECKOUT))
     assert done.returncode == 0, done.stderr
-    return outcomes(lab.shared / "undisturbed")
+    return outcomes(hosts.shared / "undisturbed")
 
 
 @pytest.fixture(scope="module")
@@ -29,5 +29,5 @@ def machine(tmp_path_factory):
     """One host, without ssh, in which a test may start and end any process."""
     if reason := missing():
         pytest.skip(f"a host in namespaces {reason}")
-    with Lab(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab.operator
+    with VirtualHosts(tmp_path_factory.mktemp("hosts")) as hosts:
+        yield hosts.operator

@@ -1,4 +1,4 @@
-"""`ablate run` on a Ray whose autoscaler adds fake nodes. Run it in a host of the lab only.
+"""`ablate run` on a Ray whose autoscaler adds fake nodes. Run it in a virtual host only.
 
     python fake_cluster.py STUDY RESULTS
 

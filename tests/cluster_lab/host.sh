@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PID 1 of a host of the lab. virtual_hosts.py starts it in new namespaces. It makes a root file system, starts sshd if
+# PID 1 of a virtual host. virtual_hosts.py starts it in new namespaces. It makes a root file system, starts sshd if
 # there are keys, prints "ready" and waits for ended processes. When it ends, the kernel ends the whole host.
 #
 #   HOST_NAME      its name                          HOST_MOUNT   an empty folder to build the root file system in
@@ -11,7 +11,7 @@
 set -euo pipefail
 umask 022
 mount --make-rprivate /
-mount -t tmpfs -o size=4g lab "$HOST_MOUNT"
+mount -t tmpfs -o size=4g host "$HOST_MOUNT"
 cd "$HOST_MOUNT"
 root=$PWD/root
 

@@ -1,4 +1,4 @@
-"""An emulated AWS region: moto answers the EC2, IAM and S3 calls, and each running instance is a host of the lab.
+"""An emulated AWS region: moto answers the EC2, IAM and S3 calls, and each running instance is a virtual host.
 
 Such a host has the instance's private and public address, the key pair's public key and the image's user. As on AWS it
 reads its credentials and the spot notice from the instance metadata service at 169.254.169.254. A terminated instance
@@ -23,7 +23,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import InstanceBackend
 from moto.server import ThreadedMotoServer
 
-from tests.cluster_lab.virtual_hosts import OPERATOR, Host, Image, Lab
+from tests.cluster_lab.virtual_hosts import OPERATOR, Host, Image, VirtualHosts
 from tests.helpers.waiting import wait_for
 
 NAME = "us-west-2"
@@ -47,11 +47,11 @@ class Region:
     """The region, from entering to leaving the context.
 
     Args:
-        lab: Lab whose hosts are the instances.
+        hosts: Where instances are started as hosts.
     """
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, hosts: VirtualHosts) -> None:
+        self.hosts = hosts
         self.notices: dict[str, str] = {}  # spot notices, by private address
         self._hosts: dict[str, Host] = {}  # by instance id
         self._ready, self._stop = threading.Event(), threading.Event()
@@ -77,7 +77,7 @@ class Region:
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
         """Put the calling thread on the network from which the region can be called."""
-        with self.lab.operator.network():
+        with self.hosts.operator.network():
             yield
 
     def workers(self) -> dict[str, dict[str, Any]]:
@@ -152,7 +152,7 @@ class Region:
     def _run(self) -> None:
         """The region's thread: runs the servers, and a host for each instance."""
         wire = f"ip addr add {WIRE} dev wire; ip addr add {METADATA}/32 dev wire"
-        subprocess.run(["nsenter", "-t", str(self.lab.operator.init), "-n", "sh", "-ec", wire], check=True)
+        subprocess.run(["nsenter", "-t", str(self.hosts.operator.init), "-n", "sh", "-ec", wire], check=True)
         with self.network():
             api = ThreadedMotoServer(ip_address=OPERATOR, port=5000, verbose=False)
             api.start()
@@ -173,13 +173,13 @@ class Region:
             self._hosts[instance] = self._boot(instance, wanted[instance])
         for instance in self._hosts.keys() - wanted.keys():
             host = self._hosts.pop(instance)
-            self.lab.cut(host)
+            self.hosts.cut(host)
             host.kill()
 
     def _boot(self, instance: str, found: dict[str, Any]) -> Host:
         pairs = self.ec2.describe_key_pairs(KeyNames=[found["KeyName"]], IncludePublicKey=True)["KeyPairs"]
         image = Image(pairs[0]["PublicKey"] + "\n", USER, f"export AWS_ENDPOINT_URL={ENDPOINT}\n")
-        return self.lab.boot(instance, found["PrivateIpAddress"] + "/16", found.get("PublicIpAddress"), image)
+        return self.hosts.boot(instance, found["PrivateIpAddress"] + "/16", found.get("PublicIpAddress"), image)
 
 
 def _client(service: str) -> Any:

@@ -20,13 +20,13 @@ IDLE_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
-def region(lab):
-    with Region(lab) as region:
+def region(hosts):
+    with Region(hosts) as region:
         yield region
 
 
 @pytest.fixture(scope="module")
-def cluster(lab, region, undisturbed):
+def cluster(hosts, region, undisturbed):
     values = {
         "region": NAME,
         "image": "ami-0123456789abcdef0",
@@ -36,7 +36,7 @@ def cluster(lab, region, undisturbed):
         "gpu_idle": str(IDLE_SECONDS),
         "environment": f"bash ~/soft-silhouette/deploy/install.sh {sys.prefix}",
     }
-    cluster = Cluster(lab.operator, filled_in((CHECKOUT / "cluster.yaml").read_text(), values), **PERSON)
+    cluster = Cluster(hosts.operator, filled_in((CHECKOUT / "cluster.yaml").read_text(), values), **PERSON)
     cluster.up()
     return cluster
 

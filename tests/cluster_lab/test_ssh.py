@@ -31,14 +31,14 @@ RAY = f"{Path(ray.__file__).parent}/_version.py"
 
 
 @pytest.fixture(scope="module")
-def hosts(lab):
-    hosts = {name: lab.boot(name, f"{address}/24") for name, address in ADDRESSES.items()}
-    assert hosts["old"].run(f"sed -i 's/{ray.__version__}/2.59.0/' {RAY}").returncode == 0
-    return hosts
+def machines(hosts):
+    machines = {name: hosts.boot(name, f"{address}/24") for name, address in ADDRESSES.items()}
+    assert machines["old"].run(f"sed -i 's/{ray.__version__}/2.59.0/' {RAY}").returncode == 0
+    return machines
 
 
 @pytest.fixture(scope="module")
-def cluster(lab, hosts, undisturbed):
+def cluster(hosts, machines, undisturbed):
     values = {
         "head_ip": ADDRESSES["head"],
         "worker_ips": f"[{', '.join(ADDRESSES[name] for name in (*WORKERS, 'old'))}]",
@@ -46,9 +46,9 @@ def cluster(lab, hosts, undisturbed):
         "ssh_private_key": "~/.ssh/lab_key",
         "environment": f"bash ~/soft-silhouette/deploy/install.sh {sys.prefix}",
     }
-    cluster = Cluster(lab.operator, filled_in((CHECKOUT / "deploy/local.yaml").read_text(), values))
+    cluster = Cluster(hosts.operator, filled_in((CHECKOUT / "deploy/local.yaml").read_text(), values))
     cluster.up()
-    wait_for(lambda: all(serving(hosts[name]) for name in WORKERS), 120)
+    wait_for(lambda: all(serving(machines[name]) for name in WORKERS), 120)
     return cluster
 
 
@@ -60,17 +60,17 @@ def run(results):
     return " ".join(("ablate run", *STUDY, "--address auto --checkpoint-seconds 0 --results", results))
 
 
-def test_the_dashboard_is_on_the_loopback_and_ray_client_is_closed(hosts, cluster):
-    rows = hosts["head"].run("ss -ltnH").stdout.splitlines()
+def test_the_dashboard_is_on_the_loopback_and_ray_client_is_closed(machines, cluster):
+    rows = machines["head"].run("ss -ltnH").stdout.splitlines()
     listening = [row.split()[3].rpartition(":")[::2] for row in rows]
     assert {address for address, port in listening if port == "8265"} == {"127.0.0.1"}
     assert "6379" in {port for _, port in listening}
     assert "10001" not in {port for _, port in listening}
 
 
-def test_the_doctor_reports_the_machine_that_cannot_join(hosts, cluster):
+def test_the_doctor_reports_the_machine_that_cannot_join(machines, cluster):
     log = "/tmp/ray/session_latest/logs/monitor.out"
-    wait_for(lambda: "Version mismatch" in hosts["head"].run(f"cat {log}").stdout)
+    wait_for(lambda: "Version mismatch" in machines["head"].run(f"cat {log}").stdout)
     out = cluster.run("ray exec /root/cluster.yaml 'ablate doctor --address auto --results /shared/doctor'").stdout
     faults = [line for line in out.splitlines() if line.startswith("fault")]
     assert len(faults) == 1, out
@@ -93,28 +93,28 @@ def sources(out):
     return re.search(r"sources (\w+)", out)[1]
 
 
-def test_worker_killed_and_worker_cut_off(lab, hosts, cluster, undisturbed, tmp_path):
-    results, log = lab.shared / "workers", tmp_path / "log"
+def test_worker_killed_and_worker_cut_off(hosts, machines, cluster, undisturbed, tmp_path):
+    results, log = hosts.shared / "workers", tmp_path / "log"
     study = cluster.start(run("/shared/workers"), log)
     wait_for(lambda: study.poll() is not None or in_the_middle(results, 3))
     before = writing_times(results)
     recovery = Recovery(checkpoints_in(results))
-    hosts["w1"].kill()
-    lab.cut(hosts["w2"])
+    machines["w1"].kill()
+    hosts.cut(machines["w2"])
     recovery.watch(study, "worker killed, worker cut off, one left")
     finished(study, log)
     assert outcomes(results) == undisturbed
     assert before.items() <= writing_times(results).items()
     assert "lost its worker (1 of 3: " in " ".join(log.read_text().split())
-    lab.connect(hosts["w2"])
+    hosts.connect(machines["w2"])
 
 
-def test_driver_killed(lab, hosts, cluster, undisturbed, tmp_path):
-    results, log = lab.shared / "driver", tmp_path / "log"
+def test_driver_killed(hosts, machines, cluster, undisturbed, tmp_path):
+    results, log = hosts.shared / "driver", tmp_path / "log"
     study = cluster.start(run("/shared/driver"), log)
     wait_for(lambda: study.poll() is not None or writing_times(results))
     wait_for(lambda: study.poll() is not None or in_the_middle(results, 1))
-    hosts["head"].run("pkill -KILL -f '[a]blate run'")
+    machines["head"].run("pkill -KILL -f '[a]blate run'")
     assert study.wait(60) != 0, log.read_text()
     before, recovery = writing_times(results), Recovery(checkpoints_in(results))
     study = cluster.start_job(run("/shared/driver"), log)
@@ -125,20 +125,20 @@ def test_driver_killed(lab, hosts, cluster, undisturbed, tmp_path):
     assert before.items() <= writing_times(results).items()
 
 
-def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
-    results, log = lab.shared / "head", tmp_path / "log"
+def test_head_lost(hosts, machines, cluster, undisturbed, tmp_path):
+    results, log = hosts.shared / "head", tmp_path / "log"
     study = cluster.start(run("/shared/head"), log)
     wait_for(lambda: study.poll() is not None or writing_times(results))
     wait_for(lambda: study.poll() is not None or in_the_middle(results, 1))
     recovery = Recovery(checkpoints_in(results))
-    hosts["head"].kill()
+    machines["head"].kill()
     assert study.wait(120) != 0, log.read_text()
     before = writing_times(results)
     for name in ("head", "w1"):
-        hosts[name] = lab.boot(name, f"{ADDRESSES[name]}/24")
+        machines[name] = hosts.boot(name, f"{ADDRESSES[name]}/24")
     cluster.down()  # the machine is new: without this `ray up` assumes that it is set up
     cluster.up()
-    wait_for(lambda: any(serving(hosts[name]) for name in WORKERS), 120)
+    wait_for(lambda: any(serving(machines[name]) for name in WORKERS), 120)
     study = cluster.start(run("/shared/head"), log)
     recovery.watch(study, "head lost, ray up and ablate run again")
     finished(study, log)
@@ -146,7 +146,7 @@ def test_head_lost(lab, hosts, cluster, undisturbed, tmp_path):
     assert before.items() <= writing_times(results).items()
 
 
-def test_down_ends_ray_on_every_machine(hosts, cluster):
+def test_down_ends_ray_on_every_machine(machines, cluster):
     cluster.down()
     left = "/ray/|ray::|ray start|ablate|end_with_raylet"
-    wait_for(lambda: not any(host.processes(left) for host in hosts.values()), 240)
+    wait_for(lambda: not any(host.processes(left) for host in machines.values()), 240)

@@ -1,4 +1,4 @@
-"""The lab itself: its hosts are separate, can be cut off, and end with the test that started them."""
+"""Virtual hosts are separate, can be cut off, and end with the test that started them."""
 
 import signal
 import subprocess
@@ -11,37 +11,37 @@ from tests.helpers.waiting import wait_for
 LEFT_ALONE = """
 import sys, time
 from pathlib import Path
-from tests.cluster_lab.virtual_hosts import Lab
-with Lab(Path(sys.argv[1])) as lab:
-    print(lab.operator.init, lab.boot("other", "10.77.0.10/24").init, flush=True)
+from tests.cluster_lab.virtual_hosts import VirtualHosts
+with VirtualHosts(Path(sys.argv[1])) as hosts:
+    print(hosts.operator.init, hosts.boot("other", "10.77.0.10/24").init, flush=True)
     time.sleep(600)
 """
 
 
-def test_hosts_share_a_network_and_one_folder_and_nothing_else(lab):
-    hosts = [lab.boot(name, f"10.77.0.{number}/24") for name, number in (("a", 10), ("b", 11))]
-    for host in hosts:
+def test_hosts_share_a_network_and_one_folder_and_nothing_else(hosts):
+    pair = [hosts.boot(name, f"10.77.0.{number}/24") for name, number in (("a", 10), ("b", 11))]
+    for host in pair:
         assert host.run(f"echo {host.name} | tee /tmp/mine /root/mine /usr/mine /dev/shm/mine").returncode == 0
         assert host.run("cat /tmp/mine /root/mine /usr/mine /dev/shm/mine; hostname").stdout.split() == [host.name] * 5
         assert len(host.processes("sshd")) == 1  # its own
     assert not Path("/usr/mine").exists()
-    hosts[0].run("echo all >/shared/ours")
-    assert hosts[1].run("cat /shared/ours").stdout == "all\n"
-    wait_for(lambda: reaches(hosts[0], hosts[1]), 20)
+    pair[0].run("echo all >/shared/ours")
+    assert pair[1].run("cat /shared/ours").stdout == "all\n"
+    wait_for(lambda: reaches(pair[0], pair[1]), 20)
 
 
-def test_a_host_can_be_cut_off_connected_again_and_powered_off(lab):
-    host = lab.boot("c", "10.77.0.12/24")
-    wait_for(lambda: reaches(lab.operator, host), 20)
-    lab.cut(host)
-    assert not reaches(lab.operator, host)
+def test_a_host_can_be_cut_off_connected_again_and_powered_off(hosts):
+    host = hosts.boot("c", "10.77.0.12/24")
+    wait_for(lambda: reaches(hosts.operator, host), 20)
+    hosts.cut(host)
+    assert not reaches(hosts.operator, host)
     assert host.alive
-    lab.connect(host)
-    wait_for(lambda: reaches(lab.operator, host), 20)
+    hosts.connect(host)
+    wait_for(lambda: reaches(hosts.operator, host), 20)
     host.kill()
     assert not host.alive
-    host = lab.boot("c", "10.77.0.12/24")
-    wait_for(lambda: reaches(lab.operator, host), 20)
+    host = hosts.boot("c", "10.77.0.12/24")
+    wait_for(lambda: reaches(hosts.operator, host), 20)
 
 
 def reaches(one, other):
@@ -49,11 +49,11 @@ def reaches(one, other):
     return one.run(f"timeout 2 bash -c 'head -c 3 </dev/tcp/{other.address}/22'").stdout == "SSH"
 
 
-def test_killed_test_leaves_no_host(lab, tmp_path):
+def test_killed_test_leaves_no_host(hosts, tmp_path):
     command = [sys.executable, "-c", LEFT_ALONE, str(tmp_path)]
     test = subprocess.Popen(command, env={"PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE, text=True)
-    hosts = [Path("/proc", pid) for pid in test.stdout.readline().split()]
-    assert all(host.exists() for host in hosts)
+    processes = [Path("/proc", pid) for pid in test.stdout.readline().split()]
+    assert all(process.exists() for process in processes)
     test.send_signal(signal.SIGKILL)
     test.wait()
-    wait_for(lambda: not any(host.exists() for host in hosts), 20)
+    wait_for(lambda: not any(process.exists() for process in processes), 20)

@@ -2,7 +2,7 @@
 
 A host has its own network, processes, file system (a copy-on-write view of this machine's), /tmp, /dev/shm and sshd.
 The hosts are connected by a bridge in the network of the operator's host. Nothing is created in the network of the
-machine, so two labs with the same addresses do not collide. Every host ends with the process that started it.
+machine, so two groups of hosts may have the same addresses. Every host ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOT_IN_OVERLAY = ("/tmp", "/root", "/run", "/dev", "/proc", "/sys", "/home")
 
 
 def missing(*programs: str) -> str | None:
-    """Return why this machine cannot run the lab; None if it can."""
+    """Return why this machine cannot start virtual hosts; None if it can."""
     if os.geteuid() != 0:
         return "needs root"
     for program in ("unshare", "nsenter", "setpriv", "ip", *programs):
@@ -58,7 +58,7 @@ class Image:
 
 
 class Host:
-    """One machine of the lab."""
+    """One virtual machine."""
 
     def __init__(self, name: str, address: str, process: subprocess.Popen[str]) -> None:
         self.name, self.address, self._process = name, address, process
@@ -110,11 +110,11 @@ class Host:
                 _set_namespace(here.fileno())
 
 
-class Lab:
+class VirtualHosts:
     """Hosts on one network; a context manager. `operator` is a person's machine, with the key to the others.
 
     Args:
-        folder: An empty folder for the lab's files; `folder/shared` is /shared on every host.
+        folder: An empty folder for their files; `folder/shared` is /shared on every host.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,7 +128,7 @@ class Lab:
             if shutil.which("ssh-keygen"):
                 subprocess.run(command, check=True)
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> VirtualHosts:
         """Start the operator's host."""
         self.operator = self._boot("operator", OPERATOR, Image())
         self._ip(

@@ -1,4 +1,4 @@
-"""A study that was asked to stop says so, whatever its end makes of it; tests of whole studies are in test_faults."""
+"""A signal ends a study with the exit code of the signal, whatever else fails. Whole studies are in test_faults."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from tests.helpers.waiting import wait_for
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_the_answer_also_where_its_exception_was_lost_or_became_another(monkeypatch, number):
+def test_a_signal_raises_interrupted_also_if_its_exception_was_caught_or_replaced(monkeypatch, number):
     monkeypatch.setattr(signals, "GRACE_SECONDS", 3600)  # after which it ends the process, which is pytest
 
     def swallowed():
