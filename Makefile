@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 PYTEST := $(BIN)/pytest --durations=30
 WORKERS ?= 2
+PARALLEL = --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder
 
-.PHONY: demo test lint test-slow test-cluster test-gpu clean
+.PHONY: demo test lint coverage test-slow test-cluster test-gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run demo
@@ -17,7 +18,7 @@ demo: $(VENV)/.installed
 # lint runs beside the tests and is printed after them; each of the two can fail the whole
 test: $(VENV)/.tested
 	@$(MAKE) --no-print-directory lint >$(VENV)/lint.txt 2>&1 & lint=$$!; \
-	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder; tests=$$?; \
+	$(PYTEST) $(PARALLEL); tests=$$?; \
 	wait $$lint; linted=$$?; cat $(VENV)/lint.txt; exit $$((tests | linted))
 
 lint: $(VENV)/.tested
@@ -25,6 +26,12 @@ lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# statements of the four packages that the tests of `make test` run, in all their processes
+coverage: $(VENV)/.tested
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PARALLEL); tests=$$?; \
+	$(BIN)/coverage combine --quiet; $(BIN)/coverage report --skip-covered --precision=1; exit $$tests
 
 test-slow: $(VENV)/.tested
 	$(PYTEST) -m slow

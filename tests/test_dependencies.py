@@ -18,7 +18,9 @@ OF_CLUSTER = ("ablations/cluster_file", "ablations/templates/files/deploy")
 """What needs the extra `cluster`."""
 NOT_IMPORTED = {"scikit-learn", "google-api-python-client"}
 """The digits are read from a file of the one; Ray imports the other."""
-TOOLS = {"import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "setuptools", "types-pyyaml", "pandas"}
+TOOLS = {
+    "coverage", "import-linter", "mypy", "pandas", "pytest-timeout", "pytest-xdist", "ruff", "setuptools", "types-pyyaml",
+}  # fmt: skip
 """Run as commands or plug-ins, or imported by others."""
 
 
