@@ -19,7 +19,8 @@ OF_CLUSTER = ("ablations/cluster_file", "ablations/templates/files/deploy")
 NOT_IMPORTED = {"scikit-learn", "google-api-python-client"}
 """The digits are read from a file of the one; Ray imports the other."""
 TOOLS = {
-    "coverage", "import-linter", "mypy", "pandas", "pytest-timeout", "pytest-xdist", "ruff", "setuptools", "types-pyyaml",
+    "coverage", "import-linter", "mypy", "pandas", "pytest-timeout", "pytest-xdist", "ruff", "setuptools",
+    "types-pyyaml",
 }  # fmt: skip
 """Run as commands or plug-ins, or imported by others."""
 
