@@ -124,6 +124,19 @@ def test_the_cluster_file_is_checked_against_the_template_of_the_wheel(installed
     assert "deploy/aws/head.json must name it" in installed("ablate", "cluster", "check").stdout
 
 
+def test_a_plain_installation_checks_cluster_files(installed):
+    """Without the extra `cluster`: what is left to fill in, and one note on what is not checked."""
+    assert installed("ablate", "init", "aws", "--to", "plain").returncode == 0
+    modules = ("jsonschema", "aiohttp_cors", "boto3", "botocore", "googleapiclient")
+    hide = f"import sys; sys.modules.update(dict.fromkeys({modules!r}))"
+    check = f"{hide}; from ablations.cli.parser import main; sys.exit(main())"
+    done = installed(installed.python, "-c", check, "cluster", "check", "plain/cluster.yaml")
+    assert (done.returncode, done.stderr) == (2, "")
+    *unfilled, note = done.stdout.splitlines()
+    assert [": must be filled in, got <" in line for line in unfilled] == [True] * 3
+    assert note.endswith("; pip install 'soft-silhouette-ablations[cluster]'")
+
+
 def test_a_machine_that_has_this_wheel_needs_no_installation(wheel, installed):
     installed("ablate", "init", "aws", "--to", "machine")
     folder = installed.work / "machine"

@@ -143,7 +143,12 @@ def _cluster_commands(commands: Any) -> None:
     check.add_argument(
         "files", nargs="*", default=["cluster.yaml"], metavar="FILE", help="cluster files (cluster.yaml)"
     )
-    check.add_argument("--own", action="store_true", help="the file may differ from the shipped one")
+    check.add_argument(
+        "--own",
+        action="store_true",
+        help="the file may differ from the shipped one; placeholders, Ray's schema, EC2's parameters and the rules on "
+        "security and cost are still checked",
+    )
     check.set_defaults(command="commands.cluster_check")
 
 

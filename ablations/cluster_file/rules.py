@@ -1,6 +1,7 @@
 """Our own rules for cluster files: what security and cost need, and what the user's own values must be.
 
-The comparison with the shipped template covers the rest. A value that is not filled in yet breaks no rule.
+The comparison with the shipped template covers the rest. A value that is not filled in yet breaks no rule. Values may
+be of any kind here: the step that checks kinds needs a package that may be missing.
 """
 
 from __future__ import annotations
@@ -8,143 +9,122 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
+from ablations.cluster_file.nested import Got, Path, at, each, scalars
 from ablations.cluster_file.schemas import aws_regions
 from ablations.cluster_file.yaml_lines import Document, Fault
 from ablations.errors import StudyError
-from ablations.nested import Got, Path, at, each, scalars
 from ablations.templates import FILES
 
 Found = Iterator[tuple[Path, Any, str]]
+"""Path and value of what breaks a rule, and what to do."""
+Check = Callable[[Any], Found]
 POLICY = "deploy/aws/head.json"
 """What the head of a cluster on AWS may do: the file beside the cluster file, else the shipped one."""
 SECRET = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[pousr]_[A-Za-z0-9]{20,}|\bhf_[A-Za-z]{20,}"
     r"|(?i:secret_access_key|session_token|password|api_key)\s*[=:]\s*\S|\bsk-[A-Za-z0-9_-]{20,}"
 )
-SECRET_NAME = re.compile(r"(?i)(secret|password|secret_access_key|session_token|(?<!ssh_)private_key|api_?key)$")
+SECRET_NAME = re.compile(r"(?i)(secret|password|access_key|session_token|(?<!ssh_)private_key|api_?key|_credentials)$")
+OPEN = (
+    r"0\.0\.0\.0|(?<![\w:])::(?:/0)?(?![\w:])|--ray-client-server-port\S*"
+    r"|--dashboard-host[= ](?!127\.0\.0\.1\b|localhost\b|::1\b)\S*"
+)
+"""All addresses, the Ray Client port, and a dashboard that other machines reach."""
 
 
 class Rule(NamedTuple):
-    """For which kinds of file, what must hold and why, and a function that yields path, value and what to do."""
+    """What must hold and why, with checks, each for some kinds of file: aws, gcp, local, RayJob."""
 
-    kinds: str
     must: str
     why: str
-    broken: Callable[[Any], Found]
+    checks: tuple[tuple[str, Check], ...]
 
 
 def rule_faults(document: Document, kind: str, file: FilePath) -> Iterator[Fault]:
     """What breaks a rule, in a file of kind aws, gcp, local or RayJob; the head's policy is looked for beside it."""
     unfilled = {path for path, _, _ in document.placeholders}
     marks = [text for _, _, text in document.placeholders]
-    for rule in RULES:
-        if kind in rule.kinds.split():
-            for path, got, todo in rule.broken(document.value):
+    for rule in (*RULES, Rule(*POLICY_RULE, (("aws", lambda config: _policy(config, file)),))):
+        for check in (check for kinds, check in rule.checks if kind in kinds.split()):
+            for path, got, todo in check(document.value):
                 if path not in unfilled and got not in marks:
                     yield document.fault(path, f"{rule.must} ({rule.why})", got, todo)
-    for path, got, todo in _policy(document.value, file) if kind == "aws" else ():
-        yield document.fault(path, f"{POLICY} must name it (the head has no other rights)", got, todo)
-
-
-def _values(todo: str, good: Callable[[Any], object], *paths: str) -> Callable[[Any], Found]:
-    """A rule on each value at some paths; `*` is every key or index, None is a value that is not there."""
-
-    def broken(config: Any) -> Found:
-        for text in paths:
-            for path, value in each(config, *text.split()):
-                with suppress(TypeError):  # of a value of another kind
-                    if good(value):
-                        continue
-                yield path, value, todo
-
-    return broken
 
 
 def _like(pattern: str) -> Callable[[Any], object]:
     return lambda value: re.search(pattern, str(value))
 
 
-def _never(todo: str, pattern: str) -> Callable[[Any], Found]:
-    """A rule that no command matches a pattern."""
+def _number(least: float, most: float) -> Callable[[Any], bool]:
+    return lambda value: type(value) in (int, float) and least <= value <= most
 
-    def broken(config: Any) -> Found:
-        for path, text in scalars({key: value for key, value in config.items() if key.endswith("_commands")}):
-            if found := re.search(pattern, str(text)):
-                yield path, Got(found[0]), todo
 
-    return broken
+def _at(path: str, good: str | Callable[[Any], object], todo: str) -> Check:
+    """Check each value at a path: `*` is every key or index, None is a value that is not there."""
+    holds = _like(good) if isinstance(good, str) else good
+    return lambda config: ((at, value, todo) for at, value in each(config, *path.split()) if not holds(value))
+
+
+def _never(pattern: str, todo: str) -> Check:
+    """Check that no value matches a pattern."""
+    return lambda config: (
+        (path, Got(found[0]), todo) for path, text in scalars(config) if (found := re.search(pattern, str(text)))
+    )
 
 
 def _secrets(config: Any) -> Found:
-    todo = "take it out and revoke it; machines get their rights from their profile or account"
     for path, value in scalars(config):
-        named = any(SECRET_NAME.search(str(key)) for key in path[-1:])
+        named = any(SECRET_NAME.search(str(key)) for key in path)
         if isinstance(value, str) and value and (named or SECRET.search(value)):
+            todo = "take it out and revoke it; machines get their rights from their profile or account"
             yield path, Got(f"{value[:4]}…"), todo
-    for name in ("aws_credentials", "gcp_credentials"):
-        if at(config, "provider", name) is not None:
-            yield ("provider", name), Got("credentials"), todo
-
-
-def _open_address(config: Any) -> Found:
-    for path, value in scalars(config):
-        if re.search(r"0\.0\.0\.0|(?<![\w:])::(?:/0)?(?![\w:])", str(value)):
-            yield path, value, "bind to 127.0.0.1, or give the narrowest range of addresses that works"
 
 
 def _bounds(config: Any) -> Found:
     most = at(config, "max_workers")
-    if most is None or not 1 <= most <= 200:
+    if not _number(1, 200)(most):
         yield ("max_workers",), most, "give the most machines at a time, 1 to 200"
         return
     types = each(config, "available_node_types", "*", "max_workers")
-    own = {path: bound for path, bound in types if path[1] != config["head_node_type"]}
-    for path, bound in own.items():
-        if bound is None or not 0 <= bound <= most:
-            yield path, bound, f"give the most machines of this type, 0 to {most}"
-    total = sum(bound or 0 for bound in own.values())
-    if None not in own.values() and most > total:
+    own = {path: bound for path, bound in types if path[1] != at(config, "head_node_type")}
+    wrong = {path: bound for path, bound in own.items() if not _number(0, most)(bound)}
+    yield from ((path, bound, f"give the most machines of this type, 0 to {most}") for path, bound in wrong.items())
+    if not wrong and most > (total := sum(own.values())):
         yield ("max_workers",), Got(f"{most}, the worker types together {total}"), f"give {total} or fewer"
 
 
 def _spot_head(config: Any) -> Found:
-    node: Path = ("available_node_types", config["head_node_type"], "node_config")
+    node: Path = ("available_node_types", at(config, "head_node_type"), "node_config")
     for key in ("InstanceMarketOptions", "scheduling"):
         if any(value in ("spot", "SPOT", True) for _, value in scalars(at(config, *node, key))):
             yield (*node, key), Got("spot"), f"take {key} out"
 
 
-def _head_profile(config: Any) -> Found:
-    head = at(config, "available_node_types", config["head_node_type"], "node_config", "IamInstanceProfile")
-    for path, profile in each(config, "available_node_types", "*", "node_config", "IamInstanceProfile"):
-        if profile and profile == head and path[1] != config["head_node_type"]:
-            yield (*path, *profile), *profile.values(), "give workers a profile of their own"
-
-
 def _policy(config: Any, file: FilePath) -> Found:
-    own = at(config, "available_node_types", config["head_node_type"], "node_config", "IamInstanceProfile", "Name")
-    profiles = [*each(config, "available_node_types", "*", "node_config", "IamInstanceProfile", "Name")]
-    for statement in _statements(file):
-        cluster = at(statement, "Condition", "StringEquals", "aws:ResourceTag/ray-cluster-name")
-        if cluster and cluster != config["cluster_name"]:
-            yield ("cluster_name",), config["cluster_name"], f"write {cluster}, or change the policy and prepare again"
-        role = str(at(statement, "Resource")).rpartition("role/")[2]
-        for path, name in profiles if "iam:PassRole" in str(at(statement, "Action")) else ():
-            if name and name != own and not fnmatch(name, role):
-                yield path, name, f"write {role}, or change the policy and prepare again"
+    clusters, roles = _policy_names(file.parent / POLICY if (file.parent / POLICY).is_file() else FILES / POLICY)
+    head, todo = at(config, "head_node_type"), "or change the policy and prepare again"
+    of_head = at(config, "available_node_types", head, "node_config", "IamInstanceProfile", "Name")
+    if clusters and at(config, "cluster_name") not in clusters:
+        yield ("cluster_name",), at(config, "cluster_name"), f"write {' or '.join(clusters)}, {todo}"
+    for path, name in each(config, "available_node_types", "*", "node_config", "IamInstanceProfile", "Name"):
+        wrong = roles and not any(fnmatch(str(name), role) for role in roles)
+        if name and path[1] != head and (wrong or name == of_head):
+            yield path, name, f"write {' or '.join(roles) or 'a profile for workers alone'}, {todo}"
 
 
-def _statements(file: FilePath) -> list[Any]:
-    path = file.parent / POLICY if (file.parent / POLICY).is_file() else FILES / POLICY
+def _policy_names(path: FilePath) -> tuple[list[str], list[str]]:
+    """The names of clusters, and of roles for workers, that a policy allows."""
     try:
-        return at(json.loads(path.read_text(encoding="utf-8")), "Statement") or []
+        values = [*scalars(json.loads(path.read_text(encoding="utf-8")))]
     except ValueError as error:
         raise StudyError(f"{path}: must be JSON, got {error}; correct it") from None
+    clusters = {str(value) for place, value in values if place[-1:] == ("aws:ResourceTag/ray-cluster-name",)}
+    roles = {str(value).partition(":role/")[2] for _, value in values if ":role/" in str(value)}
+    return sorted(clusters), sorted(roles)
 
 
 def _zone(config: Any) -> Found:
@@ -163,72 +143,61 @@ def _machines(config: Any) -> Found:
         seen.append(address)
 
 
+POLICY_RULE = (f"{POLICY} must name it", "the head has no other rights, and workers have fewer")
 RAY, CLOUDS, TYPES, NODE = "aws gcp local", "aws gcp", "available_node_types *", "available_node_types * node_config"
-JOB = "spec rayClusterSpec"
-IMAGES = [f"{JOB} {group} template spec containers * image" for group in ("headGroupSpec", "workerGroupSpecs *")]
+EBS, JOB, HEAD = f"{NODE} BlockDeviceMappings * Ebs", "spec rayClusterSpec", "spec rayClusterSpec headGroupSpec"
 AMI, SG = r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"
+DIGEST, BY_DIGEST = r"@sha256:[0-9a-f]{64}$", "end it with @sha256: and the digest that was pushed"
+STUDY = r"\bablate run\b.*--address[= ]auto\b.*--results[= ](s3|gs|abfss?|hdfs)://"
 RULES = (
     # who can reach the cluster, and with what
-    Rule(RAY, "the dashboard must listen on 127.0.0.1", "it runs any code that it is sent", _never(
-        "write --dashboard-host=127.0.0.1 and use `ray dashboard`",
-        r"--dashboard-host[= ](?!127\.0\.0\.1\b|localhost\b|::1\b)\S*")),
-    Rule(RAY, "nothing may be open to every address", "Ray runs any code that it is sent", _open_address),
-    Rule(RAY, "the token must reach every machine", "Ray lets everybody in without it", _values(
-        "add ~/.ray/auth_token: ~/.ray/auth_token", bool, "file_mounts ~/.ray/auth_token")),
-    Rule(RAY, "the token must be readable by its owner alone", "it is the key to all machines", _values(
-        "add: chmod 600 ~/.ray/auth_token", _like(r"chmod (0?600|go-\S*) ~/\.ray/auth_token"), "setup_commands")),
-    Rule(RAY, "every machine must ask for the token", "a worker without this mode cannot join", _values(
-        "add: echo 'export RAY_AUTH_MODE=token' >> ~/.bashrc",
-        _like(r"export [^;&]*RAY_AUTH_MODE=token\b[^;&]*\.bashrc"), "setup_commands")),
-    Rule(RAY, "no command may switch the token off", "Ray lets everybody in without it", _never(
-        "write RAY_AUTH_MODE=token", r"RAY_AUTH_MODE=(?!token\b)\w*")),
-    Rule(RAY, "no Ray Client port may be opened", "nothing here uses it", _never(
-        "take it out and use `ray job submit`", r"--ray-client-server-port\S*")),
-    Rule(f"{RAY} RayJob", "no keys may stand in the file", "files are shared, committed and synced", _secrets),
-    Rule(RAY, "git's settings must not be synced", "the URL of a remote may hold a token", _values(
-        'add "**/.git/config"', _like(r"\*\*/\.git(/config)?/?'"), "rsync_exclude")),
-    Rule("aws", "every machine must be in a security group of yours", "Ray's own opens ssh to all", _values(
-        "give the id of your own: sg- and 8 or 17 hexadecimal digits", _like(SG), f"{NODE} SecurityGroupIds *")),
-    Rule("aws", "workers must not have the head's profile", "it starts and ends machines", _head_profile),
-    Rule("aws", "IMDSv2 must be required", "version 1 gives the rights of the machine to any request", _values(
-        "write HttpTokens: required", _like("^required$"), f"{NODE} MetadataOptions HttpTokens")),
-    Rule("aws", "disks must be encrypted", "they hold code, data and the token", _values(
-        "write Encrypted: true", bool, f"{NODE} BlockDeviceMappings * Ebs Encrypted")),
-    Rule("gcp", "every machine must be in a network of yours", "the default one opens ssh to all", _values(
-        "give a subnetwork of your own", _like("(?<!/default)$"), f"{NODE} networkInterfaces * subnetwork")),
-    Rule("RayJob", "the token must be asked for", "Ray lets everybody in without it", _values(
-        "write authOptions: {mode: token}", _like("^token$"), f"{JOB} authOptions mode")),
-    Rule("RayJob", "the cluster must be reached from inside alone", "Ray runs any code that it is sent", _values(
-        "write serviceType: ClusterIP", _like("^(None|ClusterIP)$"), f"{JOB} headGroupSpec serviceType")),
-    Rule("RayJob", "images must be given by digest", "a retry must run the same code", _values(
-        "end it with @sha256: and the digest that was pushed", _like(r"@sha256:[0-9a-f]{64}$"), *IMAGES)),
+    Rule("nothing may be open to other machines", "Ray runs any code that it is sent", (
+        (RAY, _never(OPEN, "take it out, or give 127.0.0.1, and use `ray dashboard` and `ray job submit`")),
+        ("RayJob", _at(f"{HEAD} serviceType", "^(None|ClusterIP)$", "write serviceType: ClusterIP")))),
+    Rule("authentication must be on", "Ray accepts everybody without it", (
+        (RAY, _at("file_mounts ~/.ray/auth_token", bool, "add ~/.ray/auth_token: ~/.ray/auth_token")),
+        (RAY, _at("setup_commands", r"export [^;&]*RAY_AUTH_MODE=token\b[^;&]*\.bashrc",
+                  "add: echo 'export RAY_AUTH_MODE=token' >> ~/.bashrc")),
+        (RAY, _never(r"RAY_AUTH_MODE=(?!token\b)\w*", "write RAY_AUTH_MODE=token")),
+        ("RayJob", _at(f"{JOB} authOptions mode", "^token$", "write authOptions: {mode: token}")))),
+    Rule("the token must be readable by its owner alone", "it is the key to all machines", (
+        (RAY, _at("setup_commands", r"chmod (0?600|go-\S*) ~/\.ray/auth_token", "add: chmod 600 ~/.ray/auth_token")),)),
+    Rule("the file must not contain keys", "files are shared, committed and synced", ((f"{RAY} RayJob", _secrets),)),
+    Rule("git's settings must not be synced", "the URL of a remote may hold a token", (
+        (RAY, _at("rsync_exclude", r"\*\*/\.git(/config)?/?'", 'add "**/.git/config"')),)),
+    Rule("every machine must be in a network of yours", "the default one opens ssh to all", (
+        ("aws", _at(f"{NODE} SecurityGroupIds *", SG, "give the id of your security group: sg- and 8 or 17 digits")),
+        ("gcp", _at(f"{NODE} networkInterfaces * subnetwork", "(?<!/default)$", "give a subnetwork of your own")))),
+    Rule("IMDSv2 must be required", "version 1 gives the rights of the machine to any request", (
+        ("aws", _at(f"{NODE} MetadataOptions HttpTokens", "^required$", "write HttpTokens: required")),)),
+    Rule("disks must be encrypted and deleted with their machine", "they hold the token, and cost while they exist", (
+        ("aws", _at(f"{EBS} Encrypted", "^True$", "write Encrypted: true")),
+        ("aws", _at(f"{EBS} DeleteOnTermination", "^True$", "write DeleteOnTermination: true")))),
     # what it costs, and what may be lost
-    Rule("aws", "disks must be deleted with their machine", "they cost until somebody finds them", _values(
-        "write DeleteOnTermination: true", bool, f"{NODE} BlockDeviceMappings * Ebs DeleteOnTermination")),
-    Rule(CLOUDS, "workers must start from none (min_workers 0)", "an idle cluster must cost little", _values(
-        "write min_workers: 0", lambda value: not value, f"{TYPES} min_workers")),
-    Rule(CLOUDS, "max_workers must be a bound that holds", "it bounds the cost", _bounds),
-    Rule(CLOUDS, "idle machines must end within the hour", "they cost as much as busy ones", _values(
-        "write idle_timeout_minutes: 10", lambda value: 0 < (value or 0) <= 60, "idle_timeout_minutes")),
-    Rule(CLOUDS, "idle machines must end within the hour", "they cost as much as busy ones", _values(
-        "write idle_timeout_s: 300", lambda value: value is None or 0 < value <= 3600, f"{TYPES} idle_timeout_s")),
-    Rule(CLOUDS, "machines must be ended, not stopped", "the disks of stopped ones still cost", _values(
-        "write cache_stopped_nodes: false", lambda value: value is False, "provider cache_stopped_nodes")),
-    Rule(CLOUDS, "the head must be on demand", "it holds the driver", _spot_head),
-    Rule("RayJob", "the entry point must run a study and keep its results", "pods lose their disks", _values(
-        "write: ablate run STUDY --address auto --results s3://bucket/prefix",
-        _like(r"\bablate run\b.*--address[= ]auto\b.*--results[= ](s3|gs|abfss?|hdfs)://"), "spec entrypoint")),
-    Rule("RayJob", "every group must have a bound", "it bounds the cost", _values(
-        "give 1 to 200", lambda value: 1 <= (value or 0) <= 200, f"{JOB} workerGroupSpecs * maxReplicas")),
-    Rule("RayJob", "the head must be on demand", "it holds the driver", _values(
-        "choose other nodes", _like("^(?!spot$)"), f"{JOB} headGroupSpec template spec nodeSelector *")),
-    Rule(RAY, "the versions of constraints.txt must be installed", "others were not tested", _values(
-        "run ~/soft-silhouette/deploy/install.sh", _like(r"deploy/install\.sh|constraints\.txt"), "setup_commands")),
+    Rule("idle machines must be terminated", "they cost as much as busy ones", (
+        (CLOUDS, _at(f"{TYPES} min_workers", "^(None|0)$", "write min_workers: 0")),
+        (CLOUDS, _at("idle_timeout_minutes", _number(0.1, 60), "write idle_timeout_minutes: 10")),
+        (CLOUDS, _at(f"{TYPES} idle_timeout_s", lambda value: value is None or _number(1, 3600)(value),
+                     "write idle_timeout_s: 300")),
+        (CLOUDS, _at("provider cache_stopped_nodes", "^False$", "write cache_stopped_nodes: false")))),
+    Rule("max_workers must limit the number of workers", "it bounds the cost", (
+        (CLOUDS, _bounds),
+        ("RayJob", _at(f"{JOB} workerGroupSpecs * maxReplicas", _number(1, 200), "give 1 to 200")))),
+    Rule("the head must not be a spot machine", "it holds the driver", (
+        (CLOUDS, _spot_head),
+        ("RayJob", _at(f"{HEAD} template spec nodeSelector *", "^(?!spot$)", "choose other nodes")))),
+    Rule("the entry point must run a study and keep its results", "cost and data loss", (
+        ("RayJob", _at("spec entrypoint", STUDY,
+                       "write: ablate run STUDY --address auto --results s3://bucket/prefix")),)),
     # values that only the user knows
-    Rule("aws", "the region must be one of AWS", "`ray up` fails late", _values(
-        "give one, such as eu-central-1", lambda value: value in aws_regions(), "provider region")),
-    Rule(CLOUDS, "the zone must be in the region", "`ray up` fails late", _zone),
-    Rule("aws", "the image must be given by its id", "Ray's own image is from 2022", _values(
-        "give ami- and 8 or 17 hexadecimal digits", _like(AMI), f"{NODE} ImageId")),
-    Rule("local", "head and workers must be different machines", "`ray stop` of one ends the other", _machines),
+    Rule("the versions of constraints.txt must be installed", "others were not tested", (
+        (RAY, _at("setup_commands", r"deploy/install\.sh|constraints\.txt", "run deploy/install.sh there")),)),
+    Rule("the image must be given by id or digest", "a name may mean another image later", (
+        ("aws", _at(f"{NODE} ImageId", AMI, "give ami- and 8 or 17 hexadecimal digits")),
+        ("RayJob", _at(f"{HEAD} template spec containers * image", DIGEST, BY_DIGEST)),
+        ("RayJob", _at(f"{JOB} workerGroupSpecs * template spec containers * image", DIGEST, BY_DIGEST)))),
+    Rule("region and zone must exist and agree", "else `ray up` fails late", (
+        ("aws", _at("provider region", lambda value: value in (aws_regions() or [value]), "give one of AWS")),
+        (CLOUDS, _zone))),
+    Rule("head and workers must be different machines", "`ray stop` of one ends the other", (("local", _machines),)),
 )  # fmt: skip

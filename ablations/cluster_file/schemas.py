@@ -6,25 +6,19 @@ Both become JSON Schema, and one function turns what it finds into faults. Neith
 from __future__ import annotations
 
 import difflib
+import importlib
 import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
+from ablations.cluster_file.nested import Path, at, each
 from ablations.cluster_file.yaml_lines import Document, Fault
-from ablations.nested import Path, at, each
 
 Schema = dict[str, Any]
-WORDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "text",
-    "boolean": "true or false",
-    "object": "a mapping",
-    "array": "a list",
-    "null": "nothing",
-}
+WORDS = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"}
+WORDS |= {"object": "a mapping", "array": "a list", "null": "nothing"}
 EC2_TYPES = {"integer": "integer", "long": "integer", "float": "number", "double": "number", "boolean": "boolean"}
 
 
@@ -72,10 +66,11 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 
 def ray_faults(document: Document) -> Iterator[Fault]:
     """What `ray up` would refuse."""
-    import ray.autoscaler
+    if installed("jsonschema"):
+        import ray.autoscaler  # imports jsonschema
 
-    file = FilePath(next(iter(ray.autoscaler.__path__))) / "ray-schema.json"
-    yield from schema_faults(json.loads(file.read_text(encoding="utf-8")), document.value, document)
+        file = FilePath(next(iter(ray.autoscaler.__path__))) / "ray-schema.json"
+        yield from schema_faults(json.loads(file.read_text(encoding="utf-8")), document.value, document)
     head = at(document.value, "head_node_type")
     types = [path[1] for path, _ in each(document.value, "available_node_types", "*")]
     if head not in types and (head or at(document.value, "provider", "type") != "local"):
@@ -84,6 +79,8 @@ def ray_faults(document: Document) -> Iterator[Fault]:
 
 def ec2_faults(document: Document) -> Iterator[Fault]:
     """What EC2's RunInstances would refuse in the node types."""
+    if not installed("jsonschema", "botocore"):
+        return
     for path, node in each(document.value, "available_node_types", "*", "node_config"):
         yield from schema_faults(_ec2_schema(), node, document, path)
 
@@ -118,10 +115,21 @@ def _ec2_shape(shape: Any, definitions: Schema) -> Schema:
 
 
 @cache
-def aws_regions() -> frozenset[str]:
-    """Regions in which EC2 exists, as botocore knows them."""
+def aws_regions() -> list[str]:
+    """Regions in which EC2 exists, as botocore knows them; none if it is not installed."""
+    if not installed("botocore"):
+        return []
     import botocore.session
 
     session = botocore.session.Session()
-    partitions = session.get_available_partitions()
-    return frozenset(region for name in partitions for region in session.get_available_regions("ec2", name))
+    return [
+        region for name in session.get_available_partitions() for region in session.get_available_regions("ec2", name)
+    ]
+
+
+def installed(*modules: str) -> bool:
+    """Return True if all of these can be imported."""
+    try:
+        return all(importlib.import_module(module) for module in modules)
+    except ImportError:
+        return False

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from ablations.cluster_file.nested import Got, dotted, show
 from ablations.cluster_file.yaml_lines import PLACEHOLDER, Document, Fault
-from ablations.nested import Got, dotted, show
 from ablations.templates import FILES
 
 TEMPLATES = {

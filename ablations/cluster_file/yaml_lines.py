@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ablations.nested import Got, Path, dotted, show
+from ablations.cluster_file.nested import Got, Path, dotted, show
 
 PLACEHOLDER = re.compile(r"<[A-Za-z](?:[^<>\n]*[^<>\s])?>")
 """Text that the user must replace by a value; no real value has angle brackets."""
@@ -36,32 +36,23 @@ class Fault:
 
 
 class FileFault(Exception):
-    """The file cannot be read; `fault` says why."""
-
-    def __init__(self, line: int | None, where: str, rule: str, got: str, todo: str) -> None:
-        super().__init__(rule)
-        self.fault = Fault(line, where, rule, got, todo)
+    """The file cannot be read; its argument is the fault that says why."""
 
 
 @dataclass
 class Document:
-    """One YAML document.
-
-    Attributes:
-        source: The lines of the file.
-        value: Its content, as plain data.
-        lines: Line (from 1) of every value. A scalar behind an alias has the line of its anchor, where it is changed.
-        keys: Line of every key of a mapping.
-        placeholders: Path, line and text of every value that is not filled in yet.
-        duplicates: Path and line of every key that its mapping has twice.
-    """
+    """One YAML document: the lines of its file, and its content as plain data."""
 
     source: list[str]
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
+    """Line (from 1) of every value. A scalar behind an alias has the line of its anchor, where it is changed."""
     keys: dict[Path, int] = field(default_factory=dict)
+    """Line of every key of a mapping."""
     placeholders: list[tuple[Path, int, str]] = field(default_factory=list)
-    duplicates: list[tuple[Path, int]] = field(default_factory=list)
+    """Path, line and text of every value that is not filled in yet."""
+    duplicates: list[Fault] = field(default_factory=list)
+    """Keys that their mapping has twice."""
 
     def path(self, line: int) -> Path:
         """The value that stands on a line, or the last one before it."""
@@ -79,18 +70,18 @@ class Document:
 
 def read(name: str) -> list[Document]:
     """All documents of a file; raises FileFault if it does not exist, is not text or is not YAML."""
-    todo = "give the path of a cluster file"
     try:
         return list(_documents(FilePath(name).read_text(encoding="utf-8")))
     except OSError as error:
         what = "a folder" if isinstance(error, IsADirectoryError) else str(error.strerror).lower()
-        raise FileFault(None, "FILE", "must be a YAML file", what, todo) from None
+        fault = Fault(None, "FILE", "must be a YAML file", what, "give the path of a cluster file")
     except UnicodeDecodeError:
-        raise FileFault(None, "FILE", "must be readable UTF-8 text", "other bytes", todo) from None
+        fault = Fault(None, "FILE", "must be readable UTF-8 text", "other bytes", "give the path of a cluster file")
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         problem = " ".join(str(getattr(error, "problem", None) or error).split())[:120]
-        raise FileFault(mark and mark.line + 1, "YAML", "must be valid YAML", problem, "correct it") from None
+        fault = Fault(mark and mark.line + 1, "YAML", "must be valid YAML", problem, "correct it")
+    raise FileFault(fault)
 
 
 def _documents(text: str) -> Iterator[Document]:
@@ -122,19 +113,13 @@ def _walk(
         for part in [value for key, value in node.value if key.tag == MERGE]:
             for one in part.value if isinstance(part, yaml.SequenceNode) else [part]:
                 yield from _walk(one, path, line, document, merged=True)
-        yield from _walk_keys(node, path, document, merged)
-
-
-def _walk_keys(
-    node: yaml.MappingNode, path: Path, document: Document, merged: bool
-) -> Iterator[tuple[Path, int, yaml.Node]]:
-    names: set[str] = set()
-    for key, value in node.value:
-        name, line = str(key.value), key.start_mark.line + 1
-        if key.tag != MERGE:
+        names: set[Path] = set()
+        for key, value in [(key, value) for key, value in node.value if key.tag != MERGE]:
+            name, line = (*path, str(key.value)), key.start_mark.line + 1
             if name in names and not merged:
-                document.duplicates.append(((*path, name), line))
+                rule = "must be given once (YAML takes the last)"
+                document.duplicates.append(Fault(line, dotted(name), rule, "a second one", "take one out"))
             names.add(name)
-            document.keys[(*path, name)] = line
+            document.keys[name] = line
             own = value.start_mark.line + 1 if isinstance(value, yaml.ScalarNode) else line
-            yield from _walk(value, (*path, name), own, document, merged)
+            yield from _walk(value, name, own, document, merged)

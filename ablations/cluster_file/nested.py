@@ -34,10 +34,10 @@ def show(value: Any, length: int = 80) -> str:
 def at(value: Any, *path: str | int) -> Any:
     """The value at a path; None where a part of the path is missing or of another kind."""
     for part in path:
-        if isinstance(part, int):
-            value = value[part] if isinstance(value, list) and part < len(value) else None
-        else:
-            value = value.get(part) if isinstance(value, dict) else None
+        try:
+            value = value[part] if type(value) in (dict, list) else None
+        except (LookupError, TypeError):
+            return None
     return value
 
 
