@@ -66,7 +66,7 @@ def _number(least: float, most: float) -> Callable[[Any], bool]:
 def _at(path: str, good: str | Callable[[Any], object], todo: str) -> Check:
     """Check each value at a path: `*` is every key or index, None is a value that is not there."""
     holds = _like(good) if isinstance(good, str) else good
-    return lambda config: ((at, value, todo) for at, value in each(config, *path.split()) if not holds(value))
+    return lambda config: ((at_path, value, todo) for at_path, value in each(config, *path.split()) if not holds(value))
 
 
 def _never(pattern: str, todo: str) -> Check:
@@ -166,7 +166,7 @@ RULES = (
     Rule("git's settings must not be synced", "the URL of a remote may hold a token", (
         (RAY, _at("rsync_exclude", r"\*\*/\.git(/config)?/?'", 'add "**/.git/config"')),)),
     Rule("every machine must be in a network of yours", "the default one opens ssh to all", (
-        ("aws", _at(f"{NODE} SecurityGroupIds *", SG, "give the id of your security group: sg- and 8 or 17 digits")),
+        ("aws", _at(f"{NODE} SecurityGroupIds *", SG, "give a group of your own: sg- and 8 or 17 hexadecimal digits")),
         ("gcp", _at(f"{NODE} networkInterfaces * subnetwork", "(?<!/default)$", "give a subnetwork of your own")))),
     Rule("IMDSv2 must be required", "version 1 gives the rights of the machine to any request", (
         ("aws", _at(f"{NODE} MetadataOptions HttpTokens", "^required$", "write HttpTokens: required")),)),
@@ -197,7 +197,7 @@ RULES = (
         ("RayJob", _at(f"{HEAD} template spec containers * image", DIGEST, BY_DIGEST)),
         ("RayJob", _at(f"{JOB} workerGroupSpecs * template spec containers * image", DIGEST, BY_DIGEST)))),
     Rule("region and zone must exist and agree", "else `ray up` fails late", (
-        ("aws", _at("provider region", lambda value: value in (aws_regions() or [value]), "give one of AWS")),
+        ("aws", _at("provider region", lambda value: value in (aws_regions() or [value]), "give one, as eu-central-1")),
         (CLOUDS, _zone))),
     Rule("head and workers must be different machines", "`ray stop` of one ends the other", (("local", _machines),)),
 )  # fmt: skip

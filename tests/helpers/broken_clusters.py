@@ -48,6 +48,8 @@ BROKEN = {
     "type above the bound": (AWS, "cpu_spot: &cpu_spot 8", "cpu_spot: &cpu_spot 13", "cpu-spot.max_workers: max_workers must limit the number of workers"),
     "no bound of a type": (AWS, "    max_workers: *cpu_spot\n", "", "cpu-spot.max_workers: max_workers must limit the number of workers"),
     "never idle": (AWS, "idle_timeout_minutes: 10", "idle_timeout_minutes: 600", "idle_timeout_minutes: idle machines must be terminated"),
+    "GPU never idle": (AWS, "gpu_idle: &gpu_idle 300", "gpu_idle: &gpu_idle 30000", "idle_timeout_s: idle machines must be terminated"),
+    "head bought as spot": (AWS, "      IamInstanceProfile: {Name: *head_profile}\n", "      IamInstanceProfile: {Name: *head_profile}\n      InstanceMarketOptions: {MarketType: spot}\n", "head.node_config.InstanceMarketOptions: the head must not be a spot machine"),
     "stopped machines": (AWS, "cache_stopped_nodes: false", "cache_stopped_nodes: true", "provider.cache_stopped_nodes: idle machines must be terminated"),
     "no pool": (AWS, "labels: {pool: cpu, market: spot}", "labels: {market: spot}", "cpu-spot.labels: differs from line"),
     "wrong market": (AWS, "labels: {pool: gpu, market: on-demand}", "labels: {pool: gpu, market: spot}", "gpu-on-demand.labels: differs from line"),

@@ -174,6 +174,24 @@ def test_every_rule_has_a_broken_file(tmp_path, capsys):
     assert [rule.must for rule in RULES if f": {rule.must} ({rule.why}), got " not in printed] == []
 
 
+def test_every_check_of_every_rule_has_a_broken_file():
+    from ablations.cluster_file.rules import RULES
+
+    kinds = {AWS: "aws", GCP: "gcp", LOCAL: "local", KUBERAY: "RayJob"}
+    values = []
+    for file, old, new, expected in BROKEN.values():
+        if "YAML: " not in expected:
+            value = next(iter(yaml.safe_load_all(filled(file).replace(old, new, 1))))
+            values.append((kinds[file], value))
+    unbroken = [
+        (rule.must, number)
+        for rule in RULES
+        for number, (of_kinds, check) in enumerate(rule.checks)
+        if not any(list(check(value)) for kind, value in values if kind in of_kinds.split())
+    ]
+    assert unbroken == []
+
+
 @pytest.mark.parametrize("file", FILLED)
 def test_a_shipped_file_names_exactly_what_is_left_to_fill_in(file, capsys):
     code, lines = run(capsys, ROOT / file)
