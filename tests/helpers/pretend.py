@@ -21,6 +21,8 @@ EPOCH_SECONDS = "PRETEND_EPOCH_SECONDS"
 """Environment variable: how long each epoch waits, so that a fault can be placed in the middle of a trial."""
 SLOW_FILE = "PRETEND_SLOW_FILE"
 """Environment variable: a file; if it is named, epochs wait only for as long as it exists."""
+HOLD_FILE = "PRETEND_HOLD_FILE"
+"""Environment variable: a file; while it exists, no epoch ends. A trial that waits writes `held` beside it."""
 TRACE_FILE = "PRETEND_TRACE_FILE"
 """Environment variable: a file to which every epoch appends a line of JSON: `config`, `seed`, `epoch`, `pid`."""
 FAIL_AT = "PRETEND_FAIL_AT"
@@ -64,6 +66,7 @@ class Pretend:
             raise RuntimeError(f"told to fail at epoch {self.epoch + 1}")
         self._trace()
         time.sleep(self._seconds())
+        self._hold()
         pairs = zip(self.weights, self.minimum, strict=True)
         self.weights = [w - self.config.lr * (2 * (w - m) + self.noise.gauss(0, 0.1)) for w, m in pairs]
         row = self._row()
@@ -79,6 +82,11 @@ class Pretend:
     def _seconds(self) -> float:
         fast = SLOW_FILE in os.environ and not Path(os.environ[SLOW_FILE]).exists()
         return 0.0 if fast else float(os.environ.get(EPOCH_SECONDS, "0"))
+
+    def _hold(self) -> None:
+        while HOLD_FILE in os.environ and (hold := Path(os.environ[HOLD_FILE])).exists():
+            hold.with_name("held").touch()
+            time.sleep(0.02)
 
     def _trace(self) -> None:
         if TRACE_FILE in os.environ:

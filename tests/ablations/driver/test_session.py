@@ -13,7 +13,7 @@ from ablations.driver.options import RunOptions
 from ablations.driver.session import INCOMPLETE, RunSession, preload_modules
 from ablations.errors import StudyError
 from silhouette.results import Store
-from tests.helpers.pretend import ENVIRONMENT, EPOCH_SECONDS, PRETEND
+from tests.helpers.pretend import ENVIRONMENT, EPOCH_SECONDS, HOLD_FILE, PRETEND
 from tests.helpers.waiting import wait_for
 
 STUDY = f"""
@@ -60,24 +60,41 @@ def runs_of(folder):
     return {run.data.tags.get("trial_id"): run for run in found}
 
 
-def test_a_signal_gets_an_answer_at_once_and_the_view_follows_the_records(ablate):
-    """One tuned study: tune phase and confirm phase in one session, a signal in the confirm phase, and a second run."""
+def lines_to(stream, start):
+    """The lines of a stream up to the first one that begins so; all lines if there is none."""
+    lines = []
+    for line in stream:
+        lines.append(line.rstrip("\n"))
+        if line.startswith(start):
+            break
+    return lines
+
+
+def test_a_signal_is_answered_before_the_trials_end_and_the_view_follows_the_records(ablate):
+    """One tuned study: tune phase and confirm phase in one session, a signal in the confirm phase, and a second run.
+
+    When the signal comes, the trial that runs is held in an epoch. It can end and be saved only after the answer.
+    """
     ablate.study(STUDY, "engine")
-    trials = ablate.folder / "results/engine/trials"
+    trials, hold = ablate.folder / "results/engine/trials", ablate.folder / "hold"
     process = subprocess.Popen(
         ablate.command("run", "engine.py", "--jobs", "1", "--checkpoint-seconds", "0"),
         cwd=ablate.folder,
-        env={**os.environ, "RAY_ADDRESS": "", **ENVIRONMENT, EPOCH_SECONDS: "0.1"},
+        env={**os.environ, "RAY_ADDRESS": "", **ENVIRONMENT, EPOCH_SECONDS: "0.1", HOLD_FILE: str(hold)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
     )
     wait_for(lambda: len(list(trials.glob("*.parquet"))) >= 8 + 2)
+    hold.touch()
+    wait_for(hold.with_name("held").exists)
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    lines = out.splitlines()
-    announced = next(n for n, line in enumerate(lines) if line.startswith("interrupted (SIGINT): saving checkpoints"))
+    lines = lines_to(process.stdout, "interrupted (SIGINT)")
+    assert lines[-1].startswith("interrupted (SIGINT): saving checkpoints")
+    assert process.poll() is None
+    announced = len(lines) - 1
+    hold.unlink()
+    lines += process.stdout.read().splitlines()
+    assert process.wait(60) == 130
     rows = [
         row for row in Store(str(ablate.folder / "results"), "engine").load().to_pylist() if row["phase"] == "confirm"
     ]
