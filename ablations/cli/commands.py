@@ -1,4 +1,4 @@
-"""What the other subcommands of `ablate` do; what is heavy is imported where it is needed."""
+"""The subcommands of `ablate` that prepare, plan, run and check. Each imports heavy packages only when it runs."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def hardware() -> Iterator[Finding]:
     shared = Path("/dev/shm")
     if shared.is_dir() and (free := shutil.disk_usage(shared).free) < RAY_SHARED_MEMORY:
         detail = f"/dev/shm has {free >> 20} MiB free"
-        yield Finding("fault", "machine", detail, "Ray needs 256: docker run --shm-size=1g")
+        yield Finding("fault", "machine", detail, "Ray needs 256 MiB; give Docker the option --shm-size=1g")
 
 
 def devices() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Does the silhouette term help cross-entropy on handwritten digits, and does the answer survive a long tail?
+"""Does the silhouette term help cross-entropy on handwritten digits, and does the answer hold under a long tail?
 
 Command:  ablate run demo && ablate report demo
 Cost:     80 trials of 2 to 6 s; 2 to 4 minutes on 2 cores without a GPU
