@@ -65,6 +65,13 @@ def test_forgetting_leaves_all_other_records_as_they_were(study, capsys):
     }
 
 
+def test_compact_counts_the_records(study, capsys):
+    finish(study)
+    assert "tiny: 4 records in " in run(capsys, "compact", "tiny.py")
+    run(capsys, "forget", "tiny.py", *[trial.trial_id for trial in study.trials()][1:])
+    assert "tiny: 1 record in " in run(capsys, "compact", "tiny.py")
+
+
 def test_a_trial_without_a_record_cannot_be_forgotten(study, capsys):
     store = finish(study)
     known = next(study.trials()).trial_id

@@ -23,6 +23,12 @@ def test_this_machine_can_run_a_study_and_the_check_leaves_no_file(tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("usable", "shown"), [(1, "1 usable CPU, "), (3, "3 usable CPUs, ")])
+def test_the_machine_has_the_cpus_that_this_process_may_use(monkeypatch, usable, shown):
+    monkeypatch.setattr(machine, "usable_cpus", lambda: usable)
+    assert next(machine.hardware()).detail.startswith(shown)
+
+
 def test_an_old_or_absent_package_is_reported_with_the_version_that_is_needed(monkeypatch):
     monkeypatch.setattr(machine, "requires", lambda _: ["torch>=99", "no-such-thing", "pytest<1; extra == 'test'"])
     finding = only(machine.packages())
