@@ -108,7 +108,9 @@ def test_a_study_interrupted_by_ctrl_c_continues_from_where_it_was(faulty, unint
     assert faulty.comparable_rows() == uninterrupted.comparable_rows()
 
 
-def test_a_study_outlives_the_reader_of_its_output(faulty):
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_study_outlives_the_reader_of_its_output(tmp_path, uninterrupted, phase):
+    faulty = begin(tmp_path, uninterrupted, phase, last=True)
     process = faulty.start()
     process.stdout.close()  # `ablate run … | head`
     faulty.slow.unlink()
