@@ -88,7 +88,7 @@ def test_ablate_compact_copies_the_records_unless_a_driver_runs(tmp_path, monkey
         assert main(["compact", "s"]) == 2
         assert "another `ablate run` works on" in capsys.readouterr().err
     assert main(["compact", "s"]) == 0
-    assert "1 records" in capsys.readouterr().out
+    assert "s: 1 record in " in capsys.readouterr().out
     assert (tmp_path / "results/s/records.parquet").is_file()
 
 
