@@ -22,6 +22,12 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.code = 128 + number
+        self.timer: threading.Timer | None = None
+
+    def ended_in_order(self) -> None:
+        """Note that nothing is left to do: a process that called `run_study`, such as a notebook, lives on."""
+        if self.timer is not None:
+            self.timer.cancel()
 
 
 class Deadline:
@@ -86,7 +92,8 @@ def interruptible(
         deadline.start()
         # not in here: a signal can come while the main thread prints
         _start(threading.Thread(target=announce, args=(_seen[0],)))
-        _start(threading.Timer(GRACE_SECONDS, _end, (_seen[0], last_act)))
+        _seen[0].timer = timer = threading.Timer(GRACE_SECONDS, _end, (_seen[0], last_act))
+        _start(timer)
         if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
             raise _seen[0]
         os.kill(os.getpid(), signal.SIGUSR1)  # Tune has set its handler for it, and ends its run

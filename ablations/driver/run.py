@@ -55,6 +55,7 @@ def run_study(study: Study, options: RunOptions) -> int:
         _print_resume(options, interruption)
         if len(store.trial_ids()) <= MAX_UNCOMPACTED:  # more take longer than a preempted machine has
             _compact(store)
+        interruption.ended_in_order()
         return interruption.code
     return 1 if confirmed is None else _exit_code(confirmed, store, options)
 

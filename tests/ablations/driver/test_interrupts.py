@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -65,3 +67,23 @@ def test_all_parts_of_the_end_share_the_time_since_the_first_signal():
     assert deadline.left(at_most=20.0) == COMPACT_SECONDS  # compaction still has its time
     now[0] += 60.0
     assert deadline.left(at_most=20.0) == 0.0
+
+
+LIVES_ON = """
+import os, signal, sys, time
+from ablations import RunOptions, load_study
+from ablations.driver import interrupts, run
+
+interrupts.GRACE_SECONDS = 0.2
+run._run_phases = lambda *_: os.kill(os.getpid(), signal.SIGINT)
+code = run.run_study(load_study("demo"), RunOptions(results=sys.argv[1]))
+time.sleep(1)  # beyond the time after which an end that is not in order would end the process
+print("lives on after", code)
+"""
+
+
+def test_a_process_that_called_run_study_lives_on_after_a_signal(tmp_path):
+    command = [sys.executable, "-c", LIVES_ON, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "lives on after 130"
+    assert done.returncode == 0
