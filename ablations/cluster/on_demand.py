@@ -33,12 +33,15 @@ SPOT, ON_DEMAND = "spot", "on-demand"
 
 
 @contextmanager
-def on_demand_fallback(resources: TrialResources, note: Callable[[str], None]) -> Iterator[None]:
+def on_demand_fallback(
+    resources: TrialResources, note: Callable[[str], None], patience: Callable[[], float] = lambda: POLL_SECONDS
+) -> Iterator[None]:
     """Run an `OnDemandFallback` in a thread, on the cluster that this process is connected to.
 
     Args:
         resources: Resources of a trial.
         note: Prints a line.
+        patience: Returns how many seconds the end may wait for the thread.
     """
     stop = threading.Event()
     arguments = OnDemandFallback(resources, note), stop
@@ -48,7 +51,7 @@ def on_demand_fallback(resources: TrialResources, note: Callable[[str], None]) -
         yield
     finally:
         stop.set()
-        thread.join(POLL_SECONDS)
+        thread.join(patience())
 
 
 def _poll(fallback: OnDemandFallback, stop: threading.Event) -> None:
