@@ -49,8 +49,8 @@ class GroupSource(Protocol):
         """Return the next group; None where none is left."""
         ...
 
-    def take(self, spec: SeedGroupSpec, report: Report) -> bool:
-        """Take a report; return False if the worker must stop the group."""
+    def take(self, spec: SeedGroupSpec, report: Report) -> int | None:
+        """Take a report; return the epoch at which the worker must stop the group, None to continue."""
         ...
 
     def again(self, spec: SeedGroupSpec) -> bool:
@@ -138,10 +138,10 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
     ) -> None:
         """Called for each report, before the worker's next step. What is taken out here, Tune does not keep."""
         spec, report = spec_of(trial), result.pop(REPORT)
-        may_continue = self.source.take(spec, report)
+        stop_at = self.source.take(spec, report)
         worker = trial.temporary_state.ray_actor
-        if not may_continue and worker is not None:
-            worker.stop_group.remote()  # Ray keeps the order of calls, so this comes before the next step
+        if stop_at is not None and worker is not None:
+            worker.stop_group.remote(stop_at)  # Ray keeps the order of calls, so this comes before the next step
         self._show(spec, report)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
@@ -152,6 +152,10 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         records = self._write_failed(spec, f"no worker could train it to its end: {cause_of(trial)}")
         self.source.end(spec, "failed")
         self._show(spec, Report("failed", records=records))
+
+    def open_trials(self) -> list[str]:
+        """Return the ids of the trials that run; a candidate of the tune phase has one for each seed."""
+        return [trial.trial_id for spec in list(self.open.values()) for trial in spec.trials]
 
     def settle(self, has_time: Callable[[], bool]) -> None:
         """Update display and view from the records: a worker may have ended a trial after the last report.

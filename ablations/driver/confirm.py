@@ -39,9 +39,9 @@ class ConfirmTrials:
         """Return the next trial; None where none is left."""
         return self.waiting.popleft() if self.waiting else None
 
-    def take(self, spec: SeedGroupSpec, report: Report) -> bool:
-        """Return True: a confirm trial is never stopped early."""
-        return True
+    def take(self, spec: SeedGroupSpec, report: Report) -> int | None:
+        """Return None: a confirm trial is never stopped early."""
+        return None
 
     def again(self, spec: SeedGroupSpec) -> bool:
         """Put a trial back that Tune gave up; return False if that has happened before."""

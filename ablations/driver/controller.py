@@ -32,7 +32,7 @@ class SearchController:
         seeds: Tuning seeds.
         waiting: Candidates to begin before any new one: those that an interruption left open.
         open: Candidates that run, by (arm, number).
-        stopping: Ids of the groups that the search has stopped and whose records are not yet written.
+        stopping: Epochs at which the search has stopped groups whose records are not yet written, by id.
         given_up: Ids of the groups that Tune has given up once.
     """
 
@@ -42,7 +42,7 @@ class SearchController:
     seeds: tuple[int, ...]
     waiting: list[tuple[str, Candidate]] = field(default_factory=list)
     open: dict[tuple[str, int], SeedGroupSpec] = field(default_factory=dict)
-    stopping: set[str] = field(default_factory=set)
+    stopping: dict[str, int] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
 
     @property
@@ -64,8 +64,8 @@ class SearchController:
         self._note_open()
         return spec
 
-    def take(self, spec: SeedGroupSpec, report: Report) -> bool:
-        """Take a worker's report; return False if the worker must stop the candidate.
+    def take(self, spec: SeedGroupSpec, report: Report) -> int | None:
+        """Take a worker's report; return the epoch at which the worker must stop the candidate, None to continue.
 
         A candidate that is stopped counts as running until its worker reports that the records are written. So no
         proposal rests on an outcome that a crash could still change.
@@ -75,8 +75,8 @@ class SearchController:
         if report.ended:
             self.end(spec, report.status)
         elif report.at_rung and not may_continue:
-            self.stopping.add(spec.id)
-        return report.ended or spec.id not in self.stopping
+            self.stopping.setdefault(spec.id, max(report.means))
+        return None if report.ended else self.stopping.get(spec.id)
 
     def again(self, spec: SeedGroupSpec) -> bool:
         """Put a candidate back that Tune gave up; return False if that has happened before."""
@@ -84,7 +84,7 @@ class SearchController:
             return False
         arm, number = _place(spec)
         self.given_up.add(spec.id)
-        self.stopping.discard(spec.id)
+        self.stopping.pop(spec.id, None)
         self.waiting.append((arm, self.searches[arm].candidates[number]))
         self.open.pop((arm, number), None)
         self._note_open()
@@ -94,7 +94,7 @@ class SearchController:
         """Note that a candidate has ended and its records are written; delete its checkpoints."""
         arm, number = _place(spec)
         self.searches[arm].end(number, status)
-        self.stopping.discard(spec.id)
+        self.stopping.pop(spec.id, None)
         if self.open.pop((arm, number), None) is not None:
             with suppress(OSError):
                 self.store.delete("checkpoints", spec.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from ablations.design.study import TRAINING, Study
 from ablations.driver.interrupts import Deadline
 from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError
-from ablations.state.compaction import compacting
+from ablations.state.compaction import END_SECONDS, compacting
 from ablations.state.lock import DriverLock
 from ablations.state.provenance import git_state, source_digest
 from ablations.tracking.mirror import CLOSE_SECONDS, Mirror
@@ -35,6 +35,8 @@ MAX_PRELOADING_WORKERS = 16
 """Workers that import torch while they start; each takes about 0.3 GB of memory."""
 COMPACT_SECONDS = 2.0
 """What the mirror leaves of the time until the deadline, so that the records can be compacted after it."""
+THREADS_RESERVE = 5.0
+"""What the threads that end before the mirror leave of the time until the deadline."""
 
 
 class RunSession:
@@ -108,9 +110,9 @@ class RunSession:
         from ablations.driver.callbacks import ReportCallback, WorkerFailureCallback
         from ablations.driver.tuner import run_groups
 
-        self.lock.running = table.running
         display = self._show(table)
         reports = ReportCallback(source, self.store, display, self.mirror, self.begun)
+        self.lock.running = lambda: {*table.running(), *reports.open_trials()}
         try:
             run_groups(source, self.resources, limit(self.resources), [WorkerFailureCallback(source, display), reports])
         finally:
@@ -154,9 +156,10 @@ class RunSession:
             cpus = self._local_cpus()
             enter(ray_session(None, preload_modules(self.options, self.experiment, cpus), cpus))
         self.resources = trial_resources(self.options)
-        enter(compacting(self.store, lambda: len(self.begun)))
+        enter(compacting(self.store, lambda: len(self.begun), lambda: self.deadline.left(END_SECONDS, THREADS_RESERVE)))
         self._check_fit(display)
-        enter(on_demand_fallback(self.resources, display.note) if address else nullcontext())
+        if address:
+            enter(on_demand_fallback(self.resources, display.note, lambda: self.deadline.left(1.0, THREADS_RESERVE)))
         return display
 
     @contextmanager

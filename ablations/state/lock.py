@@ -31,7 +31,7 @@ class DriverLock:
     Args:
         store: The study's store.
         command: The driver's command line.
-        running: Tells the trial_ids that are running now.
+        running: Tells the trial_ids that are running now, and the names of the candidates.
 
     Raises:
         StudyError: On entering, if another driver holds it; the line names that one.

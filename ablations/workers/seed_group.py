@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,21 +55,24 @@ class SeedGroup:
         After the first exception the group starts again from its newest checkpoint. The second exception becomes the
         error of the records. A GPU that is out of memory would fail again, so there is no second try.
         """
+        reported = self._reported
         try:
             return self._step()
         except Exception as error:  # whatever a trial raises must not end the study
             if self._retried or _is_out_of_memory(error):
                 return self._fail("".join(traceback.format_exception(error))[-MAX_ERROR:])
-            self._retried, self.trainings = True, []
+            self._retried, self.trainings, self._reported = True, [], reported  # the lost report is made again
             return Report(self.status)
         finally:
             if not self.trainings:
                 _free_memory()
 
-    def stop(self) -> None:
-        """Take the decision of the search: the next step ends the group at its present epoch."""
-        if self._stop_at is None:
-            self._stop_at = self._epoch
+    def stop(self, epoch: int) -> None:
+        """Take the decision of the search: the group ends at this epoch, or at once if it is already beyond it.
+
+        The epoch is that of the rung, not the present one: a worker that replaces a lost one may be behind it.
+        """
+        self._stop_at = epoch
 
     def save(self) -> None:
         """Write a checkpoint, if the group has begun and not ended."""
@@ -103,7 +107,8 @@ class SeedGroup:
 
     def _has_ended(self) -> bool:
         statuses = {training.status for training in self.trainings}
-        return "diverged" in statuses or statuses == {"complete"} or self._epoch == self._stop_at
+        stopped = self._stop_at is not None and self._epoch >= self._stop_at
+        return "diverged" in statuses or statuses == {"complete"} or stopped
 
     def _is_at_new_rung(self) -> bool:
         """Whether the search has not decided on this epoch, which may also be that of a checkpoint."""
@@ -150,7 +155,8 @@ class SeedGroup:
         records = [r for trial in self.spec.trials if (r := self.store.finished_record(trial.trial_id))]
         if len(records) < len(self.spec.trials):
             stopped = [record["epochs_reached"] for record in records if record["status"] == "stopped"]
-            self._stop_at = max(stopped, default=None)
+            if stopped:  # a decision that this worker has taken stays
+                self._stop_at = max(stopped)
             return None
         return self._end(records)
 
@@ -164,9 +170,18 @@ class SeedGroup:
         return self._write(records, rows)
 
     def _fail(self, error: str) -> Report:
-        context, spec, reached = self.context, self.spec, self._epoch
-        failed = {trial: failed_record(context, spec, trial, error, reached) for trial in spec.trials}
-        return self._write([self._record(trial, outcome) for trial, outcome in failed.items()], {})
+        """Write the error for every trial that has no finished record: a record that is written stays."""
+        reached = self._epoch
+        records = [self._finished(trial) or self._failed(trial, error, reached) for trial in self.spec.trials]
+        return self._write(records, {})
+
+    def _finished(self, trial: TrialSpec) -> dict[str, Any] | None:
+        with suppress(OSError):  # a store that does not answer; writing will wait for it
+            return self.store.finished_record(trial.trial_id)
+        return None
+
+    def _failed(self, trial: TrialSpec, error: str, reached: int) -> dict[str, Any]:
+        return self._record(trial, failed_record(self.context, self.spec, trial, error, reached))
 
     def _record(self, trial: TrialSpec, outcome: Mapping[str, Any]) -> dict[str, Any]:
         return {

@@ -35,9 +35,9 @@ class SeedGroupTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no 
         report = self.group.step()
         return {"done": report.ended, REPORT: report}
 
-    def stop_group(self) -> None:
-        """Called by the driver, before the next step, when the search has decided to stop the group."""
-        self.group.stop()
+    def stop_group(self, epoch: int) -> None:
+        """Called by the driver, before the next step, when the search has decided to stop the group at an epoch."""
+        self.group.stop(epoch)
 
     def cleanup(self) -> None:
         """Called when the study is interrupted: keep what the unfinished group has."""

@@ -114,8 +114,8 @@ class Phase:
     def deliver(self, group, report):
         """The driver takes a report, as Ray hands it over; returns True if the group has ended."""
         report = pickle.loads(pickle.dumps(report))
-        if not self.source.take(group.spec, report):
-            group.stop()
+        if (stop_at := self.source.take(group.spec, report)) is not None:
+            group.stop(stop_at)
         return report.ended
 
     def rows(self):

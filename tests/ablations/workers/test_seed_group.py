@@ -56,8 +56,8 @@ def work(controller, workers=1):
             live.append(SeedGroup(sent(controller.context), sent(spec)))
         for group in list(live):
             report = sent(group.step())
-            if not controller.take(group.spec, report):
-                group.stop()
+            if (stop_at := controller.take(group.spec, report)) is not None:
+                group.stop(stop_at)
             if report.ended:
                 live.remove(group)
 
@@ -122,7 +122,7 @@ def test_a_driver_that_dies_between_decision_and_record_loses_nothing(whole, tmp
         group = SeedGroup(controller.context, controller.next())
         while group.status == "running" and stopped is None:
             report = sent(group.step())
-            stopped = None if controller.take(group.spec, report) else group  # and nobody tells the worker
+            stopped = None if controller.take(group.spec, report) is None else group  # and nobody tells the worker
     arm, number = stopped.spec.arm, stopped.spec.candidate.number
     assert controller.searches[arm].candidates[number].status == "running"  # no proposal may rest on it yet
     assert not {trial.trial_id for trial in stopped.spec.trials} & again.trial_ids()
@@ -139,7 +139,7 @@ def test_a_decision_that_a_worker_did_not_get_is_sent_again(tmp_path):
             controller.searches[deaf.spec.arm]._rungs[0].keep(number, epoch, 2.0)
     while deaf.status == "running":
         report = sent(deaf.step())
-        decisions.append((report.at_rung, report.ended, controller.take(deaf.spec, report)))
+        decisions.append((report.at_rung, report.ended, controller.take(deaf.spec, report) is None))
     assert decisions[0] == (True, False, False)
     assert all(not go_on for at_rung, ended, go_on in decisions if not ended)
     assert decisions[-1][1:] == (True, True)
@@ -177,13 +177,13 @@ def test_a_candidate_whose_worker_is_lost_after_its_records_is_not_trained_again
     first = SeedGroup(controller.context, spec)
     while first.status == "running":  # the driver gets every report but the last
         report = sent(first.step())
-        if not report.ended and not controller.take(spec, report):
-            first.stop()
+        if not report.ended and (stop_at := controller.take(spec, report)) is not None:
+            first.stop(stop_at)
     second = SeedGroup(controller.context, spec)
     again = sent(second.step())
     assert second.trainings == []
     assert (again.status, again.records[0]["trial_id"]) == (report.status, report.records[0]["trial_id"])
-    assert controller.take(spec, again)
+    assert controller.take(spec, again) is None
     assert not controller.open
     work(controller)
     assert records(store) == records(whole[1])
@@ -243,3 +243,64 @@ def test_overview_counts_candidates(whole, tmp_path):
     board = candidate_table(study(), candidates_by_arm(study(), store))
     assert sum(board.counts().values()) == 8
     assert board.counts()["missing"] == 0
+
+
+def until_first_rung(group):
+    """Train a group to its first rung; returns the report."""
+    while not (report := group.step()).at_rung:
+        assert not report.ended
+    return report
+
+
+def until_end(group):
+    """Train a group to its end; returns the last report."""
+    while not (report := group.step()).ended:
+        pass
+    return report
+
+
+def test_a_decision_to_stop_outlives_an_error_while_the_records_are_written(tmp_path, monkeypatch):
+    controller, _ = begin(tmp_path)
+    group = SeedGroup(sent(controller.context), sent(controller.next()))
+    rung = max(until_first_rung(group).means)
+    write, errors = group.store.write_record, [RuntimeError("once")]
+
+    def fail_once(record):
+        if errors:
+            raise errors.pop()
+        write(record)
+
+    monkeypatch.setattr(group.store, "write_record", fail_once)
+    group.stop(rung)
+    report = until_end(group)
+    assert report.status == "stopped"
+    assert {record["epochs_reached"] for record in report.records} == {rung}
+
+
+def test_a_worker_that_replaces_a_lost_one_ends_at_the_rung_of_the_decision(tmp_path):
+    controller, _ = begin(tmp_path)
+    spec = controller.next()
+    late = controller.context.rungs[1]
+    controller.stopping[spec.id] = late  # decided, and then the worker was lost
+    group = SeedGroup(sent(controller.context), sent(spec))
+    assert controller.take(spec, until_first_rung(group)) == late
+    group.stop(late)
+    assert {record["epochs_reached"] for record in until_end(group).records} == {late}
+
+
+def test_a_record_that_is_written_stays_when_another_seed_fails(tmp_path, monkeypatch):
+    controller, store = begin(tmp_path)
+    group = SeedGroup(sent(controller.context), sent(controller.next()))
+    first, second = (trial.trial_id for trial in group.spec.trials)
+    write, errors = group.store.write_record, [RuntimeError("twice"), RuntimeError("once")]
+
+    def fail_twice(record):
+        if record["trial_id"] == second and errors:
+            raise errors.pop()
+        write(record)
+
+    monkeypatch.setattr(group.store, "write_record", fail_twice)
+    until_end(group)
+    assert not errors
+    statuses = {row["trial_id"]: row["status"] for row in store.load(["trial_id", "status"]).to_pylist()}
+    assert statuses == {first: "complete", second: "failed"}
