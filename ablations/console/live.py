@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ablations.console.status import StatusTable, legend
+from silhouette.errors import without_secret
 
 PLAIN_SECONDS = 10.0
 """Time between two plain lines."""
@@ -100,9 +101,9 @@ def print_lines(*lines: str) -> None:
 
 
 def print_error(text: str) -> None:
-    """Print one line to standard error."""
+    """Print one line to standard error, without the keys of a location that an error may quote."""
     with _ignore_closed(sys.stderr):
-        print(text, file=sys.stderr, flush=True)
+        print(without_secret(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def _announce(study: Study, controller: SearchController, session: RunSession) -
 
 def _is_finished(study: Study, controller: SearchController, options: RunOptions) -> bool:
     """Return True if every candidate has ended and few of them failed. Print why not."""
-    if controller.left or controller.open:
+    if left := controller.left + len(controller.open):
+        print_error(f"{study.name}: {counted(left, 'candidate')} left, so nothing is frozen; {options.command} goes on")
         return False
     failed = too_many_failed(controller.searches)
     if failed:
