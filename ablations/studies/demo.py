@@ -3,15 +3,15 @@
 Command:  ablate run demo && ablate report demo
 Cost:     80 trials of 2 to 6 s; 2 to 4 minutes on 2 cores without a GPU
 
-Answer (2026-11-21; top-1 on test data in %, mean ± SD (n); 2 cores, torch 2.15):
+Answer (2026-11-25; top-1 on test data in %, mean ± SD (n); 2 cores, torch 2.15):
 
-    method                   balanced             long tail ×20
-    λ=0 (baseline)           99.09 ± 0.55 (10)    84.56 ± 3.38 (10)
-    λ=0.05                   99.18 ± 0.52 (10)    84.96 ± 3.08 (10)
-    λ=0.2                    99.24 ± 0.59 (10)    84.13 ± 3.61 (10)
-    λ=1                      99.22 ± 0.40 (10)    75.47 ± 3.60 (10)  worse, Holm-adjusted p < 0.001
+    method                   balanced             long_tail×20
+    λ=0 (baseline)           99.04 ± 0.55 (10)    84.58 ± 3.35 (10)
+    λ=0.05                   99.16 ± 0.54 (10)    84.93 ± 3.10 (10)
+    λ=0.2                    99.29 ± 0.58 (10)    84.13 ± 3.59 (10)
+    λ=1                      99.20 ± 0.37 (10)    75.49 ± 3.43 (10)  worse, Holm-adjusted p < 0.001
 
-Balanced: no difference could be shown. Long tail: a weight of 1 costs 9.1 points (95 % CI 6.7 to 11.5); smaller ones
+Balanced: no difference could be shown. Long tail: a weight of 1 costs 9.1 points (95 % CI 6.8 to 11.4); smaller ones
 change nothing that ten seeds can show.
 """
 
