@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType, TracebackType
 from urllib.request import ProxyHandler, Request, build_opener
 
 from ablations.errors import StudyError
 from ablations.tracking.mlflow_runs import MLFLOW_ENV
 from ablations.tracking.runs_table import VIEW_TAG, view_path
+from silhouette.errors import without_secret
 
 HOST = "127.0.0.1"
 START_SECONDS = 180.0
@@ -46,11 +48,12 @@ def serve(uri: str, port: int, shown: str) -> int:
     with Server(uri, port) as server:
         if server.answers():
             print(f"MLflow UI of {shown} at {server.address} (Ctrl-C ends it)", flush=True)
-            for name, link in server.study_links():
-                print(f"  {name}, runs by arm: {link}", flush=True)
+            with suppress(OSError):  # a slow answer costs the links, not the page
+                for name, link in server.study_links():
+                    print(f"  {name}, runs by arm: {link}", flush=True)
             server.process.wait()
         elif not server.stopped:
-            print(server.messages(), file=sys.stderr, end="")
+            print(without_secret(server.messages()), file=sys.stderr, end="")
             raise StudyError(f"--mlflow: the MLflow server did not start, got {shown}; its messages are above")
     return 0 if server.stopped else 1
 
@@ -75,9 +78,10 @@ class Server:
     """
 
     def __init__(self, uri: str, port: int) -> None:
+        self.environment = SERVER_ENV | {"MLFLOW_BACKEND_STORE_URI": uri}  # others can read a command line
         self.address, self.stopped = f"http://{HOST}:{port}", False
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # open as long as the server runs
-        self.command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--backend-store-uri", uri]
+        self.command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
         self.command += ["--host", HOST, "--port", str(port), "--uvicorn-opts", "--log-level warning"]
 
     def __enter__(self) -> Server:
@@ -86,7 +90,7 @@ class Server:
         self._handlers = {number: signal.signal(number, self._stop) for number in numbers}
         self.process = subprocess.Popen(
             self.command,
-            env=os.environ | SERVER_ENV,
+            env=os.environ | self.environment,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,

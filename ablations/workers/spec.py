@@ -44,7 +44,7 @@ class RunContext:
         rungs: Epochs after which a worker waits for the decision of the search.
     """
 
-    results: str
+    results: str = field(repr=False)  # may hold the keys of an object store
     study: str
     threads: int = 1
     checkpoint_seconds: float = 30.0
