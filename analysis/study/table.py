@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,7 +134,10 @@ def _read_csv(source: Path) -> Rows:
         raise ReportError(f"--table: expected a CSV in UTF-8 or a .parquet file, got {source.name!r}") from None
     first = text.partition("\n")[0]
     delimiter = max((",", ";", "\t"), key=first.count)
-    return [dict(row) for row in csv.DictReader(text.splitlines(), delimiter=delimiter)]
+    try:
+        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)]
+    except csv.Error as error:
+        raise ReportError(f"--table: not a CSV file ({error}), got {source.name!r}") from None
 
 
 def _read_parquet(source: Path) -> Rows:
