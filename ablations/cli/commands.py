@@ -32,12 +32,14 @@ def _print_spaces() -> None:
 
 def plan(given: Namespace) -> int:
     """Print what a study plans, what is finished and what is left; runs nothing."""
+    from ablations import RunOptions
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.plan import check_plan
     from ablations.formatting import counted
     from ablations.search.selection import load_selection
     from ablations.state.pending import read_study_state
 
+    RunOptions(results=given.results, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial, jobs=given.jobs).check()
     study = read_study(given)
     store = open_store(given, study.name)
     study = load_selection(study, store)
@@ -127,13 +129,14 @@ def _decoded(update: Callable[..., None], done: int, total: int) -> None:
 
 def sync(given: Namespace) -> int:
     """Bring the MLflow runs in line with the records."""
+    from ablations.design.plan import read_description
     from ablations.formatting import counted
     from ablations.tracking.mirror import sync
     from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
     from silhouette.errors import without_secret
 
     store = open_store(given, study_name(given.study))
-    description = store.read_json("study.json")
+    description = read_description(store)
     if description is None:
         raise StudyError(f"STUDY: must have run; {store.location} holds nothing of it, got {given.study!r}")
     runs = MlflowRuns(tracking_uri(given.results, given.mlflow), store, description)

@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ablate",
         description="Ablation studies of the Soft Silhouette Loss: seeds, paired tests, a report.",
-        epilog="Exit codes: 0 every planned trial has a complete record; 1 some failed; 2 bad input; 130 interrupted.",
+        epilog="Exit codes: 0 every planned trial has a complete record; 1 some failed; 2 bad input; "
+        "128 + signal number if interrupted (130: Ctrl-C).",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -170,7 +170,9 @@ def forget(given: Namespace) -> int:
     for trial_id, row in rows.items():
         what = f"{row['arm']}, seed {row['seed']} ({trial_id})" if row else trial_id
         print(f"{store.study}: removed the record of {what}")
-    print(f"to run again: ablate run {given.study}; then `ablate sync {given.study}` corrects the MLflow view")
+    place = "" if given.results == "results" else f" --results {store.location}"
+    print(f"to run again: ablate run {given.study}{place}")
+    print(f"to correct the MLflow view after that: ablate sync {given.study}{place}")
     return 0
 
 

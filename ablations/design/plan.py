@@ -132,6 +132,18 @@ def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dic
     return new
 
 
+def read_description(store: Store) -> dict[str, Any] | None:
+    """Return the content of `study.json`; None if nothing has run there.
+
+    Raises:
+        StudyError: If it is not in the format of a study.
+    """
+    stored = store.read_json(FILE)
+    if stored is not None and not (isinstance(stored, dict) and stored.get("study") and stored.get("plan_hash")):
+        raise StudyError(f"{store.root}/{FILE}: not in the format of a study; restore it")
+    return stored
+
+
 def check_plan(study: Study, store: Store) -> None:
     """Raise `StudyError` if the results folder holds a plan that contradicts the study."""
     covers(store.read_json(FILE), describe_study(study), store.root)

@@ -98,7 +98,7 @@ def load_selection(study: Study, store: Store) -> Study:
     where = store.path(FILE)
     try:
         plan, winners = frozen["plan"], {arm["arm"]: arm["values"] for arm in frozen["arms"]}
-        intact = frozen["hash"] == plan_hash(plan)
+        intact = frozen["hash"] == plan_hash(plan) and bool(frozen["frozen_at"])
     except (KeyError, TypeError):
         raise StudyError(f"{where}: not in the format of a frozen plan; restore it") from None
     if not intact or winners.keys() != plan["configs"].keys():
