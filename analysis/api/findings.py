@@ -67,7 +67,7 @@ class TableFindings(Findings):
 
 
 class StudyFindings(Findings):
-    """What a study on disk shows. Records are read when they are first needed; open the study again to refresh.
+    """What a study on disk shows. Plan and records are read once, when the study is opened; open it again to refresh.
 
     Args:
         store: Where the study is.
@@ -81,7 +81,7 @@ class StudyFindings(Findings):
         self._loaded: tuple[Plan, list[Record]] = load(store)
 
     def records(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """One row per finished trial, of all phases.
+        """One row per recorded trial, of all phases and all statuses, as the store has them now.
 
         Args:
             columns: Columns wanted; by default all that hold one value each (`config` and `settings` are JSON).

@@ -32,6 +32,11 @@ def write_report(results: str, study: str) -> str:
     Raises:
         ReportError: If there is no `study.json` or no complete record; one line.
         StoreError: If the location cannot be used; one line.
+
+    >>> from analysis import write_report
+    >>> write_report("no/such/folder", "demo")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    analysis.errors.ReportError: .../no/such/folder/demo: no study.json there; run the study first
     """
     store = Store(results, study)
     for name, content in files(analyse_study(store)):
@@ -53,7 +58,7 @@ def write_table_report(
     alpha: float = 0.05,
     unpaired: bool = False,
 ) -> str:
-    """Analyse a CSV or Parquet table of per-seed results and write the report to a folder.
+    r"""Analyse a CSV or Parquet table of per-seed results and write the report to a folder.
 
     Args:
         path: Table with a header, one row per method, seed (and dataset).
@@ -73,6 +78,17 @@ def write_table_report(
 
     Raises:
         ReportError: One line, naming column, rule and value.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from analysis import write_table_report
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> rows = ["CE,0,74.2", "CE,1,74.9", "CE,2,74.8", "Sil,0,74.9", "Sil,1,75.4", "Sil,2,75.1"]
+    >>> _ = (folder / "runs.csv").write_text("\n".join(["method,seed,acc", *rows]))
+    >>> columns = {"arm": "method", "seed": "seed", "metric": "acc"}
+    >>> index = write_table_report(folder / "runs.csv", **columns, baseline="CE", out=folder / "report")
+    >>> sorted(path.name for path in Path(index).parent.iterdir())
+    ['figures', 'index.html', 'report.json', 'report.md', 'tables']
     """
     options = TableOptions(arm, seed, metric, baseline, block, sesoi, direction, alpha, unpaired)
     data = analyse_table(path, options)
