@@ -8,6 +8,8 @@ records.parquet) are left out.
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,21 @@ def test_an_extension_runs_the_new_seeds_only(ablate, study):
     arms, seeds = PLANNED[study]
     options = ("--seeds", str(seeds + 2))
     assert planned_and_left(ablate("plan", *STUDIES[study], *options)) == (arms * (seeds + 2), arms * seeds, arms * 2)
+
+
+def test_a_folder_is_extended_by_one_seed_and_reported(tmp_path):
+    results = shutil.copytree(KEPT, tmp_path / "results")
+    store = Store(str(results), "demo")
+    before = {row["trial_id"]: row for row in store.load().to_pylist()}
+    command = [sys.executable, "-m", "ablations", "run", *DEMO, "--seeds", "4", "--results", str(results)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=results)
+    assert done.returncode == 0, done.stderr
+    after = {row["trial_id"]: row for row in store.load().to_pylist()}
+    assert len(after) == len(before) + 8
+    assert {trial_id: after[trial_id] for trial_id in before} == before
+    assert store.read_json("study.json")["extended"]
+    report = json.loads((Path(write_report(str(results), "demo")).parent / "report.json").read_text())
+    assert {arm["n"] for arm in report["arms"]} == {4}
 
 
 def test_the_frozen_selection_is_kept(ablate):
