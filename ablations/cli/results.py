@@ -54,11 +54,14 @@ def status(given: Namespace) -> int:
 
     from ablations.console.status import StatusTable, failures, legend
     from ablations.state.lock import living_driver
+    from silhouette.schema import FINISHED
 
     study, state, store, notes = _stored_state(given)
     driver = living_driver(store) or {}
     running = dict.fromkeys(driver.get("running", ()), "running")
-    table = StatusTable(state.wanted, {**running, **state.status}, state.values(study.metric, store), study.metric)
+    ended = {trial_id: status for trial_id, status in state.status.items() if status in FINISHED}
+    shown = {**state.status, **running, **ended}  # a failed trial that runs again is running
+    table = StatusTable(state.wanted, shown, state.values(study.metric, store), study.metric)
     console = Console()
     _print_search(console, study, store, running)
     for part in (table.table(), table.line(), legend()):
