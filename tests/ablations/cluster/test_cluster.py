@@ -155,7 +155,7 @@ def test_a_study_that_fits_on_no_node_says_that_it_waits(cluster):
     command = cluster.command("run", "small.py", "--address", "auto", "--label", "pool=none", "--results", "waits")
     with subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
         for line in run.stdout:
-            if b"waiting for the cluster to grow" in line:
+            if b"waiting for new nodes" in line:
                 break
         assert b"no node offers 1 CPU, pool=none yet" in line
         inner = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0]
@@ -202,7 +202,7 @@ def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study(clu
     command = cluster.command("run", "small.py", "--address", "auto", "--label", "pool=late", "--results", "late")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=cluster.environment, text=True, **pipes) as run:
-        next(line for line in run.stdout if "waiting for the cluster to grow" in line)
+        next(line for line in run.stdout if "waiting for new nodes" in line)
         (cluster.folder / "start-late").touch()
         out, err = run.communicate(timeout=120)
     assert run.returncode == 2, out + err
