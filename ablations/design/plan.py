@@ -139,7 +139,8 @@ def read_description(store: Store) -> dict[str, Any] | None:
         StudyError: If it is not in the format of a study.
     """
     stored = store.read_json(FILE)
-    if stored is not None and not (isinstance(stored, dict) and stored.get("study") and stored.get("plan_hash")):
+    needed = ("study", "question", "plan_hash")
+    if stored is not None and not (isinstance(stored, dict) and all(isinstance(stored.get(k), str) for k in needed)):
         raise StudyError(f"{store.root}/{FILE}: not in the format of a study; restore it")
     return stored
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http.client import HTTPException
 from types import FrameType, TracebackType
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -48,7 +49,9 @@ def serve(uri: str, port: int, shown: str) -> int:
     with Server(uri, port) as server:
         if server.answers():
             print(f"MLflow UI of {shown} at {server.address} (Ctrl-C ends it)", flush=True)
-            with suppress(OSError):  # a slow answer costs the links, not the page
+            with suppress(
+                OSError, HTTPException, ValueError, KeyError
+            ):  # a slow or odd answer costs the links, not the page
                 for name, link in server.study_links():
                     print(f"  {name}, runs by arm: {link}", flush=True)
             server.process.wait()

@@ -9,7 +9,10 @@ from ablations.workers.spec import RunContext
 from silhouette.config.identity import plan_hash
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"study": "demo"}'])
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{}", '{"study": "demo", "plan_hash": "x"}', '{"study": ["x"], "question": "?", "plan_hash": "x"}'],
+)
 def test_a_damaged_plan_is_one_line_of_sync(tmp_path, capsys, content):
     folder = tmp_path / "demo"
     folder.mkdir()
