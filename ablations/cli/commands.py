@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ablations.cli.results import open_store, read_study, study_name
+from ablations.cli.results import next_command, open_store, read_study, study_name
 from ablations.errors import StudyError
 
 
@@ -95,8 +95,7 @@ def run(given: Namespace) -> int:
     )
     code = run_study(read_study(given), options)
     if code == 0:
-        place = [] if given.results == "results" else ["--results", str(options.results)]
-        print_lines(f"next: {shlex.join(['ablate', 'report', given.study, *place])}")
+        print_lines(f"next: {next_command('report', given)}")
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,6 +47,14 @@ def open_store(given: Namespace, name: str) -> Store:
     from silhouette.results import Store
 
     return Store(ResultsLocation(given.results), name)
+
+
+def next_command(name: str, given: Namespace) -> str:
+    """A subcommand on the same study and results, as a line to paste; without the keys of the location."""
+    from silhouette.location import ResultsLocation
+
+    place = [] if given.results == "results" else ["--results", str(ResultsLocation(given.results))]
+    return shlex.join(["ablate", name, given.study, *place])
 
 
 def status(given: Namespace) -> int:
@@ -173,9 +182,8 @@ def forget(given: Namespace) -> int:
     for trial_id, row in rows.items():
         what = f"{row['arm']}, seed {row['seed']} ({trial_id})" if row else trial_id
         print(f"{store.study}: removed the record of {what}")
-    place = "" if given.results == "results" else f" --results {store.location}"
-    print(f"to run again: ablate run {given.study}{place}")
-    print(f"to correct the MLflow view after that: ablate sync {given.study}{place}")
+    print(f"to run again: {next_command('run', given)}")
+    print(f"to correct the MLflow view after that: {next_command('sync', given)}")
     return 0
 
 
