@@ -15,7 +15,7 @@ def trainable(config: dict[str, Any]) -> None:
     from silhouette.training.run import Training
 
     number = config["number"]
-    settings = {"dataset": "digits", "epochs": 20, "lambda_sil": 0.2 * (number % 2)}
+    settings = {"dataset": "digits", "epochs": 30, "lambda_sil": 0.2 * (number % 2)}
     training = Training(make_config(settings), number // 2, threads=1)
     while not training.done:
         row = training.step()
