@@ -6,13 +6,13 @@ Exit code 1: something is missing or has another version; one line says what.
 
 from __future__ import annotations
 
-import json
+import csv
 import sys
 import tomllib
 from collections.abc import Iterator
-from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from zipfile import ZipFile
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT = "soft-silhouette-ablations"
@@ -74,10 +74,22 @@ def needed_by_the_project() -> list[str]:
 
 
 def wheel_is_installed() -> bool:
-    """Whether the project was installed from a wheel in this folder; True where there is none."""
-    wheels = {sha256(file.read_bytes()).hexdigest() for file in CHECKOUT.glob("soft_silhouette_ablations-*.whl")}
-    origin = json.loads(metadata.distribution(PROJECT).read_text("direct_url.json") or "{}")
-    return not wheels or origin.get("archive_info", {}).get("hashes", {}).get("sha256") in wheels
+    """Whether the files of a wheel in this folder are those installed; True where there is no wheel."""
+    wheels = list(CHECKOUT.glob("soft_silhouette_ablations-*.whl"))
+    installed = hashes(metadata.distribution(PROJECT).read_text("RECORD") or "")
+    return not wheels or any(hashes(record_of(wheel)) <= installed for wheel in wheels)
+
+
+def record_of(wheel: Path) -> str:
+    """The list of a wheel's files with their hashes."""
+    with ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
+        return archive.read(name).decode()
+
+
+def hashes(record: str) -> set[tuple[str, str]]:
+    """Path and hash of each file. pip before 23.1 does not store the hash of the wheel itself."""
+    return {(row[0], row[1]) for row in csv.reader(record.splitlines())}
 
 
 def pinned() -> Iterator[tuple[str, str]]:

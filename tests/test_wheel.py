@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,17 @@ def test_a_machine_that_has_this_wheel_needs_no_installation(wheel, installed):
     satisfied = (installed.python, folder / "deploy/satisfied.py")
     done = installed(*satisfied)
     assert (done.returncode, done.stdout) == (0, "")
-    (folder / wheel.name).write_bytes(wheel.read_bytes() + b"another")
+    _change_a_file(folder / wheel.name)
     done = installed(*satisfied)
     assert (done.returncode, done.stdout.split(" from ")[0]) == (1, "to install: soft-silhouette-ablations")
+
+
+def _change_a_file(wheel):
+    """Give the wheel's own list of files another hash of one file, as a build from other sources has."""
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    (record,) = (name for name in files if name.endswith(".dist-info/RECORD"))
+    files[record] = files[record].replace(b"sha256=", b"sha256=0", 1)
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
