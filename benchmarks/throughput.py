@@ -3,8 +3,8 @@
     python benchmarks/throughput.py --trials 100 --rival-trials 40
 
 All four train the same digits trials on two cores, start-up included (the loop has none). The rivals may run fewer
-trials, which is enough to measure their pace; each line says how many. "of ideal" is the share of two-core speed, that is twice the speed of the plain
-loop on one core. The machine must be otherwise idle.
+trials, which is enough to measure their pace; each line says how many. "of ideal" is the share of two-core speed, that
+is twice the speed of the plain loop on one core. The machine must be otherwise idle.
 """
 
 from __future__ import annotations

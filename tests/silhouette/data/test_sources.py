@@ -66,7 +66,7 @@ def test_other_sizes_are_other_entries(data_folder):
     assert {p.name for p in (data_folder / "arrays").iterdir() if p.is_dir()} == {"mnist-8", "mnist-28"}
 
 
-# The test's name is built from the ids: the bytes of a gzip file hold the clock, and each worker would name another test.
+# Names by hand: the bytes of a gzip file hold the time, so that each worker would name the test otherwise.
 @pytest.mark.parametrize(
     "data",
     [b"", b"abc", gzip.compress(b"x" * 40, mtime=0), idx_bytes(np.zeros(9, np.uint8))[:-1]],
