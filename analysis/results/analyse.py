@@ -26,8 +26,9 @@ from analysis.results.tuning import tunings
 from analysis.results.variance import components
 from analysis.results.variance_shares import shares
 from analysis.study.ledger import Ledger, make_ledger
-from analysis.study.plan import Plan, read_plan
+from analysis.study.plan import Plan
 from analysis.study.records import COLUMNS, Record, read_records
+from analysis.study.study_file import read_plan
 from analysis.study.table import TableOptions, plan_of, read_table
 from silhouette.results import SCHEMA, Store
 

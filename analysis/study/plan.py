@@ -1,4 +1,4 @@
-"""The plan of a study, read from `study.json`: arms, families, metric and seeds, declared before the run."""
+"""The plan of a study: arms, families, metric and seeds, declared before the run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from analysis.errors import ReportError
-from analysis.formatting import show_level
-from analysis.stats.sequential import nominal_level
+from analysis.formatting import count, show_level
 from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS
-from silhouette.results import Store
 
-ROLES = ("primary", "ablation", "exploratory")
-CORRECTIONS = ("holm", "bh")
-SYMBOLS_0_1_0 = {"λ_sil": "λ"}
-"""Symbols of factors in a `study.json` of version 0.1.0 that differ from those in the labels of its arms."""
+EXPLORATORY = "exploratory"
+PER_STUDY, PER_BLOCK = "study", "block"
+"""Over which comparisons the error rate is held: all of one role together, or those of each block apart."""
 FIELD = "vary"
 """The setting that names the one source of randomness which the seed moves in an arm of a seed study."""
 ALL = "all"
@@ -48,7 +44,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Family:
-    """Comparisons that share one error rate: each treatment against one baseline.
+    """Comparisons declared together, usually those of one block: each treatment against one baseline.
 
     Attributes:
         name: The family's name; usually its block.
@@ -90,9 +86,16 @@ class Factor:
 class Plan:
     """A study as frozen before its confirm phase. `direction` is `max` or `min`; `sesoi` is in the metric's unit.
 
-    `alpha` is the level of this look: `declared_alpha` unless several `looks` at the seeds were declared. `extended`
-    lists seeds added later; `new_splits` says that each seed draws a test split of its own; `frozen` and `frozen_plan`
-    are hash and content of a tuned study's `frozen.json`.
+    Attributes:
+        error_rate: `study`: all families of a role are corrected together. `block`: each family holds its own level.
+        alpha: Level of this look: `declared_alpha` unless several `looks` at the seeds were declared.
+        extended: Seeds that were added later.
+        new_splits: Whether each seed draws a test split of its own.
+        from_table: Whether it was made from a plain table, which tells nothing of how the runs were made.
+        from_0_1: Whether version 0.1 wrote it, so that it was declared under other rules.
+        candidates: Settings that the search tried in each arm; 0 where nothing was tuned.
+        frozen: Hash of a tuned study's `frozen.json`.
+        frozen_plan: Its content.
     """
 
     study: str
@@ -107,7 +110,11 @@ class Plan:
     alpha: float = 0.05
     phase: str = "confirm"
     unpaired: bool = False
+    error_rate: str = PER_STUDY
     new_splits: bool = False
+    from_table: bool = False
+    from_0_1: bool = False
+    candidates: int = 0
     factors: tuple[Factor, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -120,7 +127,28 @@ class Plan:
     @property
     def scope(self) -> str:
         """What an interval over the seeds describes."""
-        return SCOPE_SPLITS if self.new_splits else SCOPE_SEEDS
+        return self.scope_of(self.new_splits)
+
+    def scope_of(self, new_splits: bool) -> str:
+        """What an interval describes, by whether its seeds draw test splits of their own."""
+        data = SCOPE_SPLITS if new_splits else SCOPE_SEEDS
+        if not self.frozen:
+            return data
+        search = f"one search of {count(self.candidates, 'candidate')} in each arm" if self.candidates else "one search"
+        return f"{data}, for these tuned settings ({search})"
+
+    @property
+    def corrected_together(self) -> tuple[tuple[Family, ...], ...]:
+        """Families whose comparisons share one correction.
+
+        All primary families, and all ablation families, are one each unless the study declared an error rate per block.
+        Every exploratory family stands alone.
+        """
+        groups: dict[str, list[Family]] = {}
+        for i, family in enumerate(self.families):
+            alone = family.role == EXPLORATORY or self.error_rate == PER_BLOCK
+            groups.setdefault(f"{family.role} {i}" if alone else family.role, []).append(family)
+        return tuple(tuple(group) for group in groups.values())
 
     @cached_property
     def arm(self) -> dict[str, Arm]:
@@ -175,86 +203,3 @@ def dataset_of(arm: Arm) -> str | None:
     """The dataset that an arm is trained on, or None if the study does not say."""
     name = arm.settings.get("dataset", arm.config.get("dataset"))
     return None if name is None else str(name)
-
-
-def read_plan(store: Store) -> Plan:
-    """The plan in a study's `study.json`.
-
-    Raises:
-        ReportError: If there is no plan, or it does not have the format of a plan.
-    """
-    raw = store.read_json("study.json")
-    if raw is None:
-        raise ReportError(f"{store.shown}/{store.study}: no study.json there; run the study first")
-    try:
-        return make_plan({**raw, "frozen_plan": store.read_json("frozen.json")})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ReportError(f"{store.path('study.json')}: not in the format of a study ({error!r})") from None
-
-
-def make_plan(raw: Mapping[str, Any]) -> Plan:
-    """A checked plan from the parsed `study.json`.
-
-    Raises:
-        ReportError: If a label occurs twice or is unknown, or a word is not one of those allowed.
-    """
-    looks, alpha = tuple(raw.get("looks") or ()), raw.get("alpha") or 0.05
-    plan = Plan(
-        alpha=nominal_level(alpha, looks),
-        declared_alpha=alpha,
-        looks=looks,
-        extended=tuple(raw.get("extended") or ()),
-        study=str(raw["study"]),
-        metric=raw["metric"],
-        direction=raw["direction"],
-        seeds=tuple(raw["seeds"]),
-        arms=tuple(_arm(a) for a in raw["arms"]),
-        families=tuple(_family(f) for f in raw.get("families", ())),
-        factors=tuple(_factor(f) for f in raw.get("factors", ())),
-        sesoi=raw.get("sesoi"),
-        **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
-    )
-    check_plan(plan)
-    return plan
-
-
-_OPTIONAL = ("question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaired", "new_splits", "fixed", "provenance")
-
-
-def _arm(raw: Mapping[str, Any]) -> Arm:
-    own = (raw.get("config") or {}, raw.get("method") or "", raw.get("block_settings"))
-    return Arm(raw["arm"], raw["settings"], raw["block"], bool(raw.get("baseline")), *own)
-
-
-def _family(raw: Mapping[str, Any]) -> Family:
-    return Family(raw["family"], raw["role"], raw["correction"], raw["baseline"], tuple(raw["treatments"]))
-
-
-def _factor(raw: Mapping[str, Any]) -> Factor:
-    kept = {k: raw[k] for k in ("default", "log", "unit") if raw.get(k) is not None}
-    label = raw.get("label") or raw["field"]
-    return Factor(raw["field"], SYMBOLS_0_1_0.get(label, label), tuple(raw["values"]), **kept)
-
-
-def check_plan(plan: Plan) -> None:
-    """Check what every later step assumes.
-
-    Raises:
-        ReportError: On the first fault, naming field, rule and value.
-    """
-    if len(plan.arm) != len(plan.arms):
-        raise ReportError(f"{plan.study}: arm labels must be unique in study.json")
-    if plan.direction not in ("max", "min"):
-        raise ReportError(f"{plan.study}: direction must be max or min, got {plan.direction!r}")
-    for family in plan.families:
-        _check_family(plan, family)
-
-
-def _check_family(plan: Plan, family: Family) -> None:
-    if family.role not in ROLES or family.correction not in CORRECTIONS:
-        raise ReportError(f"{family.name}: role one of {ROLES}, correction one of {CORRECTIONS}")
-    for label in (family.baseline, *family.treatments):
-        if label not in plan.arm:
-            raise ReportError(f"{family.name}: no arm {label!r} in study.json")
-    if family.baseline in family.treatments:
-        raise ReportError(f"{family.name}: the baseline {family.baseline!r} is also a treatment")

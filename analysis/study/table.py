@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ReportError
-from analysis.study.plan import Arm, Family, Plan, check_plan
+from analysis.study.plan import Arm, Family, Plan
+from analysis.study.plan_checks import check_plan
 from analysis.study.records import Record
 
 Rows = list[dict[str, Any]]
@@ -199,6 +200,7 @@ def _plan(table: PlainTable, options: TableOptions, cells: Sequence[Cell]) -> Pl
         sesoi=options.sesoi,
         alpha=options.alpha,
         unpaired=options.unpaired,
+        from_table=True,
         provenance={"table": table.name, "rows": len(table.rows), "columns": ", ".join(options.columns)},
     )
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 from analysis.report.page import make_page
 from analysis.report.writers import markdown
 from analysis.results.analyse import CURVE_COLUMNS, analyse, load, load_curves
-from analysis.study.plan import make_plan
 from analysis.study.records import read_records
+from analysis.study.study_file import make_plan
 from silhouette.results import SCHEMA, Store
 
 LAMBDAS = (0.0, 0.05, 0.2, 1.0)
@@ -57,6 +57,7 @@ def demo_plan(study="demo", lambdas=LAMBDAS, blocks=BLOCKS, seeds=10, **changes)
         "direction": "max",
         "sesoi": 0.002,
         "alpha": 0.05,
+        "error_rate": "study",
         "seeds": list(range(seeds)),
         "phase": "confirm",
         "factors": [

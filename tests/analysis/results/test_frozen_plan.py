@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.stats.sequential import crossing, nominal_level
-from analysis.study.plan import make_plan
+from analysis.study.study_file import make_plan
 from tests.helpers.synthetic import demo_plan, document, write_study
 
 NOTE = {"from": 5, "to": 10, "at": "2026-01-01T00:00:00+00:00", "declared": False}

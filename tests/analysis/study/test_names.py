@@ -4,7 +4,7 @@ import pytest
 
 from ablations import load_study
 from ablations.design.plan import describe_study
-from analysis.study.plan import make_plan
+from analysis.study.study_file import make_plan
 
 ADDED = ("method", "block_settings")
 """Keys of an arm that `study.json` of version 0.1.0 lacks; `method` stood there where treatments were named."""

@@ -1,0 +1,80 @@
+"""The plan of a study, read from its `study.json` and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from analysis.errors import ReportError
+from analysis.stats.sequential import nominal_level
+from analysis.study.plan import Arm, Factor, Family, Plan
+from analysis.study.plan_checks import check_plan
+from silhouette.results import Store
+
+SYMBOLS_0_1_0 = {"λ_sil": "λ"}
+"""Symbols of factors in a `study.json` of version 0.1.0 that differ from those in the labels of its arms."""
+
+
+def read_plan(store: Store) -> Plan:
+    """The plan in a study's `study.json`.
+
+    Raises:
+        ReportError: If there is no plan, or it does not have the format of a plan.
+    """
+    raw = store.read_json("study.json")
+    if raw is None:
+        raise ReportError(f"{store.shown}/{store.study}: no study.json there; run the study first")
+    try:
+        return make_plan({**raw, "frozen_plan": store.read_json("frozen.json")})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ReportError(f"{store.path('study.json')}: not in the format of a study ({error!r})") from None
+
+
+def make_plan(raw: Mapping[str, Any]) -> Plan:
+    """A checked plan from the parsed `study.json`.
+
+    Raises:
+        ReportError: On the first fault in it, naming field, rule and value.
+    """
+    looks, alpha = tuple(raw.get("looks") or ()), raw.get("alpha") or 0.05
+    plan = Plan(
+        alpha=alpha,
+        declared_alpha=alpha,
+        looks=looks,
+        extended=tuple(raw.get("extended") or ()),
+        study=str(raw["study"]),
+        metric=raw["metric"],
+        direction=raw["direction"],
+        seeds=tuple(raw["seeds"]),
+        arms=tuple(_arm(a) for a in raw["arms"]),
+        families=tuple(_family(f) for f in raw.get("families", ())),
+        factors=tuple(_factor(f) for f in raw.get("factors", ())),
+        sesoi=raw.get("sesoi"),
+        from_0_1="error_rate" not in raw,
+        candidates=int((raw.get("tuning") or {}).get("settings") or 0),
+        **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
+    )
+    check_plan(plan)
+    return replace(plan, alpha=nominal_level(alpha, looks))
+
+
+_OPTIONAL = (
+    "question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaired", "error_rate", "new_splits", "fixed",
+    "provenance",
+)  # fmt: skip
+
+
+def _arm(raw: Mapping[str, Any]) -> Arm:
+    own = (raw.get("config") or {}, raw.get("method") or "", raw.get("block_settings"))
+    return Arm(raw["arm"], raw["settings"], raw["block"], bool(raw.get("baseline")), *own)
+
+
+def _family(raw: Mapping[str, Any]) -> Family:
+    return Family(raw["family"], raw["role"], raw["correction"], raw["baseline"], tuple(raw["treatments"]))
+
+
+def _factor(raw: Mapping[str, Any]) -> Factor:
+    kept = {k: raw[k] for k in ("default", "log", "unit") if raw.get(k) is not None}
+    label = raw.get("label") or raw["field"]
+    return Factor(raw["field"], SYMBOLS_0_1_0.get(label, label), tuple(raw["values"]), **kept)
