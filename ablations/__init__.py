@@ -25,8 +25,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ablations.design.families import Family
     from ablations.design.loading import load_study
-    from ablations.design.study import Family, Study
+    from ablations.design.study import Study
     from ablations.design.tuning import Tuning
     from ablations.driver.options import RunOptions
     from ablations.errors import StudyError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Family", "RunOptions", "Study", "StudyError", "Tuning", "load_study", "run_study"]
 
 _HOMES = {
-    "Family": "ablations.design.study",
+    "Family": "ablations.design.families",
     "RunOptions": "ablations.driver.options",
     "Study": "ablations.design.study",
     "StudyError": "ablations.errors",

@@ -48,7 +48,7 @@ def plan(given: Namespace) -> int:
     print(f"{study.name}: {study.question}\n")
     for arm in study.arms:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
-    print("", *filter(None, [tune_line(study, store)]), sep="\n")
+    print("", *study.merges, *filter(None, [tune_line(study, store)]), sep="\n")
     print(f"{counted(len(study.arms), 'arm')} × {counted(len(study.seeds), 'seed')} = {state.summary()}")
     state = state if state.pace else replace(state, pace=tune_pace(store))
     seconds = state.expected_seconds()

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ablations.errors import StudyError
@@ -28,6 +29,8 @@ class Arm:
         method: What the arm does, in the same words in every block: its label without the block.
         block_settings: The settings that make the block, the same for all its arms.
         treatment: Name of the treatment; empty in a study of factors only.
+        given: All settings as the study gives them. A search needs those that the config has set back, since another
+            tuned value may give them an effect.
     """
 
     label: str
@@ -38,6 +41,7 @@ class Arm:
     method: str = ""
     block_settings: dict[str, Any] = field(default_factory=dict)
     treatment: str = ""
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,21 @@ class Expansion:
         Raises:
             StudyError: If a setting is invalid, or the arms cannot be compared.
         """
-        arms: dict[TrialConfig, Arm] = {}
-        for name, settings in self._settings():
-            config = _config({**self.fixed, **settings})
-            arms.setdefault(config, self._arm(name, settings, config))
-        found = tuple(arms.values())
+        found = tuple(self._arm(*settings[0], config) for config, settings in self.settings_of_arms.items())
         _check_labels(found)
         _check_blocks(found)
+        return found
+
+    @cached_property
+    def settings_of_arms(self) -> dict[TrialConfig, list[tuple[str, dict[str, Any]]]]:
+        """Treatment and settings of each combination that is planned, by the config that they train.
+
+        Raises:
+            StudyError: If a setting is invalid.
+        """
+        found: dict[TrialConfig, list[tuple[str, dict[str, Any]]]] = {}
+        for name, settings in self._settings():
+            found.setdefault(_config({**self.fixed, **settings}), []).append((name, settings))
         return found
 
     def _settings(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -104,6 +116,7 @@ class Expansion:
             method=_words(name, describe(config, tuple(f for f in fields if f not in blocks))) or label,
             block_settings=_values(config, (*blocks, *_qualifiers(blocks)), inert),
             treatment=name,
+            given={**self.fixed, **settings},
         )
 
     def _is_baseline(self, name: str, config: TrialConfig, inert: frozenset[str]) -> bool:

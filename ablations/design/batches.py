@@ -24,10 +24,10 @@ def check_batches(arm: Arm, domains: Mapping[str, Interval | Choice]) -> None:
     Raises:
         StudyError: If a batch needs more classes than the data have, or cannot be cut into K samples of each.
     """
-    if "pk" not in _values("sampler", arm.config, domains):
+    if "pk" not in _values("sampler", arm, domains):
         return
     classes = count_classes(arm.config)
-    sizes, samples = (_values(field, arm.config, domains) for field in ("batch_size", "samples_per_class"))
+    sizes, samples = (_values(field, arm, domains) for field in ("batch_size", "samples_per_class"))
     for size, k in itertools.product(sizes, samples):
         if size % k:
             raise StudyError(f"samples_per_class: must divide batch_size = {size} in arm {arm.label!r}, got {k}")
@@ -50,10 +50,11 @@ def count_classes(config: TrialConfig) -> int | None:
         return None
 
 
-def _values(field: str, config: TrialConfig, domains: Mapping[str, Interval | Choice]) -> Sequence[Any]:
+def _values(field: str, arm: Arm, domains: Mapping[str, Interval | Choice]) -> Sequence[Any]:
+    """Values of a field in an arm. The config has K set back where the arm starts with another sampler."""
     domain = domains.get(field)
     if domain is None:
-        return (getattr(config, field),)
+        return (arm.given.get(field, getattr(arm.config, field)),)
     if isinstance(domain, Choice):
         return domain.values
     raise StudyError(

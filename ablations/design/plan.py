@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow.compute as pc
 
 from ablations.design.arms import Arm
-from ablations.design.study import Family, Study
+from ablations.design.families import Family
+from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
 from search_spaces import FACTORS, Choice, Interval
@@ -23,6 +24,8 @@ from silhouette.results import Store
 
 FILE = "study.json"
 PLAN_VERSION = 1
+ABSENT = {"error_rate": "study"}
+"""What a plan means that lacks a key, since it was written before there was one."""
 NOTES = ("extended", "frozen")
 """Keys of `study.json` that record what happened to a study; a larger plan keeps them."""
 
@@ -34,6 +37,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "direction": METRICS[study.metric].direction,
         "sesoi": study.sesoi,
         "alpha": study.alpha,
+        **({"error_rate": study.error_rate} if study.error_rate != "study" else {}),
         "phase": "confirm",
         "seeds": list(study.seeds),
         "arms": [_describe_arm(arm, study.tuning is not None) for arm in study.start_arms],
@@ -48,6 +52,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "question": study.question,
         "plan_hash": plan_hash(plan),
         **plan,
+        "error_rate": study.error_rate,  # hashed where it is not the default, so that older plans keep their hash
         "arms": [_complete_arm(hashed, arm, study) for hashed, arm in zip(plan["arms"], study.arms, strict=True)],
         "factors": [_describe_factor(study, field) for field in study.factors],
         "fixed": study.fixed,
@@ -200,9 +205,11 @@ def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str)
     if stored["plan_hash"] == new["plan_hash"]:
         return True
     advice = f"{where} holds records of another plan; give another --results or undo the change"
-    for key in ("metric", "sesoi", "alpha", "looks", "experiment"):
-        if stored.get(key) != new.get(key):
-            raise StudyError(f"{key}: was {stored.get(key)!r} and is now {new.get(key)!r}; {advice}")
+    for key in ("metric", "sesoi", "alpha", "error_rate", "looks", "experiment"):
+        before, after = (plan.get(key, ABSENT.get(key)) for plan in (stored, new))
+        if before != after:
+            hint = f"; to keep it, write {key}={before!r} into the study" if after is None else ""
+            raise StudyError(f"{key}: was {before!r} and is now {after!r}{hint}; {advice}")
     _check_same_search(stored, new, advice)
     old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
     for label in old_arms.keys() & new_arms.keys():

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ablations.design.study import Family, Study
+from ablations.design.families import Family
+from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from silhouette.config import TrialConfig
 
@@ -42,7 +43,7 @@ Settings that train the same thing are one arm. `ablate plan FILE.py` lists the 
 """
 PARTS: tuple[tuple[type[BaseModel], str, str], ...] = (
     (Study, "Study", "What is compared. Fields without a default are required."),
-    (Family, "Family", "Comparisons that are corrected for multiplicity together. By default each block is a family."),
+    (Family, "Family", "Comparisons with one baseline. By default each block is a family."),
     (Tuning, "Tuning", "How nuisance settings are searched in every arm, the baseline included: [search](search.md)."),
     (TrialConfig, "Settings", "The fields of `TrialConfig`. Each can be a factor, fixed, or part of a treatment."),
 )
@@ -72,7 +73,7 @@ def attributes(model: type) -> dict[str, str]:
     """The meaning of each field, from the section `Attributes` of the model's docstring.
 
     >>> attributes(Family)["family"]
-    'Its name in the report.'
+    'Its name in the report; no two have the same.'
     """
     text = inspect.getdoc(model) or ""
     section = re.search(r"Attributes:\n(.*?)(?:\n\S|\Z)", text, re.S)

@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from ablations.design.arms import Arm, Expansion, Trial, by_block
 from ablations.design.batches import check_batches
+from ablations.design.effects import Merge, check_effects, merges
+from ablations.design.families import Family, Role, check_families
 from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, fields_of, make_space
 from ablations.errors import StudyError
@@ -21,29 +23,11 @@ from silhouette.results import check_name
 
 TRAINING = "silhouette.training.run:Training"
 """The experiment of a study that names none."""
+MIN_SEEDS = 3
+"""With fewer seeds a report gives no verdict."""
 EXPERIMENT_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-Role = Literal["primary", "ablation", "exploratory"]
-
-
-class Family(Declared):
-    """Comparisons that are corrected for multiplicity together.
-
-    Attributes:
-        family: Its name in the report.
-        role: `primary` and `ablation` families are corrected by Holm, `exploratory` ones by Benjamini-Hochberg.
-        baseline: Label of the arm that the treatments are compared with.
-        treatments: Labels of the arms compared.
-
-    >>> Family(family="long tail", baseline="λ=0", treatments=("λ=0.1", "λ=0.5")).role
-    'primary'
-    """
-
-    place = "families."
-
-    family: str = Field(min_length=1)
-    role: Role = "primary"
-    baseline: str
-    treatments: tuple[str, ...] = Field(min_length=1)
+MAX_MARGIN = 0.1
+"""Accuracies are fractions. A margin of 10 points or more is one that was meant in points."""
 
 
 class Study(Declared):
@@ -60,16 +44,19 @@ class Study(Declared):
             in one factor at most.
         fixed: Settings shared by all arms, where they differ from the defaults.
         baseline: Factor values, or name of the treatment, of the arm that the others are compared with.
-        blocks: Factors within whose values arms are compared (and corrected for multiplicity) apart.
+        blocks: Factors within whose values arms are compared apart, each with the baseline of its block.
         seeds: Replications; the same ones in every arm, which pairs the arms.
         metric: Column of the records that answers the question, measured on test data.
-        sesoi: Smallest effect of interest, in the metric's unit (a fraction for accuracies).
+        sesoi: Smallest effect of interest, in the metric's unit (a fraction for accuracies: 0.002 is 0.2 points). None
+            declares no margin, and then the report calls nothing equivalent.
         alpha: Level of the tests, two-sided.
+        error_rate: What has the level: `study`, all primary comparisons together, or `block`, those of each block. With
+            `block`, a study of many blocks makes a false claim more often than `alpha`, and the report says so.
         role: Role of the families that follow from the blocks.
         families: Families of comparisons; by default one per block, all its arms against its baseline.
         tuning: How nuisance settings are searched in every arm before it is confirmed; None confirms as given.
         looks: Numbers of seeds after which the results will be looked at, declared beforehand (group-sequential);
-            the last one is the number of seeds. Seeds added outside of it are labelled as extended after looking.
+            `seeds` has as many as one of them. With seeds added outside of it, a report gives no verdict.
         experiment: What trains a trial, as `module:Class` that every node can import; None takes
             `silhouette.training.run:Training`. Its protocol is `ablations.workers.experiment.Experiment`.
         winners: Nuisance values of each tuned arm, by label: the choice of `ablations.search.selection`. Not for
@@ -94,8 +81,9 @@ class Study(Declared):
     blocks: tuple[str, ...] = ()
     seeds: tuple[int, ...] = tuple(range(10))
     metric: str = "test_top1"
-    sesoi: float = Field(0.002, gt=0, lt=1, allow_inf_nan=False)
+    sesoi: float | None = Field(None, gt=0, allow_inf_nan=False)
     alpha: float = Field(0.05, gt=0, lt=0.5)
+    error_rate: Literal["study", "block"] = "study"
     role: Role = "primary"
     families: tuple[Family, ...] = ()
     tuning: Tuning | None = None
@@ -139,9 +127,12 @@ class Study(Declared):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        checks = (self._check_names, self._check_baseline, self._check_seeds, self._check_metric, self._check_looks)
-        for check in checks:
-            check()
+        self._check_names()
+        self._check_baseline()
+        self._check_seeds()
+        self._check_metric()
+        self._check_margin()
+        self._check_looks()
         return self
 
     def _check_names(self) -> None:
@@ -150,6 +141,8 @@ class Study(Declared):
         for field, values in self.factors.items():
             if not values:
                 raise ValueError(f"factors: {field} needs at least one value, got none")
+            if len(set(values)) < len(values):
+                raise ValueError(f"factors: {field} needs different values, got {list(values)}")
         given = [*self.factors, *{f for settings in self.treatments.values() for f in settings}]
         for field in given:
             if field in self.fixed or given.count(field) > 1:
@@ -183,10 +176,18 @@ class Study(Declared):
             known = ", ".join(name for name in METRICS if name.startswith("test_"))
             raise ValueError(f"metric: must be one of {known} (a claim is made on test data), got {self.metric!r}")
 
+    def _check_margin(self) -> None:
+        if self.sesoi is not None and METRICS[self.metric].percent and self.sesoi >= MAX_MARGIN:
+            points, meant = f"{100 * self.sesoi:g} points", f"{self.sesoi / 100:g}"
+            raise ValueError(f"sesoi: {self.metric} is a fraction, {self.sesoi:g} is {points}; did you mean {meant}?")
+
     def _check_looks(self) -> None:
         rising = list(self.looks) == sorted(set(self.looks))
-        if self.looks and (len(self.looks) < 2 or not rising or self.looks[0] < 2):
-            raise ValueError(f"looks: must be at least two rising numbers of seeds from 2 on, got {list(self.looks)}")
+        if self.looks and (len(self.looks) < 2 or not rising or self.looks[0] < MIN_SEEDS):
+            raise ValueError(
+                f"looks: must be at least two rising numbers of seeds, from {MIN_SEEDS} on (fewer give no verdict), "
+                f"got {list(self.looks)}"
+            )
         if self.looks and len(self.seeds) not in self.looks:
             raise ValueError(f"seeds: their number must be one of looks {list(self.looks)}, got {len(self.seeds)}")
 
@@ -199,7 +200,7 @@ class Study(Declared):
         return make_study({**{name: getattr(self, name) for name in self.model_fields_set}, **values})
 
     def check_arms(self) -> None:
-        """Check that every arm can be trained, and its search against the rest of the study.
+        """Check that every arm can be trained, that every setting has an effect, and the search against the rest.
 
         Raises:
             StudyError: One line for the first fault.
@@ -207,12 +208,19 @@ class Study(Declared):
         if self.tuning is None:
             for arm in self.start_arms:
                 check_batches(arm, {})
+            check_effects(self._expansion, self.start_arms, self.fixed, None)
             return
         given = {**dict.fromkeys(self.factors, "factors"), **dict.fromkeys(self.fixed, "fixed")}
         self.tuning.chooses_by(self.metric)
         for arm in self.start_arms:
             self.tuning.check(self.seeds, given, arm.config.epochs, arm.config.eval_every)
             check_batches(arm, make_space(self.tuning, arm).domains)
+        check_effects(self._expansion, self.start_arms, self.fixed, self.tuning)
+
+    @cached_property
+    def _expansion(self) -> Expansion:
+        fixed = {**(self.tuning.starts() if self.tuning else {}), **self.fixed}
+        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks)
 
     @cached_property
     def start_arms(self) -> tuple[Arm, ...]:
@@ -221,8 +229,12 @@ class Study(Declared):
         Raises:
             StudyError: If a setting is invalid, or the arms cannot be compared.
         """
-        fixed = {**(self.tuning.starts() if self.tuning else {}), **self.fixed}
-        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks).arms()
+        return self._expansion.arms()
+
+    @property
+    def merges(self) -> tuple[Merge, ...]:
+        """Settings that train the same thing, and so are one arm."""
+        return tuple(merges(self._expansion, self.start_arms))
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
@@ -230,7 +242,7 @@ class Study(Declared):
         return tuple(self._with_winner(arm) if arm.label in self.winners else arm for arm in self.start_arms)
 
     def _with_winner(self, arm: Arm) -> Arm:
-        values = {**arm.config.model_dump(mode="json"), **fields_of(self.winners[arm.label])}
+        values = {**arm.config.model_dump(mode="json"), **arm.given, **fields_of(self.winners[arm.label])}
         return replace(arm, config=make_config(values))
 
     def trials(self) -> Iterator[Trial]:
@@ -243,13 +255,9 @@ class Study(Declared):
         """The families declared, or those that follow from the blocks.
 
         Raises:
-            StudyError: If a family names an arm that does not exist.
+            StudyError: If a family names an arm that does not exist, or a comparison is declared twice.
         """
-        labels = {arm.label for arm in self.arms}
-        for family in self.families:
-            for label in (family.baseline, *family.treatments):
-                if label not in labels:
-                    raise StudyError(f"families: {family.family!r} needs labels of arms, got {label!r}")
+        check_families(self.families, {arm.label for arm in self.arms})
         return self.families or tuple(self._families_of_blocks())
 
     def _families_of_blocks(self) -> Iterable[Family]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -138,14 +140,25 @@ class Space:
     Attributes:
         start: The arm's config before tuning.
         domains: Where each nuisance factor of this arm is searched, by name.
+        given: The arm's settings as the study gives them. `start` has those without effect set back to their default;
+            under a tuned value they may have one.
     """
 
     start: TrialConfig
     domains: Mapping[str, Domain]
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def config(self, values: Mapping[str, Any]) -> TrialConfig:
         """The arm's config with nuisance values, by name, put in."""
-        return make_config({**self.start.model_dump(mode="json"), **fields_of(values)})
+        return make_config({**self.start.model_dump(mode="json"), **self.given, **fields_of(values)})
+
+    def examples(self) -> Iterator[TrialConfig]:
+        """The arm's config before tuning, then with each tuned factor at its ends or choices, one at a time."""
+        yield self.start
+        for name, domain in self.domains.items():
+            for value in domain.values if isinstance(domain, Choice) else (domain.low, domain.high):
+                with suppress(ConfigError):  # some values need another one beside them
+                    yield self.config({name: value})
 
     @property
     def size(self) -> float:
@@ -168,7 +181,7 @@ def make_space(tuning: Tuning, arm: Arm) -> Space:
     """
     inert = inert_fields(arm.config)
     names = [n for n in tuning.nuisance if _applies(SEARCHABLE[n].fields, arm, inert)]
-    space = Space(arm.config, {name: tuning.domain(name) for name in names})
+    space = Space(arm.config, {name: tuning.domain(name) for name in names}, arm.given)
     if not names:
         raise StudyError(f"tuning.nuisance: no field of it has an effect in arm {arm.label!r}")
     if space.size < tuning.settings:

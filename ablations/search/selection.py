@@ -71,6 +71,7 @@ def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[
         "checkpoint_rule": CHECKPOINT_RULE,
         "sesoi": study.sesoi,
         "alpha": study.alpha,
+        "error_rate": study.error_rate,
         "looks": list(study.looks),
         "seeds": list(study.seeds),
         "tuning_seeds": list(tuning.seeds) if tuning else [],

@@ -4,6 +4,8 @@ Command:  ablate run joint && ablate report joint
 Cost:     96 settings × 2 tuning seeds, half of their epochs saved by early stopping, then 80 trials; 6 minutes on
           2 cores without a GPU
 
+Margin:   0.5 points, about the 0.53 points that the paper reports for SupCon2 with the term: what it calls a gain
+
 Answer (2026-11-22; macro top-1 on test data in %, mean ± SD (n); 2 cores, torch 2.15):
 
     method            balanced             long tail ×20

@@ -8,6 +8,7 @@ from silhouette.config.trial_config import (
     first_line,
     inert_fields,
     make_config,
+    needed_for,
     parse_value,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "first_line",
     "inert_fields",
     "make_config",
+    "needed_for",
     "parse_value",
     "plan_hash",
     "trial_id",

@@ -55,25 +55,49 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
 `c` in a message is the config itself.
 """
 
-INERT: tuple[tuple[Condition, tuple[str, ...]], ...] = (
-    (lambda c: c.lambda_sil == 0, ("tau_s", "tau_m", "distance", "softmin", "reduction")),
-    (lambda c: c.imbalance == "none", ("imbalance_factor", "class_order")),
-    (lambda c: c.imbalance != "step", ("step_share",)),
-    (lambda c: c.label_noise == 0, ("noise_kind",)),
+INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
+    (lambda c: c.lambda_sil == 0, ("tau_s", "tau_m", "distance", "softmin", "reduction"), "lambda_sil above 0"),
+    (
+        lambda c: c.imbalance == "none",
+        ("imbalance_factor", "class_order"),
+        "imbalance=long_tail or imbalance=step",
+    ),
+    (lambda c: c.imbalance != "step", ("step_share",), "imbalance=step"),
+    (lambda c: c.label_noise == 0, ("noise_kind",), "label_noise above 0"),
     (
         lambda c: c.dataset != "synthetic",
         ("synthetic_classes", "synthetic_per_class", "synthetic_spread"),
+        "dataset=synthetic",
     ),
-    (lambda c: c.image_size == dataset_entry(c.dataset).size, ("image_size",)),
-    (lambda c: dataset_entry(c.dataset).official_test, ("test_fraction",)),
-    (lambda c: c.sampler != "pk", ("samples_per_class",)),
-    (lambda c: not {"supcon", "supcon2"} & set(c.terms), ("temperature",)),
-    (lambda c: "triplet" not in c.terms, ("margin",)),
-    (lambda c: not {"proxy_nca", "proxy_anchor"} & set(c.terms), ("proxy_scale",)),
-    (lambda c: not set(LEARNED_TERMS) & set(c.terms), ("loss_lr_scale",)),
-    (lambda c: c.encoder not in TORCHVISION_ENCODERS, ("pretrained",)),
-    (lambda c: c.encoder in TORCHVISION_ENCODERS, ("width",)),
-    (lambda c: c.optimizer != "sgd", ("momentum",)),
-    (lambda c: c.schedule == "one_cycle", ("warmup_epochs",)),
+    (
+        lambda c: c.image_size == dataset_entry(c.dataset).size,
+        ("image_size",),
+        "another size than that of the data set",
+    ),
+    (
+        lambda c: dataset_entry(c.dataset).official_test,
+        ("test_fraction",),
+        "a data set without an official test split",
+    ),
+    (lambda c: c.sampler != "pk", ("samples_per_class",), "sampler=pk"),
+    (lambda c: not {"supcon", "supcon2"} & set(c.terms), ("temperature",), "supcon or supcon2 in objective"),
+    (lambda c: "triplet" not in c.terms, ("margin",), "triplet in objective"),
+    (
+        lambda c: not {"proxy_nca", "proxy_anchor"} & set(c.terms),
+        ("proxy_scale",),
+        "proxy_nca or proxy_anchor in objective",
+    ),
+    (
+        lambda c: not set(LEARNED_TERMS) & set(c.terms),
+        ("loss_lr_scale",),
+        f"one of {', '.join(LEARNED_TERMS)} in objective",
+    ),
+    (lambda c: c.encoder not in TORCHVISION_ENCODERS, ("pretrained",), "an encoder of torchvision"),
+    (lambda c: c.encoder in TORCHVISION_ENCODERS, ("width",), "encoder=small_cnn or encoder=mlp"),
+    (lambda c: c.optimizer != "sgd", ("momentum",), "optimizer=sgd"),
+    (lambda c: c.schedule == "one_cycle", ("warmup_epochs",), "schedule=cosine or schedule=constant"),
 )
-"""(condition, fields that cannot change the run under it)."""
+"""(condition, fields that cannot change the run under it, what they need instead) of each rule.
+
+A field stands in one rule.
+"""

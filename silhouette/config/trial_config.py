@@ -207,7 +207,16 @@ def inert_fields(config: TrialConfig) -> frozenset[str]:
     >>> sorted(inert_fields(TrialConfig(lambda_sil=0.1)) & {"tau_s", "temperature", "class_order"})
     ['class_order', 'temperature']
     """
-    return frozenset(name for inert, names in INERT if inert(config) for name in names)
+    return frozenset(name for inert, names, _ in INERT if inert(config) for name in names)
+
+
+def needed_for(field: str) -> str:
+    """Return what a field needs to have an effect, in words; empty for a field that always has one.
+
+    >>> needed_for("samples_per_class"), needed_for("lr")
+    ('sampler=pk', '')
+    """
+    return next((needs for _, names, needs in INERT if field in names), "")
 
 
 def make_config(values: Mapping[str, Any]) -> TrialConfig:

@@ -78,7 +78,7 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "validation metric": ({"metric": "val_top1"}, "a claim is made on test data), got 'val_top1'"),
     "unknown metric": ({"metric": "accuracy"}, "got 'accuracy'"),
     "margin of zero": ({"sesoi": 0}, "sesoi: must be greater than 0, got 0"),
-    "margin in points": ({"sesoi": 2}, "sesoi: must be less than 1, got 2"),
+    "margin in points": ({"sesoi": 0.2}, "sesoi: test_top1 is a fraction, 0.2 is 20 points; did you mean 0.002?"),
     "level too high": ({"alpha": 0.5}, "alpha: must be less than 0.5, got 0.5"),
     "unknown role": ({"role": "main"}, "role: must be 'primary', 'ablation' or 'exploratory', got 'main'"),
     "unknown design": ({"design": "random"}, "design: must be 'grid' or 'one_at_a_time', got 'random'"),
@@ -93,10 +93,29 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     ),
     "family without treatments": (
         {"families": [{"family": "f", "baseline": "λ=0", "treatments": ()}]},
-        "families.0.treatments: must have at least 1 item",
+        "families: 'f' has no treatments; name at least one arm, or remove it, got none",
     ),
 }
 
+STUDIES |= {
+    "margin of the wrong sign": ({"sesoi": -0.002}, "sesoi: must be greater than 0, got -0.002"),
+    "look before three seeds": ({"looks": (1, 2)}, "looks: must be at least two rising numbers of seeds, from 3 on"),
+    "looks without the planned seeds": ({"looks": (5, 10)}, "seeds: their number must be one of looks [5, 10], got 2"),
+    "value twice": ({"factors": {"lambda_sil": (0, 0.5, 0.5)}}, "factors: lambda_sil needs different values, got"),
+    "fixed setting without effect": (
+        {"fixed": {"imbalance_factor": 20}},
+        "fixed: imbalance_factor changes nothing in any arm, since it needs imbalance=long_tail or imbalance=step; "
+        "set that, or remove imbalance_factor (--set imbalance_factor=1.0), got 20.0",
+    ),
+    "factor without effect": (
+        {"factors": {"lambda_sil": (0, 0.5), "samples_per_class": (2, 8)}},
+        "factors: samples_per_class changes nothing in any arm, since it needs sampler=pk; set that, or remove",
+    ),
+    "family declared twice": (
+        {"families": [{"family": "f", "baseline": "λ=0", "treatments": ("λ=0.5",)}] * 2},
+        "families: 'f' is declared twice; give each family another name, or remove one",
+    ),
+}
 FILES = {  # content of a study's file: part of the line
     "syntax error": ("STUDY = (", "own.py, line 1: SyntaxError while reading the study: '(' was never closed"),
     "fails": ("\n\n1 / 0", "own.py, line 3: ZeroDivisionError while reading the study: division by zero"),

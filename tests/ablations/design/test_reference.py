@@ -24,4 +24,4 @@ def test_bounds_and_choices_are_those_of_the_models():
     page = reference()
     assert "| `batch_size` | integer, ≥ 2, ≤ 65536 | `64` |" in page
     assert "| `sampler` | 'uniform', 'balanced', 'pk' | `'uniform'` |" in page
-    assert "| `sesoi` | number, > 0, < 1 | `0.002` |" in page
+    assert "| `sesoi` | number or None, > 0 | `None` |" in page

@@ -1,5 +1,8 @@
 """Expansion of a study into arms and trials, and the faults it refuses."""
 
+import ast
+import re
+
 import pytest
 
 from ablations.design.loading import built_in, change_study, load_study, question
@@ -117,6 +120,13 @@ def test_the_plan_names_method_and_block_of_every_arm():
         ({"metric": "val_top1"}, "got 'val_top1'"),
         ({"metric": "nonsense"}, "got 'nonsense'"),
         ({"sesoi": 0}, "sesoi: must be greater than 0, got 0"),
+        ({"sesoi": -0.002}, "sesoi: must be greater than 0, got -0.002"),
+        ({"sesoi": 0.2}, "sesoi: test_top1 is a fraction, 0.2 is 20 points; did you mean 0.002?"),
+        ({"looks": (2, 3)}, "looks: must be at least two rising numbers of seeds, from 3 on"),
+        ({"looks": (3, 2)}, "looks: must be at least two rising numbers of seeds"),
+        ({"looks": (5, 10)}, "seeds: their number must be one of looks [5, 10], got 3"),
+        ({"factors": {"lambda_sil": (0.0, 0, 0.2)}}, "factors: lambda_sil needs different values, got [0.0, 0.0, 0.2]"),
+        ({"error_rate": "family"}, "error_rate: must be 'study' or 'block', got 'family'"),
         ({"alpha": 0.9}, "alpha: must be less than 0.5, got 0.9"),
         ({"fixed": {"lambda_sil": 1}}, "lambda_sil: set in more than one of"),
         ({"fixed": {"lamda": 1}}, "lamda: no such setting"),
@@ -184,8 +194,10 @@ def test_a_folder_keeps_the_larger_plan_and_refuses_a_contradiction():
     other = describe_study(study(fixed={"imbalance_factor": 20, "epochs": 9}))
     with pytest.raises(StudyError, match="epochs: was 30 and is now 9"):
         covers(small, other, "here")
-    with pytest.raises(StudyError, match=r"sesoi: was 0\.002 and is now 0\.5"):
-        covers(small, describe_study(study(sesoi=0.5)), "here")
+    with pytest.raises(StudyError, match=r"sesoi: was None and is now 0\.01; here holds records of another plan"):
+        covers(small, describe_study(study(sesoi=0.01)), "here")
+    with pytest.raises(StudyError, match="error_rate: was 'study' and is now 'block'"):
+        covers(small, describe_study(study(error_rate="block")), "here")
 
 
 def test_other_comparisons_of_the_same_trials_are_another_plan():
@@ -196,6 +208,30 @@ def test_other_comparisons_of_the_same_trials_are_another_plan():
         covers(plan, other, "here")
     larger = describe_study(study(seeds=(0, 1, 2, 3)))
     assert not covers(plan, {**larger, "families": other["families"]}, "here")
+
+
+def test_a_plan_without_an_error_rate_holds_it_for_the_whole_study():
+    old, new = describe_study(study()), describe_study(study())
+    assert old.pop("error_rate") == "study"
+    assert covers({**old, "plan_hash": "of then"}, new, "here")
+    assert old["plan_hash"] == new["plan_hash"] != describe_study(study(error_rate="block"))["plan_hash"]
+
+
+def test_a_study_without_a_margin_names_the_one_that_its_folder_was_run_with():
+    old = {**describe_study(study()), "sesoi": 0.002, "plan_hash": "of then"}
+    with pytest.raises(StudyError, match=r"was 0\.002 and is now None; to keep it, write sesoi=0\.002 into the study"):
+        covers(old, describe_study(study()), "here")
+
+
+def test_a_loss_may_have_a_margin_above_one():
+    assert study(metric="test_loss", sesoi=1.5).sesoi == 1.5
+
+
+def test_every_built_in_study_declares_its_margin_with_a_reason():
+    for name, path in built_in().items():
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        points = f"{100 * load_study(name).sesoi:g} points"
+        assert re.search(rf"^Margin: +{points}, .+", text, re.M), name
 
 
 @pytest.mark.parametrize("damaged", [[], {}, {"plan_hash": "0"}, "a text"])

@@ -127,9 +127,10 @@ def test_a_changed_frozen_plan_is_refused(store):
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"sesoi": 0.01}, "sesoi: was frozen as 0.002, is now 0.01"),
+        ({"sesoi": 0.01}, "sesoi: was frozen as null, is now 0.01"),
         ({"metric": "test_macro_top1"}, 'metric: was frozen as "test_top1", is now "test_macro_top1"'),
         ({"fixed": {"epochs": EPOCHS, "val_fraction": 0.2}}, "split: was frozen as val_fraction"),
+        ({"error_rate": "block"}, 'error_rate: was frozen as "study", is now "block"'),
         ({"role": "exploratory"}, "families: was frozen as"),
         ({"treatments": {"CE": {"lambda_sil": 0.0}, "CE+Sil": {}, "third": {"width": 4}}}, "configs: was frozen as"),
     ],

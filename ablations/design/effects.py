@@ -1,0 +1,119 @@
+"""Settings that change nothing: a study may not have them, and settings that train the same thing are one arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablations.design.arms import Arm, Expansion
+from ablations.design.tuning import Tuning, make_space
+from ablations.errors import StudyError
+from search_spaces import FACTORS, SEARCHABLE
+from silhouette.config import TrialConfig, inert_fields, needed_for
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Settings that train the same thing, and so are one arm.
+
+    Attributes:
+        arm: Its label.
+        fields: What the settings differ in.
+        count: How many settings they are.
+    """
+
+    arm: str
+    fields: tuple[str, ...]
+    count: int
+
+    def __str__(self) -> str:
+        """Return the line of `ablate plan`.
+
+        >>> str(Merge("λ=0", ("tau_s", "tau_m"), 6))
+        'λ=0: τ_s and τ_m have no effect, 6 settings are one arm'
+        """
+        names = " and ".join(FACTORS[field].label if field in FACTORS else field for field in self.fields)
+        verb = "has" if len(self.fields) == 1 else "have"
+        return f"{self.arm}: {names} {verb} no effect, {self.count} settings are one arm"
+
+
+def merges(expansion: Expansion, arms: Iterable[Arm]) -> Iterator[Merge]:
+    """The arms that more than one combination of the settings trains."""
+    for arm, settings in zip(arms, expansion.settings_of_arms.values(), strict=True):
+        if len(settings) > 1:
+            fields = dict.fromkeys(field for _, own in settings for field in own)
+            differ = [field for field in fields if len({repr(own.get(field)) for _, own in settings}) > 1]
+            yield Merge(arm.label, tuple(differ), len(settings))
+
+
+def check_effects(expansion: Expansion, arms: Sequence[Arm], fixed: Mapping[str, Any], tuning: Tuning | None) -> None:
+    """Check that every factor, treatment and fixed setting changes something in at least one arm.
+
+    A setting at its default is accepted: it says what the arms do.
+
+    Args:
+        expansion: What the arms follow from.
+        arms: The arms before tuning.
+        fixed: The settings that the study itself fixes.
+        tuning: The search in every arm, whose values may give a setting its effect.
+
+    Raises:
+        StudyError: One line for the first setting without effect.
+    """
+    active = {arm.label: _active_fields(arm, tuning) for arm in arms}
+    everywhere = frozenset[str]().union(*active.values())
+    for field, values in expansion.factors.items():
+        same = len(values) > 1 and len({getattr(arm.config, field) for arm in arms}) == 1
+        if same or (_says_more(field, values) and field not in everywhere):
+            raise _without_effect("factors", field, list(values))
+    for field, value in fixed.items():
+        if _says_more(field, [value]) and field not in everywhere:
+            raise _without_effect("fixed", field, value)
+    _check_treatments(expansion, arms, active)
+    _check_search(tuning, arms)
+
+
+def _active_fields(arm: Arm, tuning: Tuning | None) -> frozenset[str]:
+    """Fields that can change the training of an arm, under some values of its search."""
+    configs = [arm.config] if tuning is None else make_space(tuning, arm).examples()
+    return frozenset(field for config in configs for field in TrialConfig.model_fields.keys() - inert_fields(config))
+
+
+def _says_more(field: str, values: Sequence[Any]) -> bool:
+    """Return True if a value differs from the default, which is what a field without effect has."""
+    return any(value != TrialConfig.model_fields[field].default for value in values)
+
+
+def _without_effect(where: str, field: str, value: Any) -> StudyError:
+    default = TrialConfig.model_fields[field].default
+    advice = f"set that, or remove {field}" + (f" (--set {field}={default})" if where == "fixed" else "")
+    needs = needed_for(field) or "other values"
+    return StudyError(f"{where}: {field} changes nothing in any arm, since it needs {needs}; {advice}, got {value!r}")
+
+
+def _check_treatments(expansion: Expansion, arms: Sequence[Arm], active: Mapping[str, frozenset[str]]) -> None:
+    for field in dict.fromkeys(field for settings in expansion.treatments.values() for field in settings):
+        values = {name: own[field] for name, own in expansion.treatments.items() if field in own}
+        setting = [active[arm.label] for arm in arms if arm.treatment in values]
+        if _says_more(field, list(values.values())) and not any(field in fields for fields in setting):
+            raise _without_effect("treatments", field, list(values.values()))
+    for name in expansion.treatments:
+        if not any(arm.treatment == name for arm in arms):
+            other = _same_as(expansion, name)
+            raise StudyError(f"treatments: {name!r} trains the same as {other!r} in every arm; change or remove one")
+
+
+def _same_as(expansion: Expansion, name: str) -> str:
+    merged = ([treatment for treatment, _ in found] for found in expansion.settings_of_arms.values())
+    return next(found[0] for found in merged if name in found)
+
+
+def _check_search(tuning: Tuning | None, arms: Sequence[Arm]) -> None:
+    if tuning is None:
+        return
+    searched = {name for arm in arms for name in make_space(tuning, arm).domains}
+    for name in tuning.nuisance:
+        if name not in searched:
+            needs = " or ".join(filter(None, map(needed_for, SEARCHABLE[name].fields))) or "arms that do not set it"
+            raise StudyError(f"tuning.nuisance: {name} changes nothing in any arm, since it needs {needs}; remove it")
