@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -113,16 +113,22 @@ def analyse(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping[
         ReportError: If no record is complete.
     """
     sources = _sources(plan, records, curve_rows)
-    return _with_parts(_summary(sources), sources)
+    return cast(Document, _with_parts(_summary(sources), sources, PARTS))
 
 
-def summary_of(plan: Plan, records: Sequence[Record]) -> Summary:
-    """What every report has, without the further parts: the same numbers, sooner.
+def summary_of(plan: Plan, records: Sequence[Record], parts: Collection[str] = ()) -> Summary:
+    """What every report has, and only some of the further parts: the same verdicts, sooner.
+
+    Args:
+        plan: The study.
+        records: Its records, all phases.
+        parts: Keys of the further parts that are wanted.
 
     Raises:
         ReportError: If no record is complete.
     """
-    return _summary(_sources(plan, records, ()))
+    sources = _sources(plan, records, ())
+    return _with_parts(_summary(sources), sources, [part for part in PARTS if part.key in parts])
 
 
 def _sources(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping[str, Any]]) -> Sources:
@@ -138,12 +144,12 @@ def _summary(sources: Sources) -> Summary:
     return summarise(plan, ledger, sources.evidence, metric_scale(plan, ledger))
 
 
-def _with_parts(summary: Summary, sources: Sources) -> Document:
-    """The document, part after part; a test holds its keys against those of `Document`."""
+def _with_parts(summary: Summary, sources: Sources, parts: Iterable[Part]) -> Summary:
+    """The summary and further parts, one after the other; a test holds the keys of all against `Document`."""
     document = cast(dict[str, object], summary)
-    for part in PARTS:
+    for part in parts:
         document[part.key] = to_plain(part.compute(sources, cast(Document, document)))
-    return cast(Document, document)
+    return cast(Summary, document)
 
 
 def _nothing(ledger: Ledger, records: Sequence[Record]) -> str:
