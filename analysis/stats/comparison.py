@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.errors import ReportError
-from analysis.stats.description import is_constant, mean, mean_interval, sd
+from analysis.stats.description import is_constant, mean, sd
 from analysis.stats.effect_sizes import d_z, hedges_g_z, rank_biserial, win_probability
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
 from analysis.stats.pairing import Pairs
-from analysis.stats.types import SCOPE_SEEDS, Floats, Interval, Test, as_floats
+from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS, Floats, Interval, Test, as_floats
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Comparison:
         n: Pairs (for Welch: the smaller group).
         difference: Mean difference.
         sd_difference: SD of the differences (paired only).
-        ci: Interval of the mean difference.
+        error: Standard error of the mean difference; None where the differences have no spread.
+        ci: Interval of the mean difference; None where they have no spread.
         ci_90: The interval at level 1 - 2α, which decides on equivalence.
         t: Statistic; None where the differences have no spread.
         df: Degrees of freedom.
@@ -47,6 +48,7 @@ class Comparison:
         correlation: Correlation of the pairs.
         variance_ratio: Var(A-B) / (Var A + Var B); below 1 the pairs reduce the variance.
         leave_one_out: Smallest and largest p_t when one seed is left out.
+        overlap: Test samples per training sample where each seed draws a test split of its own, else None.
         scope: What the interval describes.
         warnings: What a reader must know.
     """
@@ -56,6 +58,7 @@ class Comparison:
     n: int
     difference: float
     sd_difference: float | None
+    error: float | None
     ci: Interval | None
     ci_90: Interval | None
     t: float | None
@@ -74,8 +77,21 @@ class Comparison:
     correlation: float | None
     variance_ratio: float | None
     leave_one_out: tuple[float, float] | None
+    overlap: float | None = None
     scope: str = SCOPE_SEEDS
     warnings: tuple[str, ...] = ()
+
+    def interval(self, level: float) -> Interval | None:
+        """The t-interval of the mean difference at another level; None where the differences have no spread."""
+        if self.error is None or self.df is None:
+            return None
+        return t_interval(self.difference, self.error, self.df, level, f"{self.method} interval")
+
+
+def t_interval(estimate: float, error: float, df: float, level: float, method: str) -> Interval:
+    """Interval of an estimate with its standard error: estimate ± t(df) · error."""
+    half = float(stats.t.isf((1 - level) / 2, df)) * error
+    return Interval(estimate, estimate - half, estimate + half, level, method)
 
 
 def compare_paired(
@@ -85,8 +101,13 @@ def compare_paired(
     alpha: float = 0.05,
     better: int = 1,
     rng: np.random.Generator | None = None,
+    overlap: float | None = None,
 ) -> Comparison:
     """Compare two arms over the seeds that both have.
+
+    Where each seed draws a test split of its own, the splits overlap and so the differences are not independent. Their
+    mean then has the variance s² (1/n + n_test/n_train): the corrected resampled t-test. Source: C. Nadeau and Y.
+    Bengio, Inference for the generalization error, Machine Learning 52, 2003.
 
     Args:
         pairs: Values paired by seed.
@@ -94,6 +115,7 @@ def compare_paired(
         alpha: Level; intervals cover 1 - alpha.
         better: +1 where more is better, -1 where less is.
         rng: Generator, needed above 36 seeds only.
+        overlap: n_test / n_train where each seed draws a test split of its own; None where all have the same one.
 
     Raises:
         ReportError: If there is no pair at all.
@@ -102,8 +124,8 @@ def compare_paired(
     if not d.size:
         raise ReportError("no seed has both arms")
     return replace(
-        _described(pairs, better, alpha),
-        **_paired_t(d, margin, alpha),
+        _described(pairs, better, overlap),
+        **_paired_t(d, margin, alpha, overlap),
         sign_flip=sign_flip(d, rng=rng),
         wilcoxon=wilcoxon(d),
         shift=hodges_lehmann(d, 1 - alpha) if d.size > 1 else None,
@@ -111,41 +133,53 @@ def compare_paired(
         g_z=hedges_g_z(d, 1 - alpha),
         rank_biserial=rank_biserial(d),
         p_better=win_probability(d, better, 1 - alpha),
-        leave_one_out=leave_one_out(d),
+        leave_one_out=leave_one_out(d, overlap),
     )
 
 
-def _described(pairs: Pairs, better: int, alpha: float) -> Comparison:
+PAIRED, CORRECTED = "paired t", "corrected resampled t"
+_ASSUMPTIONS = "differences of independent seeds, roughly normal; symmetric for the rank and sign-flip tests"
+_OF_RESPLITS = "differences over overlapping test splits, roughly normal; the other tests assume independent splits"
+ASSUME_INDEPENDENT = "sign-flip, Wilcoxon and effect sizes assume independent splits, so they decide nothing here"
+
+
+def _described(pairs: Pairs, better: int, overlap: float | None) -> Comparison:
     """The comparison of paired values before any test."""
     d = pairs.differences
     return Comparison(
-        method="paired t",
-        assumptions="differences of independent seeds, roughly normal; symmetric for the rank and sign-flip tests",
+        method=PAIRED if overlap is None else CORRECTED,
+        assumptions=_ASSUMPTIONS if overlap is None else _OF_RESPLITS,
         n=int(d.size),
         difference=mean(d),
         sd_difference=sd(d) if d.size > 1 else None,
-        ci=None, ci_90=None, t=None, df=None, p_t=None, p_tost=None,
+        error=None, ci=None, ci_90=None, t=None, df=None, p_t=None, p_tost=None,
         sign_flip=None, wilcoxon=None, shift=None, d_z=None, g_z=None, rank_biserial=None, p_better=None,
         wins=int((better * d > 0).sum()),
         ties=int((d == 0).sum()),
         correlation=_correlation(pairs.treatment, pairs.baseline),
         variance_ratio=_variance_ratio(pairs.treatment, pairs.baseline),
         leave_one_out=None,
-        warnings=_warnings(d, pairs),
+        overlap=overlap,
+        scope=SCOPE_SEEDS if overlap is None else SCOPE_SPLITS,
+        warnings=_warnings(d, pairs) + (() if overlap is None else (ASSUME_INDEPENDENT,)),
     )  # fmt: skip
 
 
-def _paired_t(d: Floats, margin: float | None, alpha: float) -> dict[str, Any]:
-    """Intervals from two differences, tests where they have a spread."""
-    if d.size < 2:
-        return {}
-    intervals = {"ci": mean_interval(d, 1 - alpha), "ci_90": mean_interval(d, 1 - 2 * alpha)}
-    error = sd(d) / math.sqrt(d.size)
+def _paired_t(d: Floats, margin: float | None, alpha: float, overlap: float | None) -> dict[str, Any]:
+    """Intervals and tests from two differences with a spread."""
+    error = sd(d) * math.sqrt(1 / d.size + (overlap or 0.0)) if d.size > 1 else 0.0
     if not error:
-        return intervals
-    t, df = mean(d) / error, d.size - 1
-    p_t = float(2 * stats.t.sf(abs(t), df))
-    return {**intervals, "t": t, "df": df, "p_t": p_t, "p_tost": tost(mean(d), error, df, margin)}
+        return {}
+    gap, df = mean(d), float(d.size - 1)
+    return {
+        "error": error,
+        "ci": t_interval(gap, error, df, 1 - alpha, "Student t"),
+        "ci_90": t_interval(gap, error, df, 1 - 2 * alpha, "Student t"),
+        "t": gap / error,
+        "df": df,
+        "p_t": float(2 * stats.t.sf(abs(gap / error), df)),
+        "p_tost": tost(gap, error, df, margin),
+    }
 
 
 def compare_unpaired(
@@ -173,6 +207,7 @@ def _welch(a: Floats, b: Floats, margin: float | None, alpha: float) -> Comparis
 
     return replace(
         _flat_welch(a, b),
+        error=error,
         ci=interval(1 - alpha),
         ci_90=interval(1 - 2 * alpha),
         t=float(found.statistic),
@@ -197,7 +232,7 @@ def _flat_welch(a: Floats, b: Floats) -> Comparison:
         n=int(min(a.size, b.size)),
         difference=mean(a) - mean(b),
         sd_difference=None,
-        ci=None, ci_90=None, t=None, df=None, p_t=None, p_tost=None,
+        error=None, ci=None, ci_90=None, t=None, df=None, p_t=None, p_tost=None,
         sign_flip=None, wilcoxon=None, shift=None, d_z=None, g_z=None, rank_biserial=None, p_better=None,
         wins=None, ties=None, correlation=None, variance_ratio=None, leave_one_out=None,
         warnings=(f"unpaired: {a.size} and {b.size} seeds, Welch's test",),
@@ -232,7 +267,7 @@ def paired_ps(differences: Floats) -> Floats:
     return np.where(flat, 1.0, 2 * stats.t.sf(np.abs(t), n - 1))
 
 
-def leave_one_out(differences: Floats) -> tuple[float, float] | None:
+def leave_one_out(differences: Floats, overlap: float | None = None) -> tuple[float, float] | None:
     """Smallest and largest paired-t p when each seed is left out in turn; None below four seeds.
 
     A seed is not counted if the others have no spread without it: there is no test then.
@@ -246,7 +281,7 @@ def leave_one_out(differences: Floats) -> tuple[float, float] | None:
     kept = var > 1e-14 * np.maximum(squares, 1e-300)
     if not kept.any():
         return None
-    t = means[kept] / np.sqrt(var[kept] / (n - 1))
+    t = means[kept] / np.sqrt(var[kept] * (1 / (n - 1) + (overlap or 0.0)))
     p = 2 * stats.t.sf(np.abs(t), n - 2)
     return float(p.min()), float(p.max())
 

@@ -56,6 +56,46 @@ def adjust(p: Sequence[float | None], correction: str) -> list[float | None]:
     return [None if value is None else float(a) for value, a in zip(p, adjusted, strict=True)]
 
 
+def step_levels(p: Sequence[float | None], correction: str, alpha: float) -> list[float]:
+    """The level at which the correction tested each comparison, in the order given.
+
+    The t-interval at one minus this level excludes zero exactly where the correction rejects.
+
+    Holm: alpha / (m - j + 1) for the j-th smallest p; from the first p that is not rejected on, the level of that one.
+    Benjamini–Hochberg: alpha R / m with R rejections, and alpha / m without any (Y. Benjamini and D. Yekutieli, False
+    discovery rate-adjusted multiple confidence intervals, 2005).
+
+    Args:
+        p: Raw p-values; None where no test was possible. It counts in m.
+        correction: `holm` or `bh`.
+        alpha: Level of the whole family.
+
+    >>> [round(level, 4) for level in step_levels([.01, .3, .02], "holm", .05)]
+    [0.0167, 0.05, 0.025]
+    >>> [round(level, 4) for level in step_levels([.03, .04], "holm", .05)]
+    [0.025, 0.025]
+    """
+    if not p:
+        return []
+    filled = as_floats([1.0 if value is None else value for value in p])
+    return list({"holm": _holm_levels, "bh": _bh_levels}[correction](filled, alpha).tolist())
+
+
+def _holm_levels(p: Floats, alpha: float) -> Floats:
+    order = np.argsort(p, kind="stable")
+    steps = alpha / np.arange(p.size, 0, -1)
+    failed = np.flatnonzero(p[order] > steps)
+    last = steps[failed[0]] if failed.size else alpha
+    levels = np.empty_like(p)
+    levels[order] = np.minimum(steps, last)
+    return levels
+
+
+def _bh_levels(p: Floats, alpha: float) -> Floats:
+    rejected = int((benjamini_hochberg(p) <= alpha).sum())
+    return np.full_like(p, alpha * max(1, rejected) / p.size)
+
+
 def max_t_sign_flip(differences: Floats, *, rng: np.random.Generator | None = None, draws: int = 9999) -> Floats:
     """Many-to-one max-|t| sign-flip test: single-step adjusted p for each of k comparisons.
 

@@ -152,6 +152,7 @@ class DetailData(TypedDict):
     method: str
     assumptions: str
     sd_difference: float | None
+    error: float | None
     t: float | None
     df: float | None
     sign_flip: TestData | None
@@ -166,6 +167,7 @@ class DetailData(TypedDict):
     correlation: float | None
     variance_ratio: float | None
     leave_one_out: list[float] | None
+    overlap: float | None
 
 
 class FeasibilityData(TypedDict):
