@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -90,6 +91,7 @@ def win_probability(differences: ArrayLike, better: int = 1, level: float = 0.95
     return Interval(estimate, low, high, level, "P(A better than B), Clopper–Pearson")
 
 
+@lru_cache(maxsize=4096)
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of a proportion (C. J. Clopper and E. S. Pearson, 1934), from quantiles of the beta distribution.
 

@@ -255,12 +255,12 @@ def _enumerated_p(ranks: Floats, observed: float) -> float | None:
     """Share of permutations whose rank sums have at least the same spread; None where there are too many."""
     doubled = [tuple(int(2 * r) for r in row) for row in ranks]
     states: Counter[tuple[int, ...]] = Counter({doubled[0]: 1})
-    work = 0
+    work, count_of_orders = 0, math.factorial(ranks.shape[1])
     for row in doubled[1:]:
-        orders = list(itertools.permutations(row))
-        work += len(states) * len(orders)
+        work += len(states) * count_of_orders
         if work > MAX_STATES:
             return None
+        orders = list(itertools.permutations(row))
         grown: Counter[tuple[int, ...]] = Counter()
         for sums, count in states.items():
             for order in orders:

@@ -181,3 +181,9 @@ def test_differences_without_spread_give_no_t_test():
     assert flat.p_t is None
     assert flat.d_z is None
     assert any("no spread" in w for w in flat.warnings)
+
+
+def test_friedman_of_twelve_methods_draws_permutations_instead_of_listing_all_479_million():
+    rng = np.random.default_rng(0)
+    test = friedman(rank_rows(rng.normal(size=(2, 12))), rng, draws=99)
+    assert test.permutation_method == "99 random permutations"
