@@ -83,6 +83,7 @@ SCHEMA = pa.schema(
         ("peak_memory", pa.int64()),
         ("parameters", pa.int64()),
         ("data_sha256", pa.string()),
+        ("test_pool_sha256", pa.string()),
         ("tune_number", pa.int32()),
         ("tune_values", pa.string()),
         ("tune_known", pa.list_(pa.int32())),
@@ -93,6 +94,7 @@ SCHEMA = pa.schema(
         ("versions", pa.string()),
         ("git_commit", pa.string()),
         ("git_dirty", pa.bool_()),
+        ("source_sha256", pa.string()),
         ("error", pa.string()),
     ]
 )
@@ -100,4 +102,6 @@ SCHEMA = pa.schema(
 
 `tune_*` are null but in the tune phase: the place of a setting in the order of its arm's proposals, its nuisance
 values (JSON), the places of the settings whose outcome was known when it was proposed, and its ASHA bracket.
+`source_sha256` is the digest of this project's code on the node that trained the trial, as `ablate doctor` prints it;
+`test_pool_sha256` is that of the sorted indices of the test samples. Both are null in records of version 0.1.
 """

@@ -37,6 +37,7 @@ def plan(given: Namespace) -> int:
     from ablations.design.plan import check_plan
     from ablations.formatting import counted
     from ablations.search.selection import load_selection
+    from ablations.state.additions import extension_line
     from ablations.state.pending import read_study_state
 
     RunOptions(results=given.results, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial, jobs=given.jobs).check()
@@ -49,6 +50,8 @@ def plan(given: Namespace) -> int:
     for arm in study.arms:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
     print("", *study.merges, *filter(None, [tune_line(study, store)]), sep="\n")
+    if line := extension_line(study, store):
+        print(f"note: {line}; `ablate run` needs --extend for it")
     print(f"{counted(len(study.arms), 'arm')} × {counted(len(study.seeds), 'seed')} = {state.summary()}")
     state = state if state.pace else replace(state, pace=tune_pace(store))
     seconds = state.expected_seconds()
@@ -90,6 +93,8 @@ def run(given: Namespace) -> int:
         address=given.address,
         mlflow=given.mlflow,
         jobs=given.jobs,
+        allow_mixed_code=given.allow_mixed_code,
+        extend=given.extend,
         checkpoint_seconds=given.checkpoint_seconds,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )

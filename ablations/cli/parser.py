@@ -234,6 +234,16 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         metavar="K=V",
         help="run trials only on nodes of the cluster that have this label, such as pool=gpu",
     )
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="add seeds although results could be seen; the report then gives no verdict, unless looks were declared",
+    )
+    parser.add_argument(
+        "--allow-mixed-code",
+        action="store_true",
+        help="add records to a study that has records of other code; the report then gives no verdict",
+    )
     _mlflow_option(parser)
 
 

@@ -132,6 +132,8 @@ def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dic
     if covers(stored, new, store.root):
         return dict(stored)
     new |= extension_notes(stored, new, store)
+    if stored is not None and "error_rate" not in stored:  # by its absence a report knows that other rules held then
+        new.pop("error_rate")
     new["provenance"] = dict(provenance)
     store.write_json(new, FILE)
     return new
@@ -266,14 +268,19 @@ def extension_notes(stored: Mapping[str, Any] | None, new: Mapping[str, Any], st
     if stored is None:
         return {}
     kept = {key: stored[key] for key in NOTES if key in stored}
-    if set(new["seeds"]) <= set(stored["seeds"]) or not _has_results(store):
-        return kept
+    note = extension(stored, new, store)
+    return kept if note is None else {**kept, "extended": [*kept.get("extended", []), note]}
+
+
+def extension(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
+    """The note on seeds that `new` adds to a stored plan whose results could be seen; None if it adds none."""
+    if stored is None or set(new["seeds"]) <= set(stored["seeds"]) or not _has_results(store):
+        return None
     looks = new.get("looks", [])
     before, after = len(stored["seeds"]), len(new["seeds"])
     declared = looks == stored.get("looks", []) and {before, after} <= set(looks)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    note = {"from": before, "to": after, "at": now, "declared": declared}
-    return {**kept, "extended": [*kept.get("extended", []), note]}
+    return {"from": before, "to": after, "at": now, "declared": declared}
 
 
 def _has_results(store: Store) -> bool:

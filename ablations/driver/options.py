@@ -30,6 +30,8 @@ class RunOptions:
         address: Ray cluster to join; None starts one on this machine.
         mlflow: MLflow tracking URI; None takes the default.
         jobs: Trials at once at most; None takes as many as fit.
+        allow_mixed_code: Add records to a study whose records come from other code; its report then gives no verdict.
+        extend: Add seeds to a study whose results could already be seen; its report then gives no verdict.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
         command: The command line, for the resume line and the provenance.
     """
@@ -41,6 +43,8 @@ class RunOptions:
     address: str | None = None
     mlflow: str | None = field(default=None, repr=False)
     jobs: int | None = None
+    allow_mixed_code: bool = False
+    extend: bool = False
     checkpoint_seconds: float = 30.0
     command: str = ""
 

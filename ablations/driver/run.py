@@ -18,6 +18,7 @@ from ablations.driver.session import RunSession
 from ablations.driver.tune import tune_and_freeze
 from ablations.formatting import counted
 from ablations.search.selection import load_selection
+from ablations.state.additions import check_additions
 from ablations.state.checkpoints import sweep
 from ablations.state.compaction import MAX_UNCOMPACTED
 from ablations.state.lock import FILE as DRIVER
@@ -46,6 +47,7 @@ def run_study(study: Study, options: RunOptions) -> int:
     store, deadline = Store(options.results, study.name), Deadline()
     study = load_selection(study, store)
     check_plan(study, store)
+    check_additions(study, store, mixed_code=options.allow_mixed_code, extend=options.extend)
     last_act = partial(_last_act, store, options)
     try:
         with DriverLock(store, options.command) as lock, interruptible(deadline, _announce_end, last_act):

@@ -53,8 +53,12 @@ def source_digest() -> str:
 
 
 def host_columns() -> dict[str, Any]:
-    """Host and versions of this process, as columns of a record."""
-    return {"host": platform.node(), "versions": json.dumps(versions(), sort_keys=True)}
+    """Host, versions and sources of this process, as columns of a record: those of the node that trained it."""
+    return {
+        "host": platform.node(),
+        "versions": json.dumps(versions(), sort_keys=True),
+        "source_sha256": source_digest(),
+    }
 
 
 def _git(root: Path, *arguments: str) -> str | None:

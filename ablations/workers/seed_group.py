@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ablations.state.checkpoints import Checkpoints
-from ablations.state.provenance import host_columns
+from ablations.state.provenance import host_columns, source_digest
 from ablations.workers.experiment import Experiment, load_experiment
 from ablations.workers.records import ended_report, failed_record, group_means, identity, write_record
 from ablations.workers.spec import Report, Rows, RunContext, SeedGroupSpec, TrialSpec
@@ -117,10 +117,10 @@ class SeedGroup:
     def _begin(self) -> list[Experiment]:
         """The experiments, as the newest checkpoint has them.
 
-        A checkpoint that another version wrote costs its epochs and nothing else.
+        A checkpoint that other code wrote is not continued: a record stands for one code from its first epoch on.
         """
         state, trainings = self.checkpoints.newest(), self._build()
-        if state is None:
+        if state is None or state.get("source_sha256") != source_digest():
             return trainings
         try:
             for training, own in zip(trainings, state["trainings"], strict=True):
@@ -137,7 +137,8 @@ class SeedGroup:
 
     def _state(self) -> dict[str, Any]:
         states = [training.state_dict() for training in self.trainings]
-        return {"trainings": states, "started_at": self._started_at, "seconds": self._seconds()}
+        times = {"started_at": self._started_at, "seconds": self._seconds()}
+        return {"trainings": states, "source_sha256": source_digest(), **times}
 
     def _seconds(self) -> float:
         return self._earlier_seconds + time.perf_counter() - self._start

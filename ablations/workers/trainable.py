@@ -7,6 +7,7 @@ from typing import Any
 from ray import tune
 
 from ablations.state.admission import require_admission
+from ablations.state.provenance import source_digest
 from ablations.workers.seed_group import SeedGroup
 from ablations.workers.spec import RunContext
 
@@ -21,6 +22,7 @@ class SeedGroupTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no 
 
     def setup(self, config: dict[str, Any], context: RunContext) -> None:
         """Begin the first group of this worker, on a node that may run trials."""
+        source_digest()  # of the files that this worker has just imported; they may change while it trains
         require_admission(context.results, context.study, context.driver)
         self.context = context
         self.group = SeedGroup(context, config[SPEC])

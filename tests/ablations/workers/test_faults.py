@@ -6,7 +6,10 @@ Faults that need real processes and signals are in tests/ablations/driver/test_f
 import pytest
 import torch
 
+from ablations.state import provenance
 from ablations.state.checkpoints import sweep
+from ablations.state.provenance import source_digest
+from ablations.workers import seed_group
 from ablations.workers.seed_group import SeedGroup
 from search_spaces import Interval
 from silhouette.results import Store
@@ -101,7 +104,8 @@ def test_a_damaged_checkpoint_costs_its_epochs_only(phase, whole, damaged, conte
         bad = {b"half": whole_file[: len(whole_file) // 2], b"": b""}.get(content, content)
         if bad is None:
             phase.store.write_bytes(b"", "checkpoints", group.spec.id, name)
-            group.checkpoints.save(int(name[:6]), {"trainings": [{"seed": -1}] * len(group.spec.trials)})
+            state = {"trainings": [{"seed": -1}] * len(group.spec.trials), "source_sha256": source_digest()}
+            group.checkpoints.save(int(name[:6]), state)
         else:
             phase.store.write_bytes(bad, "checkpoints", group.spec.id, name)
     second = SeedGroup(phase.source.context, group.spec)
@@ -111,6 +115,31 @@ def test_a_damaged_checkpoint_costs_its_epochs_only(phase, whole, damaged, conte
     phase.finish(second)
     phase.train()
     assert phase.comparable_rows() == whole.comparable_rows()
+
+
+def test_a_checkpoint_of_other_code_is_not_continued(phase, whole, monkeypatch):
+    group = phase.group()
+    for _ in range(3):
+        phase.deliver(group, group.step())
+    second = SeedGroup(phase.source.context, group.spec)
+    with monkeypatch.context() as other:
+        other.setattr(seed_group, "source_digest", lambda: "0123456789ab")
+        phase.deliver(second, second.step())
+    assert second.trainings[0].epoch == 1
+    phase.finish(second)
+    phase.train()
+    assert phase.comparable_rows() == whole.comparable_rows()
+
+
+def test_every_record_names_the_code_of_the_node_that_trained_it(phase, monkeypatch):
+    group = phase.group()
+    with monkeypatch.context() as node:
+        node.setattr(provenance, "source_digest", lambda: "0123456789ab")
+        phase.finish(group)
+    phase.train()
+    codes = [row["source_sha256"] for row in phase.rows()]
+    assert codes.count("0123456789ab") == len(group.spec.trials)
+    assert set(codes) == {"0123456789ab", source_digest()}
 
 
 def test_a_worker_lost_after_its_records_costs_nothing(phase, whole):

@@ -7,6 +7,7 @@ import pytest
 
 from ablations.driver.callbacks import ReportCallback, WorkerFailureCallback
 from ablations.driver.confirm import ConfirmTrials
+from ablations.state.provenance import source_digest
 from ablations.workers.seed_group import SeedGroup
 from ablations.workers.spec import ArmSpec, CandidateSpec, RunContext, SeedGroupSpec, TrialSpec
 from ablations.workers.trainable import SPEC, SeedGroupTrainable
@@ -79,6 +80,7 @@ def test_test_data_are_read_in_the_confirm_phase_only(context, store, spec):
 @pytest.mark.parametrize("state", [{"training": {"epoch": 1}}, {"trainings": [{"epoch": 1}] * 2}, {"trainings": 7}])
 def test_a_checkpoint_of_another_version_costs_its_epochs_and_not_the_trial(context, store, spec, state):
     group = SeedGroup(context, spec)
+    state = {**state, "source_sha256": source_digest()}
     group.checkpoints.save(1, {**state, "started_at": "2025-01-01T00:00:00+00:00", "seconds": 3.0})
     _, report = train(context, spec)
     assert {record["status"] for record in report.records} == {"complete"}
