@@ -107,6 +107,10 @@ def test_a_folder_is_extended_by_one_seed_and_reported(tmp_path):
     store = Store(str(results), "demo")
     before = {row["trial_id"]: row for row in store.load().to_pylist()}
     command = [sys.executable, "-m", "ablations", "run", *DEMO, "--seeds", "4", "--results", str(results)]
+    refused = subprocess.run([*command, "--extend"], capture_output=True, text=True, check=False, cwd=results)
+    assert refused.returncode == 2
+    assert "24 records of code that was not recorded" in refused.stderr
+    command += ["--extend", "--allow-mixed-code"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=results)
     assert done.returncode == 0, done.stderr
     after = {row["trial_id"]: row for row in store.load().to_pylist()}

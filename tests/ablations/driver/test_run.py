@@ -103,7 +103,7 @@ def test_status_shows_arms_and_seeds(again):
 
 def test_another_seed_runs_only_its_own_trials_and_doubles_no_mlflow_run(again):
     before = {row["trial_id"]: row for row in records(again.folder)}
-    done = again("run", "tiny.py", "--seeds", "3")
+    done = again("run", "tiny.py", "--seeds", "3", "--extend")
     assert done.returncode == 0, done.stderr
     assert "6 trials planned, 4 finished, 2 to run" in done.stdout
     after = {row["trial_id"]: row for row in records(again.folder)}
