@@ -58,11 +58,12 @@ def next_command(name: str, given: Namespace) -> str:
 
 
 def status(given: Namespace) -> int:
-    """Print the status of every trial, by arm and seed."""
+    """Print the status of every trial, by arm and seed; means on test data once the plan is complete."""
     from rich.console import Console
 
-    from ablations.console.status import StatusTable, failures, legend
+    from ablations.console.status import StatusTable, failures, legend, validation_metric
     from ablations.state.lock import living_driver
+    from ablations.state.pending import has_complete_plan
     from silhouette.schema import FINISHED
 
     study, state, store, notes = _stored_state(given)
@@ -70,7 +71,8 @@ def status(given: Namespace) -> int:
     running = dict.fromkeys(driver.get("running", ()), "running")
     ended = {trial_id: status for trial_id, status in state.status.items() if status in FINISHED}
     shown = {**state.status, **running, **ended}  # a failed trial that runs again is running
-    table = StatusTable(state.wanted, shown, state.values(study.metric, store), study.metric)
+    metric = study.metric if has_complete_plan(store) else validation_metric(study.metric)
+    table = StatusTable(state.wanted, shown, state.values(metric, store), metric)
     console = Console()
     _print_search(console, study, store, running)
     for part in (table.table(), table.line(), legend()):

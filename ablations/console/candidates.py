@@ -40,8 +40,21 @@ class CandidateTable(StatusTable):
         """The best candidate so far, by the value that the search sees; empty without values."""
         if not self.values:
             return ""
-        place = self.pick(self.values)
+        pick = max if METRICS[self.metric].direction == "max" else min
+        place = pick(self.values, key=lambda name: self.values[name])
         return f"best candidate so far: {place} ({self.metric} {metric_value(self.values[place])})"
+
+    def heading(self, values: Mapping[str, Sequence[float]]) -> str:
+        """Heading of the last column."""
+        return f"{self.column} {self.metric}"
+
+    def values_by_arm(self) -> dict[str, list[float]]:
+        """Values of each arm's candidates."""
+        found: dict[str, list[float]] = {}
+        for trial in self.trials:
+            if trial.trial_id in self.values:
+                found.setdefault(trial.arm.label, []).append(self.values[trial.trial_id])
+        return found
 
     def summarise(self, values: Sequence[float]) -> float:
         """What the last column shows of an arm: the value of its best candidate."""

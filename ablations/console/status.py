@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablations.design.arms import Trial
-from ablations.formatting import duration, metric_value
+from ablations.formatting import counted, duration, metric_value
 from silhouette.metrics import METRICS
 
 SYMBOLS = {
@@ -25,8 +25,21 @@ SYMBOLS = {
 }
 
 
+def validation_metric(metric: str) -> str:
+    """The validation metric that is shown in place of a test metric; `val_top1` where there is no counterpart.
+
+    >>> validation_metric("test_macro_top1"), validation_metric("test_silhouette")
+    ('val_macro_top1', 'val_top1')
+    """
+    found = metric.replace("test_", "val_", 1)
+    return found if found in METRICS else "val_top1"
+
+
 class StatusTable:
     """Arms × seeds: the status of every trial, and how many end in a minute.
+
+    While trials are missing, `metric` must be measured on validation data: whoever sees test values during a study can
+    stop it, or add seeds, when they please.
 
     Args:
         trials: All trials of the study.
@@ -78,29 +91,26 @@ class StatusTable:
         return f"{rate:.0f} trials/min, {duration(60 * left / rate)} left"
 
     def best(self) -> str:
-        """The arm with the best mean so far, which says nothing yet about significance; empty without values."""
-        found = self._by_arm()
-        if not found:
-            return ""
-        arm = self.pick({arm: self.summarise(values) for arm, values in found.items()})
-        mean = metric_value(self.summarise(found[arm]))
-        return f"best so far: {arm} ({self.metric} {mean}, mean of {len(found[arm])})"
+        """Nothing: which arm is best is a matter of the report, once the plan is complete."""
+        return ""
+
+    def heading(self, values: Mapping[str, Sequence[float]]) -> str:
+        """Heading of the last column, with the number of seeds that every arm has."""
+        seeds = len(next(iter(values.values()), ()))
+        return f"{self.column} {self.metric}" + (f" of {counted(seeds, 'common seed')}" if seeds else "")
 
     def summarise(self, values: Sequence[float]) -> float:
-        """What the last column shows of an arm: the mean over its seeds."""
+        """What the last column shows of an arm: the mean over the common seeds."""
         return sum(values) / len(values)
 
-    def pick(self, values: Mapping[str, float]) -> str:
-        """Name of the best of the values."""
-        pick = max if METRICS[self.metric].direction == "max" else min
-        return pick(values, key=lambda name: values[name])
-
-    def _by_arm(self) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = {}
+    def values_by_arm(self) -> dict[str, list[float]]:
+        """Values of each arm at the seeds that all arms have: means over different seeds cannot be compared."""
+        found: dict[str, dict[int, float]] = {trial.arm.label: {} for trial in self.trials}
         for trial in self.trials:
             if trial.trial_id in self.values:
-                found.setdefault(trial.arm.label, []).append(self.values[trial.trial_id])
-        return found
+                found[trial.arm.label][trial.seed] = self.values[trial.trial_id]
+        common = set.intersection(*map(set, found.values())) if found else set()
+        return {arm: [own[seed] for seed in sorted(common)] for arm, own in found.items()} if common else {}
 
     def line(self) -> str:
         """All of it in one line."""
@@ -113,11 +123,11 @@ class StatusTable:
         table = Table(box=None, pad_edge=False)
         table.add_column("arm")
         table.add_column(self.unit)
-        table.add_column(f"{self.column} {self.metric}", justify="right")
+        values = self.values_by_arm()
+        table.add_column(self.heading(values), justify="right")
         statuses: dict[str, list[str]] = {}
         for trial in self.trials:
             statuses.setdefault(trial.arm.label, []).append(self.status.get(trial.trial_id, "missing"))
-        values = self._by_arm()
         for arm, found in statuses.items():
             shown = metric_value(self.summarise(values[arm])) if arm in values else ""
             table.add_row(Text(arm), _marks(found), shown)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ablations.console.status import StatusTable
+from ablations.console.status import StatusTable, validation_metric
 from ablations.design.arms import Trial
 from ablations.design.study import Study
 from ablations.driver.session import RunSession
@@ -87,7 +87,8 @@ def confirm(study: Study, session: RunSession) -> None:
     state = read_study_state(study, store)
     _announce(study, state, session)
     if state.to_run:
-        table = StatusTable(state.wanted, state.status, state.values(study.metric, store), study.metric)
+        metric = validation_metric(study.metric)
+        table = StatusTable(state.wanted, state.status, state.values(metric, store), metric)
         jobs = session.options.jobs if session.options.address else None  # a local Ray has the CPUs for no more
         trials = make_confirm_trials(state.to_run, session.context())
         session.run(trials, table, lambda _: None if jobs is None else lambda: jobs)

@@ -34,6 +34,7 @@ def finish(study, failed=()):
         store.write_record(
             {"trial_id": trial.trial_id, "arm": trial.arm.label, "seed": trial.seed, "phase": "confirm",
              "status": status, "test_top1": None if status == "failed" else value, "error": "boom",
+             "val_top1": None if status == "failed" else 0.4321,
              "config": trial.arm.config.model_dump_json(), "epochs_planned": 2, "epochs_reached": 2,
              "seconds": 1.0, "device": "cpu"}
         )  # fmt: skip
@@ -119,6 +120,21 @@ def test_status_says_which_arms_of_the_report_it_leaves_out(study, capsys):
 def test_status_says_if_the_folder_has_another_plan(study, capsys):
     finish(study.replaced(sesoi=0.01))
     assert "note: the report shows another plan than this one: sesoi: was 0.01" in run(capsys, "status", "tiny.py")
+
+
+def test_status_shows_no_test_value_before_the_plan_is_complete(study, capsys):
+    larger = study.replaced(seeds=(0, 1, 2, 3))
+    store = finish(study)
+    store.write_json(describe_study(larger), "study.json")
+    for arguments in ((), ("--seeds", "2"), ("--set", "lambda_sil=0")):
+        out = run(capsys, "status", "tiny.py", *arguments)
+        assert "test_" not in out
+        assert "0.9" not in out
+    assert "mean val_top1 of 2 common seeds" in run(capsys, "status", "tiny.py")
+    finish(larger)
+    out = run(capsys, "status", "tiny.py")
+    assert "mean test_top1 of 4 common seeds" in out
+    assert "0.9150" in out
 
 
 def test_the_legend_stands_on_a_line_of_its_own(study, capsys):

@@ -1,4 +1,4 @@
-"""The tables of `ablate status` and of the live display: counts, means, the best candidate, time left."""
+"""The tables of `ablate status` and of the live display: counts, validation means, the best candidate, time left."""
 
 import io
 
@@ -25,11 +25,11 @@ def table(**status):
     """A table with the given status by number of the trial."""
     trials = list(STUDY.trials())
     found = {trials[int(number[1:])].trial_id: state for number, state in status.items()}
-    return StatusTable(trials, found, {}, "test_top1")
+    return StatusTable(trials, found, {}, "val_top1")
 
 
 def report(trial, value, status="complete"):
-    return {"trial_id": trial.trial_id, "record": {"status": status, "test_top1": value}}
+    return {"trial_id": trial.trial_id, "record": {"status": status, "val_top1": value, "test_top1": 0.123456}}
 
 
 def text_of(part):
@@ -73,9 +73,28 @@ def test_a_table_has_a_row_for_each_arm_and_a_mark_for_each_seed():
     shown.update(report(shown.trials[2], 0.75))
     shown.update(report(shown.trials[4], 0.25))
     rows = text_of(shown.table()).splitlines()
-    assert rows[0].split() == ["arm", "seeds", "mean", "test_top1"]
-    assert [row.split() for row in rows[1:]] == [["λ=0", "▶●●", "0.5000"], ["λ=0.2", "··✗"]]
+    assert rows[0].split() == ["arm", "seeds", "mean", "val_top1"]
+    assert [row.split() for row in rows[1:]] == [["λ=0", "▶●●"], ["λ=0.2", "··✗"]]
     assert shown.line() == "2/6 complete (2 complete, 1 running, 1 failed, 2 missing)"
+
+
+def test_means_are_those_of_the_seeds_that_all_arms_have():
+    shown = table()
+    for number, value in ((0, 0.5), (1, 0.7), (2, 0.9), (5, 0.1)):  # seeds 0 to 2; the arms take turns
+        shown.update(report(shown.trials[number], value))
+    rows = text_of(shown.table()).splitlines()
+    assert rows[0].split() == ["arm", "seeds", "mean", "val_top1", "of", "1", "common", "seed"]
+    assert [row.split() for row in rows[1:]] == [["λ=0", "●●·", "0.5000"], ["λ=0.2", "●·●", "0.7000"]]
+    shown.update(report(shown.trials[3], 0.3))
+    assert "of 2 common seeds" in text_of(shown.table())
+    assert [row.split()[-1] for row in text_of(shown.table()).splitlines()[1:]] == ["0.7000", "0.5000"]
+
+
+def test_no_arm_is_called_the_best_so_far():
+    shown = table()
+    for trial in shown.trials:
+        shown.update(report(trial, 0.9))
+    assert shown.best() == ""
 
 
 def test_candidates_that_were_stopped_early_are_finished():
@@ -110,7 +129,7 @@ def test_what_is_no_terminal_gets_plain_lines(capsys, monkeypatch):
     assert out[0] == "0/6 complete (1 running, 5 missing); 1 running, no time estimate yet"
     assert out[1] == "node lost"
     assert out[-1].startswith("1/6 complete (1 complete, 5 missing); ")
-    assert out[-1].endswith("best so far: λ=0 (test_top1 0.9000, mean of 1)")
+    assert not any(text in line for line in out for text in ("best", "test_", "0.1234"))
 
 
 @pytest.mark.parametrize("status", ["complete", "stopped", "running", "diverged", "failed", "missing"])
