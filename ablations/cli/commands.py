@@ -33,6 +33,7 @@ def _print_spaces() -> None:
 def plan(given: Namespace) -> int:
     """Print what a study plans, what is finished and what is left; runs nothing."""
     from ablations import RunOptions
+    from ablations.cli.detectable import seed_line
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.plan import check_plan
     from ablations.formatting import counted
@@ -53,6 +54,8 @@ def plan(given: Namespace) -> int:
     if line := extension_line(study, store):
         print(f"note: {line}; `ablate run` needs --extend for it")
     print(f"{counted(len(study.arms), 'arm')} × {counted(len(study.seeds), 'seed')} = {state.summary()}")
+    if line := seed_line(study):
+        print(line)
     state = state if state.pace else replace(state, pace=tune_pace(store))
     seconds = state.expected_seconds()
     if seconds is not None:
@@ -81,6 +84,7 @@ def run(given: Namespace) -> int:
     import shlex
 
     from ablations import RunOptions, run_study
+    from ablations.cli.detectable import seed_line
     from ablations.console.live import print_lines
     from ablations.driver.options import labels_of
     from silhouette.errors import without_secret
@@ -98,7 +102,10 @@ def run(given: Namespace) -> int:
         checkpoint_seconds=given.checkpoint_seconds,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )
-    code = run_study(read_study(given), options)
+    study = read_study(given)
+    if line := seed_line(study):
+        print_lines(line)
+    code = run_study(study, options)
     if code == 0:
         print_lines(f"next: {next_command('report', given)}")
     return code

@@ -65,7 +65,8 @@ def test_every_trial_leaves_one_complete_record(folder):
 
 def test_the_output_is_plain_lines(folder):
     lines = (folder / "output.txt").read_text().strip().splitlines()
-    assert lines[0] == "tiny: 4 trials planned, 0 finished, 4 to run"
+    assert lines[0] == "2 seeds: below 3 seeds there is no verdict"
+    assert lines[1] == "tiny: 4 trials planned, 0 finished, 4 to run"
     assert lines[-2].startswith("4/4 complete (4 complete)")
     assert lines[-1] == "next: ablate report tiny.py"
 
