@@ -26,7 +26,7 @@ def check_additions(study: Study, store: Store, *, mixed_code: bool, extend: boo
         StudyError: One line that says what would follow, and the option that allows it.
     """
     if not extend and (line := extension_line(study, store)):
-        raise StudyError(f"--extend: {line}; declare looks beforehand in a new study, or pass --extend")
+        raise StudyError(f"--extend: {line}; declare looks in a new study with other seeds, or pass --extend")
     if not mixed_code:
         _check_code(study, store)
 

@@ -86,7 +86,7 @@ def test_more_seeds_after_a_look_need_the_option(study, capsys):
     assert main(["run", "tiny.py", "--seeds", "5"]) == 2
     assert capsys.readouterr().err == (
         f"ablate: --extend: {store.root} has results that could be seen; with 5 instead of 3 seeds the report will "
-        "give no verdict: extended after looking; declare looks beforehand in a new study, or pass --extend\n"
+        "give no verdict: extended after looking; declare looks in a new study with other seeds, or pass --extend\n"
     )
     assert store.read_json("study.json") == before
     check(study.replaced(seeds=range(5)), store, extend=True)
