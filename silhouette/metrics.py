@@ -51,6 +51,16 @@ METRICS = {
 }
 
 
+def validation_metric(metric: str) -> str:
+    """Return the validation metric that stands for a test metric while a study runs; `val_top1` where there is none.
+
+    >>> validation_metric("test_macro_top1"), validation_metric("test_silhouette")
+    ('val_macro_top1', 'val_top1')
+    """
+    found = metric.replace("test_", "val_", 1)
+    return found if found in METRICS else "val_top1"
+
+
 @dataclass(frozen=True)
 class Counts:
     """Correct and total samples of each class, by label.

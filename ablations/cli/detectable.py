@@ -25,9 +25,10 @@ def seed_line(study: Study) -> str:
 
     level = nominal_level(study.alpha, study.looks)
     found = detectable(seeds, level / comparisons, POWER)
+    step = f"{level:.3g} / {comparisons}" if comparisons > 1 else f"{level:.3g}"
     return (
         f"{seeds} seeds find a difference of {found:.2f} SD of the paired differences with {100 * POWER:g} % power, "
-        f"at level {level:.3g} / {comparisons} ({counted(comparisons, f'{role} comparison')})"
+        f"at level {step} ({counted(comparisons, f'{role} comparison')})"
     )
 
 

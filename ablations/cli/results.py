@@ -61,9 +61,10 @@ def status(given: Namespace) -> int:
     """Print the status of every trial, by arm and seed; means on test data once the plan is complete."""
     from rich.console import Console
 
-    from ablations.console.status import StatusTable, failures, legend, validation_metric
+    from ablations.console.status import StatusTable, failures, legend
     from ablations.state.lock import living_driver
     from ablations.state.pending import has_complete_plan
+    from silhouette.metrics import validation_metric
     from silhouette.schema import FINISHED
 
     study, state, store, notes = _stored_state(given)

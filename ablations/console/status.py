@@ -13,7 +13,6 @@ from rich.text import Text
 
 from ablations.design.arms import Trial
 from ablations.formatting import counted, duration, metric_value
-from silhouette.metrics import METRICS
 
 SYMBOLS = {
     "complete": ("●", "green"),
@@ -23,16 +22,6 @@ SYMBOLS = {
     "failed": ("✗", "red"),
     "missing": ("·", "dim"),
 }
-
-
-def validation_metric(metric: str) -> str:
-    """The validation metric that is shown in place of a test metric; `val_top1` where there is no counterpart.
-
-    >>> validation_metric("test_macro_top1"), validation_metric("test_silhouette")
-    ('val_macro_top1', 'val_top1')
-    """
-    found = metric.replace("test_", "val_", 1)
-    return found if found in METRICS else "val_top1"
 
 
 class StatusTable:

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ablations.console.status import StatusTable, validation_metric
+from ablations.console.status import StatusTable
 from ablations.design.arms import Trial
 from ablations.design.study import Study
 from ablations.driver.session import RunSession
 from ablations.formatting import counted
 from ablations.state.pending import StudyState, read_study_state
 from ablations.workers.spec import Report, RunContext, SeedGroupSpec, arm_specs, confirm_spec
+from silhouette.metrics import validation_metric
 
 
 @dataclass

@@ -14,8 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablations.state.pending import has_complete_plan
 from ablations.tracking.runs_table import VIEW_TAG, runs_table
 from silhouette.location import ResultsLocation
+from silhouette.metrics import validation_metric
 from silhouette.results import Store
 
 if TYPE_CHECKING:
@@ -100,14 +102,15 @@ class MlflowRuns:
         if found is not None:
             if found.lifecycle_stage == "deleted":  # by a person; its name cannot be used for a new one
                 self.client.restore_experiment(found.experiment_id)
-            self.client.set_experiment_tag(found.experiment_id, VIEW_TAG, self._table)
+            self.client.set_experiment_tag(found.experiment_id, VIEW_TAG, runs_table(validation_metric(self._metric)))
             return str(found.experiment_id)
-        tags = {"mlflow.experimentKind": "custom_model_development", VIEW_TAG: self._table}  # opens on the runs
+        table = runs_table(validation_metric(self._metric))
+        tags = {"mlflow.experimentKind": "custom_model_development", VIEW_TAG: table}  # opens on the runs
         return str(self.client.create_experiment(name, artifact_location=self._artifact_folder(), tags=tags))
 
     @property
-    def _table(self) -> str:
-        return runs_table(self.study.get("metric", "test_top1"))
+    def _metric(self) -> str:
+        return str(self.study.get("metric", "test_top1"))
 
     def _artifact_folder(self) -> str | None:
         """The folder beside a database file; None for a server, which has its own."""
@@ -228,6 +231,8 @@ class MlflowRuns:
     def close(self, counts: Mapping[str, int]) -> None:
         """Log how many trials have which status, and end the parent run.
 
+        The table of the runs shows means on test data from now on, if the plan is complete.
+
         Args:
             counts: Number of trials by status.
         """
@@ -236,6 +241,8 @@ class MlflowRuns:
         left = counts.get("missing", 0) + counts.get("running", 0)
         if self.client.get_run(self.parent).info.status == "RUNNING":
             self.client.set_terminated(self.parent, "KILLED" if left else "FINISHED")
+        if has_complete_plan(self.store):
+            self.client.set_experiment_tag(self.experiment, VIEW_TAG, runs_table(self._metric))
 
     def close_stale(self, known: Iterable[str]) -> None:
         """End the runs of trials that have no record and that no driver runs.

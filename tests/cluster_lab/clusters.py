@@ -16,7 +16,8 @@ from tests.cluster_lab.virtual_hosts import CHECKOUT, Host
 BELOW = "Nothing below needs a change"
 CIRCUMSTANCES = ("started_at", "seconds", "images_per_second", "peak_memory", "host", "git_commit", "git_dirty")
 """Columns with times, places and speeds, which differ between equal runs."""
-STUDY = ("demo", "--set", "imbalance=none", "--set", "lambda_sil=0,1", "--seeds", "3", "--epochs", "40")
+BALANCED = ("--set", "imbalance=none", "--set", "imbalance_factor=1")
+STUDY = ("demo", *BALANCED, "--set", "lambda_sil=0,1", "--seeds", "3", "--epochs", "40")
 """Six trials on digits, long enough for a fault in the middle of each."""
 
 

@@ -1,9 +1,12 @@
 """The MLflow runs of a study in a database file: each trial has one run, whatever happened before."""
 
+import json
+
 import pytest
 
 from ablations.tracking.mirror import sync
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
+from ablations.tracking.runs_table import VIEW_TAG
 from silhouette.results import Store
 from tests.helpers.mlflow_runs import STUDY, all_runs, record, spec_of, trial_id, trial_runs
 from tests.helpers.waiting import free_port
@@ -54,6 +57,21 @@ def test_sync_attaches_the_report_and_its_verdicts(view, store):
     assert parent.data.metrics["all arms/λ_0.2/difference"] == -0.01
     assert parent.data.tags["verdict/all arms/λ_0.2"] == "worse"
     assert [file.path for file in view.client.list_artifacts(view.parent, "report")] == ["report/report.json"]
+
+
+def test_the_table_of_the_runs_shows_test_means_once_the_plan_is_complete(view, store):
+    def columns():
+        tags = view.client.get_experiment(view.experiment).tags
+        return json.loads(tags[VIEW_TAG])["selectedColumns"]
+
+    arm = record(0)["arm"]
+    store.write_json({**STUDY, "arms": [{"arm": arm}], "seeds": [0, 1]}, "study.json")
+    store.write_record(record(0))
+    sync(view)
+    assert columns() == ["metrics.`val_top1`"]
+    store.write_record(record(1))
+    sync(MlflowRuns(view.uri, store, STUDY))
+    assert columns() == ["metrics.`test_top1`"]
 
 
 def test_an_experiment_that_a_person_deleted_is_restored(view, store):

@@ -28,6 +28,7 @@ def ui(ablate_once, migrated_database):
         for seed in (0, 1):
             row = record(2 * number + seed)
             store.write_record({**row, "arm": arm, "seed": seed, "test_top1": mean + (seed - 0.5) / 10})
+    store.write_json({**STUDY, "arms": [{"arm": arm} for arm in MEANS], "seeds": [0, 1]}, "study.json")
     database = shutil.copy(migrated_database, results / "mlflow.db")
     sync(MlflowRuns(f"sqlite:///{database}", store, STUDY))
     process = ablate_once.start("ui", "--port", str(free_port()))
