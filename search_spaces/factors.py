@@ -186,8 +186,8 @@ _OPTIMISER = (
     Factor(
         "vary",
         "source of chance",
-        ("all", "init", "order", "augment", "split"),
-        Choice(("all", "init", "order", "augment", "split")),
+        ("all", "init", "order", "augment", "split", "class_order", "subset"),
+        Choice(("all", "init", "order", "augment", "split", "class_order", "subset")),
         "All sources of randomness; one at a time shows where the spread between seeds comes from.",
         text="varying {value}",
     ),

@@ -19,8 +19,10 @@ from analysis.report.write import write_report
 from silhouette.results import Store
 
 KEPT = Path(__file__).parent / "data" / "results-0.1.0"
-DEMO = ("demo", "--set", "epochs=3")
-STUDIES = {"demo": DEMO, "tiny": ("tiny.py",)}
+AS_BEFORE = ("--set", "vary=all_and_test_split")
+"""In version 0.1 each seed drew its own test samples of a dataset without an official test split."""
+DEMO = ("demo", "--set", "epochs=3", *AS_BEFORE)
+STUDIES = {"demo": DEMO, "tiny": ("tiny.py", *AS_BEFORE)}
 PLANNED = {"demo": (8, 3), "tiny": (4, 3)}
 
 REMOVED = {r".*\.trend": "the trend test could not be asked for in a study, so the value was always null"}
@@ -123,7 +125,12 @@ def test_a_folder_is_extended_by_one_seed_and_reported(tmp_path):
 
 def test_the_frozen_selection_is_kept(ablate):
     hash_of = json.loads((KEPT / "tiny" / "frozen.json").read_text())["hash"]
-    assert hash_of in ablate("plan", "tiny.py")
+    assert hash_of in ablate("plan", *STUDIES["tiny"])
+
+
+def test_a_folder_is_not_extended_with_other_test_samples(results, capsys):
+    assert main(["plan", "demo", "--set", "epochs=3", "--results", str(results)]) == 2
+    assert "to go on like that give --set vary=all_and_test_split" in capsys.readouterr().err
 
 
 ABSENT = object()

@@ -17,9 +17,8 @@ from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
 from search_spaces import FACTORS, Choice, Interval
-from silhouette.config import TrialConfig, defaults, plan_hash
+from silhouette.config import TrialConfig, as_version_0_2, defaults, plan_hash
 from silhouette.metrics import METRICS
-from silhouette.registry import dataset_entry
 from silhouette.results import Store
 
 FILE = "study.json"
@@ -114,7 +113,7 @@ def _describe_factor(study: Study, field: str) -> dict[str, Any]:
 
 def _draws_its_test_split(config: TrialConfig) -> bool:
     """Return True if seeds differ in their test data too, so that intervals over seeds also describe new splits."""
-    return config.vary in ("all", "split") and not dataset_entry(config.dataset).official_test
+    return config.vary == "all_and_test_split"
 
 
 def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,7 +214,7 @@ def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str)
     _check_same_search(stored, new, advice)
     old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
     for label in old_arms.keys() & new_arms.keys():
-        _check_same_arm(old_arms[label], new_arms[label], advice)
+        _check_same_arm(old_arms[label], new_arms[label], advice, is_of_version_0_1(stored))
     _check_same_families(stored, new, advice)
     if _is_part(new, stored, new_arms, old_arms):
         return True
@@ -246,14 +245,31 @@ def _check_same_families(stored: Mapping[str, Any], new: Mapping[str, Any], advi
         raise StudyError(f"families: the comparisons are not those that were declared with these trials; {advice}")
 
 
-def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
+def is_of_version_0_1(plan: Mapping[str, Any]) -> bool:
+    """Return True for a plan that version 0.1 wrote, whose configs `as_version_0_2` translates."""
+    return "error_rate" not in plan
+
+
+def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str, of_version_0_1: bool) -> None:
     configs = [{**defaults(), **(arm.get("start") or arm["config"])} for arm in (old, new)]
+    if of_version_0_1:
+        configs[0] = as_version_0_2(configs[0])
+        _check_test_split(configs[0]["vary"], configs[1]["vary"], old["arm"], advice)
     for field in configs[0].keys() | configs[1].keys():
         before, after = (config.get(field) for config in configs)
         if before != after:
             raise StudyError(f"{field}: was {before!r} and is now {after!r} in arm {old['arm']!r}; {advice}")
     if old["baseline"] != new["baseline"]:
         raise StudyError(f"baseline: arm {old['arm']!r} changed its role; {advice}")
+
+
+def _check_test_split(before: str, after: str, arm: str, advice: str) -> None:
+    """A study of version 0.1 goes on with new test samples for every seed, or not at all."""
+    if before == "all_and_test_split" != after:
+        raise StudyError(
+            f"vary: arm {arm!r} was run by version 0.1, where every seed drew its own test samples; to go on like that "
+            f"give --set vary=all_and_test_split; {advice}"
+        )
 
 
 def extension_notes(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: Store) -> dict[str, Any]:

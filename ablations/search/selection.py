@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ablations.design.plan import describe_study
+from ablations.design.plan import describe_study, is_of_version_0_1
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
 from ablations.state.provenance import git_state
-from silhouette.config import plan_hash
+from silhouette.config import as_version_0_2, plan_hash
 from silhouette.results import Store
 
 FILE = "frozen.json"
-SPLIT = ("dataset", "val_fraction", "test_fraction", "train_fraction", "class_order")
+SPLIT = ("dataset", "split_seed", "vary", "val_fraction", "test_fraction", "train_fraction", "class_order")
 """What decides, with the seed, which samples are trained on, validated on and tested on."""
 CHECKPOINT_RULE = "last epoch"
 """The network that is tested: never the best of the epochs."""
@@ -111,6 +111,9 @@ def load_selection(study: Study, store: Store) -> Study:
 
 def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Only the number of seeds may differ from what was frozen. The report says if it does."""
+    if is_of_version_0_1(frozen):
+        configs = {arm: as_version_0_2(config) for arm, config in frozen["configs"].items()}
+        frozen = {**frozen, "configs": configs, "split": {**now["split"], **frozen["split"]}}
     for key in frozen:
         if key not in ("plan_hash", "seeds") and frozen[key] != now.get(key):
             before, after = _first_difference(frozen[key], now.get(key))

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from analysis.results.document import ExtensionData, FrozenData
 from analysis.study.plan import Plan
-from silhouette.config import plan_hash
+from silhouette.config import as_version_0_2, plan_hash
 
 
 def frozen_part(plan: Plan) -> FrozenData:
@@ -32,5 +32,8 @@ def frozen_part(plan: Plan) -> FrozenData:
 def is_intact(plan: Plan, frozen: Mapping[str, Any]) -> bool:
     """Return True if the frozen plan matches its hash and is the plan of the confirm phase."""
     content = frozen.get("plan") or {}
-    confirmed = {arm.label: arm.config for arm in plan.arms}
-    return plan_hash(content) == frozen.get("hash") == plan.frozen and content.get("configs") == confirmed
+    chosen: Mapping[str, Mapping[str, Any]] = content.get("configs") or {}
+    confirmed: Mapping[str, Mapping[str, Any]] = {arm.label: arm.config for arm in plan.arms}
+    if plan.from_0_1:  # `study.json` may have been extended since by this version, `frozen.json` not
+        chosen, confirmed = ({arm: as_version_0_2(c) for arm, c in configs.items()} for configs in (chosen, confirmed))
+    return plan_hash(content) == frozen.get("hash") == plan.frozen and chosen == confirmed

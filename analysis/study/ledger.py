@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.study.plan import Plan
 from analysis.study.records import Record
-from silhouette.config import defaults
+from silhouette.config import as_version_0_2, defaults
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,16 @@ def _reason_not_planned(plan: Plan, record: Record) -> str:
     if record.seed not in _seed_set(plan.seeds):
         return "seed is not in the plan"
     config = plan.arm[record.arm].config
-    if config and record.config and _parsed(record.config) != {**defaults(), **config}:
+    if config and record.config and not _same_config(plan, config, _parsed(record.config)):
         return "another configuration than the plan's"
     return ""
+
+
+def _same_config(plan: Plan, planned: Mapping[str, Any], found: Any) -> bool:
+    """Whether two configs train the same thing. A plan of version 0.1 may have records of it and of this version."""
+    if plan.from_0_1 and found:
+        return as_version_0_2(planned) == as_version_0_2(found)
+    return bool(found == {**defaults(), **planned})
 
 
 @lru_cache(maxsize=64)

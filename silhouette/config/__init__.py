@@ -1,6 +1,6 @@
 """The config of a trial: its fields, the rules over them, and the identity that follows from them."""
 
-from silhouette.config.identity import CONFIG_VERSION, MAX_SEED, Phase, plan_hash, trial_id
+from silhouette.config.identity import CONFIG_VERSION, MAX_SEED, Phase, as_version_0_2, plan_hash, trial_id
 from silhouette.config.trial_config import (
     ConfigError,
     TrialConfig,
@@ -18,6 +18,7 @@ __all__ = [
     "ConfigError",
     "Phase",
     "TrialConfig",
+    "as_version_0_2",
     "defaults",
     "first_line",
     "inert_fields",

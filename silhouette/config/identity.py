@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
-from silhouette.config.trial_config import ConfigError, TrialConfig
+from silhouette.config.trial_config import ConfigError, TrialConfig, defaults
+from silhouette.registry import dataset_entry
 
 Phase = Literal["tune", "confirm"]
 """Phase of a study: `tune` searches hyper-parameters, `confirm` trains the seeds that are compared."""
@@ -22,7 +23,7 @@ def trial_id(config: TrialConfig, seed: int, phase: Phase, experiment: str | Non
 
     Fields at their default are left out. A field that is added later therefore leaves the ids of existing records
     unchanged, if its default means what was done before. `CONFIG_VERSION` is included, and raised if a default
-    changes.
+    changes. A value of `vary` that means less than it did in version 0.1 is marked.
 
     Args:
         config: The config; its number of epochs is included.
@@ -34,7 +35,7 @@ def trial_id(config: TrialConfig, seed: int, phase: Phase, experiment: str | Non
         ConfigError: If the seed is not an integer in [0, 2^31).
 
     >>> trial_id(TrialConfig(), 0, "confirm")
-    'd2147081139b8ee5'
+    'cb1f548da8a2ee28'
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         raise ConfigError(f"seed: must be an integer from 0 to {MAX_SEED}, got {seed!r}")
@@ -55,4 +56,26 @@ def plan_hash(plan: Mapping[str, Any]) -> str:
 def _settings(config: TrialConfig) -> str:
     """Return the part of an identity that all seeds of an arm share."""
     what = {"version": CONFIG_VERSION, **config.model_dump(mode="json", exclude_defaults=True)}
+    if config.vary == "all_and_test_split":
+        del what["vary"]  # what every trial did in version 0.1: it keeps the identity that it had then
+    elif config.vary == "split" or (config.vary == "all" and not dataset_entry(config.dataset).official_test):
+        what["split"] = "validation"  # in 0.1 "all" moved the test samples too, and "split" also the training samples
     return json.dumps(what, sort_keys=True)
+
+
+def as_version_0_2(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole config of a plan or record of version 0.1 in the words of this version.
+
+    In version 0.1 the seed also drew the test samples of a dataset without an official test split, and `vary="split"`
+    also moved class order and subset, for which there is no value now.
+
+    >>> as_version_0_2({"dataset": "digits", "vary": "all"})["vary"]
+    'all_and_test_split'
+    >>> as_version_0_2({"dataset": "mnist"})["vary"]
+    'all'
+    """
+    whole = {**defaults(), **config}
+    renamed = {"split": "split of version 0.1"}
+    if not dataset_entry(whole["dataset"]).official_test:
+        renamed["all"] = "all_and_test_split"
+    return {**whole, "vary": renamed.get(whole["vary"], whole["vary"])}

@@ -79,6 +79,16 @@ INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
         ("test_fraction",),
         "a data set without an official test split",
     ),
+    (
+        lambda c: dataset_entry(c.dataset).official_test or c.vary == "all_and_test_split",
+        ("split_seed",),
+        "a data set without an official test split, and another vary than all_and_test_split",
+    ),
+    (
+        lambda c: dataset_entry(c.dataset).official_test and c.vary == "all_and_test_split",
+        ("vary",),
+        "a data set without an official test split, to draw test samples from",
+    ),
     (lambda c: c.sampler != "pk", ("samples_per_class",), "sampler=pk"),
     (lambda c: not {"supcon", "supcon2"} & set(c.terms), ("temperature",), "supcon or supcon2 in objective"),
     (lambda c: "triplet" not in c.terms, ("margin",), "triplet in objective"),

@@ -28,6 +28,7 @@ from silhouette.registry import (
     parse_objective,
 )
 
+Vary = Literal["all", "init", "order", "augment", "split", "class_order", "subset", "all_and_test_split"]
 LISTED = "`ablate list --spaces` and docs/study.md list them"
 PLAIN_WORDS = (
     (r"^Input should be ", "must be "),
@@ -56,6 +57,8 @@ class TrialConfig(BaseModel):
         image_size: Side of the square images; None for the dataset's own.
         val_fraction: Share of all data (of the official training data, where there is such) to validate on.
         test_fraction: Share of all data to test on, where no official test split exists.
+        split_seed: Where no official test split exists, this cuts the test samples off, once, before everything
+            else: every seed, arm and phase has the same ones.
         train_fraction: Share of the remaining training data to train on, by class.
         imbalance: `long_tail` keeps n_max·ρ^(-c/(K-1)) samples of class c, `step` n_max or n_max/ρ.
         imbalance_factor: ρ, the largest class count over the smallest.
@@ -102,7 +105,10 @@ class TrialConfig(BaseModel):
         shot_many: Classes with more training samples than this are `many` (Liu et al. 2019).
         shot_few: Classes with fewer training samples than this are `few`; the others are `medium`.
         corruptions: Also measure the test split under corruptions.
-        vary: What the seed moves: everything, or one source of chance while the others stay as under seed 0.
+        vary: What the seed moves: everything but the test samples (`all`), or one source of chance while the others
+            stay as under seed 0. `split` draws the validation samples, `class_order` the classes of an imbalance
+            profile, `subset` the training samples that are kept and the labels that are replaced.
+            `all_and_test_split` draws new test samples too: its seeds overlap in their data, and are tested so.
 
     Raises:
         pydantic.ValidationError: If a field is unknown or out of range; `make_config` turns it into one line.
@@ -114,6 +120,7 @@ class TrialConfig(BaseModel):
     image_size: int | None = Field(None, ge=4, le=1024)
     val_fraction: float = Field(0.15, gt=0, lt=1)
     test_fraction: float = Field(0.25, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0, lt=2**31)
     train_fraction: float = Field(1.0, gt=0, le=1)
     imbalance: Literal["none", "long_tail", "step"] = "none"
     imbalance_factor: float = Field(1.0, ge=1, le=10_000)
@@ -164,7 +171,7 @@ class TrialConfig(BaseModel):
     shot_few: int = Field(20, ge=0)
     corruptions: bool = False
 
-    vary: Literal["all", "init", "order", "augment", "split"] = "all"
+    vary: Vary = "all"
 
     @model_validator(mode="wrap")
     @classmethod

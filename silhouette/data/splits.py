@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,7 @@ from silhouette.data import sources, torchvision_sources
 from silhouette.data.cache import Arrays, Progress, Source, in_memory, open_entry
 from silhouette.data.imbalance import keep_counts, noisy_labels, subsample
 from silhouette.registry import FOLDER, check_dataset
-from silhouette.seeding import numpy_stream
+from silhouette.seeding import numpy_stream, source_seeds
 
 Indices = NDArray[np.int64]
 _IDX = ("mnist", "fashion_mnist", "kmnist")
@@ -28,7 +29,7 @@ class Split:
     Attributes:
         train: Samples to train on, after training fraction and imbalance.
         val: Samples to choose on, taken from the training data.
-        test: Samples to report on: the official test data, or a part drawn by seed.
+        test: Samples to report on: the official test data, or a part cut off by `split_seed`.
         train_labels: Labels to train on, with label noise, in the order of `train`.
     """
 
@@ -36,6 +37,11 @@ class Split:
     val: Indices
     test: Indices
     train_labels: Indices
+
+    @property
+    def test_pool_sha256(self) -> str:
+        """SHA-256, in hex, of the sorted test indices as 64-bit little-endian integers."""
+        return hashlib.sha256(np.sort(self.test).astype("<i8").tobytes()).hexdigest()
 
 
 def load(config: TrialConfig, progress: Progress | None = None) -> Arrays:
@@ -79,7 +85,7 @@ def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
     Args:
         config: The fractions, the imbalance and the label noise matter.
         arrays: The dataset, from `load`.
-        seed: Seed of the trial; it decides the split.
+        seed: Seed of the trial. `config.vary` says what it moves: the test samples under one value only.
 
     Raises:
         ConfigError: If no samples are left to train or to validate on.
@@ -92,14 +98,17 @@ def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
     if arrays.train is not None:
         rest, test, share = everything[: arrays.train], everything[arrays.train :], config.val_fraction
     else:
-        rest, test = _cut(everything, labels, config.test_fraction, seed, "test split")
+        cut_by = seed if config.vary == "all_and_test_split" else config.split_seed
+        rest, test = _cut(everything, labels, config.test_fraction, cut_by, "test split")
         share = config.val_fraction / (1 - config.test_fraction)
-    train, val = _cut(rest, labels, share, seed, "val split")
+    seeds = source_seeds(config.vary, seed)
+    train, val = _cut(rest, labels, share, seeds["split"], "val split")
     available = np.bincount(labels[train], minlength=len(arrays.classes)).tolist()
-    kept = train[subsample(labels[train], keep_counts(config, available, seed), seed)]
+    counts = keep_counts(config, available, seeds["class_order"])
+    kept = train[subsample(labels[train], counts, seeds["subset"])]
     if len(kept) < 2 or not len(val):
         raise ConfigError(f"dataset: too few samples in {config.dataset} to train and validate on")
-    return Split(kept, val, test, noisy_labels(config, labels[kept], len(arrays.classes), seed))
+    return Split(kept, val, test, noisy_labels(config, labels[kept], len(arrays.classes), seeds["subset"]))
 
 
 def _cut(indices: Indices, labels: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:

@@ -19,7 +19,7 @@ from silhouette.data import transforms
 from silhouette.data.corruptions import corrupt
 from silhouette.data.sampling import Composition, composition, epoch_batches
 from silhouette.data.splits import load, make_split
-from silhouette.seeding import derive
+from silhouette.seeding import derive, source_seeds
 from silhouette.training import determinism, machine
 from silhouette.training.encoders import build_network
 from silhouette.training.evaluation import Outputs, chunks, evaluate
@@ -29,8 +29,6 @@ from silhouette.training.optimizer import build_optimizer, learning_rate
 
 Indices = NDArray[np.int64]
 
-SOURCES = ("split", "init", "order", "augment")
-"""Sources of randomness in a trial. Dropout belongs to the order of the batches."""
 _SMALLEST_SCALE = 2.0**-10  # of fp16 gradients: an overflow below it is a divergence, not a limit of fp16
 
 
@@ -47,7 +45,7 @@ class Training:
 
     Args:
         config: What to train.
-        seed: In [0, 2^31); decides split, class order, initial weights, batches and augmentation.
+        seed: In [0, 2^31); decides validation split, class order, initial weights, batches and augmentation.
         device: A torch device; by default a GPU if there is one.
         threads: Threads of a torch operation; by default OMP_NUM_THREADS or the number of usable CPUs.
 
@@ -83,8 +81,8 @@ class Training:
         self._tested: dict[str, Any] | None = None
         machine.reset_peak_memory(self.device)
         self._data = load(config)
-        self._seeds = {source: seed if config.vary in ("all", source) else 0 for source in SOURCES}
-        self._split = make_split(config, self._data, self._seeds["split"])
+        self._seeds = source_seeds(config.vary, seed)
+        self._split = make_split(config, self._data, seed)
         self._build()
 
     def _build(self) -> None:
@@ -257,6 +255,7 @@ class Training:
             "peak_memory": machine.peak_memory(self.device),
             "parameters": sum(p.numel() for p in self._parameters),
             "data_sha256": self._data.sha256,
+            "test_pool_sha256": self._split.test_pool_sha256,
             "device": self._device_name(),
             "threads": self.threads,
         }

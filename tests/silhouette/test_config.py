@@ -3,10 +3,20 @@
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
-from silhouette.config import CONFIG_VERSION, ConfigError, TrialConfig, inert_fields, make_config, trial_id
+from silhouette.config import (
+    CONFIG_VERSION,
+    ConfigError,
+    TrialConfig,
+    as_version_0_2,
+    inert_fields,
+    make_config,
+    trial_id,
+)
+from silhouette.config.trial_config import Vary
 
 
 def test_fields_without_effect_do_not_change_the_trial_id():
@@ -152,7 +162,29 @@ def test_defaults_do_not_change_within_a_version():
     """Trial ids leave defaults out: to change one, raise CONFIG_VERSION; a new field needs only an inert default."""
     assert CONFIG_VERSION == 1
     assert DEFAULTS_OF_VERSION_1.items() <= TrialConfig().model_dump().items()
-    assert trial_id(TrialConfig(), 0, "confirm") == "d2147081139b8ee5"
+    assert trial_id(TrialConfig(vary="all_and_test_split"), 0, "confirm") == "d2147081139b8ee5"
+
+
+def test_identities_of_version_0_1_keep_their_meaning():
+    """Ids that version 0.1.0 gave: only where the seed moves less than it did then is the identity another."""
+    of_0_1 = {
+        ("digits", "all"): "d2147081139b8ee5",
+        ("digits", "init"): "6479cd1a4da9839a",
+        ("mnist", "all"): "c725b5b7a5f7cf56",
+        ("mnist", "split"): "4b821e6e9cfae158",
+    }
+    now = {key: trial_id(TrialConfig(dataset=key[0], vary=key[1]), 0, "confirm") for key in of_0_1}
+    assert {key for key in of_0_1 if now[key] != of_0_1[key]} == {("digits", "all"), ("mnist", "split")}
+    assert as_version_0_2({"dataset": "digits", "vary": "split"})["vary"] not in get_args(Vary)
+
+
+def test_split_seed_matters_where_it_cuts_the_test_samples():
+    assert trial_id(TrialConfig(split_seed=1), 0, "tune") != trial_id(TrialConfig(), 0, "tune")
+    assert TrialConfig(dataset="mnist", split_seed=1).split_seed == 0
+    assert TrialConfig(split_seed=1, vary="all_and_test_split").split_seed == 0
+    assert TrialConfig(dataset="mnist", vary="all_and_test_split").vary == "all"
+    with pytest.raises(ConfigError, match="split_seed: must be greater than or equal to 0, got -1"):
+        make_config({"split_seed": -1})
 
 
 def test_a_config_is_equal_after_json():

@@ -87,9 +87,11 @@ HASHES_0_1_0 = {
 
 
 @pytest.mark.parametrize("name", HASHES_0_1_0)
-def test_plans_of_version_0_1_0_keep_their_hash(name):
+def test_plans_of_version_0_1_0_have_another_hash(name):
+    """The same study is another plan now: its test samples are the same for every seed."""
     plan = describe_study(change_study(load_study(name), [], seeds=5))
-    assert plan["plan_hash"] == HASHES_0_1_0[name]
+    assert plan["plan_hash"] != HASHES_0_1_0[name]
+    assert not plan["new_splits"]
 
 
 def test_the_plan_names_method_and_block_of_every_arm():
@@ -211,10 +213,12 @@ def test_other_comparisons_of_the_same_trials_are_another_plan():
 
 
 def test_a_plan_without_an_error_rate_holds_it_for_the_whole_study():
-    old, new = describe_study(study()), describe_study(study())
+    fixed = {"imbalance_factor": 20, "vary": "all_and_test_split"}
+    old, new = describe_study(study(fixed=fixed)), describe_study(study(fixed=fixed))
     assert old.pop("error_rate") == "study"
     assert covers({**old, "plan_hash": "of then"}, new, "here")
-    assert old["plan_hash"] == new["plan_hash"] != describe_study(study(error_rate="block"))["plan_hash"]
+    per_block = describe_study(study(fixed=fixed, error_rate="block"))
+    assert old["plan_hash"] == new["plan_hash"] != per_block["plan_hash"]
 
 
 def test_a_study_without_a_margin_names_the_one_that_its_folder_was_run_with():
@@ -251,9 +255,10 @@ def test_a_plan_from_before_a_field_was_there_has_its_default():
 
 
 def test_the_plan_says_whether_seeds_draw_new_test_splits():
-    assert describe_study(study())["new_splits"]
-    official = {"imbalance_factor": 20, "dataset": "mnist"}
-    assert not describe_study(study(fixed=official))["new_splits"]
+    fixed = {"imbalance_factor": 20, "vary": "all_and_test_split"}
+    assert describe_study(study(fixed=fixed))["new_splits"]
+    assert not describe_study(study())["new_splits"]
+    assert not describe_study(study(fixed={"imbalance_factor": 20, "dataset": "mnist"}))["new_splits"]
     assert not describe_study(study(fixed={"imbalance_factor": 20, "vary": "init"}))["new_splits"]
 
 

@@ -104,11 +104,11 @@ PINNED = [
 
 @pytest.mark.parametrize(("settings", "identity", "test_loss"), PINNED)
 def test_trials_give_the_values_of_version_0_1_0(settings, identity, test_loss):
-    config = TrialConfig(**settings)
+    config = TrialConfig(**settings, vary="all_and_test_split")  # what a seed moved in 0.1.0
     training = Training(config, 3, device="cpu", threads=1)
     while not training.done:
         training.step()
     result = training.result()
     assert trial_id(config, 3, "confirm") == identity
     assert result["data_sha256"].startswith("0b7e9c3202d7")
-    assert result["test_loss"] == pytest.approx(test_loss, rel=1e-4)  # CPUs may differ in the last bits
+    assert result["test_loss"] == pytest.approx(test_loss, rel=2e-4)  # CPUs differ in the last bits, torch 2.9 by 1e-4

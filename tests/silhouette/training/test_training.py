@@ -2,10 +2,14 @@
 
 import io
 
+import numpy as np
 import pytest
 import torch
 
 from silhouette import Training, TrialConfig
+from silhouette.data.imbalance import subsample
+from silhouette.data.sampling import epoch_batches
+from silhouette.data.transforms import image_keys
 from silhouette.results import SCHEMA, Store
 
 LONG_TAIL = {"imbalance": "long_tail", "imbalance_factor": 20}
@@ -156,20 +160,44 @@ def test_learns_the_digits(lambda_sil):
     assert result["test_top1"] > 0.95
 
 
-def test_vary_changes_one_source_of_randomness_alone():
-    def run(vary, seed):
-        training = Training(TrialConfig(epochs=1, width=4, vary=vary), seed, threads=1)
-        first = next(training.network.parameters()).detach().clone()
-        training.step()
-        return training._split.test.tolist(), first, training.result()["test_loss"]
+PLACES = {"split": 0, "class_order": 1, "subset": 2, "init": 3, "order": 4, "augment": 5}
+"""Place of each source of chance in what `drawn` returns."""
 
-    split, weights, loss = run("all", 0)
-    for vary in ("init", "order", "split", "augment"):
-        assert run(vary, 0)[2] == loss  # seed 0 is where the other sources stay
-    init, order, other = run("init", 1), run("order", 1), run("split", 1)
-    assert init[0] == order[0] == split
-    assert other[0] != split
-    assert order[1].equal(weights)
-    assert other[1].equal(weights)
-    assert not init[1].equal(weights)
-    assert len({loss, init[2], order[2], other[2]}) == 4
+
+def drawn(vary, seed):
+    """What each source of chance gives, then the test samples."""
+    given = TrialConfig(vary=vary, transform="crop_flip", imbalance="long_tail", imbalance_factor=10, epochs=1, width=4)
+    training = Training(given, seed, threads=1)
+    split, seeds = training._split, training._seeds
+    return [
+        split.val.tolist(),
+        training._class_train(),
+        subsample(np.zeros(40, np.int64), [9], seeds["subset"]).tolist(),
+        next(training.network.parameters()).detach().tolist(),
+        [batch.tolist() for batch in epoch_batches(given, np.zeros(64, np.int64), seeds["order"], 0)],
+        image_keys(seeds["augment"], 0, 0, np.arange(4)).tolist(),
+        split.test.tolist(),
+    ]
+
+
+@pytest.mark.parametrize("source", PLACES)
+def test_vary_moves_one_source_of_chance_alone(source):
+    base, other = drawn("all", 0), drawn(source, 1)
+    assert drawn(source, 0) == base  # seed 0 is where the other sources stay
+    assert [i for i, (a, b) in enumerate(zip(base, other, strict=True)) if a != b] == [PLACES[source]]
+
+
+def test_only_all_and_test_split_moves_the_test_samples():
+    base = drawn("all", 0)
+    assert [a != b for a, b in zip(base, drawn("all", 1), strict=True)] == [True] * 6 + [False]
+    assert [a != b for a, b in zip(base, drawn("all_and_test_split", 1), strict=True)] == [True] * 7
+    assert drawn("all_and_test_split", 0) == base
+
+
+def test_records_of_all_seeds_name_the_same_test_samples():
+    def pool(vary, seed, test=True):
+        return trained(seed, epochs=1, vary=vary).result(test=test)["test_pool_sha256"]
+
+    base = pool("all", 0)
+    assert pool("all", 1, test=False) == pool("split", 2) == base
+    assert pool("all_and_test_split", 1) != base
