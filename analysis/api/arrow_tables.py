@@ -30,7 +30,8 @@ COMPARISONS = pa.schema(
         ("treatment", _TEXT), ("baseline", _TEXT), ("n", _COUNT), ("difference", _NUMBER), ("ci_low", _NUMBER),
         ("ci_high", _NUMBER), ("p_t", _NUMBER), ("p_sign_flip", _NUMBER), ("p_wilcoxon", _NUMBER),
         ("p_equivalence", _NUMBER), ("p_adjusted", _NUMBER), ("p_equivalence_adjusted", _NUMBER),
-        ("p_max_t", _NUMBER), ("ci_adjusted_low", _NUMBER), ("ci_adjusted_high", _NUMBER), ("d_z", _NUMBER),
+        ("p_max_t", _NUMBER), ("ci_adjusted_low", _NUMBER), ("ci_adjusted_high", _NUMBER),
+        ("ci_verdict_low", _NUMBER), ("ci_verdict_high", _NUMBER), ("ci_verdict_level", _NUMBER), ("d_z", _NUMBER),
         ("verdict", _TEXT), ("size", _TEXT), ("reason", _TEXT), ("sentence", _TEXT),
     ]
 )  # fmt: skip

@@ -28,6 +28,7 @@ from analysis.results.variance_shares import shares
 from analysis.study.ledger import Ledger, make_ledger
 from analysis.study.plan import Plan
 from analysis.study.records import COLUMNS, Record, read_records
+from analysis.study.resplits import with_new_splits
 from analysis.study.study_file import read_plan
 from analysis.study.table import TableOptions, plan_of, read_table
 from silhouette.results import SCHEMA, Store
@@ -135,6 +136,7 @@ def _sources(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping
     ledger = make_ledger(plan, records)
     if not ledger.complete:
         raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
+    plan = with_new_splits(plan, ledger)
     rng = np.random.default_rng(SEED)
     return Sources(plan, ledger, records, curve_rows, judge_comparisons(plan, ledger, rng), rng)
 

@@ -6,43 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from analysis.results.verdicts import BETTER, NONE, WORSE, Verdict, decide, reason_for_no_verdict
+from analysis.results.feasibility import Feasibility, feasibility
+from analysis.results.standing import refusal_of_seeds, refusal_of_study
+from analysis.results.verdicts import BETTER, NONE, Corrected, Verdict, decide, untestable, verdict_interval
 from analysis.stats.comparison import Comparison, compare_paired, compare_unpaired
-from analysis.stats.multiplicity import adjust, max_t_sign_flip
+from analysis.stats.multiplicity import adjust, max_t_sign_flip, step_levels
 from analysis.stats.pairing import Pairs, pair
-from analysis.stats.power import detectable, seeds_needed, smallest_family_n
 from analysis.stats.types import Floats, Interval
 from analysis.study.ledger import Ledger
-from analysis.study.plan import Family, Plan
-
-
-@dataclass(frozen=True)
-class Feasibility:
-    """What a comparison with this n can and cannot show. Effects are in the unit of the records.
-
-    Attributes:
-        smallest_p: Smallest p that the exact tests can give with n pairs.
-        smallest_p_adjusted: The same under Holm over the family's m comparisons.
-        smallest_n: Fewest seeds with which the exact tests can reject in this family.
-        detectable: Difference found with 80 % power at level alpha.
-        detectable_adjusted: The same at the family's hardest step, alpha / m.
-        seeds_for_effect: Seeds that detect the declared smallest effect; None without one or above 100,000.
-        seeds_for_effect_high: The same with the upper 80 % bound of the SD of the differences.
-        seconds_for_effect: Computing time of the seeds still needed, both arms, from the records.
-        device: Kind of device on which these seconds were measured.
-    """
-
-    smallest_p: float
-    smallest_p_adjusted: float
-    smallest_n: int
-    detectable: float | None
-    detectable_adjusted: float | None
-    seeds_for_effect: int | None
-    seeds_for_effect_high: int | None
-    seconds_for_effect: float | None
-    device: str
+from analysis.study.plan import EXPLORATORY, Family, Plan
+from analysis.study.resplits import overlap, splits_move
 
 
 @dataclass(frozen=True)
@@ -52,14 +26,15 @@ class Evidence:
     Attributes:
         family: The family as declared.
         role: Its role after gatekeeping.
-        m: Size of the family.
+        m: Number of comparisons that were corrected together.
         treatment: Label of the treatment.
         pairs: The values, paired by seed.
         result: Tests and effect sizes; None without common seeds.
-        p_adjusted: p of the verdict test, adjusted in the family.
+        p_adjusted: p of the verdict test, adjusted over the m comparisons.
         p_equivalence: p of the equivalence test, adjusted likewise.
-        p_max_t: Many-to-one max-t sign-flip p; None in a family of one.
+        p_max_t: Many-to-one max-t sign-flip p inside the family; None in a family of one.
         ci_adjusted: Interval at level 1 - alpha / m.
+        ci_verdict: The interval that belongs to the verdict, at its own level; None without a verdict.
         feasibility: What this n can show.
         verdict: The verdict, or why there is none.
     """
@@ -74,12 +49,16 @@ class Evidence:
     p_equivalence: float | None
     p_max_t: float | None
     ci_adjusted: Interval | None
+    ci_verdict: Interval | None
     feasibility: Feasibility | None
     verdict: Verdict
 
 
 @dataclass(frozen=True)
 class _Draft:
+    """A comparison before the correction."""
+
+    family: Family
     treatment: str
     pairs: Pairs
     result: Comparison | None
@@ -93,47 +72,77 @@ class _Draft:
 def judge_comparisons(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Evidence, ...]:
     """Test every declared comparison.
 
-    Ablation families are confirmatory only if a primary family has rejected (gatekeeping); otherwise they are
-    exploratory. A study without a primary family has no gate.
+    Families of one role are corrected together (`Plan.corrected_together`). Ablation families are confirmatory only if
+    a primary comparison was won (gatekeeping); otherwise they are exploratory. A study without a primary family has no
+    gate.
     """
-    done: dict[str, tuple[Evidence, ...]] = {}
+    done: dict[str, list[Evidence]] = {family.name: [] for family in plan.families}
     open_gate = not any(f.role == "primary" for f in plan.families)
-    for family in sorted(plan.families, key=lambda f: f.role != "primary"):
-        role = "exploratory" if family.role == "ablation" and not open_gate else family.role
-        done[family.name] = judge_family(plan, family, role, ledger, rng)
-        decided = any(e.verdict.word in (BETTER, WORSE) for e in done[family.name])
-        open_gate |= role == "primary" and decided
+    for families in sorted(plan.corrected_together, key=lambda group: group[0].role != "primary"):
+        role = EXPLORATORY if families[0].role == "ablation" and not open_gate else families[0].role
+        found = judge_together(plan, families, role, ledger, rng)
+        for evidence in found:
+            done[evidence.family.name].append(evidence)
+        open_gate |= role == "primary" and any(e.verdict.word == BETTER for e in found)
     return tuple(e for family in plan.families for e in done[family.name])
 
 
-def judge_family(
-    plan: Plan, family: Family, role: str, ledger: Ledger, rng: np.random.Generator
+def judge_together(
+    plan: Plan, families: Sequence[Family], role: str, ledger: Ledger, rng: np.random.Generator
 ) -> tuple[Evidence, ...]:
-    """Test the comparisons of one family and give verdicts; those without a verdict still count in its size."""
-    drafts = [_draft(plan, family, t, ledger, rng) for t in family.treatments]
-    tested = [d.tested for d in drafts]
-    p_adjusted = adjust([r.p_t if r else None for r in tested], family.correction)
-    p_tost = adjust([r.p_tost if r else None for r in tested], family.correction)
-    p_max_t = _max_t(plan, drafts, rng)
+    """Test the comparisons of some families with one correction; those without a verdict still count in its size."""
+    stopped = refusal_of_study(plan, ledger)
+    drafts = [_draft(plan, family, t, ledger, stopped, rng) for family in families for t in family.treatments]
+    corrected = _correct(drafts, families[0].correction, plan.alpha)
+    p_max_t = [p for family in families for p in _max_t(plan, [d for d in drafts if d.family is family], rng)]
     return tuple(
-        _judge(plan, family, role, ledger, draft, p, q, r)
-        for draft, p, q, r in zip(drafts, p_adjusted, p_tost, p_max_t, strict=True)
+        _judge(plan, role, ledger, draft, one, p) for draft, one, p in zip(drafts, corrected, p_max_t, strict=True)
     )
 
 
-def _draft(plan: Plan, family: Family, treatment: str, ledger: Ledger, rng: np.random.Generator) -> _Draft:
-    a, b = ledger.values(treatment, plan.metric), ledger.values(family.baseline, plan.metric)
+def _draft(
+    plan: Plan, family: Family, treatment: str, ledger: Ledger, stopped: str, rng: np.random.Generator
+) -> _Draft:
+    arms = (treatment, family.baseline)
+    a, b = (ledger.values(label, plan.metric) for label in arms)
     pairs = pair(a, b)
+    moving = any(splits_move(plan, ledger, label) for label in arms)
+    shared = overlap(ledger, arms, pairs.keys) if moving else None
     result = None
     if plan.unpaired and min(len(a), len(b)) > 1:
         result = compare_unpaired(list(a.values()), list(b.values()), margin=plan.sesoi, alpha=plan.alpha)
     elif pairs.keys and not plan.unpaired:
-        result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng)
-    return _Draft(treatment, pairs, result, reason_for_no_verdict(result, pairs.complete, plan.phase, plan.unpaired))
+        result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng, overlap=shared)
+    refused = (
+        stopped
+        or ("" if result else untestable(result))
+        or refusal_of_seeds(plan, set(a), set(b))
+        or untestable(result)
+        or (_refusal_of_splits(plan, shared) if moving else "")
+    )
+    return _Draft(family, treatment, pairs, result, refused)
+
+
+def _refusal_of_splits(plan: Plan, shared: float | None) -> str:
+    """Why test splits that move with the seed allow no verdict, or an empty text."""
+    if plan.unpaired:
+        return "the test splits move with the seed and the arms are unpaired"
+    return "the test splits move with the seed and the records do not count their samples" if shared is None else ""
+
+
+def _correct(drafts: Sequence[_Draft], correction: str, alpha: float) -> list[Corrected]:
+    """Adjusted p and level of every comparison, for the difference and for the equivalence."""
+    tested = [d.tested for d in drafts]
+    different, equivalent = [r.p_t if r else None for r in tested], [r.p_tost if r else None for r in tested]
+    columns = (
+        adjust(different, correction), step_levels(different, correction, alpha),
+        adjust(equivalent, correction), step_levels(equivalent, correction, alpha),
+    )  # fmt: skip
+    return [Corrected(len(drafts), alpha, *row) for row in zip(*columns, strict=True)]
 
 
 def _max_t(plan: Plan, drafts: Sequence[_Draft], rng: np.random.Generator) -> list[float | None]:
-    """Max-t p of the comparisons that get a verdict; all of these have the same seeds."""
+    """Max-t p of the comparisons of a family that get a verdict; all of these have the same seeds."""
     kept = [d.treatment for d in drafts if not d.refused]
     if plan.unpaired or len(kept) < 2:
         return [None] * len(drafts)
@@ -143,83 +152,24 @@ def _max_t(plan: Plan, drafts: Sequence[_Draft], rng: np.random.Generator) -> li
 
 
 def _judge(
-    plan: Plan, family: Family, role: str, ledger: Ledger, draft: _Draft,
-    p_adjusted: float | None, p_equivalence: float | None, p_max_t: float | None,
-) -> Evidence:  # fmt: skip
-    m = len(family.treatments)
-    if draft.refused or draft.result is None or p_adjusted is None:
-        verdict = Verdict(NONE, reason=draft.refused)
-    else:
-        verdict = decide(
-            draft.result, p_adjusted, p_equivalence, alpha=plan.alpha, better=plan.better, margin=plan.sesoi
-        )
+    plan: Plan, role: str, ledger: Ledger, draft: _Draft, corrected: Corrected, p_max_t: float | None
+) -> Evidence:
+    verdict = Verdict(NONE, reason=draft.refused)
+    if draft.tested is not None:
+        verdict = decide(draft.tested, corrected, better=plan.better, margin=plan.sesoi)
+    arms = (draft.treatment, draft.family.baseline)
     return Evidence(
-        family=family,
+        family=draft.family,
         role=role,
-        m=m,
+        m=corrected.m,
         treatment=draft.treatment,
         pairs=draft.pairs,
         result=draft.result,
-        p_adjusted=p_adjusted,
-        p_equivalence=p_equivalence,
+        p_adjusted=corrected.p,
+        p_equivalence=corrected.p_equivalence,
         p_max_t=p_max_t,
-        ci_adjusted=adjusted_interval(draft.result, m, plan.alpha),
-        feasibility=feasibility(plan, family, draft, ledger),
+        ci_adjusted=draft.result.interval(1 - plan.alpha / corrected.m) if draft.result else None,
+        ci_verdict=verdict_interval(draft.result, verdict, corrected),
+        feasibility=feasibility(plan, ledger, arms, draft.result, corrected.m),
         verdict=verdict,
     )
-
-
-def adjusted_interval(result: Comparison | None, m: int, alpha: float) -> Interval | None:
-    """The t-interval at level 1 - alpha / m: all m intervals of a family cover together with 1 - alpha."""
-    if result is None or result.ci is None or not result.df:
-        return None
-    ratio = stats.t.isf(alpha / m / 2, result.df) / stats.t.isf(alpha / 2, result.df)
-    half = float(ratio) * (result.ci.high - result.ci.low) / 2
-    return Interval(
-        result.difference, result.difference - half, result.difference + half, 1 - alpha / m, "Bonferroni t"
-    )
-
-
-def feasibility(plan: Plan, family: Family, draft: _Draft, ledger: Ledger) -> Feasibility | None:
-    """What the comparison can show with its n, and the seeds that the declared effect needs; None without pairs."""
-    result, m = draft.result, len(family.treatments)
-    if result is None or result.sd_difference is None:
-        return None
-    floor = result.sign_flip.smallest if result.sign_flip else 1.0
-    sd, n = result.sd_difference, result.n
-    wanted = _seeds_for(plan.sesoi, sd, plan.alpha)
-    seconds, device = _cost(ledger, (draft.treatment, family.baseline))
-    return Feasibility(
-        smallest_p=floor,
-        smallest_p_adjusted=min(1.0, floor * m),
-        smallest_n=smallest_family_n(m, plan.alpha),
-        detectable=detectable(n, plan.alpha) * sd,
-        detectable_adjusted=detectable(n, plan.alpha / m) * sd,
-        seeds_for_effect=wanted,
-        seeds_for_effect_high=_seeds_for(plan.sesoi, upper_sd(sd, n), plan.alpha),
-        seconds_for_effect=None if wanted is None or seconds is None else max(0, wanted - n) * seconds,
-        device=device,
-    )
-
-
-def upper_sd(sd: float, n: int, level: float = 0.8) -> float:
-    """One-sided upper bound of an SD from n normal values, for planning when n is small."""
-    return sd * float(np.sqrt((n - 1) / stats.chi2.ppf(1 - level, n - 1)))
-
-
-def _seeds_for(effect: float | None, sd: float, alpha: float) -> int | None:
-    if effect is None or effect <= 0 or sd <= 0:
-        return None
-    return seeds_needed(round(effect / sd, 12), alpha)
-
-
-def _cost(ledger: Ledger, arms: Sequence[str]) -> tuple[float | None, str]:
-    """Mean seconds of one seed of the arms together, and the kind of device."""
-    total, kinds = 0.0, set()
-    for arm in arms:
-        known = [r for r in ledger.used.get(arm, {}).values() if r.seconds is not None]
-        if not known:
-            return None, ""
-        total += sum(r.seconds or 0.0 for r in known) / len(known)
-        kinds |= {"CPU" if (r.device or "cpu").startswith("cpu") else "GPU" for r in known}
-    return total, "/".join(sorted(kinds))

@@ -24,6 +24,7 @@ from analysis.results.document import (
     to_plain,
 )
 from analysis.results.sentences import feasibility_line, sentence
+from analysis.results.standing import RULES, notices
 from analysis.stats.comparison import Comparison
 from analysis.stats.description import Description, describe
 from analysis.stats.types import Interval
@@ -41,15 +42,19 @@ def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: S
     """The parts that every report has: plan, ledger, arms, comparisons."""
     return {
         "schema_version": REPORT_VERSION,
+        "rules": RULES,
+        "notices": to_plain(notices(plan, ledger, [e.verdict.reason for e in evidence])),
         "study": plan.study,
         "question": plan.question,
         "plan_hash": plan.plan_hash,
         "metric": _metric(plan, scale),
         "alpha": plan.alpha,
+        "error_rate": plan.error_rate,
         "sesoi": plan.sesoi,
         "seeds": list(plan.seeds),
         "phase": plan.phase,
         "unpaired": plan.unpaired,
+        "from_table": plan.from_table,
         "scope": plan.scope,
         "blocks": list(plan.blocks),
         "datasets": sorted({d for a in plan.arms if (d := dataset_of(a)) is not None}),
@@ -134,15 +139,15 @@ def _high(interval: Interval | None) -> float | None:
 
 
 def _family(evidence: Sequence[Evidence], family: Family) -> FamilyData:
-    roles = [e.role for e in evidence if e.family.name == family.name]
+    found = [e for e in evidence if e.family.name == family.name]
     return {
         "family": family.name,
         "declared_role": family.role,
-        "role": roles[0] if roles else family.role,
+        "role": found[0].role if found else family.role,
         "correction": family.correction,
         "baseline": family.baseline,
         "treatments": list(family.treatments),
-        "m": len(family.treatments),
+        "m": found[0].m if found else len(family.treatments),
     }
 
 
@@ -156,12 +161,15 @@ def _comparison(plan: Plan, e: Evidence, scale: Scale) -> ComparisonData:
         "block": plan.arm[e.treatment].block,
         "treatment": e.treatment,
         "baseline": e.family.baseline,
-        **_finding(e, plan.scope),
+        **_finding(e, plan),
         "p_adjusted": e.p_adjusted,
         "p_equivalence_adjusted": e.p_equivalence,
         "p_max_t": e.p_max_t,
         "ci_adjusted_low": _low(e.ci_adjusted),
         "ci_adjusted_high": _high(e.ci_adjusted),
+        "ci_verdict_low": _low(e.ci_verdict),
+        "ci_verdict_high": _high(e.ci_verdict),
+        "ci_verdict_level": e.ci_verdict.level if e.ci_verdict else None,
         "verdict": e.verdict.word,
         "size": e.verdict.size,
         "reason": e.verdict.reason,
@@ -173,7 +181,8 @@ def _comparison(plan: Plan, e: Evidence, scale: Scale) -> ComparisonData:
     }
 
 
-def _finding(e: Evidence, scope: str) -> FindingData:
+def _finding(e: Evidence, plan: Plan) -> FindingData:
+    scope = plan.scope_of(e.result is not None and e.result.overlap is not None)
     if e.result is None:
         return {
             "n": 0,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.stats.comparison import Comparison
+from analysis.stats.types import Interval
 
 BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
 INCONCLUSIVE, NONE = "inconclusive", "no verdict"
 VERDICTS = (BETTER, WORSE, EQUIVALENT, INCONCLUSIVE, NONE)
-MIN_SEEDS = 3
+BEYOND, UNCLEAR = "beyond the declared effect", "size unclear"
+MIN_SEEDS, FRAGILE_BELOW = 3, 5
+"""Below the first number of seeds there is no verdict; below the second it is named fragile."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Verdict:
 
     Attributes:
         word: One of `VERDICTS`.
-        size: `beyond the declared effect`, `size unclear` or empty.
+        size: `BEYOND`, `UNCLEAR` or empty.
         reason: Why there is no verdict, or empty.
     """
 
@@ -27,14 +30,31 @@ class Verdict:
     reason: str = ""
 
 
-def reason_for_no_verdict(comparison: Comparison | None, complete_pairs: bool, phase: str, unpaired: bool) -> str:
-    """Why there can be no verdict, or an empty text."""
-    if phase != "confirm":
-        return f"records of the {phase} phase give no verdict"
+@dataclass(frozen=True)
+class Corrected:
+    """What the correction over m comparisons makes of one of them.
+
+    Attributes:
+        m: Size of the correction.
+        alpha: Level of all m together.
+        p: Adjusted p of the difference; None where there is no test.
+        level: The level at which it was tested.
+        p_equivalence: Adjusted p of the equivalence test; None without a declared margin.
+        level_equivalence: The level at which that was tested.
+    """
+
+    m: int
+    alpha: float
+    p: float | None
+    level: float
+    p_equivalence: float | None
+    level_equivalence: float
+
+
+def untestable(comparison: Comparison | None) -> str:
+    """Why these values allow no test, or an empty text."""
     if comparison is None:
         return "no seed has both arms"
-    if not complete_pairs and not unpaired:
-        return "the arms have different seeds"
     if comparison.n < MIN_SEEDS:
         return f"fewer than {MIN_SEEDS} seeds"
     if comparison.p_t is None:
@@ -42,32 +62,38 @@ def reason_for_no_verdict(comparison: Comparison | None, complete_pairs: bool, p
     return ""
 
 
-def decide(
-    comparison: Comparison,
-    p_adjusted: float,
-    p_equivalence: float | None,
-    *,
-    alpha: float,
-    better: int,
-    margin: float | None,
-) -> Verdict:
-    """The verdict on one comparison, from p-values adjusted in its family.
+def decide(comparison: Comparison, corrected: Corrected, *, better: int, margin: float | None) -> Verdict:
+    """The verdict on one comparison, from p-values adjusted over all comparisons of its correction.
 
     A difference inside the declared margin is `equivalent`, even if it is significantly different from zero: the study
-    declared it too small to matter. Any other significant difference is `better` or `worse`. `size` says whether the
-    whole interval lies beyond the margin.
+    declared it too small to matter. Any other significant difference is `better` or `worse`. It is `BEYOND` the
+    declared effect only if the interval that holds for all m comparisons together lies past the margin.
     """
-    if p_equivalence is not None and p_equivalence <= alpha:
+    if corrected.p_equivalence is not None and corrected.p_equivalence <= corrected.alpha:
         return Verdict(EQUIVALENT)
-    if p_adjusted > alpha:
+    if corrected.p is None or corrected.p > corrected.alpha:
         return Verdict(INCONCLUSIVE)
     gain = better * comparison.difference
-    return Verdict(BETTER if gain > 0 else WORSE, _size(comparison, better, margin))
+    joint = comparison.interval(1 - corrected.alpha / corrected.m)
+    return Verdict(BETTER if gain > 0 else WORSE, _size(joint, margin))
 
 
-def _size(comparison: Comparison, better: int, margin: float | None) -> str:
-    if margin is None or comparison.ci is None:
+def _size(joint: Interval | None, margin: float | None) -> str:
+    if margin is None or joint is None:
         return ""
-    near = min(abs(comparison.ci.low), abs(comparison.ci.high))
-    crosses = comparison.ci.low <= 0 <= comparison.ci.high
-    return "beyond the declared effect" if near > margin and not crosses else "size unclear"
+    return BEYOND if joint.low > margin or joint.high < -margin else UNCLEAR
+
+
+def verdict_interval(comparison: Comparison | None, verdict: Verdict, corrected: Corrected) -> Interval | None:
+    """The interval that belongs to a verdict; None without a verdict.
+
+    For a difference it excludes zero exactly where the correction rejects. For `BEYOND` it is the one that holds for
+    all m comparisons together. For an equivalence it lies inside the margin exactly where that correction rejects.
+    """
+    if comparison is None or verdict.word == NONE:
+        return None
+    if verdict.word == EQUIVALENT:
+        return comparison.interval(1 - 2 * corrected.level_equivalence)
+    if verdict.size == BEYOND:
+        return comparison.interval(1 - corrected.alpha / corrected.m)
+    return comparison.interval(1 - corrected.level)

@@ -19,7 +19,7 @@ MAX_PAIRS, MAX_FAMILIES = 6, 6
 
 def slope_figure(data: Document) -> list[Figure]:
     """One panel per family with at most six treatments; none where the study is larger or unpaired."""
-    families = [f for f in data["families"] if f["m"] <= MAX_PAIRS]
+    families = [f for f in data["families"] if len(f["treatments"]) <= MAX_PAIRS]
     by = {c["treatment"]: c for c in data["comparisons"] if len(c["differences"]) > 1}
     shown = [(f["family"], [by[t] for t in f["treatments"] if t in by]) for f in families]
     shown = [(name, rows) for name, rows in shown if rows]

@@ -115,7 +115,7 @@ class ArmData(DescriptionData):
 
 
 class FamilyData(TypedDict):
-    """A family of comparisons; `role` is the role after gatekeeping."""
+    """A family of comparisons; `role` is the role after gatekeeping, `m` the number that were corrected together."""
 
     family: str
     declared_role: str
@@ -218,6 +218,9 @@ class ComparisonData(FindingData):
     p_max_t: float | None
     ci_adjusted_low: float | None
     ci_adjusted_high: float | None
+    ci_verdict_low: float | None
+    ci_verdict_high: float | None
+    ci_verdict_level: float | None
     verdict: str
     size: str
     reason: str
@@ -228,19 +231,31 @@ class ComparisonData(FindingData):
     unpaired_seeds: list[int | str]
 
 
+class NoticeData(TypedDict):
+    """What a reader must know before any verdict: a key for programs, a few words, whole sentences."""
+
+    key: str
+    title: str
+    text: str
+
+
 class Summary(TypedDict):
     """What every report has: the plan, the ledger, the arms, the comparisons."""
 
     schema_version: int
+    rules: str
+    notices: list[NoticeData]
     study: str
     question: str
     plan_hash: str
     metric: MetricData
     alpha: float
+    error_rate: str
     sesoi: float | None
     seeds: list[int]
     phase: str
     unpaired: bool
+    from_table: bool
     scope: str
     blocks: list[str]
     datasets: list[str]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.errors import ReportError
-from analysis.results.comparisons import judge_family
+from analysis.results.comparisons import judge_together
 from analysis.results.verdicts import BETTER, EQUIVALENT, WORSE
 from analysis.stats.comparison import compare_paired, compare_unpaired
 from analysis.stats.description import mean_interval, sd_interval
@@ -35,7 +35,7 @@ def study(values, *, margin=None, unpaired=False, correction="holm"):
 
 def verdicts(values, **options):
     plan, family, ledger = study(values, **options)
-    return [e.verdict.word for e in judge_family(plan, family, "primary", ledger, np.random.default_rng(0))]
+    return [e.verdict.word for e in judge_together(plan, [family], "primary", ledger, np.random.default_rng(0))]
 
 
 def rate(one_study, words, repeats=REPEATS, seed=0, **options):
@@ -144,7 +144,7 @@ def test_the_best_of_many_equal_arms_is_not_called_better_too_often():
 
 def test_two_seeds_give_no_verdict_and_welch_needs_two_values_on_each_side():
     plan, family, ledger = study(np.random.default_rng(6).normal(0, 1, (2, 2)))
-    (few,) = judge_family(plan, family, "primary", ledger, np.random.default_rng(0))
+    (few,) = judge_together(plan, [family], "primary", ledger, np.random.default_rng(0))
     assert few.verdict.reason == "fewer than 3 seeds"
     with pytest.raises(ReportError, match="two seeds on each side"):
         compare_unpaired([1.0], [2.0])

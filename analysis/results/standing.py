@@ -1,0 +1,137 @@
+"""What limits the verdicts of a whole report: unfinished or extended plans, mixed code, rules that changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.formatting import count, listing
+from analysis.study.ledger import Ledger
+from analysis.study.plan import PER_BLOCK, Plan
+
+RULES = "0.2"
+"""The rules of verdicts that this version follows."""
+EXTENDED, MIXED_CODE = "extended after looking", "mixed code"
+UNEQUAL_SEEDS = "the arms have different seeds"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a reader must know before any verdict.
+
+    Attributes:
+        key: A word for programs.
+        title: A few words, for captions of tables.
+        text: Whole sentences, for the top of the page.
+    """
+
+    key: str
+    title: str
+    text: str
+
+
+def refusal_of_study(plan: Plan, ledger: Ledger) -> str:
+    """Why no comparison of a study gets a verdict, or an empty text."""
+    if plan.phase != "confirm":
+        return f"records of the {plan.phase} phase give no verdict"
+    if _undeclared(plan):
+        return EXTENDED
+    return MIXED_CODE if len(sources(plan, ledger)) > 1 else ""
+
+
+def refusal_of_seeds(plan: Plan, ours: set[int], theirs: set[int]) -> str:
+    """Why the complete seeds of two arms allow no verdict yet, or an empty text.
+
+    A verdict needs all planned seeds, or those of a declared look, in both arms. A plain table has no plan: there the
+    arms must have the same seeds, unless they were declared unpaired.
+    """
+    if ours != theirs and not (plan.unpaired and plan.from_table):
+        return UNEQUAL_SEEDS
+    if plan.from_table or at_look(plan, ours):
+        return ""
+    return f"interim: {len(ours)} of {count(len(plan.seeds), 'planned seed')}"
+
+
+def at_look(plan: Plan, seeds: set[int]) -> bool:
+    """Return True if these are all planned seeds, or the first ones up to a declared look."""
+    return seeds == set(plan.seeds) or (len(seeds) in plan.looks and seeds == set(plan.seeds[: len(seeds)]))
+
+
+def sources(plan: Plan, ledger: Ledger) -> Mapping[str, int]:
+    """Digests of the code that made the records in use, with the number of records; `none` where it was not noted."""
+    used = (record for arm in plan.arms for record in ledger.used.get(arm.label, {}).values())
+    return Counter(str(record.origin.get("source_sha256") or "none") for record in used)
+
+
+def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str]) -> tuple[Notice, ...]:
+    """What a reader must know, the gravest first.
+
+    Args:
+        plan: The study.
+        ledger: Its records, sorted.
+        refusals: Of each comparison the reason why it has no verdict, or an empty text.
+    """
+    return tuple(_notices(plan, ledger, refusals))
+
+
+def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str]) -> Iterator[Notice]:
+    found = sources(plan, ledger)
+    if len(found) > 1:
+        yield Notice("mixed_code", "mixed code: no verdict", _mixed_text(found))
+    if _undeclared(plan):
+        yield Notice("extended", "extended after looking: no verdict", _extended_text(plan))
+    short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim")]
+    if short and not plan.from_table:
+        yield Notice("interim", "interim: no verdict", _interim_text(plan, len(short), len(refusals)))
+    if plan.from_0_1:
+        yield Notice("old_rules", f"computed under the rules of version {RULES}", _old_text(plan))
+    if plan.error_rate == PER_BLOCK and len(plan.corrected_together) > 1:
+        yield Notice("error_rate_per_block", "error rate per block", _block_text(plan))
+
+
+def _undeclared(plan: Plan) -> list[Mapping[str, Any]]:
+    return [note for note in plan.extended if not note["declared"]]
+
+
+def _mixed_text(found: Mapping[str, int]) -> str:
+    parts = listing([f"{name[:12]} ({count(n, 'record')})" for name, n in sorted(found.items())])
+    return (
+        f"Mixed code: no verdict. The records in use were made by {len(found)} versions of the code, so a difference "
+        f"may come from the code. Source digests: {parts}."
+    )
+
+
+def _extended_text(plan: Plan) -> str:
+    steps = listing([f"from {note['from']} to {note['to']}" for note in _undeclared(plan)])
+    return (
+        f"Extended after looking: no verdict. Seeds were extended after results could be seen, {steps} (not a declared "
+        "look). Neither the p-values nor the intervals hold their level."
+    )
+
+
+def _interim_text(plan: Plan, short: int, of: int) -> str:
+    looks = f" or at a declared look ({listing(plan.looks)} seeds)" if plan.looks else ""
+    return (
+        f"Interim: no verdict on {short} of {count(of, 'comparison')}. A verdict is given when both arms have all "
+        f"{count(len(plan.seeds), 'planned seed')}{looks}; before that the report shows the data only."
+    )
+
+
+def _old_text(plan: Plan) -> str:
+    resplits = " The test data moved with the seed, so verdicts rest on the corrected resampled t-test."
+    return (
+        f"Computed under the rules of version {RULES}; records and plan of version 0.1. Since then all families of a "
+        "role are corrected together (before: each family by itself), there is no verdict before the planned seeds or "
+        "after an undeclared extension, and “beyond the declared effect” needs the interval of the whole family."
+        f"{resplits if plan.new_splits else ''}"
+    )
+
+
+def _block_text(plan: Plan) -> str:
+    level = f"{100 * plan.alpha:.4g} %"
+    return (
+        f"Each of the {len(plan.corrected_together)} blocks holds an error rate of {level} of its own, as declared. "
+        "The rate of a false verdict anywhere in all blocks together is not held."
+    )
