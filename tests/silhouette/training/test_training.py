@@ -123,7 +123,7 @@ def test_test_data_is_read_once_and_only_at_the_end(monkeypatch):
     finish(training)
     assert training.result(test=False)["test_top1"] is None
     assert reads == []
-    assert training.result() == training.result()
+    assert bits(training) == bits(training)
     assert sorted(reads) == sorted(test)
 
 
