@@ -32,6 +32,7 @@ from ablations.driver.confirm import make_confirm_trials
 from ablations.driver.tuner import run_groups
 from ablations.state.pending import read_study_state
 from ablations.workers.spec import Report, RunContext, SeedGroupSpec
+from silhouette.metrics import validation_metric
 from silhouette.results import Store
 
 CURVE = [{"epoch": epoch, "val_top1": 0.5, "train_loss": 0.1} for epoch in range(1, 31)]
@@ -63,7 +64,7 @@ def simulate(study: Study, folder: str, given: argparse.Namespace, seconds: floa
     writer.start()
     fleet = Fleet(given.slots, seconds, given.report_seconds, queue)
     tune_controller.RayActorManager = fleet.manager
-    with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
+    with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, validation_metric(study.metric))) as display:
         reports = Timed(source, store, display, Meter(warm_up=1), {})  # type: ignore[arg-type]
         start, cpu = time.perf_counter(), time.process_time()
         run_groups(source, TrialResources(1, 0, {}), None, [reports])

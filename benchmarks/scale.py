@@ -36,6 +36,7 @@ from ablations.driver.confirm import make_confirm_trials
 from ablations.driver.tuner import run_groups
 from ablations.workers.spec import Report, RunContext, SeedGroupSpec
 from ablations.workers.trainable import REPORT, SPEC, SeedGroupTrainable
+from silhouette.metrics import validation_metric
 from silhouette.results import SCHEMA, Store
 
 STUDY = """
@@ -105,7 +106,7 @@ def driver(trials: int) -> None:
         wanted: list[Trial] = list(study.trials())[:trials]
         store, meter = Store(folder, study.name), Meter(warm_up=min(1000, trials // 2))
         source = make_confirm_trials(wanted, RunContext(store.uri, study.name))
-        with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, study.metric)) as display:
+        with ray_session(None), LiveDisplay(StatusTable(wanted, {}, {}, validation_metric(study.metric))) as display:
             reports = ReportCallback(source, store, display, meter, {})  # type: ignore[arg-type]
             run_groups(source, TrialResources(1, 0, {}), None, [reports], NoOp)
         wall, cpu, kilobytes = meter.per_trial()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container
 
-from ablations.design.plan import FILE, covers, describe_study, extension
+from ablations.design.plan import FILE, describe_study, extension
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from ablations.formatting import counted
@@ -32,11 +32,16 @@ def check_additions(study: Study, store: Store, *, mixed_code: bool, extend: boo
 
 
 def extension_line(study: Study, store: Store) -> str:
-    """What follows from the seeds that the study adds to those of its folder; empty if nothing does."""
-    stored, new = store.read_json(FILE), describe_study(study)
-    if covers(stored, new, store.root):
+    """What follows from the seeds that the study adds to those of its folder; empty if nothing does.
+
+    Args:
+        study: A study that `check_plan` has accepted.
+        store: Its results folder.
+    """
+    stored = store.read_json(FILE)
+    if stored is None or set(study.seeds) <= set(stored["seeds"]):
         return ""
-    note = extension(stored, new, store)
+    note = extension(stored, describe_study(study), store)
     if note is None or note["declared"]:
         return ""
     seeds = f"{note['to']} instead of {note['from']} seeds"

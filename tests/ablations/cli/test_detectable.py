@@ -4,8 +4,11 @@ import pytest
 
 from ablations.cli.detectable import correction, seed_line
 from ablations.cli.parser import main
+from ablations.design import study as study_file
 from ablations.design.loading import load_study
 from ablations.design.study import make_study
+from analysis.results import verdicts
+from analysis.study import plan_checks
 from tests.helpers.ablate import TINY
 
 
@@ -63,6 +66,11 @@ def test_the_line_says_what_the_seeds_can_show(changes, line):
 
 def test_a_study_that_compares_nothing_has_no_line():
     assert seed_line(study(factors={"imbalance": ("none", "long_tail")}, baseline={})) == ""
+
+
+def test_study_and_report_have_the_same_limits():
+    assert study_file.MIN_SEEDS == verdicts.MIN_SEEDS
+    assert study_file.MAX_MARGIN == plan_checks.LARGEST_SHARE
 
 
 def test_plan_and_run_print_it(tmp_path, monkeypatch, capsys):

@@ -118,10 +118,11 @@ def test_a_part_of_the_plan_and_another_arm_are_no_extension(study):
 
 def test_an_extended_plan_of_version_0_1_still_says_that_it_was_declared_then(study):
     store = Store("results", study.name)
-    old = describe_study(study)
+    then = study.replaced(fixed={**study.fixed, "vary": "all_and_test_split"})
+    old = describe_study(then)
     del old["error_rate"]
     store.write_json(old, "study.json")
-    adopt_plan(study.replaced(seeds=range(5)), store, {})
+    adopt_plan(then.replaced(seeds=range(5)), store, {})
     assert store.read_json("study.json")["seeds"] == [0, 1, 2, 3, 4]
     assert "error_rate" not in store.read_json("study.json")
 
