@@ -1,0 +1,22 @@
+"""All simulations, by the question that they answer."""
+
+from tests.analysis.rates.datasets import DATASETS
+from tests.analysis.rates.effects import COVERAGE, OTHER_NOISE, OTHER_TESTS, POWER
+from tests.analysis.rates.nulls import MARGINS, NULL_TABLES
+from tests.analysis.rates.roles import ROLES
+from tests.analysis.rates.seeds import READING
+from tests.analysis.rates.splits import SPLITS
+
+GROUPS = {
+    "Equal methods in a plain table": NULL_TABLES,
+    "Differences of exactly the margin, and some large ones": MARGINS,
+    "Reports that are read while seeds are added": READING,
+    "Primary, ablation and exploratory families": ROLES,
+    "Several data sets": DATASETS,
+    "Test pools that move with the seed": SPLITS,
+    "Other tests and other noise": (*OTHER_TESTS, *OTHER_NOISE),
+    "Coverage of the intervals": COVERAGE,
+    "What is found": POWER,
+}
+"""Simulations by the heading under which docs/statistics.md shows them."""
+SIMULATIONS = tuple(simulation for group in GROUPS.values() for simulation in group)

@@ -1,0 +1,94 @@
+"""Simulations of tables with several data sets: the verdicts over all of them, the ranks, and the pooled intervals."""
+
+from functools import partial
+
+import numpy as np
+
+from tests.analysis.rates.reports import SD, accuracies, differences, table_report
+from tests.analysis.rates.simulation import Rate, Simulation
+
+DECIDED = ("better", "worse")
+
+
+def equal(rng, datasets, treatments, n):
+    """All methods are equal on every data set."""
+    report = table_report(accuracies(rng, datasets, 1 + treatments, n), "across")
+    over = _words(report)
+    return {
+        "report": differences(report["comparisons"]) or any(over),
+        "over": any(over),
+        "ranks": any(row["apart"] for part in report["across"] for row in part["ranks"]["pairwise"]),
+    }
+
+
+def opposite(rng, datasets, treatments, n):
+    """True differences of opposite sign, whose average over these data sets is exactly zero."""
+    signs = np.resize([1.0, -1.0], datasets)[:, None]
+    report = table_report(accuracies(rng, datasets, 1 + treatments, n, 3 * SD * signs), "across")
+    pairs = [pair for part in report["across"] for pair in part["pairs"]]
+    averages = [p["average"]["ci"] for p in pairs]
+    return {
+        "average": any(p["verdict"] in DECIDED for p in pairs),
+        "ci": np.mean([ci["low"] <= 0 <= ci["high"] for ci in averages]),
+    }
+
+
+def new_datasets(rng, datasets, treatments, n):
+    """Data sets drawn at random, on which the treatments differ; over all such data sets they are equal."""
+    effects = rng.normal(0, 2 * SD, (datasets, treatments))
+    report = table_report(accuracies(rng, datasets, 1 + treatments, n, effects), "across")
+    pairs = [pair for part in report["across"] for pair in part["pairs"]]
+    pooled = [p["pooled"] for p in pairs]
+    new = rng.normal(0, 2 * SD, len(pooled))
+    return {
+        "new": any(p["verdict_new"] in DECIDED for p in pairs),
+        "pooled": np.mean([p["ci"]["low"] <= 0 <= p["ci"]["high"] for p in pooled]),
+        "prediction": np.mean(
+            [p["prediction"]["low"] <= x <= p["prediction"]["high"] for p, x in zip(pooled, new, strict=True)]
+        ),
+    }
+
+
+def _words(report):
+    pairs = [pair for part in report["across"] for pair in part["pairs"]]
+    return [word in DECIDED for pair in pairs for word in (pair["verdict"], pair["verdict_new"])]
+
+
+def _equal(datasets, treatments, n):
+    rates = {
+        "report": Rate("any false *better* or *worse* in the whole report", 1.5, 6.5),
+        "over": Rate("any false one over all data sets", 0.0, 6.5),
+        "ranks": Rate("any two methods apart in the ranks", 0.0, 6.5),
+    }
+    one = partial(equal, datasets=datasets, treatments=treatments, n=n)
+    return Simulation(f"equal methods, {datasets} data sets × {treatments}, n = {n}", one, rates)
+
+
+def _opposite(datasets, treatments, n):
+    rates = {
+        "average": Rate("any false *better* or *worse* of the average", 1.5, 6.5),
+        "ci": Rate("the interval of the average contains it", 93.5, 97.0),
+    }
+    one = partial(opposite, datasets=datasets, treatments=treatments, n=n)
+    return Simulation(f"opposite differences, {datasets} data sets × {treatments}, n = {n}", one, rates)
+
+
+def _new(datasets, treatments, n):
+    rates = {
+        "new": Rate("any false *better* or *worse* for new data sets", 0.0, 6.5),
+        "pooled": Rate("the pooled interval contains the mean over all data sets", 93.5, 98.0),
+        "prediction": Rate("the prediction interval contains a new data set", 93.0, 98.0),
+    }
+    one = partial(new_datasets, datasets=datasets, treatments=treatments, n=n)
+    return Simulation(f"random differences, {datasets} data sets × {treatments}, n = {n}", one, rates)
+
+
+DATASETS = (
+    _equal(4, 2, 5),
+    _equal(12, 2, 5),
+    _equal(12, 2, 10),
+    _opposite(4, 1, 5),
+    _opposite(12, 2, 10),
+    _new(6, 1, 5),
+    _new(12, 2, 5),
+)
