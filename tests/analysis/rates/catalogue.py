@@ -3,6 +3,7 @@
 from tests.analysis.rates.datasets import DATASETS
 from tests.analysis.rates.effects import COVERAGE, OTHER_NOISE, OTHER_TESTS, POWER
 from tests.analysis.rates.nulls import MARGINS, NULL_TABLES
+from tests.analysis.rates.parts import PARTS
 from tests.analysis.rates.roles import ROLES
 from tests.analysis.rates.seeds import READING
 from tests.analysis.rates.splits import SPLITS
@@ -14,6 +15,7 @@ GROUPS = {
     "Primary, ablation and exploratory families": ROLES,
     "Several data sets": DATASETS,
     "Test pools that move with the seed": SPLITS,
+    "Further parts of the report": PARTS,
     "Other tests and other noise": (*OTHER_TESTS, *OTHER_NOISE),
     "Coverage of the intervals": COVERAGE,
     "What is found": POWER,

@@ -1,0 +1,150 @@
+"""Simulations of further parts of the report: sensitivity, imbalance, sources of randomness."""
+
+from functools import partial
+
+import numpy as np
+
+from analysis.results.analyse import summary_of
+from tests.analysis.rates.reports import LEVEL, NOISE, SD, family, records, study
+from tests.analysis.rates.simulation import Rate, Simulation
+
+ALPHA = 0.05
+TAUS = (0.03, 0.1, 0.3, 1.0)
+SOURCES = ("all", "init", "order", "augment")
+CLASS_SIZES = (400, 250, 150, 90, 60, 40, 25, 15, 10, 5)
+TEST_PER_CLASS = 100
+
+
+def changed_arms(plan_arms, settings):
+    """Arms of a study.json with the settings given, by label."""
+    return [
+        {"arm": label, "settings": own, "block": block, "baseline": base, "config": {"dataset": "cifar10", **own}}
+        for (label, block, base), own in zip(plan_arms, settings, strict=True)
+    ]
+
+
+def factor(name, values, default=None):
+    """A factor as study.json holds it."""
+    return {"field": name, "label": name, "values": list(values), "default": default, "log": False, "unit": ""}
+
+
+def noisy(rng, labels, n, effects=None):
+    """Accuracies by arm, with noise that the seeds share."""
+    shared = LEVEL + rng.normal(0, NOISE, n)
+    return {x: shared + rng.normal(0, NOISE, n) + (effects or {}).get(x, 0.0) for x in labels}
+
+
+def sensitivity(rng, n):
+    """One factor with four levels that are equal, and a baseline beside them."""
+    labels = [f"t{tau:g}" for tau in TAUS]
+    arms = changed_arms(
+        [("base", "b", True), *((label, "b", False) for label in labels)],
+        [{"lambda_sil": 0.0, "tau_s": 0.1}, *({"lambda_sil": 0.2, "tau_s": tau} for tau in TAUS)],
+    )
+    factors = [factor("lambda_sil", (0.0, 0.2), 0.2), factor("tau_s", TAUS, 0.1)]
+    plan = study([family("b", "base", labels, "exploratory")], n, arms=arms, factors=factors)
+    found = summary_of(plan, records(noisy(rng, ["base", *labels], n)), ("sensitivity",))["sensitivity"]
+    (curve,) = found["curves"]
+    return {
+        "plateau": len(curve["plateau"]) < len(TAUS),
+        "pointwise": np.mean([_holds(level, "ci") for level in curve["levels"]]),
+        "band": all(_holds(level, "band") for level in curve["levels"]),
+        "anova": any(e["p"] is not None and e["p"] <= ALPHA for part in found["shares"] for e in part["effects"]),
+    }
+
+
+def _holds(level, name):
+    return level[f"{name}_low"] <= LEVEL / 100 <= level[f"{name}_high"]
+
+
+def insensitive(rng, n):
+    """A factor with three levels; the true differences of two from the default are exactly the margin."""
+    margin, labels = 8 * SD, ["t0.1", "t0.3", "t1"]
+    arms = changed_arms([(x, "b", i == 0) for i, x in enumerate(labels)], [{"tau_s": v} for v in (0.1, 0.3, 1.0)])
+    plan = study(
+        [family("b", labels[0], labels[1:])], n, arms=arms, factors=[factor("tau_s", (0.1, 0.3, 1.0), 0.1)],
+        sesoi=margin / 100,
+    )  # fmt: skip
+    values = noisy(rng, labels, n, {"t0.3": margin, "t1": -margin})
+    (curve,) = summary_of(plan, records(values), ("sensitivity",))["sensitivity"]["curves"]
+    return {"level": np.mean([bool(level["insensitive"]) for level in curve["levels"][1:]])}
+
+
+def imbalance(rng, n):
+    """Two equal methods with class counts and results by class, in a mild and in a strong imbalance."""
+    blocks = {"mild": 2.0, "strong": 80.0}
+    labels = [(f"{m} {b}", b, m == "base") for b in blocks for m in ("base", "t0")]
+    settings = [
+        {"imbalance": "long_tail", "imbalance_factor": blocks[b], "lambda_sil": 0.0 if base else 0.2}
+        for _, b, base in labels
+    ]
+    plan = study(
+        [family(b, f"base {b}", [f"t0 {b}"]) for b in blocks], n, arms=changed_arms(labels, settings),
+        factors=[factor("imbalance_factor", (2.0, 80.0)), factor("lambda_sil", (0.0, 0.2))],
+    )  # fmt: skip
+    rows = records(noisy(rng, [x for x, _, _ in labels], n), **_by_class(rng, len(labels) * n))
+    found = summary_of(plan, rows, ("tail", "interactions"))
+    return {
+        "groups": any(g["p_adjusted"] <= ALPHA for g in found["tail"][1]["groups"]),
+        "classes": any(g["p_adjusted"] <= ALPHA for g in found["tail"][1]["classes"]),
+        "interaction": any(c["p_adjusted"] <= ALPHA for c in found["interactions"]),
+    }
+
+
+def _by_class(rng, rows):
+    """Results by class: accuracies whose means do not depend on the method."""
+    correct = rng.binomial(TEST_PER_CLASS, np.linspace(0.95, 0.4, len(CLASS_SIZES)), (rows, len(CLASS_SIZES)))
+    return {
+        "class_train": [list(CLASS_SIZES)] * rows,
+        "class_total": [[TEST_PER_CLASS] * len(CLASS_SIZES)] * rows,
+        "class_correct": correct.tolist(),
+    }
+
+
+def sources(rng, n):
+    """A seed study in which every source alone gives the spread of all together."""
+    labels = [(source, "b", source == "all") for source in SOURCES]
+    arms = changed_arms(labels, [{"vary": source} for source in SOURCES])
+    plan = study([family("b", "all", ["init"], "exploratory")], n, arms=arms, factors=[factor("vary", SOURCES)])
+    values = {source: LEVEL + rng.normal(0, NOISE, n) for source in SOURCES}
+    found = summary_of(plan, records(values), ("variance",))["variance"]
+    return {
+        "sd": np.mean([c["sd_low"] <= NOISE / 100 <= c["sd_high"] for c in found]),
+        "less": found[1]["p_less"] <= ALPHA,
+    }
+
+
+PARTS = (
+    Simulation(
+        "four equal levels of a factor, n = 10",
+        partial(sensitivity, n=10),
+        {
+            "plateau": Rate("any level left out of the plateau", 1.5, 6.5),
+            "pointwise": Rate("the interval of a level contains its mean", 94.0, 96.0),
+            "band": Rate("the band contains all four means", 94.0, 98.0),
+            "anova": Rate("any p of the ANOVA ≤ 0.05", 3.5, 6.5),
+        },
+    ),
+    Simulation(
+        "two levels whose difference = margin, n = 10",
+        partial(insensitive, n=10),
+        {"level": Rate("one given level called insensitive", 3.5, 6.5)},
+    ),
+    Simulation(
+        "equal methods in two imbalances, n = 10",
+        partial(imbalance, n=10),
+        {
+            "groups": Rate("any adjusted p of the shot groups of one comparison ≤ 0.05", 3.0, 6.5),
+            "classes": Rate("any adjusted p of its classes ≤ 0.05", 2.5, 6.5),
+            "interaction": Rate("any adjusted p of an interaction ≤ 0.05", 3.5, 6.5),
+        },
+    ),
+    Simulation(
+        "equal sources of randomness, n = 10",
+        partial(sources, n=10),
+        {
+            "sd": Rate("the interval of an SD contains it", 94.0, 96.0),
+            "less": Rate("p that one source has the spread of all ≤ 0.05", 1.0, 6.5),
+        },
+    ),
+)
