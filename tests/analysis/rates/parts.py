@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from analysis.results.analyse import summary_of
-from tests.analysis.rates.reports import LEVEL, NOISE, SD, family, records, study
+from tests.analysis.rates.reports import LEVEL, NOISE, SD, arms_of, family, records, study
 from tests.analysis.rates.simulation import Rate, Simulation
 
 ALPHA = 0.05
@@ -13,14 +13,6 @@ TAUS = (0.03, 0.1, 0.3, 1.0)
 SOURCES = ("all", "init", "order", "augment")
 CLASS_SIZES = (400, 250, 150, 90, 60, 40, 25, 15, 10, 5)
 TEST_PER_CLASS = 100
-
-
-def changed_arms(plan_arms, settings):
-    """Arms of a study.json with the settings given, by label."""
-    return [
-        {"arm": label, "settings": own, "block": block, "baseline": base, "config": {"dataset": "cifar10", **own}}
-        for (label, block, base), own in zip(plan_arms, settings, strict=True)
-    ]
 
 
 def factor(name, values, default=None):
@@ -37,10 +29,8 @@ def noisy(rng, labels, n, effects=None):
 def sensitivity(rng, n):
     """One factor with four levels that are equal, and a baseline beside them."""
     labels = [f"t{tau:g}" for tau in TAUS]
-    arms = changed_arms(
-        [("base", "b", True), *((label, "b", False) for label in labels)],
-        [{"lambda_sil": 0.0, "tau_s": 0.1}, *({"lambda_sil": 0.2, "tau_s": tau} for tau in TAUS)],
-    )
+    levels = [(x, "b", False, {"lambda_sil": 0.2, "tau_s": tau}) for x, tau in zip(labels, TAUS, strict=True)]
+    arms = arms_of([("base", "b", True, {"lambda_sil": 0.0, "tau_s": 0.1}), *levels])
     factors = [factor("lambda_sil", (0.0, 0.2), 0.2), factor("tau_s", TAUS, 0.1)]
     plan = study([family("b", "base", labels, "exploratory")], n, arms=arms, factors=factors)
     found = summary_of(plan, records(noisy(rng, ["base", *labels], n)), ("sensitivity",))["sensitivity"]
@@ -59,10 +49,11 @@ def _holds(level, name):
 
 def insensitive(rng, n):
     """A factor with three levels; the true differences of two from the default are exactly the margin."""
-    margin, labels = 8 * SD, ["t0.1", "t0.3", "t1"]
-    arms = changed_arms([(x, "b", i == 0) for i, x in enumerate(labels)], [{"tau_s": v} for v in (0.1, 0.3, 1.0)])
+    margin, taus = 8 * SD, (0.1, 0.3, 1.0)
+    labels = [f"t{tau:g}" for tau in taus]
+    arms = arms_of([(x, "b", tau == taus[0], {"tau_s": tau}) for x, tau in zip(labels, taus, strict=True)])
     plan = study(
-        [family("b", labels[0], labels[1:])], n, arms=arms, factors=[factor("tau_s", (0.1, 0.3, 1.0), 0.1)],
+        [family("b", labels[0], labels[1:])], n, arms=arms, factors=[factor("tau_s", taus, 0.1)],
         sesoi=margin / 100,
     )  # fmt: skip
     values = noisy(rng, labels, n, {"t0.3": margin, "t1": -margin})
@@ -73,16 +64,18 @@ def insensitive(rng, n):
 def imbalance(rng, n):
     """Two equal methods with class counts and results by class, in a mild and in a strong imbalance."""
     blocks = {"mild": 2.0, "strong": 80.0}
-    labels = [(f"{m} {b}", b, m == "base") for b in blocks for m in ("base", "t0")]
-    settings = [
-        {"imbalance": "long_tail", "imbalance_factor": blocks[b], "lambda_sil": 0.0 if base else 0.2}
-        for _, b, base in labels
-    ]
+    arms = arms_of(
+        [
+            (f"{m} {b}", b, m == "base", {"imbalance": "long_tail", "imbalance_factor": strength, "lambda_sil": lam})
+            for b, strength in blocks.items()
+            for m, lam in (("base", 0.0), ("t0", 0.2))
+        ]
+    )
     plan = study(
-        [family(b, f"base {b}", [f"t0 {b}"]) for b in blocks], n, arms=changed_arms(labels, settings),
+        [family(b, f"base {b}", [f"t0 {b}"]) for b in blocks], n, arms=arms,
         factors=[factor("imbalance_factor", (2.0, 80.0)), factor("lambda_sil", (0.0, 0.2))],
     )  # fmt: skip
-    rows = records(noisy(rng, [x for x, _, _ in labels], n), **_by_class(rng, len(labels) * n))
+    rows = records(noisy(rng, [arm["arm"] for arm in arms], n), **_by_class(rng, len(arms) * n))
     found = summary_of(plan, rows, ("tail", "interactions"))
     return {
         "groups": any(g["p_adjusted"] <= ALPHA for g in found["tail"][1]["groups"]),
@@ -103,8 +96,7 @@ def _by_class(rng, rows):
 
 def sources(rng, n):
     """A seed study in which every source alone gives the spread of all together."""
-    labels = [(source, "b", source == "all") for source in SOURCES]
-    arms = changed_arms(labels, [{"vary": source} for source in SOURCES])
+    arms = arms_of([(source, "b", source == "all", {"vary": source}) for source in SOURCES])
     plan = study([family("b", "all", ["init"], "exploratory")], n, arms=arms, factors=[factor("vary", SOURCES)])
     values = {source: LEVEL + rng.normal(0, NOISE, n) for source in SOURCES}
     found = summary_of(plan, records(values), ("variance",))["variance"]

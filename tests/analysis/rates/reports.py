@@ -78,6 +78,14 @@ def study(families: Sequence[Mapping], seeds: int, **changes: object) -> Plan:
     return make_plan({**raw, **changes})
 
 
+def arms_of(described: Sequence[tuple[str, str, bool, dict]]) -> list[dict[str, object]]:
+    """Arms as study.json holds them, from label, block, whether it is the baseline, and settings."""
+    return [
+        {"arm": label, "block": block, "baseline": base, "settings": own, "config": {"dataset": "cifar10", **own}}
+        for label, block, base, own in described
+    ]
+
+
 def records(values: Mapping[str, Floats], **columns: Sequence[object]) -> list[Record]:
     """Complete records of each arm's accuracies by seed, read from a table in the columns of the results contract."""
     rows = [(arm, seed, float(v)) for arm, row in values.items() for seed, v in enumerate(row)]
