@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from analysis.results.analyse import summary_of
 from tests.analysis.rates.reports import (
     LEVEL,
     MARGIN,
@@ -13,9 +14,12 @@ from tests.analysis.rates.reports import (
     beyond,
     differences,
     equivalences,
+    family,
+    records,
+    study,
     table_report,
 )
-from tests.analysis.rates.simulation import Rate, Simulation
+from tests.analysis.rates.simulation import REPEATS, Rate, Simulation
 
 NULLS = [(blocks, treatments, n) for treatments in (1, 10) for blocks in (1, 4, 12) for n in (5, 10)]
 ANY = "any false *better* or *worse*"
@@ -48,15 +52,19 @@ def some_true(rng, true, equal, n):
 
 
 def by_block(rng, blocks, n):
-    """All methods are equal, and the error rate is declared for each block by itself."""
-    found = table_report(accuracies(rng, blocks, 2, n), error_rate="block")["comparisons"]
+    """All methods are equal, and the study declares an error rate for each block by itself."""
+    values = accuracies(rng, blocks, 2, n)
+    plan = study([family(f"b{b}", f"base b{b}", [f"t0 b{b}"]) for b in range(blocks)], n, error_rate="block")
+    arms = {f"{name} b{b}": values[b, i] for b in range(blocks) for i, name in enumerate(("base", "t0"))}
+    found = summary_of(plan, records(arms))["comparisons"]
     return {"first": differences(found[:1]), "any": differences(found)}
 
 
 def _null(blocks, treatments, n):
     low = 3.5 if treatments == 1 else 1.5  # the shared baseline makes the comparisons alike, and Holm stricter
     one = partial(null, blocks=blocks, treatments=treatments, n=n)
-    return Simulation(f"equal methods, {blocks} × {treatments}, n = {n}", one, {"any": Rate(ANY, low, 6.5)})
+    repeats = 1600 if treatments == 10 else REPEATS
+    return Simulation(f"equal methods, {blocks} × {treatments}, n = {n}", one, {"any": Rate(ANY, low, 6.5)}, repeats)
 
 
 def _unpaired(n):
