@@ -38,11 +38,13 @@ def shown_rates() -> dict[str, float]:
 def main() -> None:
     """Run the simulations and print a table for each group."""
     parser = argparse.ArgumentParser(prog="python -m tests.analysis.rates.table", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only simulations whose names have one of these words")
+    parser.add_argument("words", nargs="*", help="only simulations whose heading or name has one of these words")
     parser.add_argument("--reports", type=int, help="fewer reports for each, for a quick look")
     options = parser.parse_args()
     for heading, simulations in GROUPS.items():
-        wanted = [s for s in simulations if not options.words or any(word in s.name for word in options.words)]
+        wanted = [
+            s for s in simulations if not options.words or any(w in f"{heading}: {s.name}" for w in options.words)
+        ]
         if wanted:
             print(f"\n### {heading}\n\n{HEAD}")
         for simulation in wanted:
