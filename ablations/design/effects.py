@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,3 +117,32 @@ def _check_search(tuning: Tuning | None, arms: Sequence[Arm]) -> None:
         if name not in searched:
             needs = " or ".join(filter(None, map(needed_for, SEARCHABLE[name].fields))) or "arms that do not set it"
             raise StudyError(f"tuning.nuisance: {name} changes nothing in any arm, since it needs {needs}; remove it")
+
+
+IDLE_SOURCES: Mapping[str, tuple[Callable[[TrialConfig], bool], str]] = {
+    "augment": (lambda c: c.transform == "none", "a transform"),
+    "class_order": (
+        lambda c: c.imbalance == "none" or c.class_order == "fixed",
+        "an imbalance whose class_order is drawn by seed",
+    ),
+    "subset": (
+        lambda c: c.imbalance == "none" and c.train_fraction == 1 and c.label_noise == 0,
+        "an imbalance, a train_fraction below 1 or label_noise",
+    ),
+}
+"""By source of chance: the condition under which it moves nothing, and what it needs."""
+
+
+def check_sources(arms: Iterable[Arm]) -> None:
+    """Check that the seed moves something in every arm: else all seeds would give the same result.
+
+    Raises:
+        StudyError: One line for the first arm in which it moves nothing.
+    """
+    for arm in arms:
+        idle, needs = IDLE_SOURCES.get(arm.config.vary, (lambda _: False, ""))
+        if idle(arm.config):
+            raise StudyError(
+                f"vary: the seed moves nothing in arm {arm.label!r}, since {arm.config.vary} needs {needs}; "
+                f"set that, or another vary, got {arm.config.vary!r}"
+            )

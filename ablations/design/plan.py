@@ -1,4 +1,4 @@
-"""The only owner of `study.json`: what it holds, its hash, which plans fit together, and notes on extensions.
+"""The only owner of `study.json`: what it holds, its hash, and which plans fit together.
 
 A results folder belongs to one plan. A later run may repeat it, run a part of it, or extend it by arms and seeds.
 """
@@ -6,12 +6,10 @@ A results folder belongs to one plan. A later run may repeat it, run a part of i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow.compute as pc
-
 from ablations.design.arms import Arm
+from ablations.design.extension import extension_notes
 from ablations.design.families import Family
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
@@ -25,8 +23,6 @@ FILE = "study.json"
 PLAN_VERSION = 1
 ABSENT = {"error_rate": "study"}
 """What a plan means that lacks a key, since it was written before there was one."""
-NOTES = ("extended", "frozen")
-"""Keys of `study.json` that record what happened to a study; a larger plan keeps them."""
 
 
 def describe_study(study: Study) -> dict[str, Any]:
@@ -270,35 +266,3 @@ def _check_test_split(before: str, after: str, arm: str, advice: str) -> None:
             f"vary: arm {arm!r} was run by version 0.1, where every seed drew its own test samples; to go on like that "
             f"give --set vary=all_and_test_split; {advice}"
         )
-
-
-def extension_notes(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    """The notes that `study.json` must keep when `new` replaces `stored`.
-
-    Seeds that are added after results could be seen are declared beforehand (`looks`) or recorded permanently.
-
-    Returns:
-        `frozen`, and `extended`: a list of `{from, to, at, declared}`, numbers of seeds, one for each time that
-        seeds were added to a study that had complete confirm-phase records.
-    """
-    if stored is None:
-        return {}
-    kept = {key: stored[key] for key in NOTES if key in stored}
-    note = extension(stored, new, store)
-    return kept if note is None else {**kept, "extended": [*kept.get("extended", []), note]}
-
-
-def extension(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
-    """The note on seeds that `new` adds to a stored plan whose results could be seen; None if it adds none."""
-    if stored is None or set(new["seeds"]) <= set(stored["seeds"]) or not _has_results(store):
-        return None
-    looks = new.get("looks", [])
-    before, after = len(stored["seeds"]), len(new["seeds"])
-    declared = looks == stored.get("looks", []) and {before, after} <= set(looks)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"from": before, "to": after, "at": now, "declared": declared}
-
-
-def _has_results(store: Store) -> bool:
-    table = store.load(("phase", "status"))
-    return bool(pc.any(pc.and_(pc.equal(table["phase"], "confirm"), pc.equal(table["status"], "complete"))).as_py())

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from ablations.design.arms import Arm, Expansion, Trial, by_block
 from ablations.design.batches import check_batches
-from ablations.design.effects import Merge, check_effects, merges
+from ablations.design.effects import Merge, check_effects, check_sources, merges
 from ablations.design.families import Family, Role, check_families
 from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, fields_of, make_space
@@ -205,6 +205,8 @@ class Study(Declared):
         Raises:
             StudyError: One line for the first fault.
         """
+        if self.experiment is None:
+            check_sources(self.start_arms)
         if self.tuning is None:
             for arm in self.start_arms:
                 check_batches(arm, {})

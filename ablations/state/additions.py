@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container
 
-from ablations.design.plan import FILE, describe_study, extension
+from ablations.design.extension import extension
+from ablations.design.plan import FILE, describe_study
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from ablations.formatting import counted

@@ -1,5 +1,6 @@
 """Settings that change nothing are refused when the study is read; arms that they make equal are announced."""
 
+import numpy as np
 import pytest
 
 from ablations.cli.parser import main
@@ -10,6 +11,8 @@ from ablations.errors import StudyError
 from search_spaces import Choice, Interval
 from silhouette.config import TrialConfig, needed_for
 from silhouette.config.rules import INERT
+from silhouette.data.splits import load, make_split
+from tests.helpers.pretend import PRETEND
 
 LR = Interval(1e-3, 1e-1, log=True)
 
@@ -76,6 +79,26 @@ def test_a_setting_without_effect_is_one_line(changes, line):
 )
 def test_a_setting_at_its_default_or_with_effect_in_one_arm_is_accepted(changes):
     assert study(**changes).arms
+
+
+@pytest.mark.parametrize(
+    ("fixed", "needs"),
+    [
+        ({"vary": "augment"}, "a transform"),
+        ({"vary": "class_order", "train_fraction": 0.5}, "an imbalance whose class_order is drawn by seed"),
+        ({"vary": "subset"}, "an imbalance, a train_fraction below 1 or label_noise"),
+    ],
+)
+def test_seeds_that_would_all_give_the_same_result_are_refused(fixed, needs):
+    line = f"vary: the seed moves nothing in arm 'λ=0', since {fixed['vary']} needs {needs}"
+    with pytest.raises(StudyError, match=line):
+        study(fixed=fixed)
+    config = TrialConfig(**fixed)
+    arrays = load(config)
+    splits = [make_split(config, arrays, seed) for seed in (0, 1)]
+    assert all(np.array_equal(getattr(splits[0], part), getattr(splits[1], part)) for part in ("train", "val", "test"))
+    assert study(fixed={"vary": "subset", "train_fraction": 0.5}).arms
+    assert study(fixed=fixed, experiment=PRETEND).arms
 
 
 @pytest.mark.parametrize("name", built_in())
