@@ -20,7 +20,7 @@ from ablations.design.arms import Arm
 from ablations.design.tuning import Tuning, make_space
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
-from analysis.results.verdicts import BETTER, decide
+from analysis.results.verdicts import BETTER, Corrected, decide
 from analysis.stats.comparison import compare_paired
 from analysis.stats.multiplicity import adjust
 from analysis.stats.pairing import Pairs, pair
@@ -80,12 +80,9 @@ def claims_better(treatments: np.ndarray, baseline: np.ndarray) -> bool:
     """Whether the analysis finds any of `treatments` (arms, seeds) better than the baseline, corrected over all."""
     results = [compare_paired(paired(values, baseline), alpha=ALPHA) for values in treatments]
     adjusted = adjust([result.p_t for result in results], "holm")
-    verdicts = [
-        decide(result, p, None, alpha=ALPHA, better=1, margin=None).word
-        for result, p in zip(results, adjusted, strict=True)
-        if p is not None
-    ]
-    return BETTER in verdicts
+    corrected = [Corrected(len(results), ALPHA, p, ALPHA / len(results), None, ALPHA) for p in adjusted]
+    verdicts = [decide(result, own, better=1, margin=None) for result, own in zip(results, corrected, strict=True)]
+    return BETTER in {verdict.word for verdict in verdicts}
 
 
 def study(seed: int) -> Claims:
