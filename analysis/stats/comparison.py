@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.errors import ReportError
-from analysis.stats.description import is_constant, mean, sd
+from analysis.stats.description import is_constant, mean, sd, t_quantile
 from analysis.stats.effect_sizes import d_z, hedges_g_z, rank_biserial, win_probability
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
 from analysis.stats.pairing import Pairs
@@ -90,7 +90,7 @@ class Comparison:
 
 def t_interval(estimate: float, error: float, df: float, level: float, method: str) -> Interval:
     """Interval of an estimate with its standard error: estimate ± t(df) · error."""
-    half = float(stats.t.isf((1 - level) / 2, df)) * error
+    half = t_quantile(level, df) * error
     return Interval(estimate, estimate - half, estimate + half, level, method)
 
 

@@ -93,7 +93,7 @@ def is_constant(values: Floats) -> bool:
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """Student-t interval of the mean: mean ± t(n-1) · SD / √n. Assumes roughly normal seeds."""
     x = as_floats(values)
-    half = _t_quantile(level, x.size - 1) * sd(x) / math.sqrt(x.size)
+    half = t_quantile(level, x.size - 1) * sd(x) / math.sqrt(x.size)
     return Interval(mean(x), mean(x) - half, mean(x) + half, level, "Student t")
 
 
@@ -106,9 +106,9 @@ def sd_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 @lru_cache(maxsize=4096)
-def _t_quantile(level: float, df: int) -> float:
-    """Half-width of the Student-t interval in standard errors; a report asks for the same one hundreds of times."""
-    return float(stats.t.interval(level, df)[1])
+def t_quantile(level: float, df: float) -> float:
+    """Half-width of a Student-t interval in standard errors; a report asks for the same one hundreds of times."""
+    return float(stats.t.isf((1 - level) / 2, df))
 
 
 @lru_cache(maxsize=4096)
