@@ -155,6 +155,19 @@ def show_confidence(alpha: float) -> str:
     return f"{100 * (1 - alpha):g} %"
 
 
+def show_coverage(level: float) -> str:
+    """The level of an interval, never rounded up to 100 %.
+
+    >>> show_coverage(0.95), show_coverage(1 - 0.05 / 6), show_coverage(1 - 0.05 / 5000)
+    ('95 %', '99.17 %', '99.999 %')
+    """
+    for digits in range(2, 12):
+        shown = f"{100 * level:.{digits}f}"
+        if float(shown) < 100 or level >= 1:
+            return f"{float(shown):g} %" if digits == 2 else f"{shown} %"
+    return f"{100 * level} %"
+
+
 def show_level(value: object) -> str:
     """A level of a factor, or another setting.
 

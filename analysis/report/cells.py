@@ -8,6 +8,7 @@ from analysis.formatting import MISSING, Scale, show_number, show_p, show_percen
 from analysis.report.elements import Cell, Table
 from analysis.results.document import Document, IntervalData
 from analysis.results.verdicts import VERDICTS
+from analysis.study.plan import PER_BLOCK
 
 
 def numbers_of(interval: IntervalData | None) -> tuple[float | None, float | None, float | None]:
@@ -73,3 +74,18 @@ def word(verdict: str) -> Cell:
 def scope_line(data: Document) -> str:
     """What the intervals of a figure or table describe."""
     return f"Intervals describe {data['scope']}."
+
+
+def rates_line(data: Document) -> str:
+    """Which error rates the verdicts hold, and over what; empty without comparisons."""
+    if not data["comparisons"]:
+        return ""
+    level = f"{100 * data['alpha']:.4g} %"
+    over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
+    margin = data["sesoi"]
+    equal = (
+        f"At most {level} of such studies call something equivalent that is not."
+        if margin
+        else "No smallest effect of interest was declared, so nothing is called equivalent or beyond it."
+    )
+    return f"At most {level} of studies without any difference call something better or worse, {over}. {equal}"

@@ -119,16 +119,20 @@ class Page:
         title: Name of the study.
         question: What it asks.
         banners: Warnings at the top of the page (missing trials, no verdict).
+        marks: A few words of the gravest warnings, for the caption of every LaTeX table.
         summary: One paragraph: metric, seeds, arms, scope.
         claims: The claims box.
+        claims_note: How many comparisons the box leaves to their table, or empty.
         sections: The sections in order.
     """
 
     title: str
     question: str
     banners: tuple[str, ...]
+    marks: tuple[str, ...]
     summary: str
     claims: tuple[Claim, ...]
+    claims_note: str
     sections: tuple[Section, ...]
 
 

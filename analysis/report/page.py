@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from analysis.formatting import count, listing
-from analysis.report.cells import scope_line
+from analysis.report.cells import rates_line, scope_line
 from analysis.report.elements import Claim, Page, Section
 from analysis.report.sections import (
     ablation,
@@ -24,7 +25,8 @@ from analysis.report.sections import (
     sensitivity,
     tuning,
 )
-from analysis.results.document import Document, scale_of
+from analysis.results.document import ComparisonData, Document, scale_of
+from analysis.results.verdicts import INCONCLUSIVE, NONE
 
 SECTIONS: tuple[Callable[[Document], Section], ...] = (
     protocol.section,
@@ -46,7 +48,7 @@ SECTIONS: tuple[Callable[[Document], Section], ...] = (
 """The sections in the order of a report; a section without content is left out."""
 
 MAX_CLAIMS = 24
-"""With more comparisons than this, the exploratory ones are in their table only."""
+"""With more comparisons than this, the box says how many stand only in their table."""
 
 
 def make_page(data: Document) -> Page:
@@ -56,8 +58,10 @@ def make_page(data: Document) -> Page:
         title=data["study"],
         question=data["question"],
         banners=tuple(banners(data)),
+        marks=tuple(notice["title"] for notice in data["notices"]),
         summary=summary(data),
         claims=tuple(claims(data)),
+        claims_note=claims_note(data),
         sections=tuple(s for s in sections if not s.empty),
     )
 
@@ -70,13 +74,14 @@ def summary(data: Document) -> str:
     return (
         f"{count(len(data['arms']), 'arm')}, {count(len(data['seeds']), 'seed')} each, {done} of "
         f"{data['ledger']['planned']} trials complete. Metric: {scale.label}, {better} is better. "
-        f"{scope_line(data)}"
+        f"{scope_line(data)} {rates_line(data)}"
     )
 
 
 def banners(data: Document) -> Iterable[str]:
     """What a reader must know before any number."""
     ledger = data["ledger"]
+    yield from (notice["text"] for notice in data["notices"])
     if data["phase"] != "confirm":
         yield f"These are records of the {data['phase']} phase. They are biased by selection, so there is no verdict."
     absent = {k: ledger[k] for k in ("missing", "failed", "diverged", "stopped") if ledger[k]}
@@ -92,9 +97,24 @@ def banners(data: Document) -> Iterable[str]:
 
 
 def claims(data: Document) -> Iterable[Claim]:
-    """The claims box: declared comparisons first; long exploratory lists stay in their table."""
-    shown = data["comparisons"]
-    if len(shown) > MAX_CLAIMS:
-        shown = [c for c in shown if c["role"] != "exploratory"][:MAX_CLAIMS]
-    for c in shown:
+    """The claims box: every comparison, or the decided and the confirmatory ones where there are too many."""
+    for c in _claimed(data):
         yield Claim(c["verdict"], c["role"], c["sentence"])
+
+
+def _claimed(data: Document) -> list[ComparisonData]:
+    """The comparisons of the claims box in the order of the plan: decided ones first to have a place."""
+    found = data["comparisons"]
+    by_weight = sorted(found, key=lambda c: (c["verdict"] in (INCONCLUSIVE, NONE), c["role"] == "exploratory"))
+    kept = {id(c) for c in by_weight[:MAX_CLAIMS]}
+    return [c for c in found if id(c) in kept]
+
+
+def claims_note(data: Document) -> str:
+    """How many comparisons stand only in their table, by verdict; empty where none does."""
+    shown = {id(c) for c in _claimed(data)}
+    left = Counter(c["verdict"] for c in data["comparisons"] if id(c) not in shown)
+    if not left:
+        return ""
+    words = listing([f"{n} {verdict}" for verdict, n in left.items()])
+    return f"{count(sum(left.values()), 'more comparison')} in the section on pairwise evidence: {words}."

@@ -107,7 +107,7 @@ def files(data: Document) -> Iterator[tuple[str, bytes]]:
     yield "report.md", markdown.render(page).encode()
     for section in page.sections:
         for table in section.tables:
-            yield f"tables/{table.name}.tex", latex.render(table).encode()
+            yield f"tables/{table.name}.tex", latex.render(table, page.marks).encode()
     for figure in _figures(page):
         yield f"figures/{figure.name}.svg", figure.svg.encode()
         yield f"figures/{figure.name}.pdf", figure.pdf

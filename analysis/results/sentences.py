@@ -2,113 +2,128 @@
 
 from __future__ import annotations
 
-from analysis.formatting import Scale, count, p_equals, show_hours, show_p
+from analysis.formatting import Scale, count, p_equals, show_coverage, show_hours, show_p
 from analysis.results.comparisons import Evidence
-from analysis.results.verdicts import BETTER, EQUIVALENT, NONE, WORSE
+from analysis.results.verdicts import BETTER, EQUIVALENT, FRAGILE_BELOW, NONE, UNCLEAR, WORSE
+from analysis.stats.comparison import Comparison
 from analysis.stats.power import smallest_family_n
-from analysis.study.plan import Plan
+from analysis.study.plan import EXPLORATORY, PER_BLOCK, Plan
 
 CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini–Hochberg"}
 
 
 def sentence(plan: Plan, evidence: Evidence, scale: Scale) -> str:
-    """One comparison as a sentence: difference, interval, n, test, p, and what it cannot show."""
+    """One comparison as sentences: difference, interval of the verdict, n, tests, what it cannot show, its scope."""
     if evidence.result is None:
         return f"{evidence.treatment} and {evidence.family.baseline} cannot be compared: {evidence.verdict.reason}."
-    lead = _LEADS.get(evidence.verdict.word, _inconclusive)(plan, evidence, scale)
-    tail = " (Exploratory.)" if evidence.role == "exploratory" and evidence.verdict.word != NONE else ""
-    return lead + tail
+    if evidence.verdict.word == NONE:
+        return _none(evidence, evidence.result, scale)
+    lead = _LEADS.get(evidence.verdict.word, _inconclusive)(plan, evidence, evidence.result, scale)
+    parts = [lead, _fragile(evidence.result), _floor(plan, evidence), _scope(plan, evidence.result)]
+    if evidence.role == EXPLORATORY:
+        parts.append("(Exploratory.)")
+    return " ".join(part for part in parts if part)
 
 
-def _decided(plan: Plan, e: Evidence, scale: Scale) -> str:
-    gap = e.result.difference if e.result else 0.0
-    verb = "is above" if gap > 0 else "is below"
-    size = f" The interval lies {e.verdict.size}." if e.verdict.size.startswith("beyond") else ""
-    unclear = _unclear(plan, e, scale)
+def _decided(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
+    verb = "is above" if result.difference > 0 else "is below"
     return (
-        f"{e.treatment} {verb} {e.family.baseline} by {scale.value(abs(gap))}{scale.unit_after} "
-        f"({_interval(e, scale)}; {_wins(e)}{_tests(plan, e)}).{size}{unclear}{_floor(plan, e)}"
+        f"{e.treatment} {verb} {e.family.baseline} by {scale.value(abs(result.difference))}{scale.unit_after} "
+        f"({_interval(e, scale)}; {_wins(result)}{_tests(plan, e, result)}).{_size(plan, e, scale)}"
     )
 
 
-def _unclear(plan: Plan, e: Evidence, scale: Scale) -> str:
-    if e.verdict.size != "size unclear" or plan.sesoi is None:
+def _size(plan: Plan, e: Evidence, scale: Scale) -> str:
+    if plan.sesoi is None or not e.verdict.size:
         return ""
-    return f" Whether it exceeds the declared {scale.value(plan.sesoi)}{scale.unit_after} is unclear."
+    effect = f"the declared {scale.value(plan.sesoi)}{scale.unit_after}"
+    if e.verdict.size == UNCLEAR:
+        return f" Whether it exceeds {effect} is unclear."
+    together = f", which holds for all {e.m} comparisons together," if e.m > 1 else ""
+    return f" The interval{together} lies beyond {effect}."
 
 
-def _equivalent(plan: Plan, e: Evidence, scale: Scale) -> str:
-    result = e.result
-    if result is None or result.ci_90 is None or plan.sesoi is None:
-        return ""
-    level = f"{100 * result.ci_90.level:g} % CI {scale.range(result.ci_90.low, result.ci_90.high)}"
+def _equivalent(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
     return (
         f"{e.treatment} and {e.family.baseline} differ by {scale.signed(result.difference)}{scale.unit_after} "
-        f"({level}; {count(result.n, 'seed')}; equivalence {p_equals(e.p_equivalence, plan.alpha)} after "
-        f"{CORRECTION_NAMES[e.family.correction]}, m = {e.m}), inside the declared margin of "
+        f"({_interval(e, scale)}; {count(result.n, 'seed')}; two one-sided t-tests, "
+        f"{_corrected(plan, e, e.p_equivalence)}), inside the declared margin of "
         f"±{scale.value(plan.sesoi)}{scale.unit_after}."
     )
 
 
-def _inconclusive(plan: Plan, e: Evidence, scale: Scale) -> str:
-    result, can = e.result, e.feasibility
-    if result is None:
-        return ""
-    text = (
+def _inconclusive(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
+    return (
         f"No difference between {e.treatment} and {e.family.baseline} could be shown "
-        f"({scale.signed(result.difference)}{scale.unit_after}, {_interval(e, scale)}; {_wins(e)}{_tests(plan, e)})."
+        f"({scale.signed(result.difference)}{scale.unit_after}, {_interval(e, scale)}; "
+        f"{_wins(result)}{_tests(plan, e, result)}).{_detects(plan, e, result, scale)}"
     )
-    if can is not None and can.detectable is not None:
-        text += (
-            f" With {count(result.n, 'seed')} this design detects {scale.value(can.detectable)}{scale.unit_after} "
-            f"or more with 80 % power{_needed(plan, e, scale)}."
-        )
-    return text + _floor(plan, e)
 
 
-def _needed(plan: Plan, e: Evidence, scale: Scale) -> str:
+def _detects(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
     can = e.feasibility
-    if can is None or can.seeds_for_effect is None or plan.sesoi is None or e.result is None:
+    if can is None or can.detectable is None:
+        return ""
+    return (
+        f" With {count(result.n, 'seed')} this design detects {scale.value(can.detectable)}{scale.unit_after} "
+        f"or more with 80 % power{_needed(plan, e, result, scale)}."
+    )
+
+
+def _needed(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
+    can = e.feasibility
+    if can is None or can.seeds_for_effect is None or plan.sesoi is None:
         return ""
     effect = f"{scale.value(plan.sesoi)}{scale.unit_after}"
-    if can.seeds_for_effect <= e.result.n:
+    if can.seeds_for_effect <= result.n:
         return f", enough for the declared {effect}"
     return f"; {count(can.seeds_for_effect, 'seed')} are needed to detect the declared {effect}"
 
 
-def _none(plan: Plan, e: Evidence, scale: Scale) -> str:
-    result = e.result
-    if result is None:
-        return ""
-    interval = f", {_interval(e, scale)}" if result.ci else ""
+def _none(e: Evidence, result: Comparison, scale: Scale) -> str:
+    """Without a verdict the data only: an interval would be read as one."""
     return (
         f"No verdict on {e.treatment} against {e.family.baseline}: {e.verdict.reason} "
-        f"({scale.signed(result.difference)}{scale.unit_after}{interval}; {count(result.n, 'common seed')})."
+        f"({scale.signed(result.difference)}{scale.unit_after}; {count(result.n, 'common seed')})."
     )
 
 
 def _interval(e: Evidence, scale: Scale) -> str:
-    ci = e.result.ci if e.result else None
-    return "no interval" if ci is None else f"{100 * ci.level:g} % CI {scale.range(ci.low, ci.high)}"
+    ci = e.ci_verdict
+    if ci is None:
+        return "no interval"
+    after = " after correction:" if e.m > 1 else ""
+    return f"{show_coverage(ci.level)} CI{after} {scale.range(ci.low, ci.high)}"
 
 
-def _wins(e: Evidence) -> str:
-    if e.result is None or e.result.wins is None:
-        return ""
-    return f"better on {e.result.wins} of {count(e.result.n, 'seed')}; "
+def _wins(result: Comparison) -> str:
+    return "" if result.wins is None else f"better on {result.wins} of {count(result.n, 'seed')}; "
 
 
-def _tests(plan: Plan, e: Evidence) -> str:
-    result = e.result
-    if result is None:
-        return ""
+def _tests(plan: Plan, e: Evidence, result: Comparison) -> str:
+    text = f"{result.method} {_corrected(plan, e, e.p_adjusted, result.p_t)}"
+    if result.sign_flip is None:
+        return text
+    limits = ", which assumes independent splits" if result.overlap is not None else ""
+    return f"{text}; sign-flip {p_equals(result.sign_flip.p, plan.alpha)}{limits}"
+
+
+def _corrected(plan: Plan, e: Evidence, adjusted: float | None, raw: float | None = None) -> str:
+    """Raw p, adjusted p, the correction and its size."""
+    if e.m == 1:
+        return p_equals(adjusted, plan.alpha)
+    before = "" if raw is None else f"{p_equals(raw, plan.alpha)}, "
+    where = " in this block" if plan.error_rate == PER_BLOCK else ""
     name = CORRECTION_NAMES[e.family.correction]
-    text = f"{result.method} {p_equals(result.p_t, plan.alpha)}"
-    if e.m > 1:
-        text += f", {name} {show_p(e.p_adjusted, plan.alpha)} over {e.m}"
-    if result.sign_flip is not None:
-        text += f"; sign-flip {p_equals(result.sign_flip.p, plan.alpha)}"
-    return text
+    return f"{before}{name} {p_equals(adjusted, plan.alpha)} over {e.m} comparisons{where}"
+
+
+def _fragile(result: Comparison) -> str:
+    return f"Fragile: it rests on {count(result.n, 'seed')} only." if result.n < FRAGILE_BELOW else ""
+
+
+def _scope(plan: Plan, result: Comparison) -> str:
+    return f"Scope: {plan.scope_of(result.overlap is not None)}."
 
 
 def _floor(plan: Plan, e: Evidence) -> str:
@@ -119,12 +134,12 @@ def _floor(plan: Plan, e: Evidence) -> str:
     limit = show_p(test.smallest, plan.alpha)
     times = f", {show_p(e.feasibility.smallest_p_adjusted)} after correction over {e.m}" if e.m > 1 else ""
     return (
-        f" With {count(test.n, 'pair')} the exact Wilcoxon and sign-flip tests cannot give p below {limit}{times}; "
-        "the verdict rests on the paired t-test and its interval."
+        f"With {count(test.n, 'pair')} the exact Wilcoxon and sign-flip tests cannot give p below {limit}{times}; "
+        "the verdict rests on the t-test and its interval."
     )
 
 
-_LEADS = {BETTER: _decided, WORSE: _decided, EQUIVALENT: _equivalent, NONE: _none}
+_LEADS = {BETTER: _decided, WORSE: _decided, EQUIVALENT: _equivalent}
 
 
 def feasibility_line(plan: Plan, e: Evidence, scale: Scale) -> str:

@@ -128,7 +128,7 @@ def compare_paired(
         **_paired_t(d, margin, alpha, overlap),
         sign_flip=sign_flip(d, rng=rng),
         wilcoxon=wilcoxon(d),
-        shift=hodges_lehmann(d, 1 - alpha) if d.size > 1 else None,
+        shift=hodges_lehmann(d, 1 - alpha) if d.size > 1 and not is_constant(d) else None,
         d_z=d_z(d, 1 - alpha),
         g_z=hedges_g_z(d, 1 - alpha),
         rank_biserial=rank_biserial(d),
@@ -170,7 +170,7 @@ def _paired_t(d: Floats, margin: float | None, alpha: float, overlap: float | No
     error = sd(d) * math.sqrt(1 / d.size + (overlap or 0.0)) if d.size > 1 else 0.0
     if not error:
         return {}
-    gap, df = mean(d), float(d.size - 1)
+    gap, df = mean(d), d.size - 1
     return {
         "error": error,
         "ci": t_interval(gap, error, df, 1 - alpha, "Student t"),

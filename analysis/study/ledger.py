@@ -122,16 +122,24 @@ def _reason_not_planned(plan: Plan, record: Record) -> str:
     if record.seed not in _seed_set(plan.seeds):
         return "seed is not in the plan"
     config = plan.arm[record.arm].config
-    if config and record.config and not _same_config(plan, config, _parsed(record.config)):
+    if config and record.config and not _same_config(plan, config, record):
         return "another configuration than the plan's"
     return ""
 
 
-def _same_config(plan: Plan, planned: Mapping[str, Any], found: Any) -> bool:
-    """Whether two configs train the same thing. A plan of version 0.1 may have records of it and of this version."""
-    if plan.from_0_1 and found:
-        return as_version_0_2(planned) == as_version_0_2(found)
-    return bool(found == {**defaults(), **planned})
+def _same_config(plan: Plan, planned: Mapping[str, Any], record: Record) -> bool:
+    """Whether a record trained what the plan says; plan and record may each be of version 0.1 or of this one."""
+    found = _parsed(record.config or "")
+    if not found:
+        return False
+    if found == {**defaults(), **planned}:
+        return True
+    of_0_1 = "test_pool_sha256" not in record.origin
+    try:
+        wanted = as_version_0_2(planned) if plan.from_0_1 else {**defaults(), **planned}
+        return bool(wanted == (as_version_0_2(found) if of_0_1 or plan.from_0_1 else found))
+    except KeyError:  # a dataset that is not known here
+        return False
 
 
 @lru_cache(maxsize=64)

@@ -22,12 +22,6 @@ def section(data: Document) -> Section:
 def banners(data: Document) -> Iterable[str]:
     """Departures from the plan."""
     frozen = data["frozen"]
-    for note in frozen["extended"]:
-        if not note["declared"]:
-            yield (
-                f"Seeds were extended after results could be seen, from {note['from']} to {note['to']} "
-                "(not a declared look): the p-values are too small, so use the intervals."
-            )
     if "hash" in frozen and not frozen["intact"]:
         yield "The frozen plan differs from the plan of the confirm phase: frozen.json or study.json was changed."
     flagged = [arm["arm"] for arm in frozen.get("arms") or [] if arm["flags"]]

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from analysis.formatting import sentence_case
 from analysis.report.elements import Cell, Table
 from analysis.report.writers.escape import latex as text
 
 
-def render(table: Table) -> str:
-    r"""A `table` environment. `\bfseries` in a number column needs `\sisetup{detect-weight}` or siunitx 3."""
+def render(table: Table, marks: Sequence[str] = ()) -> str:
+    r"""A `table` environment. `\bfseries` in a number column needs `\sisetup{detect-weight}` or siunitx 3.
+
+    Args:
+        table: The table.
+        marks: Warnings of a few words, which open its caption.
+    """
+    warning = "".join(f"\\textbf{{{text(sentence_case(mark))}.}} " for mark in marks)
     body = "\n".join(_row(table, row) for row in table.rows)
     header = " & ".join(f"{{{text(h)}}}" for h in table.header)
     return (
         "\\begin{table}[t]\\centering\n"
-        f"\\caption{{{text(table.caption)}}}\n\\label{{tab:{table.name}}}\n"
+        f"\\caption{{{warning}{text(table.caption)}}}\n\\label{{tab:{table.name}}}\n"
         f"\\begin{{tabular}}{{{_columns(table)}}}\n\\toprule\n{header} \\\\\n\\midrule\n{body}\n"
         "\\bottomrule\n\\end{tabular}\n"
         + "".join(f"\\par\\footnotesize {text(note)}\n" for note in table.notes)

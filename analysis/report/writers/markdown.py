@@ -20,6 +20,8 @@ def _parts(page: Page) -> Iterable[str]:
         yield f"> **{text(banner)}**"
     if page.claims:
         yield "\n".join(f"- **{text(c.verdict)}**: {text(c.text)}" for c in page.claims)
+    if page.claims_note:
+        yield text(page.claims_note)
     yield text(page.summary)
     for section in page.sections:
         yield from _section(section)

@@ -123,4 +123,4 @@ def test_report_json_is_what_the_page_is_made_from(folder):
     data = json.loads((folder / "report.json").read_text())
     tables = {t.name: t for section in make_page(data).sections for t in section.tables}
     for name, table in tables.items():
-        assert (folder / "tables" / f"{name}.tex").read_text() == latex.render(table)
+        assert (folder / "tables" / f"{name}.tex").read_text() == latex.render(table, make_page(data).marks)

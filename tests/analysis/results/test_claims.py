@@ -1,0 +1,267 @@
+"""Verdicts keep the error rate that the report prints: one correction, planned seeds, one code, the right interval."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.report.page import make_page
+from analysis.report.writers import html, latex, markdown
+from tests.helpers.studies import arm, family, write
+from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
+
+WORDS = ("better", "worse", "equivalent")
+
+
+def two_blocks(differences, **changes):
+    """Two blocks with one treatment each; its paired differences in points, by block."""
+    arms = [arm(f"{m} {b}", {"m": m, "b": b}, b, m == "CE") for b in differences for m in ("CE", "ours")]
+    families = [family(b, f"CE {b}", [f"ours {b}"]) for b in differences]
+    plan = demo_plan(study="two", seeds=len(next(iter(differences.values()))), arms=arms, families=families, factors=[])
+
+    def value(a, seed, rng):
+        gap = differences[a["block"]][seed] / 100 if a["settings"]["m"] == "ours" else 0.0
+        return 0.9 + gap
+
+    return write(None, plan | changes, value)
+
+
+def with_p(n, p, spread=0.5):
+    """Differences of n seeds, in points, whose two-sided paired t-test gives p."""
+    shape = np.linspace(-1, 1, n)
+    t = stats.t.isf(p / 2, n - 1)
+    return spread * (shape + t * shape.std(ddof=1) / np.sqrt(n))
+
+
+# ------------------------------------------------------------------ A1: one correction over all blocks
+
+
+def test_a_difference_in_one_of_two_blocks_is_corrected_over_both():
+    store = two_blocks({"x": with_p(10, 0.03), "y": with_p(10, 0.6)}, sesoi=None)
+    data, text = document(store)
+    assert [c["m"] for c in data["comparisons"]] == [2, 2]
+    assert data["comparisons"][0]["p_adjusted"] == pytest.approx(0.06, rel=1e-3)
+    assert {c["verdict"] for c in data["comparisons"]} == {"inconclusive"}
+    assert "over all comparisons of a role" in text
+
+
+def test_a_declared_error_rate_per_block_is_said_everywhere():
+    store = two_blocks({"x": with_p(10, 0.03), "y": with_p(10, 0.6)}, error_rate="block", sesoi=None)
+    data = analysed(store)
+    assert [c["m"] for c in data["comparisons"]] == [1, 1]
+    assert [c["verdict"] for c in data["comparisons"]] == ["better", "inconclusive"]
+    assert data["error_rate"] == "block"
+    page = make_page(data)
+    for text in (html.render(page), markdown.render(page)):
+        assert "The rate of a false verdict anywhere in all blocks together is not held." in text
+    tables = [t for s in page.sections for t in s.tables]
+    assert all("Error rate per block" in latex.render(table, page.marks) for table in tables)
+
+
+def test_an_exploratory_family_does_not_enter_the_correction_of_the_primary_ones():
+    plan = demo_plan(blocks=("none",))
+    treatments = plan["families"][0]["treatments"]
+    plan["families"] = [
+        family("main", "λ=0 none", treatments[:1]),
+        family("more", "λ=0 none", treatments[1:], "exploratory", "bh"),
+    ]
+    data = analysed(write_study(None, plan))
+    assert [c["m"] for c in data["comparisons"]] == [1, 2, 2]
+
+
+# ------------------------------------------------------------------ the gate
+
+
+@pytest.mark.parametrize(("gain", "role"), [(0.2, "ablation"), (-0.2, "exploratory")])
+def test_the_gate_of_an_ablation_opens_at_a_win_only(gain, role):
+    arms = [arm(label, {"m": label}, "b", label == "CE") for label in ("CE", "full", "no head")]
+    families = [family("main", "CE", ["full"]), family("parts", "full", ["no head"], role="ablation")]
+    plan = demo_plan(study="gate", arms=arms, families=families, factors=[], seeds=8)
+    data = analysed(write(None, plan, lambda a, s, r: 0.7 + gain * (a["arm"] == "full") + r.normal(0, 0.01)))
+    assert data["comparisons"][0]["verdict"] == ("better" if gain > 0 else "worse")
+    assert [f["role"] for f in data["families"]] == ["primary", role]
+
+
+# ------------------------------------------------------------------ A4: no verdict before the planned seeds
+
+
+def after(done, **changes):
+    plan = demo_plan(**changes)
+    return write_study(None, plan, skip={(a["arm"], s) for a in plan["arms"] for s in plan["seeds"] if s >= done})
+
+
+@pytest.mark.parametrize("done", [3, 5, 9])
+def test_a_study_that_is_read_while_it_runs_gives_no_verdict(done):
+    data = analysed(after(done))
+    assert {c["verdict"] for c in data["comparisons"]} == {"no verdict"}
+    assert {c["reason"] for c in data["comparisons"]} == {f"interim: {done} of 10 planned seeds"}
+    assert [n["key"] for n in data["notices"]] == ["interim"]
+    page = make_page(data)
+    for text in (html.render(page), markdown.render(page)):
+        assert "Interim: no verdict on 6 of 6 comparisons" in text
+    assert "\\textbf{Interim: no verdict.}" in latex.render(page.sections[0].tables[0], page.marks)
+
+
+def test_a_declared_look_gives_verdicts_at_its_own_level():
+    looked, between = analysed(after(5, looks=[5, 10])), analysed(after(6, looks=[5, 10]))
+    assert "worse" in {c["verdict"] for c in looked["comparisons"]}
+    assert {c["verdict"] for c in between["comparisons"]} == {"no verdict"}
+    assert looked["alpha"] == pytest.approx(0.0294, abs=5e-5)
+
+
+def test_other_seeds_than_the_first_are_not_a_declared_look():
+    plan = demo_plan(looks=[5, 10])
+    data = analysed(write_study(None, plan, skip={(a["arm"], s) for a in plan["arms"] for s in range(5)}))
+    assert {c["reason"] for c in data["comparisons"]} == {"interim: 5 of 10 planned seeds"}
+
+
+# ------------------------------------------------------------------ A5: extended after looking
+
+
+def test_seeds_added_after_looking_give_no_verdict_and_no_promise():
+    note = {"from": 5, "to": 10, "at": "2026-01-01T00:00:00+00:00", "declared": False}
+    data, text = document(write_study(None, demo_plan(extended=[note])))
+    assert {(c["verdict"], c["reason"]) for c in data["comparisons"]} == {("no verdict", "extended after looking")}
+    assert "Neither the p-values nor the intervals hold their level" in text
+    assert "use the intervals" not in text
+    declared = analysed(write_study(None, demo_plan(looks=[5, 10], extended=[{**note, "declared": True}])))
+    assert "worse" in {c["verdict"] for c in declared["comparisons"]}
+
+
+# ------------------------------------------------------------------ A6: the interval of the verdict
+
+
+def test_the_interval_of_a_verdict_is_at_the_level_of_its_test():
+    store = two_blocks({"x": with_p(10, 0.02), "y": with_p(10, 0.03)}, sesoi=None)
+    first, second = analysed(store)["comparisons"]
+    assert (first["ci_verdict_level"], second["ci_verdict_level"]) == pytest.approx((0.975, 0.95))
+    assert first["ci_low"] > first["ci_verdict_low"] > 0
+    assert first["verdict"] == second["verdict"] == "better"
+    assert "97.5 % CI" in first["sentence"]
+
+
+def test_beyond_the_declared_effect_needs_the_interval_of_all_comparisons_together():
+    """The 95 % interval lies beyond the margin, the one that holds for both comparisons together does not."""
+    d = with_p(10, 0.0005)
+    low = d.mean() - stats.t.ppf(0.975, 9) * d.std(ddof=1) / np.sqrt(10)
+    store = two_blocks({"x": d, "y": with_p(10, 0.6)}, sesoi=0.95 * low / 100)
+    c = analysed(store)["comparisons"][0]
+    assert c["ci_low"] > 0.95 * low / 100 > c["ci_adjusted_low"]
+    assert (c["verdict"], c["size"]) == ("better", "size unclear")
+    wide = analysed(two_blocks({"x": d, "y": with_p(10, 0.6)}, sesoi=0.5 * low / 100))["comparisons"][0]
+    assert wide["size"] == "beyond the declared effect"
+    assert wide["ci_verdict_level"] == pytest.approx(0.975)
+    assert wide["ci_verdict_low"] == pytest.approx(wide["ci_adjusted_low"])
+
+
+def test_an_equivalence_has_the_interval_of_its_own_correction():
+    store = two_blocks({"x": with_p(10, 0.8, 0.05), "y": with_p(10, 0.6)}, sesoi=0.002)
+    c = analysed(store)["comparisons"][0]
+    assert c["verdict"] == "equivalent"
+    assert c["ci_verdict_level"] == pytest.approx(1 - 2 * 0.05 / 2)
+    assert -0.002 < c["ci_verdict_low"] < c["ci_verdict_high"] < 0.002
+
+
+# ------------------------------------------------------------------ A2: test splits that move with the seed
+
+
+def resplit(**changes):
+    counts = {"class_train": [60] * 10, "class_total": [25] * 10}
+    plan = demo_plan(blocks=("none",), seeds=6)
+    for a in plan["arms"]:
+        a["config"]["vary"] = "all_and_test_split"
+    return plan, lambda label, seed: {**counts, **changes}
+
+
+def test_resplits_of_one_data_set_are_tested_by_the_corrected_resampled_t():
+    plan, change = resplit()
+    data, text = document(write_study(None, plan, change=change))
+    c = data["comparisons"][2]
+    d = np.array(list(c["differences"].values()))
+    error = d.std(ddof=1) * np.sqrt(1 / 6 + 25 / 60)
+    assert c["p_t"] == pytest.approx(2 * stats.t.sf(abs(d.mean()) / error, 5))
+    assert c["detail"]["method"] == "corrected resampled t"
+    assert c["detail"]["overlap"] == pytest.approx(25 / 60)
+    assert "corrected resampled t p" in c["sentence"]
+    assert "assume independent splits" in text
+    assert "new splits and new seeds" in data["scope"]
+
+
+def test_records_with_one_test_pool_are_tested_by_the_paired_t_whatever_the_plan_says():
+    plan, change = resplit(test_pool_sha256="a" * 64)
+    data = analysed(write_study(None, plan, change=change))
+    assert {c["detail"]["method"] for c in data["comparisons"]} == {"paired t"}
+
+
+def test_records_with_several_test_pools_are_resplits_whatever_the_plan_says():
+    plan = demo_plan(blocks=("none",), seeds=6)
+    counts = {"class_train": [60] * 10, "class_total": [25] * 10}
+    data = analysed(write_study(None, plan, change=lambda a, s: {**counts, "test_pool_sha256": f"{s:064x}"}))
+    assert {c["detail"]["method"] for c in data["comparisons"]} == {"corrected resampled t"}
+
+
+def test_resplits_without_numbers_of_samples_give_no_verdict():
+    plan, _ = resplit()
+    data = analysed(write_study(None, plan))
+    assert {c["verdict"] for c in data["comparisons"]} == {"no verdict"}
+    assert "do not count their samples" in data["comparisons"][0]["reason"]
+
+
+# ------------------------------------------------------------------ V3: mixed code
+
+
+@pytest.mark.parametrize("other", ["b" * 64, None])
+def test_records_of_two_versions_of_the_code_give_no_verdict(other):
+    digest = lambda label, seed: {"source_sha256": "a" * 64 if seed else other}  # noqa: E731
+    data, text = document(write_study(None, demo_plan(), change=digest))
+    assert {(c["verdict"], c["reason"]) for c in data["comparisons"]} == {("no verdict", "mixed code")}
+    assert data["notices"][0]["key"] == "mixed_code"
+    assert "Mixed code: no verdict." in text
+    same = analysed(write_study(None, demo_plan(), change=lambda a, s: {"source_sha256": "a" * 64}))
+    assert "worse" in {c["verdict"] for c in same["comparisons"]}
+
+
+# ------------------------------------------------------------------ old plans, margins, words
+
+
+def test_a_plan_of_version_0_1_is_named_with_the_rules_that_changed():
+    plan = {k: v for k, v in demo_plan().items() if k != "error_rate"}
+    for a in plan["arms"]:
+        a["config"]["dataset"] = "mnist"
+    data, text = document(write_study(None, plan))
+    assert data["rules"] == "0.2"
+    assert [n["key"] for n in data["notices"]] == ["old_rules"]
+    assert "Computed under the rules of version 0.2; records and plan of version 0.1." in text
+    assert analysed(write_study(None, demo_plan()))["notices"] == []
+
+
+def test_without_a_declared_margin_one_line_says_that_nothing_is_equivalent():
+    data, text = document(write_study(None, demo_plan(sesoi=None)))
+    assert text.count("No smallest effect of interest was declared") == 1
+    assert {c["size"] for c in data["comparisons"]} == {""}
+
+
+def test_differences_without_spread_have_no_interval_of_no_width():
+    plan = demo_plan(lambdas=(0.0, 1.0), blocks=("none",), seeds=4)
+    store = write_study(None, plan, change=lambda a, s: {"test_top1": 0.9 if "λ=1" in a else 0.89})
+    data, text = document(store)
+    (c,) = data["comparisons"]
+    assert (c["ci_low"], c["ci_high"], c["reason"]) == (None, None, "the differences have no spread")
+    assert "+1.00 to +1.00" not in text
+
+
+def test_claims_that_do_not_fit_into_the_box_are_counted():
+    plan = demo_plan(lambdas=tuple(i / 100 for i in range(17)), seeds=3)
+    store = write_study(None, plan, change=lambda a, s: {"test_top1": 0.5 + 0.4 * a.startswith("λ=0.16 ") + s / 1000})
+    data = analysed(store)
+    page = make_page(data)
+    assert len(page.claims) == 24
+    assert page.claims_note.startswith("8 more comparisons in the section on pairwise evidence")
+    assert page.claims_note in html.render(page)
+
+
+def test_a_record_of_version_0_1_is_of_the_plan_that_names_its_test_split():
+    plan, change = resplit()
+    store = write_study(None, plan, skip={(plan["arms"][0]["arm"], 0)}, change=change)
+    old = '{"lambda_sil": 0.0, "imbalance": "none", "dataset": "digits", "vary": "all"}'
+    store.write_record(record(plan["arms"][0], 0, config=old, **change("", 0)))
+    assert analysed(store)["ledger"]["exclusions"] == []
