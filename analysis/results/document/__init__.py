@@ -27,6 +27,7 @@ from analysis.results.document.comparisons import (
     SensitivityData,
     SharesData,
     TailData,
+    ThresholdsData,
 )
 from analysis.results.document.plain import to_plain
 from analysis.results.document.runs import (
@@ -117,6 +118,7 @@ __all__ = [
     "Summary",
     "TailData",
     "TestData",
+    "ThresholdsData",
     "TuningData",
     "WinnerData",
     "scale_of",

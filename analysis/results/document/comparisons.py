@@ -196,24 +196,42 @@ class SensitivityData(TypedDict):
 
 
 class GapData(TypedDict):
-    """Paired difference in one group of classes."""
+    """Paired difference in one group of classes, over the `n` seeds of `of` that have it."""
 
     name: str
     n: int
+    of: int
     treatment: float
     baseline: float
     difference: float
     ci_low: float | None
     ci_high: float | None
-    p: float
-    p_adjusted: float
+    p: float | None
+    p_adjusted: float | None
+    m: int
+    ci_verdict_low: float | None
+    ci_verdict_high: float | None
+    ci_verdict_level: float | None
     classes: int
+    classes_low: int
     train_count: float | None
+    train_low: int | None
+    train_high: int | None
     scope: str
 
 
+class ThresholdsData(TypedDict):
+    """Shot groups of one arm: more training samples than `many`, fewer than `few`."""
+
+    many: int
+    few: int
+
+
 class TailData(TypedDict):
-    """One treatment against its baseline by shot group, class, and macro and worst-class accuracy."""
+    """One treatment against its baseline by shot group, class, and macro and worst-class accuracy.
+
+    `thresholds` are those of the treatment and of the baseline.
+    """
 
     family: str
     treatment: str
@@ -221,14 +239,21 @@ class TailData(TypedDict):
     groups: list[GapData]
     overall: list[GapData]
     classes: list[GapData]
+    classes_by: str
     empty: list[str]
+    thresholds: list[ThresholdsData]
+    train_ratio: float
     test_balanced: bool
+    seeds: int
+    reason: str
+    warnings: list[str]
 
 
 class ContrastData(TypedDict):
-    """The gain at one imbalance minus the gain at the mildest, paired by seed."""
+    """The gain at one imbalance minus the gain at the mildest with equal other settings, paired by seed."""
 
     treatment: str
+    baseline: str
     block: str
     reference: str
     n: int
@@ -237,20 +262,28 @@ class ContrastData(TypedDict):
     difference: float
     ci_low: float | None
     ci_high: float | None
-    p: float
-    p_adjusted: float
+    p: float | None
+    p_adjusted: float | None
+    m: int
+    ci_verdict_low: float | None
+    ci_verdict_high: float | None
+    ci_verdict_level: float | None
+    verdict: str
+    reason: str
     scope: str
 
 
 class GainPointData(TypedDict):
-    """The gain of a treatment, with the composition of its batches."""
+    """The gain of a treatment over n seeds, with the composition of its batches."""
 
     treatment: str
     baseline: str
     block: str
+    n: int
     difference: float
     ci_low: float | None
     ci_high: float | None
+    scope: str
     singleton_share: float | None
     classes_per_batch: float | None
     single_class_batches: float | None

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.results.imbalance import shot_group
 from analysis.stats.anova import anova_shares
 from analysis.stats.comparison import compare_paired, compare_unpaired
 from analysis.stats.description import describe, mean, sd, sd_interval
@@ -23,6 +22,7 @@ from analysis.stats.pairing import pair
 from analysis.stats.plateau import plateau_set
 from analysis.stats.power import detectable, power, seeds_needed, smallest_family_n
 from analysis.stats.search_curves import expected_best, expected_maximum
+from silhouette.metrics import shot_groups
 from tests.helpers.published import CE, DEMSAR, OURS
 
 TABLE = np.array(list(DEMSAR.values())).T
@@ -330,8 +330,8 @@ def test_expected_maximum_of_normal_values(k, e):
 )
 def test_shot_groups_of_cifar_lt(classes, largest, factor, groups):
     counts = [int(largest * (1 / factor) ** (i / (classes - 1))) for i in range(classes)]
-    found = [shot_group(c) for c in counts]
-    assert tuple(found.count(g) for g in ("many", "medium", "few")) == groups
+    found = shot_groups(counts)
+    assert tuple(len(found[g]) for g in ("many", "medium", "few")) == groups
 
 
 def test_description_and_wins_by_hand():
