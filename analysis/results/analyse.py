@@ -84,7 +84,7 @@ def _sensitivity(s: Sources, _: Document) -> object:
 
 
 PARTS = (
-    Part("across", "across", lambda s, _: across_datasets(s.plan, s.ledger, s.rng)),
+    Part("across", "across", lambda s, _: across_datasets(s.plan, s.ledger, s.evidence, s.rng)),
     Part("sensitivity", "sensitivity", _sensitivity),
     Part("importance", "sensitivity", _importance),
     Part("tail", "imbalance", lambda s, _: tail_comparisons(s.plan, s.ledger)),

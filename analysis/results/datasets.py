@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from analysis.results.comparisons import Evidence
 from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
 from analysis.stats.description import describe
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
+from analysis.stats.hierarchical import Hierarchical, hierarchical
 from analysis.stats.multi_dataset import (
     Average,
     Pooled,
     RankTest,
-    SignedRankPosterior,
-    bayes_signed_rank,
+    average_of,
     cliques,
-    dataset_average,
     friedman,
     random_effects,
     rank_rows,
 )
 from analysis.stats.multiplicity import adjust, holm
-from analysis.stats.pairing import pair
 from analysis.stats.types import Floats, Interval, Test
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Plan, dataset_of
+
+UNDECIDED = "no comparison on a single dataset has a verdict of this kind"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class AcrossPair:
         baseline: Method compared with.
         datasets: Dataset names in use.
         differences: Mean difference by dataset.
+        intervals: Its interval on each dataset, not adjusted; None without spread.
         average: Scope: these datasets, new seeds.
         p_average_adjusted: Its p, Holm over the treatments of the condition.
         verdict: The verdict for that scope.
@@ -46,9 +47,11 @@ class AcrossPair:
         wilcoxon: Exact Wilcoxon over datasets.
         p_wilcoxon_adjusted: Its p, Holm over the treatments.
         verdict_new: The verdict for new datasets, from the Holm-adjusted exact Wilcoxon p.
+        reason: Why this pair has no verdict, or empty.
         sign_flip: Exact sign-flip over datasets.
         shift: Hodges–Lehmann over datasets.
-        bayes: Posterior with the declared margin as region of practical equivalence.
+        bayes: Hierarchical model with the declared margin as region of practical equivalence; None without spread.
+        shrunken: Its estimate of the difference on each dataset.
         warnings: What a reader must know.
     """
 
@@ -56,6 +59,7 @@ class AcrossPair:
     baseline: str
     datasets: tuple[str, ...]
     differences: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float] | None]
     average: Average
     p_average_adjusted: float | None
     verdict: str
@@ -63,9 +67,11 @@ class AcrossPair:
     wilcoxon: Test
     p_wilcoxon_adjusted: float
     verdict_new: str
+    reason: str
     sign_flip: Test
     shift: Interval
-    bayes: SignedRankPosterior
+    bayes: Hierarchical | None
+    shrunken: Mapping[str, float]
     warnings: tuple[str, ...]
 
 
@@ -98,115 +104,150 @@ def condition_of(plan: Plan, arm: Arm) -> str:
     return ", ".join(shown)
 
 
-def across_datasets(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Across, ...]:
-    """All results over several datasets; empty if the study has fewer than two."""
+def across_datasets(
+    plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], rng: np.random.Generator
+) -> tuple[Across, ...]:
+    """All results over several datasets; empty if the study has fewer than two.
+
+    Args:
+        plan: The study.
+        ledger: Its records.
+        evidence: Its comparisons with their verdicts. A method gets a word over all datasets only where it got one of
+            the same kind on a single dataset, so that both together keep the error rate of the comparisons.
+        rng: Generator, for permutations that are too many to enumerate.
+    """
     if len({dataset_of(a) for a in plan.arms} - {None}) < 2 or plan.phase != "confirm":
         return ()
     conditions = dict.fromkeys(condition_of(plan, a) for a in plan.arms)
-    parts = [_across(plan, ledger, name, rng) for name in conditions]
+    parts = [_across(plan, ledger, evidence, name, rng) for name in conditions]
     return tuple(part for part in parts if len(part.datasets) > 1)
 
 
 Cells = dict[str, dict[str, Arm]]
+Pair = tuple[str, str]
+"""Treatment and baseline, as methods."""
 
 
-def _across(plan: Plan, ledger: Ledger, condition: str, rng: np.random.Generator) -> Across:
+def _across(
+    plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], condition: str, rng: np.random.Generator
+) -> Across:
     """Arms of a condition by dataset and method, then its pairs and ranks."""
     cells: Cells = {}
     for arm in plan.arms:
         name = dataset_of(arm)
         if name is not None and condition_of(plan, arm) == condition:
             cells.setdefault(name, {})[plan.method(arm.label)] = arm
-    pairs = _pairs(plan, ledger, cells, rng)
-    return Across(condition, tuple(cells), pairs, _ranks(plan, ledger, cells, rng))
+    inside = {arm.label for row in cells.values() for arm in row.values()}
+    here = [e for e in evidence if e.treatment in inside and e.family.baseline in inside]
+    return Across(condition, tuple(cells), _pairs(plan, here, rng), _ranks(plan, ledger, cells, rng))
 
 
-def _pairs(plan: Plan, ledger: Ledger, cells: Cells, rng: np.random.Generator) -> tuple[AcrossPair, ...]:
-    wanted: dict[tuple[str, str], dict[str, Floats]] = {}
-    uneven: set[str] = set()
-    labels = {arm.label: (name, method) for name, row in cells.items() for method, arm in row.items()}
-    for family in plan.families:
-        for treatment in family.treatments:
-            if treatment not in labels or family.baseline not in labels:
-                continue
-            name, method = labels[treatment]
-            both = pair(ledger.values(treatment, plan.metric), ledger.values(family.baseline, plan.metric))
-            if both.complete and len(both.keys) > 1:
-                wanted.setdefault((method, labels[family.baseline][1]), {})[name] = both.differences
-            else:
-                uneven.add(f"{name} left out for {method}: unequal or too few seeds")
-    ready = {key: by for key, by in wanted.items() if len(by) > 1}
+def _pairs(plan: Plan, evidence: Sequence[Evidence], rng: np.random.Generator) -> tuple[AcrossPair, ...]:
+    by_pair: dict[Pair, list[Evidence]] = {}
+    for e in evidence:
+        by_pair.setdefault((plan.method(e.treatment), plan.method(e.family.baseline)), []).append(e)
+    usable = {key: [e for e in found if _is_usable(e)] for key, found in by_pair.items()}
+    ready = {key: found for key, found in usable.items() if len(found) > 1}
     if not ready:
         return ()
-    averages = {key: dataset_average(list(by.values()), 1 - plan.alpha) for key, by in ready.items()}
-    exact = {key: wilcoxon([float(d.mean()) for d in by.values()]) for key, by in ready.items()}
-    p_average = adjust([averages[key].p for key in ready], "holm")
-    p_exact = holm([exact[key].p for key in ready])
+    averages = [_average(plan, found) for found in ready.values()]
+    exact = [wilcoxon([_gap(e) for e in found]) for found in ready.values()]
+    p_average, p_exact = adjust([a.p for a in averages], "holm"), holm([test.p for test in exact])
     made = []
-    for i, (key, by) in enumerate(ready.items()):
-        over = _Over(key, by, averages[key], p_average[i], exact[key], float(p_exact[i]))
-        made.append(_pair(plan, over, len(ready), uneven, rng))
+    for (key, found), average, p, test, q in zip(ready.items(), averages, p_average, exact, p_exact, strict=True):
+        over = _Over(key, found, by_pair[key], average, p, test, float(q))
+        made.append(_pair(plan, over, len(ready), rng))
     return tuple(made)
+
+
+def _is_usable(e: Evidence) -> bool:
+    return e.pairs.complete and e.result is not None and e.result.n > 1
+
+
+def _gap(e: Evidence) -> float:
+    return float(e.pairs.differences.mean())
+
+
+def _average(plan: Plan, found: Sequence[Evidence]) -> Average:
+    """The average over datasets, with the standard error that each comparison has."""
+    results = [e.result for e in found if e.result is not None]
+    errors = [r.error or 0.0 for r in results]
+    return average_of([r.difference for r in results], errors, [r.n - 1 for r in results], 1 - plan.alpha)
 
 
 @dataclass(frozen=True)
 class _Over:
-    """One treatment and baseline over datasets, before the verdict."""
+    """One treatment and baseline over datasets, before the verdict: usable comparisons, and all of them."""
 
-    key: tuple[str, str]
-    by: Mapping[str, Floats]
+    key: Pair
+    found: Sequence[Evidence]
+    declared: Sequence[Evidence]
     average: Average
     p_average: float | None
     exact: Test
     p_exact: float
 
+    def decided(self, *words: str) -> bool:
+        """Return True if a primary comparison of this pair on one dataset got one of the words."""
+        return any(e.role == "primary" and e.verdict.word in words for e in self.declared)
 
-def _pair(plan: Plan, over: _Over, m: int, uneven: set[str], rng: np.random.Generator) -> AcrossPair:
-    by, exact = over.by, over.exact
-    means = {name: float(d.mean()) for name, d in by.items()}
-    values = list(means.values())
-    errors = [float(d.var(ddof=1)) / d.size for d in by.values()]
-    warnings = [w for w in sorted(uneven) if w.endswith(f"{over.key[0]}: unequal or too few seeds")]
-    if len(values) < 6:
-        warnings.append(f"{len(values)} datasets: exact tests over datasets cannot give p below {exact.smallest:.4g}")
+
+def _pair(plan: Plan, over: _Over, m: int, rng: np.random.Generator) -> AcrossPair:
+    names = [str(dataset_of(plan.arm[e.treatment])) for e in over.found]
+    values = [_gap(e) for e in over.found]
+    errors = [(e.result.error or 0.0) ** 2 if e.result else 0.0 for e in over.found]
     shift = hodges_lehmann(values, 1 - plan.alpha)
+    words = _average_verdict(plan, over, m), _word(plan, over, shift.estimate, over.p_exact)
+    model = hierarchical(values, errors, plan.sesoi or 0.0)
     return AcrossPair(
         treatment=over.key[0],
         baseline=over.key[1],
-        datasets=tuple(means),
-        differences=means,
+        datasets=tuple(names),
+        differences=dict(zip(names, values, strict=True)),
+        intervals={n: _bounds(e) for n, e in zip(names, over.found, strict=True)},
         average=over.average,
         p_average_adjusted=over.p_average,
-        verdict=_average_verdict(plan, over.average, over.p_average, m),
+        verdict=words[0],
         pooled=random_effects(values, errors, 1 - plan.alpha),
-        wilcoxon=exact,
+        wilcoxon=over.exact,
         p_wilcoxon_adjusted=over.p_exact,
-        verdict_new=_word(plan, shift.estimate, over.p_exact),
+        verdict_new=words[1],
+        reason=UNDECIDED if NONE in words else "",
         sign_flip=sign_flip(values, rng=rng),
         shift=shift,
-        bayes=bayes_signed_rank(values, plan.sesoi or 0.0, rng),
-        warnings=tuple(warnings),
+        bayes=model,
+        shrunken={} if model is None else dict(zip(names, model.shrunken, strict=True)),
+        warnings=tuple(_warnings(plan, over, names)),
     )
 
 
-def _average_verdict(plan: Plan, average: Average, p: float | None, m: int) -> str:
-    if p is None or average.ci is None or average.df is None or average.t is None:
+def _bounds(e: Evidence) -> tuple[float, float] | None:
+    ci = e.result.ci if e.result else None
+    return None if ci is None else (ci.low, ci.high)
+
+
+def _warnings(plan: Plan, over: _Over, used: Sequence[str]) -> Iterator[str]:
+    for e in over.declared:
+        if (name := str(dataset_of(plan.arm[e.treatment]))) not in used:
+            yield f"{name} left out for {over.key[0]}: unequal or too few seeds"
+    if len(used) < 6:
+        yield f"{len(used)} datasets: exact tests over datasets cannot give p below {over.exact.smallest:.4g}"
+
+
+def _average_verdict(plan: Plan, over: _Over, m: int) -> str:
+    average = over.average
+    if over.p_average is None:
         return NONE
-    if plan.sesoi and average.difference != 0:
-        se = average.difference / average.t
-        inner = dataset_interval(average, abs(se), 1 - 2 * plan.alpha / m)
-        if -plan.sesoi < inner[0] and inner[1] < plan.sesoi:
-            return EQUIVALENT
-    return _word(plan, average.difference, p)
+    inner = average.interval(1 - 2 * plan.alpha / m)
+    inside = plan.sesoi is not None and inner is not None and -plan.sesoi < inner.low and inner.high < plan.sesoi
+    if inside:
+        return EQUIVALENT if over.decided(EQUIVALENT) else NONE
+    return _word(plan, over, average.difference, over.p_average)
 
 
-def dataset_interval(average: Average, se: float, level: float) -> tuple[float, float]:
-    """Bounds of the Satterthwaite interval at another level."""
-    half = float(stats.t.ppf((1 + level) / 2, average.df)) * se
-    return average.difference - half, average.difference + half
-
-
-def _word(plan: Plan, difference: float, p: float) -> str:
+def _word(plan: Plan, over: _Over, difference: float, p: float) -> str:
+    if not over.decided(BETTER, WORSE):
+        return NONE
     if p > plan.alpha:
         return INCONCLUSIVE
     return BETTER if plan.better * difference > 0 else WORSE

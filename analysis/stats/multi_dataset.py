@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,7 @@ class Average:
 
     datasets: int
     difference: float
+    error: float | None
     ci: Interval | None
     t: float | None
     df: float | None
@@ -36,51 +37,65 @@ class Average:
     method: str = "Satterthwaite t of the dataset average"
     scope: str = SCOPE_SEEDS
 
+    def interval(self, level: float) -> Interval | None:
+        """The t-interval at another level; None where the differences have no spread."""
+        if self.error is None or self.df is None:
+            return None
+        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.error
+        return Interval(self.difference, self.difference - half, self.difference + half, level, "Satterthwaite t")
+
 
 def dataset_average(differences: Sequence[ArrayLike], level: float = 0.95) -> Average:
     """Average difference over fixed datasets; each dataset has the same weight, whatever its number of seeds.
-
-    Variance = Σ s_j²/n_j / k²; df = (Σ v_j)² / Σ v_j²/(n_j - 1) with v_j = s_j²/n_j. Source: F. E.
-    Satterthwaite, 1946.
 
     Args:
         differences: Paired differences by seed, one sequence per dataset.
         level: Coverage of the interval.
     """
     groups = [as_floats(d) for d in differences]
-    gap = math.fsum(mean(g) for g in groups) / len(groups)
-    if any(g.size < 2 for g in groups):
-        return Average(len(groups), gap, None, None, None, None)
-    v = [sd(g) ** 2 / g.size for g in groups]
+    errors = [sd(g) / math.sqrt(g.size) if g.size > 1 else 0.0 for g in groups]
+    return average_of([mean(g) for g in groups], errors, [g.size - 1 for g in groups], level)
+
+
+def average_of(
+    estimates: Sequence[float], errors: Sequence[float], dfs: Sequence[float], level: float = 0.95
+) -> Average:
+    """Average of independent estimates, each with its standard error and degrees of freedom.
+
+    Variance = Σ v_j / k² with v_j the squared errors; df = (Σ v_j)² / Σ v_j² / df_j. Source: F. E. Satterthwaite, 1946.
+    """
+    k, gap = len(estimates), math.fsum(estimates) / len(estimates)
+    v = [error**2 for error in errors]
     total = math.fsum(v)
-    if total == 0:
-        return Average(len(groups), gap, None, None, None, None)
-    df = total**2 / math.fsum(x**2 / (g.size - 1) for x, g in zip(v, groups, strict=True))
-    se = math.sqrt(total) / len(groups)
-    half = float(stats.t.ppf((1 + level) / 2, df)) * se
-    p = float(2 * stats.t.sf(abs(gap / se), df))
-    return Average(len(groups), gap, Interval(gap, gap - half, gap + half, level, "Satterthwaite t"), gap / se, df, p)
+    if total == 0 or min(dfs) < 1:
+        return Average(k, gap, None, None, None, None, None)
+    df = total**2 / math.fsum(x**2 / d for x, d in zip(v, dfs, strict=True))
+    error = math.sqrt(total) / k
+    found = Average(k, gap, error, None, gap / error, df, float(2 * stats.t.sf(abs(gap / error), df)))
+    return replace(found, ci=found.interval(level))
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """Random-effects mean of per-dataset differences: DerSimonian–Laird τ², Hartung–Knapp interval."""
+    """Random-effects mean of per-dataset differences: DerSimonian–Laird τ², modified Hartung–Knapp interval."""
 
     datasets: int
     estimate: float
     ci: Interval
-    p: float | None
+    p: float
     tau: float
     prediction: Interval | None
-    method: str = "random effects, DerSimonian–Laird, Hartung–Knapp t"
+    method: str = "random effects, DerSimonian–Laird, modified Hartung–Knapp t"
     scope: str = SCOPE_DATASETS
 
 
 def random_effects(effects: ArrayLike, variances: ArrayLike, level: float = 0.95) -> Pooled | None:
     """Pool per-dataset differences with their squared standard errors; None below two datasets.
 
-    The prediction interval (three datasets or more) is for the difference on a new dataset: t with k - 2 degrees of
-    freedom. Sources: DerSimonian & Laird 1986; Hartung & Knapp 2001; Higgins et al. 2009.
+    Hartung and Knapp's variance is never taken below that of the weights: nearly equal differences would otherwise give
+    an interval narrower than their own errors allow. The prediction interval (three datasets or more) is for the
+    difference on a new dataset: t with k - 2 degrees of freedom. Sources: DerSimonian & Laird 1986; Hartung & Knapp
+    2001; Röver et al. 2015; Higgins et al. 2009.
     """
     y, v = as_floats(effects), as_floats(variances)
     if y.size < 2 or (v <= 0).any():
@@ -88,10 +103,11 @@ def random_effects(effects: ArrayLike, variances: ArrayLike, level: float = 0.95
     tau2 = _tau_square(y, v)
     w = 1 / (v + tau2)
     center = float((w * y).sum() / w.sum())
-    se = math.sqrt(float((w * (y - center) ** 2).sum() / (y.size - 1) / w.sum()))
+    q = float((w * (y - center) ** 2).sum()) / (y.size - 1)
+    se = math.sqrt(max(1.0, q) / w.sum())
     half = float(stats.t.ppf((1 + level) / 2, y.size - 1)) * se
-    p = float(2 * stats.t.sf(abs(center) / se, y.size - 1)) if se > 0 else None
-    ci = Interval(center, center - half, center + half, level, "Hartung–Knapp t")
+    p = float(2 * stats.t.sf(abs(center) / se, y.size - 1))
+    ci = Interval(center, center - half, center + half, level, "modified Hartung–Knapp t")
     return Pooled(int(y.size), center, ci, p, math.sqrt(tau2), _prediction(center, se, tau2, y.size, level))
 
 
@@ -110,48 +126,6 @@ def _prediction(center: float, se: float, tau2: float, k: int, level: float) -> 
 
 
 @dataclass(frozen=True)
-class SignedRankPosterior:
-    """Bayesian signed-rank probabilities over datasets, with a region of practical equivalence."""
-
-    worse: float
-    equivalent: float
-    better: float
-    rope: float
-    draws: int
-    method: str = "Bayesian signed rank, prior strength 0.5 at zero"
-    scope: str = SCOPE_DATASETS
-
-
-def bayes_signed_rank(
-    differences: ArrayLike, rope: float, rng: np.random.Generator, *, prior: float = 0.5, draws: int = 20_000
-) -> SignedRankPosterior:
-    """Probability that the difference on a new dataset is below, inside or above ±rope.
-
-    Source: A. Benavoli et al., A Bayesian Wilcoxon signed-rank test based on the Dirichlet process, 2014.
-
-    Args:
-        differences: One difference per dataset.
-        rope: Half-width of the region of practical equivalence, in the unit of the differences.
-        rng: Generator of the Dirichlet draws.
-        prior: Strength of the prior, placed at zero.
-        draws: Number of draws.
-    """
-    d = np.concatenate([[0.0], as_floats(differences)])
-    sums = d[:, None] + d[None, :]
-    above, below = _side(sums, rope), _side(-sums, rope)
-    weights = rng.dirichlet(np.concatenate([[prior], np.ones(d.size - 1)]), draws)
-    right = ((weights @ above) * weights).sum(axis=1)
-    left = ((weights @ below) * weights).sum(axis=1)
-    winner = np.column_stack([left, 1 - left - right, right]).argmax(axis=1)
-    share = np.bincount(winner, minlength=3) / draws
-    return SignedRankPosterior(float(share[0]), float(share[1]), float(share[2]), rope, draws)
-
-
-def _side(sums: Floats, rope: float) -> Floats:
-    return np.where(sums > 2 * rope, 1.0, np.where(sums == 2 * rope, 0.5, 0.0))
-
-
-@dataclass(frozen=True)
 class RankTest:
     """Friedman's test over datasets with the Iman–Davenport correction and a permutation p.
 
@@ -161,8 +135,8 @@ class RankTest:
         mean_ranks: Mean rank by method, 1 is best.
         chi2: Friedman's statistic, corrected for ties.
         p_chi2: Its chi-square p, which is inexact for few datasets.
-        f: Iman–Davenport statistic; infinite if all datasets have the same order.
-        p_f: Its p.
+        f: Iman–Davenport statistic; None below three datasets, and where all have the same order (it is infinite).
+        p_f: Its p; None likewise.
         p_permutation: Exact or sampled permutation p; use it below ten datasets.
         permutation_method: How it was computed.
         critical_difference: Nemenyi's difference of mean ranks at alpha.
@@ -174,8 +148,8 @@ class RankTest:
     mean_ranks: tuple[float, ...]
     chi2: float
     p_chi2: float
-    f: float
-    p_f: float
+    f: float | None
+    p_f: float | None
     p_permutation: float
     permutation_method: str
     critical_difference: float
@@ -204,7 +178,7 @@ def friedman(ranks: Floats, rng: np.random.Generator, *, alpha: float = 0.05, dr
     n, k = ranks.shape
     chi2 = _friedman_statistic(ranks)
     rest = n * (k - 1) - chi2
-    f = (n - 1) * chi2 / rest if rest > 1e-9 * n * k else math.inf
+    f = (n - 1) * chi2 / rest if n > 2 and rest > 1e-9 * n * k else None
     p_permutation, how = _permutation_p(ranks, rng, draws)
     return RankTest(
         datasets=n,
@@ -213,7 +187,7 @@ def friedman(ranks: Floats, rng: np.random.Generator, *, alpha: float = 0.05, dr
         chi2=chi2,
         p_chi2=float(stats.chi2.sf(chi2, k - 1)),
         f=f,
-        p_f=float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))),
+        p_f=None if f is None else float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))),
         p_permutation=p_permutation,
         permutation_method=how,
         critical_difference=critical_difference(k, n, alpha),

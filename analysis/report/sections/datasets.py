@@ -44,14 +44,14 @@ def _where(part: AcrossData) -> str:
 
 def _forest(data: Document, part: AcrossData, tag: str) -> Figure:
     scale, colours = scale_of(data), arm_colours(data)
-    parts = [(p["treatment"], _rows(p, scale, colours.get(p["treatment"], style.INK), data)) for p in part["pairs"]]
+    parts = [(p["treatment"], _rows(p, scale, colours.get(p["treatment"], style.INK))) for p in part["pairs"]]
     drawing = dot_rows(parts, f"difference from the baseline{unit_label(scale)}", lines=(0.0,), band=margin_band(data))
     rows = [(p["treatment"], name, d) for p in part["pairs"] for name, d in p["differences"].items()]
     caption = (
         "Differences on each dataset, their average over these datasets (Satterthwaite t) and the pooled value "
         f"for new ones (random effects; dashed: prediction interval). {_where(part)}. Bars: "
-        f"{show_confidence(data['alpha'])} intervals. The average describes new seeds on these datasets, "
-        "the pooled value new datasets of this kind."
+        f"{show_confidence(data['alpha'])} intervals, each for itself. The average describes new seeds on these "
+        "datasets, the pooled value new datasets of this kind."
     )
     alt = "Forest plot by dataset. " + "; ".join(_alt(p, scale) for p in part["pairs"])
     return Figure(f"datasets{tag}", caption, alt, drawing, ("treatment", "dataset", "difference"), tuple(rows))
@@ -61,13 +61,10 @@ def _alt(pair: AcrossPairData, scale: Scale) -> str:
     return f"{pair['treatment']}: average {scale.signed(pair['average']['difference'])} over {len(pair['datasets'])}"
 
 
-def _rows(pair: AcrossPairData, scale: Scale, colour: str, data: Document) -> list[Dot]:
-    by = {(c["family"], c["treatment"]): c for c in data["comparisons"]}
-    methods = {a["arm"]: (a["method"], a["dataset"]) for a in data["arms"]}
+def _rows(pair: AcrossPairData, scale: Scale, colour: str) -> list[Dot]:
     rows = []
     for name in pair["datasets"]:
-        found = [c for c in by.values() if methods[c["treatment"]] == (pair["treatment"], name)]
-        low, high = (found[0]["ci_low"], found[0]["ci_high"]) if found else (None, None)
+        low, high = pair["intervals"][name] or (None, None)
         rows.append(_dot(name, pair["differences"][name], low, high, style.MUTED, scale))
     average, pooled = pair["average"], pair["pooled"]
     _, low, high = numbers_of(average["ci"])
@@ -100,13 +97,18 @@ def _pairs_table(data: Document, part: AcrossData, tag: str) -> Table:
             p_cell(data, p["p_average_adjusted"]), word(p["verdict"]),
         ))  # fmt: skip
     header = ("treatment", "baseline", "datasets", "average difference", "CI", "df", "p", "p Holm", "verdict")
-    notes = sorted({w for p in part["pairs"] for w in p["warnings"]})
+    notes = sorted({w for p in part["pairs"] for w in p["warnings"]} | _reasons(part))
     return table(
         f"datasets{tag}",
-        f"Average over these datasets, each with the same weight (Satterthwaite t). {_where(part)}. "
-        "Intervals describe new seeds on the same data.",
+        f"Average over these datasets, each with the same weight (Satterthwaite t). {_where(part)}. Intervals describe "
+        f"{part['pairs'][0]['average']['scope']}, each for itself; p Holm is adjusted over the rows.",
         header, rows, text=(0, 1, 8), notes=notes,
     )  # fmt: skip
+
+
+def _reasons(part: AcrossData) -> set[str]:
+    """Why a verdict over datasets waits for one on a single dataset."""
+    return {f"no verdict: {p['reason']}" for p in part["pairs"] if p["reason"]}
 
 
 def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
@@ -120,7 +122,7 @@ def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
             Cell(p["treatment"]), gain(scale, pooled["estimate"] if pooled else None), between(scale, low, high),
             between(scale, wide_low, wide_high), gain(scale, pooled["tau"] if pooled else None),
             p_cell(data, p["wilcoxon"]["p"]), p_cell(data, p["p_wilcoxon_adjusted"]), word(p["verdict_new"]),
-            percent(b["worse"]), percent(b["equivalent"]), percent(b["better"]),
+            *(percent(b[key]) if b else Cell("") for key in ("worse", "equivalent", "better")),
         ))  # fmt: skip
     header = (
         "treatment", "pooled", "CI", "prediction interval", "τ", "p (Wilcoxon)", "p Holm", "verdict",
@@ -129,8 +131,9 @@ def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
     margin = scale.value(data["sesoi"]) if data["sesoi"] else "0"
     return table(
         f"new-datasets{tag}",
-        "For new datasets of this kind: random effects (Hartung–Knapp), exact Wilcoxon over datasets (Holm), and the "
-        f"Bayesian signed-rank probabilities that a new difference lies below, inside or above ±{margin}. "
+        "For new datasets of this kind: random effects (modified Hartung–Knapp), exact Wilcoxon over datasets (Holm "
+        "over the rows), and the probabilities that the mean difference on a new dataset lies below, inside or above "
+        f"±{margin} (hierarchical normal model, half-normal prior of τ). "
         f"{_where(part)}; datasets are the observations, seeds are not.",
         header, rows, text=(0, 7),
     )  # fmt: skip
@@ -138,10 +141,10 @@ def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
 
 def _rank_text(data: Document, ranks: RanksData) -> list[str]:
     test = ranks["test"]
-    f = "F is infinite" if test["f"] is None else f"F = {show_number(test['f'])}"
+    f = f"Iman–Davenport F = {show_number(test['f'])}, {p_equals(test['p_f'], data['alpha'])}; " if test["f"] else ""
     text = (
-        f"Ranks of {test['methods']} methods over {test['datasets']} datasets: Iman–Davenport {f}, "
-        f"{p_equals(test['p_f'], data['alpha'])}; permutation {p_equals(test['p_permutation'], data['alpha'])} "
+        f"Ranks of {test['methods']} methods over {test['datasets']} datasets: "
+        f"{f}permutation {p_equals(test['p_permutation'], data['alpha'])} "
         f"({test['permutation_method']}). The pairwise verdicts are those of the Holm-adjusted exact Wilcoxon tests in "
         "the table; the diagram only illustrates them."
     )

@@ -12,6 +12,7 @@ class AverageData(TypedDict):
 
     datasets: int
     difference: float
+    error: float | None
     ci: IntervalData | None
     t: float | None
     df: float | None
@@ -26,7 +27,7 @@ class PooledData(TypedDict):
     datasets: int
     estimate: float
     ci: IntervalData
-    p: float | None
+    p: float
     tau: float
     prediction: IntervalData | None
     method: str
@@ -34,13 +35,16 @@ class PooledData(TypedDict):
 
 
 class PosteriorData(TypedDict):
-    """The Bayesian signed-rank probabilities over datasets."""
+    """The hierarchical model over datasets: probabilities of the mean difference on a new one."""
 
     worse: float
     equivalent: float
     better: float
     rope: float
-    draws: int
+    mean: float
+    tau: float
+    shrunken: list[float]
+    shrunken_sd: list[float]
     method: str
     scope: str
 
@@ -52,6 +56,7 @@ class AcrossPairData(TypedDict):
     baseline: str
     datasets: list[str]
     differences: dict[str, float]
+    intervals: dict[str, list[float] | None]
     average: AverageData
     p_average_adjusted: float | None
     verdict: str
@@ -59,14 +64,16 @@ class AcrossPairData(TypedDict):
     wilcoxon: TestData
     p_wilcoxon_adjusted: float
     verdict_new: str
+    reason: str
     sign_flip: TestData
     shift: IntervalData
-    bayes: PosteriorData
+    bayes: PosteriorData | None
+    shrunken: dict[str, float]
     warnings: list[str]
 
 
 class RankTestData(TypedDict):
-    """Friedman's test over datasets; an infinite F is null."""
+    """Friedman's test over datasets; F is null below three datasets and where it is infinite."""
 
     datasets: int
     methods: int
@@ -74,7 +81,7 @@ class RankTestData(TypedDict):
     chi2: float
     p_chi2: float
     f: float | None
-    p_f: float
+    p_f: float | None
     p_permutation: float
     permutation_method: str
     critical_difference: float
