@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -74,7 +75,12 @@ def feasibility(
 
 def upper_sd(sd: float, n: int, level: float = 0.8) -> float:
     """One-sided upper bound of an SD from n normal values, for planning when n is small."""
-    return sd * float(np.sqrt((n - 1) / stats.chi2.ppf(1 - level, n - 1)))
+    return sd * _upper_factor(n, level)
+
+
+@lru_cache(maxsize=1024)
+def _upper_factor(n: int, level: float) -> float:
+    return float(np.sqrt((n - 1) / stats.chi2.ppf(1 - level, n - 1)))
 
 
 def _seeds_for(effect: float | None, sd: float, alpha: float) -> int | None:

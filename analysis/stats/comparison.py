@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from analysis.errors import ReportError
 from analysis.stats.description import is_constant, mean, sd, t_quantile
@@ -177,7 +177,7 @@ def _paired_t(d: Floats, margin: float | None, alpha: float, overlap: float | No
         "ci_90": t_interval(gap, error, df, 1 - 2 * alpha, "Student t"),
         "t": gap / error,
         "df": df,
-        "p_t": float(2 * stats.t.sf(abs(gap / error), df)),
+        "p_t": float(2 * special.stdtr(df, -abs(gap / error))),
         "p_tost": tost(gap, error, df, margin),
     }
 
@@ -246,8 +246,8 @@ def tost(difference: float, se: float, df: float, margin: float | None) -> float
     """
     if margin is None or margin <= 0:
         return None
-    lower = stats.t.sf((difference + margin) / se, df)
-    upper = stats.t.sf((margin - difference) / se, df)
+    lower = special.stdtr(df, -(difference + margin) / se)
+    upper = special.stdtr(df, -(margin - difference) / se)
     return float(max(lower, upper))
 
 
@@ -264,7 +264,7 @@ def paired_ps(differences: Floats) -> Floats:
     spread = differences.std(axis=0, ddof=1)
     flat = np.ptp(differences, axis=0) <= 1e-12 * np.maximum(np.abs(differences).max(axis=0), 1e-300)
     t = differences.mean(axis=0) * math.sqrt(n) / np.where(flat, 1.0, spread)
-    return np.where(flat, 1.0, 2 * stats.t.sf(np.abs(t), n - 1))
+    return np.where(flat, 1.0, 2 * special.stdtr(n - 1, -np.abs(t)))
 
 
 def leave_one_out(differences: Floats, overlap: float | None = None) -> tuple[float, float] | None:
@@ -282,7 +282,7 @@ def leave_one_out(differences: Floats, overlap: float | None = None) -> tuple[fl
     if not kept.any():
         return None
     t = means[kept] / np.sqrt(var[kept] * (1 / (n - 1) + (overlap or 0.0)))
-    p = 2 * stats.t.sf(np.abs(t), n - 2)
+    p = 2 * special.stdtr(n - 2, -np.abs(t))
     return float(p.min()), float(p.max())
 
 

@@ -45,6 +45,7 @@ def hedges_g_z(differences: ArrayLike, level: float = 0.95) -> Interval | None:
     return Interval(j * plain.estimate, j * plain.low, j * plain.high, level, "g_z, exact Hedges factor")
 
 
+@lru_cache(maxsize=256)
 def _noncentral_bounds(t: float, df: int, level: float) -> tuple[float, float]:
     """Noncentralities for which the observed t lies at the upper and at the lower limit of the level."""
     tail = (1 - level) / 2

@@ -8,6 +8,7 @@ method then says so.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -88,19 +89,19 @@ def signed_ranks(differences: ArrayLike) -> Floats:
     """Ranks of |d| with the sign of d, mid-ranks for ties; zeros are dropped first."""
     d = as_floats(differences)
     d = d[d != 0]
-    return np.asarray(np.sign(d) * stats.rankdata(_merge_close(np.abs(d))), dtype=np.float64)
+    return np.asarray(np.sign(d) * _mid_ranks(np.abs(d)), dtype=np.float64)
 
 
-def _merge_close(sizes: Floats) -> Floats:
-    """Ranks of the sizes, where sizes that differ only by rounding are equal: 0.3 - 0.2 ties with 0.1."""
+def _mid_ranks(sizes: Floats) -> Floats:
+    """Mid-ranks of the sizes, where sizes that differ only by rounding are equal: 0.3 - 0.2 ties with 0.1."""
     if not sizes.size:
         return sizes
     order = np.argsort(sizes, kind="stable")
-    steps = np.diff(sizes[order]) > 1e-12 * sizes.max()
-    group = np.concatenate([[0], np.cumsum(steps)])
-    merged = np.empty_like(sizes)
-    merged[order] = group
-    return merged
+    steps = np.flatnonzero(np.diff(sizes[order]) > 1e-12 * sizes.max()) + 1
+    bounds = np.concatenate([[0], steps, [sizes.size]])  # each group of ties ends where the next one begins
+    ranks = np.empty_like(sizes)
+    ranks[order] = np.repeat((bounds[:-1] + bounds[1:] + 1) / 2, np.diff(bounds))
+    return ranks
 
 
 def wilcoxon(differences: ArrayLike) -> Test:
@@ -125,20 +126,22 @@ def wilcoxon(differences: ArrayLike) -> Test:
     return Test(p, d.size, smallest_p(n), method, plus)
 
 
-def _rank_sum_null(doubled: np.ndarray) -> Floats:
-    """Probability of each value of twice the rank sum, by convolution over the ranks."""
-    null = np.zeros(int(doubled.sum()) + 1)
+@lru_cache(maxsize=16)
+def _rank_sum_null(doubled: tuple[int, ...]) -> Floats:
+    """Probability of each value of a sum of ranks, each taken or not, by convolution; the ranks are whole numbers."""
+    null = np.zeros(sum(doubled) + 1)
     null[0] = 1.0
     for rank in doubled:
         shifted = np.zeros_like(null)
         shifted[rank:] = null[: null.size - rank]
         null = (null + shifted) / 2
+    null.flags.writeable = False  # the next call with these ranks returns the same array
     return null
 
 
 def _exact_rank_p(ranks: Floats, plus: float) -> float:
-    doubled = np.rint(2 * np.abs(ranks)).astype(np.int64)
-    null = _rank_sum_null(doubled)
+    doubled = np.sort(np.rint(2 * np.abs(ranks)).astype(np.int64))
+    null = _rank_sum_null(tuple(doubled.tolist()))
     center = doubled.sum() / 2
     far = np.abs(np.arange(null.size) - center) >= abs(2 * plus - center) - 1e-9
     return float(min(1.0, null[far].sum()))
@@ -172,7 +175,7 @@ def _walsh_cut(n: int, level: float) -> tuple[int, float]:
     if n > MAX_EXACT_RANKS:
         mean, var = n * (n + 1) / 4, n * (n + 1) * (2 * n + 1) / 24
         return int(mean - stats.norm.ppf((1 + level) / 2) * math.sqrt(var)), level
-    below = np.cumsum(_rank_sum_null(np.arange(1, n + 1)))
+    below = np.cumsum(_rank_sum_null(tuple(range(1, n + 1))))
     cut = int(np.searchsorted(below, (1 - level) / 2, side="right"))
     cut = max(cut - 1, 0)
     return cut, float(1 - 2 * below[cut])
