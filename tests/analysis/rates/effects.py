@@ -7,7 +7,7 @@ from scipy import stats
 
 from analysis.stats.power import detectable
 from tests.analysis.rates.nulls import ANY
-from tests.analysis.rates.reports import SD, accuracies, differences, table_report
+from tests.analysis.rates.reports import SD, accuracies, differences, table_report, table_verdicts
 from tests.analysis.rates.simulation import Rate, Simulation
 
 ALPHA = 0.05
@@ -18,7 +18,7 @@ EFFECTS = np.array([0.0, 0.5, 1.0, 3.0])
 def found_effect(rng, d_z, treatments, n):
     """One treatment has a true standardised difference, the others have none."""
     effects = np.array([d_z * SD] + [0.0] * (treatments - 1))
-    first = table_report(accuracies(rng, 1, 1 + treatments, n, effects))["comparisons"][0]
+    first = table_verdicts(accuracies(rng, 1, 1 + treatments, n, effects))[0]
     return {"better": first["verdict"] == "better", "worse": first["verdict"] == "worse"}
 
 
@@ -41,7 +41,7 @@ def other_noise(rng, shape, n):
         values += rng.exponential(1.0, values.shape)
     else:
         values[0, 1] += np.where(rng.random(n) < 0.1, -40.0, 40.0 / 9)
-    return {"any": differences(table_report(values)["comparisons"])}
+    return {"any": differences(table_verdicts(values))}
 
 
 def coverage(rng, n):

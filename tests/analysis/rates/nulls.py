@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 
-from analysis.results.analyse import summary_of
 from tests.analysis.rates.reports import (
     LEVEL,
     MARGIN,
@@ -17,7 +16,8 @@ from tests.analysis.rates.reports import (
     family,
     records,
     study,
-    table_report,
+    table_verdicts,
+    verdicts,
 )
 from tests.analysis.rates.simulation import REPEATS, Rate, Simulation
 
@@ -27,19 +27,19 @@ ANY = "any false *better* or *worse*"
 
 def null(rng, blocks, treatments, n):
     """All methods are equal."""
-    return {"any": differences(table_report(accuracies(rng, blocks, 1 + treatments, n))["comparisons"])}
+    return {"any": differences(table_verdicts(accuracies(rng, blocks, 1 + treatments, n)))}
 
 
 def unpaired(rng, n):
     """Two equal methods on seeds of their own, declared unpaired."""
     values = LEVEL + rng.normal(0, NOISE, (1, 2, n))
-    return {"any": differences(table_report(values, unpaired=True)["comparisons"])}
+    return {"any": differences(table_verdicts(values, unpaired=True))}
 
 
 def at_margin(rng, comparisons, n):
     """Every true difference is exactly the margin; each comparison has a block of its own."""
     values = accuracies(rng, comparisons, 2, n, effects=MARGIN)
-    found = table_report(values, sesoi=MARGIN)["comparisons"]
+    found = table_verdicts(values, sesoi=MARGIN)
     kinds = {"beyond": beyond(found), "equivalent": equivalences(found)}
     return {**kinds, "either": any(kinds.values())}
 
@@ -47,7 +47,7 @@ def at_margin(rng, comparisons, n):
 def some_true(rng, true, equal, n):
     """Large differences in some blocks, none in the others: Holm's later steps are then the least strict."""
     effects = np.repeat([10 * SD, 0.0], [true, equal])[:, None]
-    found = table_report(accuracies(rng, true + equal, 2, n, effects))["comparisons"]
+    found = table_verdicts(accuracies(rng, true + equal, 2, n, effects))
     return {"any": differences(found[true:]), "missed": not all(differences([c]) for c in found[:true])}
 
 
@@ -56,7 +56,7 @@ def by_block(rng, blocks, n):
     values = accuracies(rng, blocks, 2, n)
     plan = study([family(f"b{b}", f"base b{b}", [f"t0 b{b}"]) for b in range(blocks)], n, error_rate="block")
     arms = {f"{name} b{b}": values[b, i] for b in range(blocks) for i, name in enumerate(("base", "t0"))}
-    found = summary_of(plan, records(arms))["comparisons"]
+    found = verdicts(plan, records(arms))
     return {"first": differences(found[:1]), "any": differences(found)}
 
 

@@ -1,7 +1,7 @@
 """Generated tables and studies, and their reports, through the path that a user takes.
 
-A table goes through `read_table` and `plan_of`, a study through `make_plan` and `read_records`. The report is the
-summary of the document (`summary_of`), which has the same verdicts as the whole document; a test compares the two.
+A table goes through `read_table` and `plan_of`, a study through `make_plan` and `read_records`. The verdicts are those
+of `judge_comparisons` or of the summary of the document (`summary_of`). A test compares both with the whole document.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.results.analyse import summary_of
+from analysis.results.comparisons import judge_comparisons
 from analysis.results.verdicts import BETTER, EQUIVALENT, WORSE
 from analysis.stats.types import Floats
+from analysis.study.ledger import make_ledger
 from analysis.study.plan import Plan
 from analysis.study.records import Record, read_records
 from analysis.study.study_file import make_plan
@@ -50,6 +52,26 @@ def table_study(values: Floats, **options: object) -> tuple[Plan, list[Record]]:
     block = "data" if values.shape[0] > 1 else None
     columns = {"arm": "method", "seed": "seed", "metric": "acc", "baseline": "m0", "block": block}
     return plan_of(read_table(table_of(values)), TableOptions(**{**columns, **options}))
+
+
+def verdicts(plan: Plan, rows: Sequence[Record]) -> list[dict]:
+    """The verdicts of a report, before they are written down: keys as in the comparisons of report.json."""
+    found = judge_comparisons(plan, make_ledger(plan, rows), np.random.default_rng(0))
+    return [
+        {
+            "verdict": e.verdict.word,
+            "size": e.verdict.size,
+            "role": e.role,
+            "p_t": e.result.p_t if e.result else None,
+            "p_max_t": e.p_max_t,
+        }
+        for e in found
+    ]
+
+
+def table_verdicts(values: Floats, **options: object) -> list[dict]:
+    """The verdicts of the report of a plain table."""
+    return verdicts(*table_study(values, **options))
 
 
 def table_report(values: Floats, *parts: str, **options: object) -> dict:

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from analysis.results.analyse import summary_of
-from tests.analysis.rates.reports import LEVEL, NOISE, SD, differences, family, records, study
+from tests.analysis.rates.reports import LEVEL, NOISE, SD, differences, family, records, study, verdicts
 from tests.analysis.rates.simulation import Rate, Simulation
 
 SEEDS = 10
@@ -23,7 +22,7 @@ def roles(rng, primary, others, role):
     effects = {"base": 0.0, **dict(zip(first, primary, strict=True)), **dict.fromkeys(second, primary[0])}
     shared = LEVEL + rng.normal(0, NOISE, SEEDS)
     values = {arm: d_z * SD + shared + rng.normal(0, NOISE, SEEDS) for arm, d_z in effects.items()}
-    return _counted(summary_of(plan, records(values))["comparisons"], primary)
+    return _counted(verdicts(plan, records(values)), primary)
 
 
 def _counted(found, primary):

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from analysis.results.analyse import summary_of
 from tests.analysis.rates.reports import (
     LEVEL,
     MARGIN,
@@ -12,6 +11,7 @@ from tests.analysis.rates.reports import (
     family,
     records,
     study,
+    verdicts,
     words,
 )
 from tests.analysis.rates.simulation import REPEATS, Rate, Simulation
@@ -34,7 +34,7 @@ def plan_of(values, seeds, **changes):
 
 def read(plan, rows, seeds):
     """The comparisons of a report that is made when the first `seeds` seeds are there."""
-    return summary_of(plan, [r for r in rows if r.seed < seeds])["comparisons"]
+    return verdicts(plan, [r for r in rows if r.seed < seeds])
 
 
 def running(rng, n, effect):
@@ -61,7 +61,7 @@ def block_by_block(rng, blocks, n):
 
 
 def _after_block(plan, rows, last):
-    return summary_of(plan, [r for r in rows if int(r.arm.split()[1]) <= last])["comparisons"]
+    return verdicts(plan, [r for r in rows if int(r.arm.split()[1]) <= last])
 
 
 def looks(rng, at, treatments):

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.results.analyse import summary_of
-from tests.analysis.rates.reports import arms_of, differences, family, records, study
+from tests.analysis.rates.reports import arms_of, differences, family, records, study, verdicts
 from tests.analysis.rates.simulation import Rate, Simulation
 
 SAMPLES, CLASSES, FEATURES = 300, 3, 5
@@ -52,7 +52,7 @@ def equal_classifiers(rng, n, draw):
     """Two equal methods; `naive` is the paired t-test, as if the splits were independent."""
     values, columns = trained(data_set(rng), draw(rng, n))
     rows = records(dict(zip(METHODS, values, strict=True)), **columns)
-    found = summary_of(study([family("b", *_arms())], n), rows)["comparisons"]
+    found = verdicts(study([family("b", *_arms())], n), rows)
     return {"any": differences(found), "naive": _paired_t(values[1] - values[0]) <= ALPHA}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.results.analyse import analyse, summary_of
 from tests.analysis.rates.datasets import DECIDED
-from tests.analysis.rates.reports import MARGIN, SD, accuracies, family, records, study, table_study, words
+from tests.analysis.rates.reports import MARGIN, SD, accuracies, family, records, study, table_study, verdicts, words
 from tests.analysis.rates.seeds import EXTENDED, arms
 
 RNG = 20261125
@@ -26,7 +26,7 @@ def sets_with_a_verdict(n, **changes):
     rows, plan = records(large_difference(n)), one_family(n, **changes)
     subsets = (kept for size in range(1, len(rows) + 1) for kept in itertools.combinations(rows, size))
     return [
-        {(r.arm, r.seed) for r in kept} for kept in subsets if words(summary_of(plan, list(kept))["comparisons"])
+        {(r.arm, r.seed) for r in kept} for kept in subsets if words(verdicts(plan, list(kept)))
     ]  # fmt: skip
 
 
@@ -56,9 +56,10 @@ STUDIES = {
 
 
 @pytest.mark.parametrize("name", [*TABLES, *STUDIES])
-def test_the_summary_has_the_verdicts_of_the_whole_document(name):
+def test_the_shorter_ways_have_the_verdicts_of_the_whole_document(name):
     plan, rows = {**TABLES, **STUDIES}[name]
-    whole = analyse(plan, rows)
+    whole, judged = analyse(plan, rows), verdicts(plan, rows)
+    assert [{key: c.get(key) for key in judged[0]} for c in whole["comparisons"]] == judged
     assert summary_of(plan, rows, ("across",)).items() >= {k: whole[k] for k in ("comparisons", "families")}.items()
 
 
