@@ -64,7 +64,8 @@ def test_run_study_runs_what_is_missing_and_returns_the_exit_code(tmp_path):
     shutil.copytree(KEPT, tmp_path / "results")
     code = """
         from ablations import RunOptions, load_study, run_study
-        study = load_study("demo").replaced(seeds=range(3), fixed={**load_study("demo").fixed, "epochs": 3})
+        then = {"epochs": 3, "vary": "all_and_test_split"}
+        study = load_study("demo").replaced(seeds=range(3), fixed={**load_study("demo").fixed, **then})
         code = run_study(study, RunOptions(results="results"))
         import ray
         assert code == 0 and not ray.is_initialized()
