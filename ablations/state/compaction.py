@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +21,8 @@ END_SECONDS = 2.0
 RESULTS = "ABLATE_COMPACT_RESULTS"
 """The location reaches the process in its environment: other users can read a command line, and keys may be in it."""
 COMPACT = f"""
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 os.nice(10)
 from silhouette.results import Store
 Store(os.environ[{RESULTS!r}], sys.argv[1]).compact()
@@ -71,5 +71,5 @@ def _compact(store: Store, stop: threading.Event) -> None:
     with suppress(OSError), subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=environment) as child:
         while child.poll() is None:
             if stop.wait(0.2):
-                child.send_signal(signal.SIGINT)  # not SIGKILL: it removes its unfinished file
+                child.terminate()  # it removes its unfinished file; a run started with `&` in a script ignores SIGINT
                 return

@@ -1,6 +1,7 @@
 """Compaction beside a run, in a process of its own."""
 
 import ast
+import signal
 
 import pytest
 
@@ -66,6 +67,15 @@ def test_a_large_study_is_copied_when_it_has_grown_by_a_quarter(tmp_path):
         wait_for(lambda: store.names() == ["records.parquet"])
 
 
+@pytest.fixture(params=["of Python", "ignored"])
+def sigint(request):
+    """How SIGINT is handled; a shell lets a command ignore it that a script starts with `&`."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if request.param == "ignored" else signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint")
 def test_the_end_of_the_run_ends_a_copy(tmp_path, monkeypatch):
     folder = f"pathlib.Path(os.environ[{compaction.RESULTS!r}], 'pid')"
     endless = f"import os, pathlib, time; {folder}.write_text(str(os.getpid())); "
@@ -76,6 +86,15 @@ def test_the_end_of_the_run_ends_a_copy(tmp_path, monkeypatch):
         assert is_alive(pid)
     wait_for(lambda: not is_alive(pid))
     assert store.names() == []
+
+
+def test_a_copy_that_is_ended_removes_its_unfinished_file(tmp_path, monkeypatch):
+    endless = "import os, time; os.replace = lambda *_: time.sleep(3600)\n"
+    monkeypatch.setattr(compaction, "COMPACT", endless + compaction.COMPACT)
+    store = filled(tmp_path, 5)
+    with compaction.compacting(store, Ended(5)):
+        wait_for(lambda: [name for name in store.names() if name.endswith(".tmp")])
+    wait_for(lambda: store.names() == [])
 
 
 def test_ablate_compact_copies_the_records_unless_a_driver_runs(tmp_path, monkeypatch, capsys):
