@@ -22,13 +22,22 @@ def read_plan(store: Store) -> Plan:
     Raises:
         ReportError: If there is no plan, or it does not have the format of a plan.
     """
-    raw = store.read_json("study.json")
+    raw, frozen = _read_object(store, "study.json"), _read_object(store, "frozen.json")
     if raw is None:
         raise ReportError(f"{store.shown}/{store.study}: no study.json there; run the study first")
     try:
-        return make_plan({**raw, "frozen_plan": store.read_json("frozen.json")})
+        return make_plan({**raw, "frozen_plan": frozen})
     except (KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{store.path('study.json')}: not in the format of a study ({error!r})") from None
+
+
+def _read_object(store: Store, name: str) -> dict[str, Any] | None:
+    found = store.read_json(name)
+    if found is None or isinstance(found, dict):
+        return found
+    raise ReportError(
+        f"{store.path(name)}: must be a JSON object, got {type(found).__name__} {found!r:.60}; restore it"
+    )
 
 
 def make_plan(raw: Mapping[str, Any]) -> Plan:

@@ -23,6 +23,16 @@ def test_a_damaged_plan_is_one_line_of_sync(tmp_path, capsys, content):
     assert "study.json: not in the format of a study; restore it" in error
 
 
+@pytest.mark.parametrize(("content", "got"), [("[]", "list []"), ("3", "int 3"), ('"a"', "str 'a'")])
+def test_report_of_a_plan_that_is_no_object_is_one_line(tmp_path, capsys, content, got):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/study.json").write_text(content)
+    assert main(["report", "demo", "--results", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"ablate: {tmp_path}/demo/study.json: must be a JSON object, got {got}; restore it\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
