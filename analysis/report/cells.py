@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.formatting import MISSING, Scale, show_number, show_p, show_percent
+from analysis.formatting import MISSING, Scale, count, listing, show_coverage, show_number, show_p, show_percent
 from analysis.report.elements import Cell, Table
-from analysis.results.document import Document, IntervalData
+from analysis.results.document import ComparisonData, Document, IntervalData
+from analysis.results.sentences import CORRECTION_NAMES
 from analysis.results.verdicts import VERDICTS
 from analysis.study.plan import PER_BLOCK
 
@@ -82,10 +83,31 @@ def rates_line(data: Document) -> str:
         return ""
     level = f"{100 * data['alpha']:.4g} %"
     over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
-    margin = data["sesoi"]
-    equal = (
-        f"At most {level} of such studies call something equivalent that is not."
-        if margin
-        else "No smallest effect of interest was declared, so nothing is called equivalent or beyond it."
-    )
-    return f"At most {level} of studies without any difference call something better or worse, {over}. {equal}"
+    equal = f" Equivalence has its own {level}: at most so many call something equivalent that is not."
+    words = f"At most {level} of studies without any difference call something better or worse, {over}."
+    return words + (equal if data["sesoi"] else "")
+
+
+def margin_line(data: Document) -> str:
+    """That no margin was declared, and what follows from it; empty where one was."""
+    if data["sesoi"] or not data["comparisons"]:
+        return ""
+    return "No smallest effect of interest was declared, so nothing is called equivalent or beyond it."
+
+
+def correction_line(data: Document) -> str:
+    """The test of the verdicts, its correction and the number of comparisons that it covers."""
+    tests = listing(sorted({c["detail"]["method"] for c in data["comparisons"] if "detail" in c})) or "no test"
+    found = dict.fromkeys((CORRECTION_NAMES[f["correction"]], f["m"], f["role"]) for f in data["families"])
+    parts = listing([f"{name} over {count(m, f'{role} comparison')}" for name, m, role in found], 12)
+    apart = ", each block by itself" if data["error_rate"] == PER_BLOCK else ""
+    return f"{tests}, two-sided, α = {data['alpha']:.4g} after {parts}{apart}"
+
+
+def verdict_interval(scale: Scale, c: ComparisonData) -> Cell:
+    """The interval that belongs to a verdict, with its level."""
+    level = c["ci_verdict_level"]
+    if level is None:
+        return Cell(MISSING)
+    shown = scale.range(c["ci_verdict_low"], c["ci_verdict_high"])
+    return Cell(f"{shown} ({show_coverage(level)})", c["ci_verdict_low"])

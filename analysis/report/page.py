@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from analysis.formatting import count, listing
-from analysis.report.cells import rates_line, scope_line
+from analysis.report.cells import margin_line, rates_line, scope_line
 from analysis.report.elements import Claim, Page, Section
 from analysis.report.sections import (
     ablation,
@@ -74,8 +74,8 @@ def summary(data: Document) -> str:
     return (
         f"{count(len(data['arms']), 'arm')}, {count(len(data['seeds']), 'seed')} each, {done} of "
         f"{data['ledger']['planned']} trials complete. Metric: {scale.label}, {better} is better. "
-        f"{scope_line(data)} {rates_line(data)}"
-    )
+        f"{scope_line(data)} {rates_line(data)} {margin_line(data)}"
+    ).strip()
 
 
 def banners(data: Document) -> Iterable[str]:

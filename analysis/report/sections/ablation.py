@@ -17,7 +17,7 @@ def section(data: Document) -> Section:
     if not found:
         return Section("ablation", "Ablation")
     closed = [f["family"] for f in data["families"] if f["family"] in names and f["role"] != "ablation"]
-    text = f"No primary comparison shows a difference, so these comparisons are exploratory: {listing(closed)}."
+    text = f"No primary comparison was won, so these comparisons are exploratory: {listing(closed)}."
     return Section("ablation", "Ablation", (text,) if closed else (), (ablation_table(data, found),))
 
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from analysis.formatting import MISSING, Scale, listing, show_confidence, show_percent, show_range
-from analysis.report.cells import between, gain, number, numbers_of, p_cell, scope_line, whole, word
+from analysis.report.cells import (
+    between,
+    correction_line,
+    gain,
+    number,
+    numbers_of,
+    p_cell,
+    rates_line,
+    scope_line,
+    verdict_interval,
+    whole,
+    word,
+)
 from analysis.report.elements import Cell, Section, Table
 from analysis.report.figures.differences import difference_figures
 from analysis.report.figures.slopes import slope_figure
 from analysis.results.document import ComparisonData, DetailData, Document, scale_of
-from analysis.results.sentences import CORRECTION_NAMES
 
 
 def section(data: Document) -> Section:
@@ -44,21 +55,26 @@ def comparisons_table(data: Document) -> Table:
     level = show_confidence(data["alpha"])
     header = (
         "family", "treatment", "baseline", "n", f"difference{scale.unit_after and f' ({scale.unit})'}",
-        f"{level} CI", "p (t)", "p (sign-flip)", "p (Wilcoxon)", "p adjusted", "d_z", "verdict",
+        f"{level} CI, not corrected", "CI of the verdict (level)", "p (t)", "p (sign-flip)", "p (Wilcoxon)",
+        "p adjusted", "d_z", "verdict",
     )  # fmt: skip
     rows = [_comparison_row(data, scale, c) for c in data["comparisons"]]
-    return Table("comparisons", _comparisons_caption(data), header, tuple(rows), frozenset(range(3, 11)))
+    return Table("comparisons", _comparisons_caption(data), header, tuple(rows), frozenset(range(3, 12)))
 
 
 def _comparisons_caption(data: Document) -> str:
-    families = [
-        f"{f['family']}: {f['role']}, {CORRECTION_NAMES[f['correction']]}, m = {f['m']}" for f in data["families"]
-    ]
-    test = "Welch's t" if data["unpaired"] else "the paired t-test"
+    families = [f"{f['family']} ({f['role']})" for f in data["families"]]
+    shown = "decide nothing: they assume independent splits" if _resplits(data) else "are shown for comparison"
     return (
-        f"All comparisons, two-sided, α = {data['alpha']:g}; the verdict uses {test}; the exact tests are "
-        f"shown for comparison. Families: {listing(families, 12)}. {scope_line(data)}"
+        f"All comparisons: {correction_line(data)}. The exact tests {shown}. The interval of a verdict agrees with it: "
+        "for a difference it has the level at which Holm's step or the false discovery rate tested the comparison; "
+        f"where it lies beyond the declared effect, it holds for all comparisons together. {rates_line(data)} "
+        f"Families: {listing(families, 12)}. {scope_line(data)}"
     )
+
+
+def _resplits(data: Document) -> bool:
+    return any("detail" in c and c["detail"]["overlap"] is not None for c in data["comparisons"])
 
 
 def _comparison_row(data: Document, scale: Scale, c: ComparisonData) -> tuple[Cell, ...]:
@@ -70,6 +86,7 @@ def _comparison_row(data: Document, scale: Scale, c: ComparisonData) -> tuple[Ce
         whole(c["n"]),
         gain(scale, c["difference"]),
         between(scale, c["ci_low"], c["ci_high"]),
+        verdict_interval(scale, c),
         *(p_cell(data, p) for p in ps),
         number(c["d_z"]),
         word(c["verdict"]),

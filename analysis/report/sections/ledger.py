@@ -41,7 +41,8 @@ def ledger_table(data: Document) -> Table:
     """What became of each arm's planned trials."""
     rows = [(Cell(a["arm"]), *(whole(a[k]) for k in _FATES)) for a in data["ledger"]["arms"]]
     total = (Cell("all arms"), *(whole(data["ledger"][k]) for k in _FATES))
-    caption = f"Trials of the {data['phase']} phase by arm, in seeds. Only complete ones enter results and tests."
+    of = "Rows of the table" if data["from_table"] else f"Trials of the {data['phase']} phase"
+    caption = f"{of} by arm, in seeds. Only complete ones enter results and tests."
     return Table(
         "ledger", caption, ("arm", *_FATES), (*rows, total), frozenset(range(1, 7)), notes=tuple(_ledger_notes(data))
     )
@@ -79,9 +80,13 @@ def _flow(data: Document) -> Figure:
     lost = [(k, found[k]) for k in ("missing", "failed", "diverged", "stopped") if found[k]]
     analysed = sum(c["n"] for c in data["comparisons"])
     compared = count(analysed, "pair of seeds", "pairs of seeds") if analysed else "none declared"
+    plain = data["from_table"]
     boxes = [
-        (f"{found['planned']} planned", f"{count(len(data['arms']), 'arm')} × {count(len(data['seeds']), 'seed')}"),
-        (f"{found['complete']} complete", "full budget, test data read once"),
+        (
+            f"{found['planned']} {'expected' if plain else 'planned'}",
+            f"{count(len(data['arms']), 'arm')} × {count(len(data['seeds']), 'seed')}",
+        ),
+        (f"{found['complete']} complete", "rows with a value" if plain else "full budget, test data read once"),
         (count(len(data["comparisons"]), "comparison"), compared),
     ]
     side = [f"{n} {name}" for name, n in lost]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.formatting import MISSING, Scale, listing, sentence_case, show_confidence, show_p
-from analysis.report.cells import scope_line
+from analysis.formatting import MISSING, Scale, sentence_case, show_confidence, show_p
+from analysis.report.cells import correction_line, scope_line, verdict_interval
 from analysis.report.elements import Cell, Section, Table, cells
 from analysis.report.figures.arms import seed_figures
 from analysis.report.writers.siunitx import mark_command, number_column, uncertain
 from analysis.results.document import ArmData, ComparisonData, Document, scale_of
-from analysis.results.sentences import CORRECTION_NAMES
 from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
 
 
@@ -51,14 +50,12 @@ def results_caption(data: Document) -> str:
     """What the results table shows, and how to read its marks."""
     scale = scale_of(data)
     unit = f" ({scale.symbol})" if scale.symbol else ""
-    alpha = data["alpha"]
     if not data["comparisons"]:
         return f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} {scope_line(data)}"
-    corrections = listing(sorted({CORRECTION_NAMES[f["correction"]] for f in data["families"]}))
     margin = f" ≈ equivalent within ±{scale.value(data['sesoi'])};" if data["sesoi"] else ""
     return (
         f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} "
-        f"↑ better, ↓ worse than the baseline of the block (paired t, {corrections}-adjusted, α = {alpha:g});{margin} "
+        f"↑ better, ↓ worse than the baseline of the block ({correction_line(data)});{margin} "
         f"no mark: no significant difference. {scope_line(data)}"
     )
 
@@ -94,7 +91,8 @@ def _one_block(data: Document, scale: Scale) -> Table:
     comparisons = {c["treatment"]: c for c in data["comparisons"]}
     rows = [_one_row(data, scale, a, comparisons) for a in data["arms"]]
     level = show_confidence(data["alpha"])
-    header = ("method", "mean ± SD (n)", f"{level} CI of mean", "difference", f"{level} CI", "p adj.", "verdict")
+    lead = ("method", "mean ± SD (n)", f"{level} CI of mean")
+    header = (*lead, "difference", "CI of the verdict (level)", "p adj.", "verdict")
     width = len(header) if data["comparisons"] else 3
     return Table(
         "results", results_caption(data), header[:width], tuple(row[:width] for row in rows),
@@ -111,7 +109,7 @@ def _one_row(data: Document, scale: Scale, arm: ArmData, comparisons: Mapping[st
     return (
         *lead,
         Cell(scale.signed(c["difference"]), c["difference"]),
-        Cell(scale.range(c["ci_low"], c["ci_high"]), c["ci_low"]),
+        verdict_interval(scale, c),
         Cell(show_p(c["p_adjusted"], data["alpha"]), c["p_adjusted"]),
         Cell(c["verdict"], c["verdict"], c["verdict"]),
     )
