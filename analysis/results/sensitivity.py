@@ -1,4 +1,4 @@
-"""How the metric depends on a factor: curves with bands, plateau and insensitivity range."""
+"""How the metric depends on a factor: curves with bands, largest losses, and the range like the default."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from typing import Any
 import numpy as np
 
 from analysis.formatting import show_level
+from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import describe, mean_interval
-from analysis.stats.plateau import level_order, plateau_set
+from analysis.stats.paired_t import PairedTest, paired_test
+from analysis.stats.plateau import MIN_SEEDS, BestBounds, compare_with_best, level_order
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import FIELD, Arm, Factor, Plan
+from analysis.study.resplits import resplits_of
 
 MAX_LEVELS = 24  # more levels are an irregular sample, not a grid
 
 
 @dataclass(frozen=True)
 class Level:
-    """One point of a curve: pointwise interval and the band that holds at all levels together."""
+    """One point of a curve: pointwise interval and the band that holds at all levels together.
+
+    Attributes:
+        on_plateau: Whether it can be the best level, by Hsu's multiple comparisons with the best.
+        worse_by_at_most: By how much it can be worse than the best of the other levels; None below three common seeds.
+        better_by_at_most: By how much it can be better than all other levels.
+        insensitive: Whether its interval of the difference from the default lies inside the margin; None without one.
+    """
 
     value: Any
     arm: str
@@ -33,6 +43,8 @@ class Level:
     band_high: float | None
     values: Mapping[int, float]
     on_plateau: bool
+    worse_by_at_most: float | None
+    better_by_at_most: float | None
     insensitive: bool | None
 
 
@@ -49,9 +61,14 @@ class Curve:
         levels: Points in the order of the factor.
         default: The field's default, if it is a level.
         best: Level with the best mean.
-        plateau: Levels that are not significantly worse than any other. Holm over all pairs, so that the choice of the
-            best level is covered.
-        insensitivity: Levels around the default whose interval of the difference lies inside the declared margin.
+        plateau: Levels that can be the best: together they hold it with 1 - alpha, the choice after seeing included.
+        insensitivity: Levels around the default whose interval of the difference lies inside the declared margin, all
+            of them with 1 - alpha together. None without margin, default or verdict.
+        insensitivity_level: Level of those intervals.
+        error: Standard error of the difference between two levels, pooled over all levels; None without a spread.
+        sd_low: Smallest SD of the differences between two levels; the pooled error assumes that all are equal.
+        sd_high: Largest one.
+        reason: Why nothing is said about best and default, or empty.
         reference: Arm that the curve is compared with (baseline of the block), with its interval.
         n: Seeds common to all levels.
         warnings: What a reader must know.
@@ -67,6 +84,11 @@ class Curve:
     best: Any
     plateau: tuple[Any, ...]
     insensitivity: tuple[Any, ...] | None
+    insensitivity_level: float | None
+    error: float | None
+    sd_low: float | None
+    sd_high: float | None
+    reason: str
     reference: Interval | None
     n: int
     scope: str = SCOPE_SEEDS
@@ -121,14 +143,12 @@ def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, li
         return None
     values = [setting(plan, a, factor) for a in arms]
     matrix, seeds = common_seeds(ledger, plan.metric, [a.label for a in arms])
-    plateau = plateau_set(matrix, plan.better, plan.alpha)
-    near = _insensitive(plan, matrix, values, factor.default)
-    levels = tuple(
-        _level(plan, ledger, arm, value, len(arms), plateau[i], None if near is None else near[i])
-        for i, (arm, value) in enumerate(zip(arms, values, strict=True))
-    )
-    shown = [lv for lv in levels if lv.mean is not None]
-    best = max(shown, key=lambda lv: plan.better * (lv.mean or 0.0))
+    splits = resplits_of(plan, ledger, [a.label for a in arms], seeds)
+    reason = _refusal(plan, ledger, arms) or splits.refusal
+    bounds = None if reason else compare_with_best(matrix, plan.better, plan.alpha, splits.overlap)
+    near = None if reason else _near(plan, matrix, values, factor.default, splits.overlap)
+    levels = tuple(_level(plan, ledger, arm, values, i, bounds, near) for i, arm in enumerate(arms))
+    best = max((lv for lv in levels if lv.mean is not None), key=lambda lv: plan.better * (lv.mean or 0.0))
     return Curve(
         block=block,
         factor=factor.name,
@@ -140,10 +160,23 @@ def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, li
         best=best.value,
         plateau=tuple(lv.value for lv in levels if lv.on_plateau),
         insensitivity=_range_around(levels, factor.default) if near is not None else None,
+        insensitivity_level=near.level if near is not None else None,
+        error=bounds.error if bounds else None,
+        sd_low=bounds.sd_low if bounds else None,
+        sd_high=bounds.sd_high if bounds else None,
+        reason=reason,
         reference=_reference(plan, ledger, block, arms),
         n=len(seeds),
+        scope=plan.scope_of(splits.moving),
         warnings=_curve_warnings(levels, best, len(seeds)),
     )
+
+
+def _refusal(plan: Plan, ledger: Ledger, arms: Sequence[Arm]) -> str:
+    """Why nothing may be said about the levels yet: as for the comparisons, all arms need all planned seeds."""
+    first, *rest = (set(ledger.values(arm.label, plan.metric)) for arm in arms)
+    seeds = (refusal_of_seeds(plan, first, other) for other in rest)
+    return refusal_of_study(plan, ledger) or next((reason for reason in seeds if reason), "")
 
 
 def _curve_warnings(levels: Sequence[Level], best: Level, n: int) -> tuple[str, ...]:
@@ -151,9 +184,7 @@ def _curve_warnings(levels: Sequence[Level], best: Level, n: int) -> tuple[str, 
     if best.value in (levels[0].value, levels[-1].value) and level_order(best.value)[0] == 0:
         notes.append("the best level is at the edge of the grid: the optimum may lie beyond it")
     if len({frozenset(lv.values) for lv in levels}) > 1:
-        notes.append(f"levels have different seeds; tests use the {n} common ones")
-    if n < 3:
-        notes.append("fewer than 3 common seeds: no level can be shown to be worse than another")
+        notes.append(f"levels have different seeds, {n} of them common to all")
     return tuple(notes)
 
 
@@ -165,12 +196,12 @@ def common_seeds(ledger: Ledger, metric: str, arms: Sequence[str]) -> tuple[Floa
 
 
 def _level(
-    plan: Plan, ledger: Ledger, arm: Arm, value: Any, k: int, on_plateau: bool, insensitive: bool | None
+    plan: Plan, ledger: Ledger, arm: Arm, values: Sequence[Any], i: int, bounds: BestBounds | None, near: _Near | None
 ) -> Level:
     d = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha)
-    band = mean_interval(list(d.values.values()), 1 - plan.alpha / k) if d.n > 1 else None
+    band = mean_interval(list(d.values.values()), 1 - plan.alpha / len(values)) if d.n > 1 else None
     return Level(
-        value=value,
+        value=values[i],
         arm=arm.label,
         n=d.n,
         mean=d.mean,
@@ -179,21 +210,40 @@ def _level(
         band_low=band.low if band else None,
         band_high=band.high if band else None,
         values=d.values,
-        on_plateau=on_plateau,
-        insensitive=insensitive,
+        on_plateau=bounds is None or bounds.better[i] > 0,
+        worse_by_at_most=bounds.worse[i] if bounds else None,
+        better_by_at_most=bounds.better[i] if bounds else None,
+        insensitive=near.inside[i] if near else None,
     )
 
 
-def _insensitive(plan: Plan, matrix: Floats, values: Sequence[Any], default: Any) -> list[bool] | None:
-    """Whether the 1 - 2α interval of (level - default) lies inside the margin; None without margin or default."""
-    if not plan.sesoi or default not in values or matrix.shape[0] < 3:
+@dataclass(frozen=True)
+class _Near:
+    """Which levels are like the default, by intervals at this level."""
+
+    inside: tuple[bool, ...]
+    level: float
+
+
+def _near(plan: Plan, matrix: Floats, values: Sequence[Any], default: Any, shared: float | None) -> _Near | None:
+    """Whether the interval of (level - default) lies inside the margin; None without margin, default or three seeds.
+
+    The range is read off from the default outwards and ends at the first level outside: on each side a fixed sequence
+    of tests, which holds its level without a correction. With levels on both sides each gets half of alpha.
+    """
+    if not plan.sesoi or default not in values or matrix.shape[0] < MIN_SEEDS:
         return None
-    base = matrix[:, list(values).index(default)]
-    out = []
-    for i, value in enumerate(values):
-        ci = mean_interval(matrix[:, i] - base, 1 - 2 * plan.alpha)
-        out.append(value == default or (-plan.sesoi < ci.low and ci.high < plan.sesoi))
-    return out
+    at = list(values).index(default)
+    sides = (at > 0) + (at + 1 < len(values))
+    level = 1 - 2 * plan.alpha / sides
+    tests = [paired_test(matrix[:, i] - matrix[:, at], shared) for i in range(len(values))]
+    inside = (i == at or _lies_inside(test, level, plan.sesoi) for i, test in enumerate(tests))
+    return _Near(tuple(inside), level)
+
+
+def _lies_inside(test: PairedTest | None, level: float, margin: float) -> bool:
+    ci = test.interval(level) if test else None
+    return ci is not None and -margin < ci.low and ci.high < margin
 
 
 def _range_around(levels: Sequence[Level], default: Any) -> tuple[Any, ...]:

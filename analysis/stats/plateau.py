@@ -1,37 +1,136 @@
-"""Which settings of a grid are as good as the best, and the largest complete grid among some cells."""
+"""How far each setting of a grid may be from the best, and the largest complete grid among some cells."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from scipy import optimize, special, stats
 
-from analysis.stats.comparison import paired_ps
-from analysis.stats.multiplicity import holm
 from analysis.stats.types import Floats
 
+MIN_SEEDS = 3
 
-def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bool]:
-    """Which of k settings are not significantly worse than any other.
 
-    Paired t over all k(k-1)/2 pairs, Holm-adjusted. The best setting is chosen after seeing the values; this is valid,
-    because the correction covers every pair.
+@dataclass(frozen=True)
+class BestBounds:
+    """What the values allow for each of k settings against the best of the others, all statements together.
+
+    A setting with `better` 0 is not better than the best of the others: the settings above 0 hold the best one.
+
+    Attributes:
+        worse: By how much each setting can be worse than the best of the others, at most (>= 0).
+        better: By how much it can be better than all others, at most (>= 0).
+        error: Standard error of the difference between two settings, pooled over all of them.
+        df: Its degrees of freedom, (seeds - 1) (k - 1).
+        sd_low: Smallest SD of the differences between two settings; the bounds assume that all of them are equal.
+        sd_high: Largest one.
+    """
+
+    worse: tuple[float, ...]
+    better: tuple[float, ...]
+    error: float
+    df: int
+    sd_low: float
+    sd_high: float
+
+
+def compare_with_best(
+    matrix: Floats, better: int = 1, alpha: float = 0.05, overlap: float | None = None
+) -> BestBounds | None:
+    """Hsu's multiple comparisons with the best, with seeds as blocks and one pooled error.
+
+    With the means m and D = d · SE, where d is Dunnett's one-sided critical value for k - 1 comparisons, the setting i
+    differs from the best of the others by at least min(0, m_i - max m_j - D) and by at most max(0, m_i - max m_j + D).
+    All these bounds hold together with 1 - alpha, whichever setting is the best and although it was chosen after seeing
+    the values. Assumes roughly normal values whose differences have equal spread for every two settings.
+
+    Source: J. C. Hsu, Simultaneous confidence intervals for all distances from the "best", Ann. Statist. 9, 1981.
 
     Args:
         matrix: Values, shape (seeds, k).
         better: +1 where more is better, -1 where less is.
-        alpha: Family-wise level.
+        alpha: Level of all bounds together.
+        overlap: Test samples per training sample where each seed draws a test split of its own, else None.
+
+    Returns:
+        The bounds in the unit of the values; None below three seeds or two settings, or without spread.
     """
-    k = matrix.shape[1]
-    first, second = np.triu_indices(k, 1)
-    if not first.size:
-        return [True] * k
-    gaps = better * (matrix[:, first] - matrix[:, second])
-    apart = holm(paired_ps(gaps)) <= alpha
-    worse = set(np.where(gaps.mean(axis=0) > 0, second, first)[apart].tolist()) if len(gaps) else set()
-    return [i not in worse for i in range(k)]
+    n, k = matrix.shape
+    if n < MIN_SEEDS or k < 2:
+        return None
+    values = better * matrix
+    rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    df = (n - 1) * (k - 1)
+    variance = float((rest**2).sum()) / df
+    if variance <= 1e-24 * max(1e-300, float((values**2).max())):
+        return None
+    error = math.sqrt(2 * variance * (1 / n + (overlap or 0.0)))
+    width = dunnett_one_sided(k - 1, df, alpha) * error
+    ahead, sds = _ahead(values.mean(axis=0)), _pair_sds(values)
+    return BestBounds(
+        worse=tuple(np.maximum(0.0, width - ahead).tolist()),
+        better=tuple(np.maximum(0.0, width + ahead).tolist()),
+        error=error,
+        df=df,
+        sd_low=float(sds.min()),
+        sd_high=float(sds.max()),
+    )
+
+
+def _ahead(means: Floats) -> Floats:
+    """Each mean minus the largest of the others."""
+    others = np.where(np.eye(means.size, dtype=bool), -np.inf, means[None, :])
+    return np.asarray(means - others.max(axis=1))
+
+
+def _pair_sds(values: Floats) -> Floats:
+    """SD of the differences between every two columns."""
+    first, second = np.triu_indices(values.shape[1], 1)
+    return np.asarray((values[:, first] - values[:, second]).std(axis=0, ddof=1))
+
+
+@lru_cache(maxsize=4096)
+def dunnett_one_sided(k: int, df: int, alpha: float = 0.05) -> float:
+    """One-sided critical value of k comparisons with one control and equal group sizes (correlation 1/2).
+
+    Source: C. W. Dunnett, A multiple comparison procedure for comparing several treatments with a control, 1955.
+
+    >>> round(dunnett_one_sided(1, 10), 2), round(dunnett_one_sided(4, 20), 2)
+    (1.81, 2.3)
+    """
+    if k == 1:
+        return float(stats.t.isf(alpha, df))
+    upper = float(stats.t.isf(alpha / k, df))
+    return float(optimize.brentq(lambda d: _coverage(d, k, df) - (1 - alpha), 0.0, upper, xtol=1e-6))
+
+
+_NORMAL_NODES, _NORMAL_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
+_UNIFORM_NODES, _UNIFORM_WEIGHTS = np.polynomial.legendre.leggauss(96)
+
+
+def _coverage(d: float, k: int, df: int) -> float:
+    """P(all k statistics <= d): over the control's mean (normal) and the pooled SD (chi, by its quantiles)."""
+    sds = np.sqrt(stats.chi2.ppf((1 + _UNIFORM_NODES) / 2, df) / df)
+    below = special.ndtr(math.sqrt(2) * d * sds[:, None] + _NORMAL_NODES[None, :]) ** k
+    inside = below @ _NORMAL_WEIGHTS / math.sqrt(2 * math.pi)
+    return float(inside @ _UNIFORM_WEIGHTS / 2)
+
+
+def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bool]:
+    """Which of k settings can be the best: all but those that `compare_with_best` excludes.
+
+    Args:
+        matrix: Values, shape (seeds, k).
+        better: +1 where more is better, -1 where less is.
+        alpha: Level of all k statements together.
+    """
+    bounds = compare_with_best(matrix, better, alpha)
+    return [True] * matrix.shape[1] if bounds is None else [bound > 0 for bound in bounds.better]
 
 
 def full_grid(arms: Mapping[tuple[Any, ...], str]) -> tuple[dict[tuple[Any, ...], str], tuple[str, ...]]:

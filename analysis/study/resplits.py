@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -14,8 +14,34 @@ from silhouette.registry import dataset_entry
 
 NEW_TEST_SPLITS = "all_and_test_split"
 """The value of `vary` with which each seed draws a test split of its own."""
+NOT_COUNTED = "the test splits move with the seed and the records do not count their samples"
 OF_0_1 = ("all", "split")
 """The values of `vary` with which version 0.1 did so, on data without an official test split."""
+
+
+@dataclass(frozen=True)
+class Resplits:
+    """What some arms say about their test splits.
+
+    Attributes:
+        moving: Whether the seeds of some arm were tested on different samples.
+        overlap: Test samples per training sample where they move, else None; None too where the records do not tell.
+    """
+
+    moving: bool
+    overlap: float | None
+
+    @property
+    def refusal(self) -> str:
+        """Why these test splits allow no test, or an empty text."""
+        return NOT_COUNTED if self.moving and self.overlap is None else ""
+
+
+def resplits_of(plan: Plan, ledger: Ledger, labels: Iterable[str], seeds: Iterable[Any]) -> Resplits:
+    """The test splits of some arms on some seeds."""
+    arms = tuple(labels)
+    moving = any(splits_move(plan, ledger, label) for label in arms)
+    return Resplits(moving, overlap(ledger, arms, seeds) if moving else None)
 
 
 def with_new_splits(plan: Plan, ledger: Ledger) -> Plan:

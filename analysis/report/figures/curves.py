@@ -74,8 +74,11 @@ def _draw_curve(axis: Axes, c: CurveData, scale: Scale, colour: str) -> None:
     axis.fill_between(xs, ys("band_low"), ys("band_high"), color=colour, alpha=0.13, linewidth=0)
     axis.fill_between(xs, ys("ci_low"), ys("ci_high"), color=colour, alpha=0.22, linewidth=0)
     axis.plot(xs, ys("mean"), "o-", color=colour, linewidth=1.5, markersize=3.5)
-    ring = [(x, y) for x, y, lv in zip(xs, ys("mean"), levels, strict=True) if lv["on_plateau"]]
-    axis.plot(*zip(*ring, strict=True), "o", markersize=8, markerfacecolor="none", markeredgecolor=colour, linewidth=0)
+    if c["error"] is not None:  # else nothing is known of the best level
+        ring = [(x, y) for x, y, lv in zip(xs, ys("mean"), levels, strict=True) if lv["on_plateau"]]
+        axis.plot(
+            *zip(*ring, strict=True), "o", markersize=8, markerfacecolor="none", markeredgecolor=colour, linewidth=0
+        )
     values = [lv["value"] for lv in levels]
     if c["default"] in values:
         axis.axvline(xs[values.index(c["default"])], color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)))

@@ -11,6 +11,7 @@ from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.sections import interactions
 from analysis.results.document import Document, GapData, TailData, ThresholdsData
+from analysis.results.verdicts import FRAGILE_BELOW
 
 MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
 MAX_CLASS_ROWS, MAX_SENTENCES = 200, 12
@@ -104,9 +105,10 @@ def _sentence(data: Document, t: TailData) -> str:
     groups = "; ".join(_phrase(data, g) for g in t["groups"])
     overall = "; ".join(_phrase(data, g) for g in t["overall"])
     scope = t["overall"][0]["scope"]
+    fragile = ", fragile" if t["seeds"] < FRAGILE_BELOW else ""
     return (
         f"{t['treatment']} against {t['baseline']}, difference of accuracies in points over {count(t['seeds'], 'seed')}"
-        f" ({scope}). By shot group, Holm over {len(t['groups'])}: {groups}. Over all classes, Holm over "
+        f" ({scope}{fragile}). By shot group, Holm over {len(t['groups'])}: {groups}. Over all classes, Holm over "
         f"{len(t['overall'])}: {overall}."
     )
 
@@ -194,7 +196,7 @@ def _class_figures(data: Document, tails: Sequence[TailData]) -> list[Figure]:
         (
             t["treatment"],
             [
-                _gap_dot(g, f"{g['name']} (n={_counts(g)})", colours[method_of(data, t["treatment"])])
+                _gap_dot(g, f"{g['name']} ({_counts(g)})", colours[method_of(data, t["treatment"])])
                 for g in t["classes"]
             ],
         )

@@ -12,11 +12,13 @@ from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.results.document import ContrastData, Document, scale_of
+from analysis.results.verdicts import FRAGILE_BELOW
 
 
 def sentence(data: Document, c: ContrastData) -> str:
     """One contrast in words: verdict, both gains, the interval at the level of the correction, p, n and scope."""
     scale = scale_of(data)
+    fragile = ", fragile" if c["n"] < FRAGILE_BELOW else ""
     whose = f"the gain of {c['treatment']} over {c['baseline']}"
     if c["p_adjusted"] is None:
         lead = f"No verdict on whether {whose} depends on the imbalance ({c['reason']})"
@@ -27,7 +29,7 @@ def sentence(data: Document, c: ContrastData) -> str:
     return (
         f"{lead}: {scale.signed(c['gain'])} in {c['block']} against {scale.signed(c['gain_reference'])} in "
         f"{c['reference']}, interaction {scale.signed(c['difference'])}{scale.unit_after} ({_interval(data, c)}"
-        f"{_tests(data, c)}; n = {count(c['n'], 'seed')}; {c['scope']})."
+        f"{_tests(data, c)}; n = {count(c['n'], 'seed')}{fragile}; {c['scope']})."
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from analysis.formatting import (
     MISSING,
+    count,
     listing,
     sentence_case,
     show_confidence,
@@ -20,6 +21,7 @@ from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.heat_map import draw_heat_map
 from analysis.results.document import CurveData, Document, EffectData, ImportanceData, SharesData, scale_of
+from analysis.results.verdicts import FRAGILE_BELOW, MIN_SEEDS
 
 
 def section(data: Document) -> Section:
@@ -41,23 +43,46 @@ def section(data: Document) -> Section:
 
 
 def sentence(data: Document, c: CurveData) -> str:
-    """One curve in words: plateau, insensitivity range, edge."""
-    scale = scale_of(data)
+    """One curve in words: where the best mean is, the largest losses, the range like the default, the edge."""
     where = f"{c['block']}, {c['held']}" if c["held"] else c["block"]
-    parts = [
-        f"{c['label']} ({where}): no level is significantly better than "
-        f"{listing([show_level(x) for x in c['plateau']], 12)} (best mean at {show_level(c['best'])}; "
-        f"Holm over all pairs, n = {c['n']})."
-    ]
-    if c["insensitivity"] is not None and len(c["insensitivity"]) > 1:
-        low, high = show_level(c["insensitivity"][0]), show_level(c["insensitivity"][-1])
-        parts.append(
-            f"Within ±{scale.value(data['sesoi'])}{scale.unit_after} of the default {show_level(c['default'])} "
-            f"from {low} to {high}."
-        )
-    elif c["insensitivity"] is not None:
-        parts.append(f"No neighbour of the default {show_level(c['default'])} is shown to be equivalent to it.")
-    return " ".join([*parts, *(f"Note: {w}." for w in c["warnings"])])
+    lead = f"{c['label']} ({where}): best mean at {show_level(c['best'])}."
+    parts = [lead, _losses(data, c), _range_like_default(data, c)]
+    return " ".join([*(part for part in parts if part), *(f"Note: {w}." for w in c["warnings"])])
+
+
+def _losses(data: Document, c: CurveData) -> str:
+    """Which levels can be the best, and by how much each can be worse than the best of the others."""
+    scale = scale_of(data)
+    if c["reason"]:
+        return f"No statement about the best level ({c['reason']})."
+    if c["error"] is None:
+        why = "fewer than 3 common seeds" if c["n"] < MIN_SEEDS else "the differences have no spread"
+        return f"No statement about the best level ({why})."
+    losses = [f"{show_level(lv['value'])} by {scale.value(lv['worse_by_at_most'])}" for lv in c["levels"]]
+    unit = f" ({scale.unit})" if scale.unit else ""
+    fragile = ", fragile" if c["n"] < FRAGILE_BELOW else ""
+    return (
+        f"With {show_confidence(data['alpha'])} confidence for all levels of this curve together, the best level is "
+        f"among {listing([show_level(x) for x in c['plateau']], 12)}, and each level is worse than the best of the "
+        f"others by at most so much{unit}: {listing(losses, 12)} (Hsu's comparison with the best; error pooled "
+        f"over the levels, SD of the difference between two of them {scale.value(c['sd_low'])} to "
+        f"{scale.value(c['sd_high'])}; n = {count(c['n'], 'seed')}{fragile}; {c['scope']})."
+    )
+
+
+def _range_like_default(data: Document, c: CurveData) -> str:
+    """The levels around the default that are equivalent to it."""
+    scale, found, level = scale_of(data), c["insensitivity"], c["insensitivity_level"]
+    if found is None or level is None:
+        return ""
+    margin = f"±{scale.value(data['sesoi'])}{scale.unit_after} of the default {show_level(c['default'])}"
+    how = f"{100 * level:.4g} % t-intervals, from the default outwards"
+    if len(found) == 1:
+        return f"No neighbour is shown to lie within {margin} ({how})."
+    return (
+        f"Within {margin} at each level tested from {show_level(found[0])} to {show_level(found[-1])} ({how}, so that "
+        f"the whole range holds {100 * data['alpha']:.4g} %)."
+    )
 
 
 def _curve_figures(data: Document, curves: Sequence[CurveData]) -> list[Figure]:
@@ -76,6 +101,13 @@ def _curve_figures(data: Document, curves: Sequence[CurveData]) -> list[Figure]:
     return figures
 
 
+_METHOD = "Hsu's comparison with the best: one pooled error, all levels of a curve together"
+
+
+def _scopes(curves: Sequence[CurveData]) -> list[str]:
+    return sorted({c["scope"] for c in curves})
+
+
 def _curve_alt(data: Document, c: CurveData) -> str:
     scale = scale_of(data)
     points = ", ".join(f"{show_level(lv['value'])}: {scale.value(lv['mean'])}" for lv in c["levels"])
@@ -87,11 +119,12 @@ def _curve_caption(data: Document, curves: Sequence[CurveData]) -> str:
     ns = sorted({c["n"] for c in curves})
     grey = " Grey band: the baseline's interval." if any(c["reference"] for c in curves) else ""
     default = " Dashed line: the default." if any(c["default"] is not None for c in curves) else ""
+    rings = f" Rings: the level can be the best ({_METHOD})." if any(c["error"] is not None for c in curves) else ""
     return (
         f"{sentence_case(scale_of(data).label)} against {curves[0]['label']}: mean, pointwise {level} t-interval "
         f"(dark band) and band "
-        f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}). Rings: no "
-        f"level is significantly better.{default}{grey} Nothing is drawn beyond the grid. {scope_line(data)}"
+        f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}).{rings}"
+        f"{default}{grey} Nothing is drawn beyond the grid. Intervals describe {listing(_scopes(curves))}."
     )
 
 
@@ -101,21 +134,24 @@ def _curve_table(data: Document, curves: Sequence[CurveData]) -> Table:
         (
             Cell(c["block"]), Cell(c["held"] or MISSING), Cell(c["label"]), Cell(show_level(lv["value"])),
             whole(lv["n"]), value(scale, lv["mean"]), values_cell(scale, lv["ci_low"], lv["ci_high"]),
-            values_cell(scale, lv["band_low"], lv["band_high"]), Cell("yes" if lv["on_plateau"] else "no"),
+            values_cell(scale, lv["band_low"], lv["band_high"]), value(scale, lv["worse_by_at_most"]),
+            value(scale, lv["better_by_at_most"]),
             Cell(MISSING if lv["insensitive"] is None else "yes" if lv["insensitive"] else "no"),
         )
         for c in curves for lv in c["levels"]
     ]  # fmt: skip
     header = (
-        "block", "held", "factor", "level", "n", "mean", "CI", "simultaneous band", "no level better",
-        "like the default",
+        "block", "held", "factor", "level", "n", "mean", "CI", "simultaneous band", "worse by at most",
+        "better by at most", "like the default",
     )  # fmt: skip
     return table(
         "sensitivity",
         f"Each level of each factor: {show_confidence(data['alpha'])} t-interval, simultaneous band (Bonferroni "
-        "over the levels), whether no level is significantly better, and whether it is equivalent to the default "
-        f"within the declared margin (pointwise). {scope_line(data)}",
-        header, rows, text=(0, 1, 2, 3, 8, 9), long=True,
+        "over the levels), by how much the level can be worse and better than the best of the others "
+        f"({_METHOD}; 0 in “better”: it is not the best), and whether it is equivalent to the default within the "
+        "declared margin (t-intervals as in the sentences). Different curves are not corrected together. Intervals "
+        f"describe {listing(_scopes(curves))}.",
+        header, rows, text=(0, 1, 2, 3, 10), long=True,
     )  # fmt: skip
 
 
@@ -125,13 +161,14 @@ def _heat_map(data: Document, s: SharesData, i: int) -> Figure:
     caption = (
         f"{sentence_case(scale.label)} over {s['factors'][0]} × {s['factors'][1]} ({s['block']}): mean ± SD of "
         f"n = {s['n']} seeds in "
-        f"each cell; colour is the difference from the mean of the grid. Outlined: no other cell is significantly "
-        f"better (paired t, Holm over all pairs). {scope_line(data)}"
+        f"each cell; colour is the difference from the mean of the grid. Outlined: the cell can be the best "
+        f"({show_confidence(data['alpha'])}; Hsu's comparison with the best, one pooled error, all cells together). "
+        f"{scope_line(data)}"
     )
     alt = f"Heat map of {scale.label}. " + "; ".join(
         f"{', '.join(show_level(x) for x in c['at'])}: {scale.value(c['mean'])}" for c in s["cells"][:30]
     )
-    header = (*s["factors"], "mean", "sd", "no cell better")
+    header = (*s["factors"], "mean", "sd", "can be the best")
     return Figure(f"grid-{i + 1}", caption, alt, draw_heat_map(s, scale), header, tuple(rows))
 
 

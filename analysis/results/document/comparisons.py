@@ -136,6 +136,8 @@ class LevelData(TypedDict):
     band_high: float | None
     values: dict[str, float]
     on_plateau: bool
+    worse_by_at_most: float | None
+    better_by_at_most: float | None
     insensitive: bool | None
 
 
@@ -152,6 +154,11 @@ class CurveData(TypedDict):
     best: Any
     plateau: list[Any]
     insensitivity: list[Any] | None
+    insensitivity_level: float | None
+    error: float | None
+    sd_low: float | None
+    sd_high: float | None
+    reason: str
     reference: IntervalData | None
     n: int
     scope: str

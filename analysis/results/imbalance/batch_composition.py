@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.results.imbalance.gaps import paired_test
 from analysis.stats.description import mean
+from analysis.stats.paired_t import paired_test
 from analysis.stats.pairing import pair
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
-from analysis.study.resplits import overlap, splits_move
+from analysis.study.resplits import resplits_of
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,12 @@ def _point(plan: Plan, ledger: Ledger, baseline: str, label: str) -> GainPoint |
     batches = {name: _average(ledger, label, name) for name in _MEASURED}
     if not both.complete or len(both.keys) < 2 or batches["singleton_share"] is None:
         return None
-    moving = any(splits_move(plan, ledger, arm) for arm in (label, baseline))
-    shared = overlap(ledger, (label, baseline), both.keys) if moving else None
-    test = None if moving and shared is None else paired_test(both.differences, shared)
+    splits = resplits_of(plan, ledger, (label, baseline), both.keys)
+    test = None if splits.refusal else paired_test(both.differences, splits.overlap)
     ci = test.interval(1 - plan.alpha) if test else None
     return GainPoint(
         label, baseline, plan.arm[label].block, len(both.keys), mean(both.differences),
-        ci.low if ci else None, ci.high if ci else None, plan.scope_of(moving), **batches,
+        ci.low if ci else None, ci.high if ci else None, plan.scope_of(splits.moving), **batches,
     )  # fmt: skip
 
 

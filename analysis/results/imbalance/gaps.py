@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from analysis.stats.comparison import t_interval
-from analysis.stats.description import is_constant, mean, sd
+from analysis.stats.description import mean
 from analysis.stats.multiplicity import adjust, step_levels
-from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
-
-MIN_SEEDS = 3
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """Two-sided t-test of a mean difference over n seeds.
-
-    Attributes:
-        difference: Mean difference.
-        error: Its standard error.
-        df: Degrees of freedom.
-        p: Two-sided p; None below three seeds.
-    """
-
-    difference: float
-    error: float
-    df: int
-    p: float | None
-
-    def interval(self, level: float) -> Interval:
-        """The t-interval of the mean difference."""
-        return t_interval(self.difference, self.error, self.df, level, "Student t")
-
-
-def paired_test(differences: Floats, overlap: float | None = None) -> PairedTest | None:
-    """Test a mean difference; None below two seeds or without spread.
-
-    Args:
-        differences: Treatment minus baseline, shape (n,).
-        overlap: Test samples per training sample where each seed draws a test split of its own (corrected resampled t,
-            Nadeau and Bengio 2003); None where all seeds have the same one.
-    """
-    n = differences.size
-    if n < 2 or is_constant(differences):
-        return None
-    error = sd(differences) * math.sqrt(1 / n + (overlap or 0.0))
-    p = float(2 * stats.t.sf(abs(mean(differences)) / error, n - 1)) if n >= MIN_SEEDS else None
-    return PairedTest(mean(differences), error, n - 1, p)
+from analysis.stats.paired_t import PairedTest, paired_test
+from analysis.stats.types import SCOPE_SEEDS, Floats
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.imbalance.gaps import PairedTest, paired_test
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import mean
 from analysis.stats.multiplicity import adjust, step_levels
+from analysis.stats.paired_t import PairedTest, paired_test
 from analysis.stats.types import SCOPE_SEEDS, Floats
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Plan, dataset_of
-from analysis.study.resplits import overlap, splits_move
+from analysis.study.resplits import resplits_of
 
 STRENGTH = "imbalance_factor"
 SHAPE = ("imbalance", "step_share", "class_order")
 """Settings of the profile beside its strength; without effect where the data are balanced."""
 DEPENDS, NOT_SHOWN, NONE = "depends on the imbalance", "no dependence shown", "no verdict"
-NOT_COUNTED = "the test splits move with the seed and the records do not count their samples"
 
 
 @dataclass(frozen=True)
@@ -165,19 +164,17 @@ def _drafts(plan: Plan, ledger: Ledger, gains: list[_Gain]) -> Iterator[_Draft]:
 def _draft(plan: Plan, ledger: Ledger, gain: _Gain, reference: _Gain) -> _Draft:
     seeds = tuple(sorted(gain.by_seed.keys() & reference.by_seed.keys()))
     d = np.array([gain.by_seed[seed] - reference.by_seed[seed] for seed in seeds], dtype=np.float64)
-    arms = (*gain.arms, *reference.arms)
-    moving = any(splits_move(plan, ledger, label) for label in arms)
-    shared = overlap(ledger, arms, seeds) if moving else None
-    test = None if moving and shared is None else paired_test(d, shared)
+    splits = resplits_of(plan, ledger, (*gain.arms, *reference.arms), seeds)
+    test = None if splits.refusal else paired_test(d, splits.overlap)
     reason = (
         refusal_of_study(plan, ledger)
         or gain.refused
         or reference.refused
         or refusal_of_seeds(plan, set(gain.by_seed), set(reference.by_seed))
-        or (NOT_COUNTED if moving and shared is None else "")
+        or splits.refusal
         or ("the differences have no spread" if test is None else "fewer than 3 seeds" if test.p is None else "")
     )
-    return _Draft(gain, reference, seeds, d, test, reason, plan.scope_of(moving))
+    return _Draft(gain, reference, seeds, d, test, reason, plan.scope_of(splits.moving))
 
 
 def _contrast(plan: Plan, draft: _Draft, adjusted: float | None, level: float, m: int) -> Contrast:

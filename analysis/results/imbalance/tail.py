@@ -14,7 +14,7 @@ from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Family, Plan
 from analysis.study.records import Record
-from analysis.study.resplits import overlap, splits_move
+from analysis.study.resplits import resplits_of
 from silhouette.config import defaults
 from silhouette.metrics import Counts, shot_groups
 
@@ -152,11 +152,9 @@ def _compare(
     seeds = sorted(ours.runs.keys() & base.runs.keys())
     if len(seeds) < 2:
         return None
-    arms = (treatment, family.baseline)
-    moving = any(splits_move(plan, ledger, label) for label in arms)
+    splits = resplits_of(plan, ledger, (treatment, family.baseline), seeds)
     reason = refusal_of_study(plan, ledger) or refusal_of_seeds(plan, set(ours.runs), set(base.runs))
-    shared = overlap(ledger, arms, seeds) if moving else None
-    terms = Terms(plan.alpha, shared, reason, plan.scope_of(moving))
+    terms = Terms(plan.alpha, splits.overlap, reason or splits.refusal, plan.scope_of(splits.moving))
     pairs = [(ours.runs[seed], base.runs[seed]) for seed in seeds]
     groups = make_gaps([_group(name, pairs) for name in GROUPS], "holm", terms)
     order_moves = len({b.order for _, b in pairs}) > 1
@@ -173,7 +171,7 @@ def _compare(
         train_ratio=sum(_ratio(b.train) for _, b in pairs) / len(pairs),
         test_balanced=all(_even(b.tested.total) for _, b in pairs),
         seeds=len(seeds),
-        reason=reason,
+        reason=terms.refused,
         warnings=tuple(_warnings(pairs, groups)),
     )
 
