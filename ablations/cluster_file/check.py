@@ -7,19 +7,17 @@ ones could misread the file. What needs a package of the extra `cluster` is left
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 
-from ablations.cluster_file.nested import Got, at, dotted
+from ablations.cluster_file.document import Document, Fault, FileFault, Got, at, read
 from ablations.cluster_file.rules import rule_faults
 from ablations.cluster_file.schemas import ec2_faults, installed, ray_faults
 from ablations.cluster_file.template import template_faults
-from ablations.cluster_file.yaml_lines import Document, Fault, FileFault, read
 
 PROVIDERS = {"aws": ("boto3", "botocore"), "gcp": ("googleapiclient",), "local": ()}
 """What `ray up` imports for each provider."""
-CHECKERS = {"jsonschema", "botocore"}
-"""What the check itself imports."""
+CHECKERS = {"jsonschema", "botocore"}  # what the check itself imports
 
 
 def check(files: list[str], *, own: bool = False) -> int:
@@ -29,7 +27,7 @@ def check(files: list[str], *, own: bool = False) -> int:
     """
     clean, missing = True, dict[str, None]()
     for name in files:
-        faults = sorted(_unique(faults_of(name, own, missing)), key=lambda fault: fault.line or 0)
+        faults = sorted(dict.fromkeys(faults_of(name, own, missing)), key=lambda fault: fault.line or 0)
         for fault in faults:
             print(fault.text(name))
         if not faults:
@@ -45,65 +43,51 @@ def check(files: list[str], *, own: bool = False) -> int:
 def faults_of(name: str, own: bool, missing: dict[str, None]) -> Iterator[Fault]:
     """The faults of one file; adds the modules that are `missing`."""
     try:
-        documents = [one for one in read(name) if one.value is not None]
+        documents = read(name)
+        document, kind = _cluster(documents)
     except FileFault as error:
         yield error.args[0]
         return
-    early = [fault for one in documents for fault in one.duplicates] or list(_shape(documents))
-    yield from early
-    if early:
-        return
-    document = next((one for one in documents if at(one.value, "kind") == "RayJob"), documents[0])
-    kind = at(document.value, "provider", "type") or "RayJob"
     needed = ("jsonschema", "aiohttp_cors", *PROVIDERS[kind]) if kind in PROVIDERS else ()
     missing.update(dict.fromkeys(module for module in needed if not installed(module)))
     for one in documents:
         yield from _unfilled(one)
-    for step in _steps(documents, document, kind, FilePath(name), own):
-        faults = list(step)
-        yield from faults
-        if faults:
+    steps = (
+        ray_faults(document) if kind != "RayJob" else (),
+        ec2_faults(document) if kind == "aws" else (),
+        rule_faults(document, kind, FilePath(name)),
+        template_faults(documents, kind) if not own else (),
+    )
+    for step in steps:
+        if faults := list(step):
+            yield from faults
             return
 
 
-def _steps(
-    documents: list[Document], document: Document, kind: str, file: FilePath, own: bool
-) -> Iterator[Iterable[Fault]]:
-    if kind != "RayJob":
-        yield ray_faults(document)
-    if kind == "aws":
-        yield ec2_faults(document)
-    yield rule_faults(document, kind, file)
-    if not own:
-        yield template_faults(documents, kind)
-
-
-def _shape(documents: list[Document]) -> Iterator[Fault]:
-    """Whether this is a cluster file at all."""
+def _cluster(documents: list[Document]) -> tuple[Document, str]:
+    """The document that describes the cluster, and its kind; raises FileFault if this is no cluster file."""
     value = documents[0].value if documents else None
-    kind = at(value, "provider", "type")
+    provider, kind = at(value, "provider"), at(value, "provider", "type")
     if not isinstance(value, dict):
-        yield Fault(1, "the file", "must be a mapping", type(value).__name__, "give a cluster file")
+        fault = Fault(1, "the file", "must be a mapping", type(value).__name__, "give a cluster file")
     elif "apiVersion" in value:
-        if not any(at(one.value, "kind") == "RayJob" for one in documents):
-            yield documents[0].fault(("kind",), "must be RayJob", at(value, "kind"), "give a RayJob")
+        if jobs := [one for one in documents if at(one.value, "kind") == "RayJob"]:
+            return jobs[0], "RayJob"
+        fault = documents[0].fault(("kind",), "must be RayJob", at(value, "kind"), "give a RayJob")
     elif len(documents) > 1:
         got = Got(f"{len(documents)} documents")
-        yield documents[0].fault((), "must be one YAML document", got, "take out the lines of three dashes")
-    elif not isinstance(at(value, "provider"), dict):
-        yield documents[0].fault(("provider",), "must be a mapping", at(value, "provider"), "add provider: {type: aws}")
+        fault = documents[0].fault((), "must be one YAML document", got, "take out the lines of three dashes")
+    elif not isinstance(provider, dict):
+        fault = documents[0].fault(("provider",), "must be a mapping", provider, "add provider: {type: aws}")
     elif kind not in list(PROVIDERS):
-        yield documents[0].fault(("provider", "type"), "must be aws, gcp or local", kind, "take one of them")
+        fault = documents[0].fault(("provider", "type"), "must be aws, gcp or local", kind, "take one of them")
+    else:
+        return documents[0], kind
+    raise FileFault(fault)
 
 
 def _unfilled(document: Document) -> Iterator[Fault]:
-    for path, line, text in document.placeholders:
-        note = document.source[line - 1].partition("  # ")[2].strip()
-        yield Fault(
-            line, dotted(path), "must be filled in", text, f"put {f'there: {note}' if note else 'your own there'}"
-        )
-
-
-def _unique(faults: Iterator[Fault]) -> list[Fault]:
-    """Each fault once: a value that four node types share is wrong in one place."""
-    return list({(fault.line, fault.rule, fault.got): fault for fault in reversed(list(faults))}.values())[::-1]
+    for path, text in document.placeholders.items():
+        note = document.source[document.line(path) - 1].partition("  # ")[2].strip()
+        todo = f"put there: {note}" if note else "put your own there"
+        yield document.fault(path, "must be filled in", Got(text), todo)

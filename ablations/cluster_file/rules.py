@@ -13,17 +13,15 @@ from fnmatch import fnmatch
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from ablations.cluster_file.nested import Got, Path, at, each, scalars
+from ablations.cluster_file.document import Document, Fault, Got, Path, at, each, scalars
 from ablations.cluster_file.schemas import aws_regions
-from ablations.cluster_file.yaml_lines import Document, Fault
 from ablations.errors import StudyError
 from ablations.templates import FILES
 
 Found = Iterator[tuple[Path, Any, str]]
 """Path and value of what breaks a rule, and what to do."""
 Check = Callable[[Any], Found]
-POLICY = "deploy/aws/head.json"
-"""What the head of a cluster on AWS may do: the file beside the cluster file, else the shipped one."""
+POLICY = "deploy/aws/head.json"  # what the head may do: the file beside the cluster file, else the shipped one
 SECRET = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[pousr]_[A-Za-z0-9]{20,}|\bhf_[A-Za-z]{20,}"
     r"|(?i:secret_access_key|session_token|password|api_key)\s*[=:]\s*\S|\bsk-[A-Za-z0-9_-]{20,}"
@@ -46,12 +44,11 @@ class Rule(NamedTuple):
 
 def rule_faults(document: Document, kind: str, file: FilePath) -> Iterator[Fault]:
     """What breaks a rule, in a file of kind aws, gcp, local or RayJob; the head's policy is looked for beside it."""
-    unfilled = {path for path, _, _ in document.placeholders}
-    marks = [text for _, _, text in document.placeholders]
+    unfilled = document.placeholders
     for rule in (*RULES, Rule(*POLICY_RULE, (("aws", lambda config: _policy(config, file)),))):
         for check in (check for kinds, check in rule.checks if kind in kinds.split()):
             for path, got, todo in check(document.value):
-                if path not in unfilled and got not in marks:
+                if path not in unfilled and got not in unfilled.values():
                     yield document.fault(path, f"{rule.must} ({rule.why})", got, todo)
 
 
@@ -85,15 +82,13 @@ def _secrets(config: Any) -> Found:
 
 
 def _bounds(config: Any) -> Found:
-    most = at(config, "max_workers")
+    most, types = at(config, "max_workers"), each(config, "available_node_types", "*", "max_workers")
+    own = {path: bound for path, bound in types if path[1] != at(config, "head_node_type")}
     if not _number(1, 200)(most):
         yield ("max_workers",), most, "give the most machines at a time, 1 to 200"
-        return
-    types = each(config, "available_node_types", "*", "max_workers")
-    own = {path: bound for path, bound in types if path[1] != at(config, "head_node_type")}
-    wrong = {path: bound for path, bound in own.items() if not _number(0, most)(bound)}
-    yield from ((path, bound, f"give the most machines of this type, 0 to {most}") for path, bound in wrong.items())
-    if not wrong and most > (total := sum(own.values())):
+    elif wrong := {path: bound for path, bound in own.items() if not _number(0, most)(bound)}:
+        yield from ((path, bound, f"give the most machines of this type, 0 to {most}") for path, bound in wrong.items())
+    elif most > (total := sum(own.values())):
         yield ("max_workers",), Got(f"{most}, the worker types together {total}"), f"give {total} or fewer"
 
 

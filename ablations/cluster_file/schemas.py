@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
-from ablations.cluster_file.nested import Path, at, each
-from ablations.cluster_file.yaml_lines import Document, Fault
+from ablations.cluster_file.document import Document, Fault, Path, at, each
 
 Schema = dict[str, Any]
 WORDS = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"}
 WORDS |= {"object": "a mapping", "array": "a list", "null": "nothing"}
 EC2_TYPES = {"integer": "integer", "long": "integer", "float": "number", "double": "number", "boolean": "boolean"}
+EC2_TYPES |= {"map": "object"}
 
 
 def schema_faults(schema: Schema, value: Any, document: Document, base: Path = ()) -> Iterator[Fault]:
@@ -32,31 +32,26 @@ def schema_faults(schema: Schema, value: Any, document: Document, base: Path = (
 
 def _explain(error: Any, document: Document, path: Path) -> Iterator[Fault]:
     rule, wanted, got = error.validator, error.validator_value, error.instance
+    known = sorted(error.schema.get("properties", {}))
     if rule == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
         for key in sorted(set(got) - set(known)):
             todo = _did_you_mean(key, known) or "take it out"
             yield document.fault((*path, key), "must be a known field", key, todo, of_key=True)
     elif rule == "required":
+        closed = error.schema.get("additionalProperties") is False
+        unknown = sorted(set(got) - set(known)) if closed else []  # these are reported as faults of their own
         for key in wanted:
-            if key not in got and not _misspelt(key, error):
+            if key not in got and not _did_you_mean(key, unknown):
                 yield document.fault((*path, key), "must be given", None, f"add {key}")
     elif rule == "type":
         words = " or ".join(WORDS[kind] for kind in ([wanted] if isinstance(wanted, str) else wanted))
         yield document.fault(path, f"must be {words}", got, "give a value of that kind")
     elif rule == "enum":
-        known = [str(one) for one in wanted]
-        listed = ", ".join(known) if len(known) <= 8 else f"one of {len(known)} known values"
-        yield document.fault(path, f"must be {listed}", got, _did_you_mean(str(got), known) or "take one of them")
+        values = [str(one) for one in wanted]
+        listed = ", ".join(values) if len(values) <= 8 else f"one of {len(values)} known values"
+        yield document.fault(path, f"must be {listed}", got, _did_you_mean(str(got), values) or "take one of them")
     else:
         yield document.fault(path, f"must have {rule} {wanted}", got, "change it")
-
-
-def _misspelt(key: str, error: Any) -> bool:
-    """Return True if a missing field is there under a misspelt name, which is reported as a fault of its own."""
-    closed = error.schema.get("additionalProperties") is False
-    unknown = set(error.instance) - set(error.schema.get("properties", {}))
-    return closed and any(difflib.get_close_matches(one, [key], cutoff=0.75) for one in unknown)
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
@@ -90,26 +85,21 @@ def _ec2_schema() -> Schema:
     import botocore.session
 
     model = botocore.session.Session().get_service_model("ec2").operation_model("RunInstances")
-    definitions: Schema = {}
-    top = _ec2_shape(model.input_shape, definitions)["$ref"].rpartition("/")[2]
-    subnets = {"type": "array", "items": {"type": "string"}}  # a field of Ray: the subnets that it tries in turn
-    fields = {**definitions[top]["properties"], "SubnetIds": subnets}
-    required = ["ImageId", "InstanceType"]  # Ray decides how many
-    return {**definitions[top], "properties": fields, "required": required, "definitions": definitions}
+    schema = _ec2_shape(model.input_shape)
+    schema["properties"]["SubnetIds"] = {
+        "type": "array",
+        "items": {"type": "string"},
+    }  # a field of Ray: the subnets that it tries in turn
+    return {**schema, "required": ["ImageId", "InstanceType"]}  # Ray decides how many
 
 
-def _ec2_shape(shape: Any, definitions: Schema) -> Schema:
+def _ec2_shape(shape: Any) -> Schema:
     if shape.type_name == "structure":
-        if shape.name not in definitions:
-            definitions[shape.name] = {}  # a shape may contain itself
-            fields = {name: _ec2_shape(part, definitions) for name, part in shape.members.items()}
-            closed = {"type": "object", "additionalProperties": False, "required": list(shape.required_members)}
-            definitions[shape.name] = {**closed, "properties": fields}
-        return {"$ref": f"#/definitions/{shape.name}"}
+        fields = {name: _ec2_shape(part) for name, part in shape.members.items()}
+        required = list(shape.required_members)
+        return {"type": "object", "additionalProperties": False, "required": required, "properties": fields}
     if shape.type_name == "list":
-        return {"type": "array", "items": _ec2_shape(shape.member, definitions)}
-    if shape.type_name == "map":
-        return {"type": "object"}
+        return {"type": "array", "items": _ec2_shape(shape.member)}
     values = {"enum": list(shape.enum)} if getattr(shape, "enum", None) else {}
     return {"type": EC2_TYPES.get(shape.type_name, "string"), **values}
 
@@ -122,9 +112,8 @@ def aws_regions() -> list[str]:
     import botocore.session
 
     session = botocore.session.Session()
-    return [
-        region for name in session.get_available_partitions() for region in session.get_available_regions("ec2", name)
-    ]
+    partitions = session.get_available_partitions()
+    return [region for name in partitions for region in session.get_available_regions("ec2", name)]
 
 
 def installed(*modules: str) -> bool:

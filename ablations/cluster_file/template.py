@@ -6,20 +6,13 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from ablations.cluster_file.nested import Got, dotted, show
-from ablations.cluster_file.yaml_lines import PLACEHOLDER, Document, Fault
+from ablations.cluster_file.document import PLACEHOLDER, Document, Fault, Got, dotted, show
 from ablations.templates import FILES
 
-TEMPLATES = {
-    "aws": "cluster.yaml",
-    "gcp": "deploy/gcp.yaml",
-    "local": "deploy/local.yaml",
-    "RayJob": "deploy/kuberay.yaml",
-}
-FIXED = "Nothing below needs a change"
-"""All values above this line are the user's."""
-FREE = re.compile(r"  # yours\b")
-"""A comment that makes the value of its line the user's, wherever it stands."""
+TEMPLATES = {"aws": "cluster.yaml", "gcp": "deploy/gcp.yaml", "local": "deploy/local.yaml"}
+TEMPLATES |= {"RayJob": "deploy/kuberay.yaml"}
+FIXED = "Nothing below needs a change"  # all values above this line are the user's
+FREE = re.compile(r"  # yours\b")  # the value of such a line is the user's, wherever it stands
 VALUE = re.compile(r"(\s*(?:- )?[\w./~-]+:(?: &\w+)?)(?: (?=[^\s>|&*])|$)")
 """A key, with the anchor of its value."""
 
@@ -48,9 +41,7 @@ def _fault(documents: list[Document], wanted: list[Line], given: list[Line], pla
 def _free(lines: list[str]) -> set[str]:
     """The keys, indented and with their anchors, whose values are the user's."""
     fixed = next((number for number, line in enumerate(lines) if FIXED in line), 0)
-    ours = [
-        line for number, line in enumerate(lines) if number < fixed or FREE.search(line) or PLACEHOLDER.search(line)
-    ]
+    ours = [line for i, line in enumerate(lines) if i < fixed or FREE.search(line) or PLACEHOLDER.search(line)]
     return {found[1] for line in ours if (found := VALUE.match(line)) and _text(line) != found[1]}
 
 
