@@ -170,6 +170,6 @@ def _judge(
         p_max_t=p_max_t,
         ci_adjusted=draft.result.interval(1 - plan.alpha / corrected.m) if draft.result else None,
         ci_verdict=verdict_interval(draft.result, verdict, corrected),
-        feasibility=feasibility(plan, ledger, arms, draft.result, corrected.m),
+        feasibility=feasibility(plan, ledger, arms, draft.result, corrected.m, draft.family.correction),
         verdict=verdict,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from analysis.formatting import Scale, count, p_equals, show_coverage, show_hours, show_p
 from analysis.results.comparisons import Evidence
+from analysis.results.feasibility import Feasibility
 from analysis.results.verdicts import BETTER, EQUIVALENT, FRAGILE_BELOW, NONE, UNCLEAR, WORSE
 from analysis.stats.comparison import Comparison
-from analysis.stats.power import smallest_family_n
 from analysis.study.plan import EXPLORATORY, PER_BLOCK, Plan
 
 CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini–Hochberg"}
@@ -65,8 +65,8 @@ def _detects(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
     if can is None or can.detectable is None:
         return ""
     return (
-        f" With {count(result.n, 'seed')} this design detects {scale.value(can.detectable)}{scale.unit_after} "
-        f"or more with 80 % power{_needed(plan, e, result, scale)}."
+        f" With {count(result.n, 'seed')} this design detects {_range_found(can, scale)} with 80 % power"
+        f"{_at_level(plan, e)}{_needed(plan, e, result, scale)}."
     )
 
 
@@ -147,33 +147,44 @@ def feasibility_line(plan: Plan, e: Evidence, scale: Scale) -> str:
     can, result = e.feasibility, e.result
     if can is None or result is None:
         return "Too few seeds to say what could be detected."
-    parts = [_smallest_p(plan, e) if result.sign_flip is not None else ""]
-    if can.detectable is not None and can.detectable > 0:
-        parts.append(
-            f"This design detects {scale.value(can.detectable)}{scale.unit_after} with 80 % power"
-            f" ({scale.value(can.detectable_adjusted)} at α/m)."
-        )
-    parts.append(_declared(plan, e, scale))
-    return " ".join(part for part in parts if part)
+    if can.detectable is None:
+        return "The differences have no spread, so nothing can be planned from them."
+    smallest = _smallest_p(plan, e.m, can, result) if result.sign_flip is not None else ""
+    found = f"This design detects {_range_found(can, scale)} with 80 % power{_at_level(plan, e)}."
+    return " ".join(part for part in (smallest, found, _declared(plan, can, result, scale)) if part)
 
 
-def _smallest_p(plan: Plan, e: Evidence) -> str:
-    can, result = e.feasibility, e.result
-    if can is None or result is None:
+def _range_found(can: Feasibility, scale: Scale) -> str:
+    """The detectable difference, and what it is at both ends of the interval of the SD."""
+    if can.detectable is None or can.detectable_low is None or can.detectable_high is None:
         return ""
-    used = count(result.n - result.ties, "non-zero difference") if result.ties else count(result.n, "seed")
-    limit = f"With {used} the exact p cannot go below {show_p(can.smallest_p)}"
+    ends = f"{scale.value(can.detectable_low)} to {scale.value(can.detectable_high)}"
+    return f"{scale.value(can.detectable)}{scale.unit_after} or more ({ends}, as the SD is uncertain)"
+
+
+def _at_level(plan: Plan, e: Evidence) -> str:
+    return "" if e.m == 1 else f" at the level of its verdict, {plan.alpha:g}/{e.m}"
+
+
+def _smallest_p(plan: Plan, m: int, can: Feasibility, result: Comparison) -> str:
+    ties = result.ties or 0
+    used = f"{count(result.n - ties, 'difference')} that {'is' if result.n - ties == 1 else 'are'} not zero"
+    limit = f"With {used if ties else count(result.n, 'seed')} the exact p cannot go below {show_p(can.smallest_p)}"
     if can.smallest_p_adjusted <= plan.alpha:
         return f"{limit}."
-    corrected = f" ({show_p(can.smallest_p_adjusted)} corrected)" if e.m > 1 else ""
-    return f"{limit}{corrected}. Use {smallest_family_n(e.m, plan.alpha)} seeds."
+    corrected = f" ({show_p(can.smallest_p_adjusted)} corrected)" if can.smallest_p_adjusted != can.smallest_p else ""
+    if ties:
+        tied = f"{ties} of {count(result.n, 'seed')} {'is a tie' if ties == 1 else 'are ties'} and cannot move it"
+        return f"{limit}{corrected}: {tied}; it takes {can.smallest_n} that are not zero."
+    return f"{limit}{corrected}. Use {can.smallest_n} seeds."
 
 
-def _declared(plan: Plan, e: Evidence, scale: Scale) -> str:
-    can = e.feasibility
-    if can is None or plan.sesoi is None or e.result is None or can.detectable == 0:
+def _declared(plan: Plan, can: Feasibility, result: Comparison, scale: Scale) -> str:
+    if plan.sesoi is None or result.sd_difference is None:
         return ""
     effect = f"{scale.value(plan.sesoi)}{scale.unit_after}"
+    if result.overlap is not None:
+        return f"More resplits of the same data cannot show much smaller effects, so no seeds are given for {effect}."
     if can.seeds_for_effect is None:
         return f"More than 100,000 seeds are needed to detect the declared {effect}."
     high = f" (up to {can.seeds_for_effect_high})" if can.seeds_for_effect_high else ""

@@ -101,7 +101,7 @@ def sd_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """Chi-square interval of the SD; at n = 5 it reaches from 0.60 to 2.87 times the estimate."""
     x = as_floats(values)
     df, s = x.size - 1, sd(x)
-    low, high = _sd_factors(level, df)
+    low, high = sd_factors(level, df)
     return Interval(s, s * low, s * high, level, "chi-square, normal seeds")
 
 
@@ -112,8 +112,8 @@ def t_quantile(level: float, df: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _sd_factors(level: float, df: int) -> tuple[float, float]:
-    """Bounds of an SD as multiples of the estimate."""
+def sd_factors(level: float, df: float) -> tuple[float, float]:
+    """Bounds of an SD as multiples of the estimate (chi-square, normal values)."""
     low, high = (math.sqrt(df / float(stats.chi2.ppf((1 + side * level) / 2, df))) for side in (1, -1))
     return low, high
 

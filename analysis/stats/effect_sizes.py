@@ -36,13 +36,17 @@ def d_z(differences: ArrayLike, level: float = 0.95) -> Interval | None:
 
 
 def hedges_g_z(differences: ArrayLike, level: float = 0.95) -> Interval | None:
-    """d_z corrected for its small-sample bias by the exact Hedges factor; None below three differences."""
+    """d_z corrected for its small-sample bias by the exact Hedges factor; None below three differences.
+
+    The interval is that of d_z: its noncentral-t bounds are bounds of the true effect already. Multiplied by the factor
+    they would cover 85 to 89 % at n = 5 instead of 95 %.
+    """
     d = as_floats(differences)
     plain = d_z(d, level)
     if plain is None or d.size < 3:
         return None
     j = hedges_factor(d.size - 1)
-    return Interval(j * plain.estimate, j * plain.low, j * plain.high, level, "g_z, exact Hedges factor")
+    return Interval(j * plain.estimate, plain.low, plain.high, level, "g_z, exact Hedges factor; interval of d_z")
 
 
 @lru_cache(maxsize=256)
@@ -72,7 +76,10 @@ def rank_biserial(differences: ArrayLike) -> float | None:
 
 
 def win_probability(differences: ArrayLike, better: int = 1, level: float = 0.95) -> Interval:
-    """P(A better than B) on one seed, ties counted half, with the Clopper–Pearson interval over untied pairs.
+    """P(A better than B) on one seed, a tie counted as half a win, in the estimate and in its interval.
+
+    The bounds are those of Clopper and Pearson with half wins. A tie varies less than a win or a loss, so the interval
+    is on the safe side.
 
     Args:
         differences: A minus B by seed.
@@ -84,16 +91,13 @@ def win_probability(differences: ArrayLike, better: int = 1, level: float = 0.95
     """
     d = better * as_floats(differences)
     wins, ties = int((d > 0).sum()), int((d == 0).sum())
-    untied = d.size - ties
-    estimate = (wins + ties / 2) / d.size
-    if not untied:
-        return Interval(estimate, 0.0, 1.0, level, "P(A better than B), all pairs tied")
-    low, high = clopper_pearson(wins, untied, level)
-    return Interval(estimate, low, high, level, "P(A better than B), Clopper–Pearson")
+    score = wins + ties / 2
+    low, high = clopper_pearson(score, d.size, level)
+    return Interval(score / d.size, low, high, level, "P(A better than B), ties half, Clopper–Pearson")
 
 
 @lru_cache(maxsize=4096)
-def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+def clopper_pearson(successes: float, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of a proportion (C. J. Clopper and E. S. Pearson, 1934), from quantiles of the beta distribution.
 
     `scipy.stats.binomtest` searches the same bounds as roots, to about 10 digits; these have all digits.

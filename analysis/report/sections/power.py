@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from analysis.formatting import MISSING, Scale, listing, show_hours, show_number, show_p
 from analysis.report import style
@@ -74,8 +75,8 @@ def _win_figure(data: Document, shown: Sequence[tuple[ComparisonData, IntervalDa
     rows = tuple((c["family"], c["treatment"], *numbers_of(share)) for c, share in shown)
     caption = (
         "Probability that the treatment beats its baseline on one seed: share of wins (ties half) with its 95 % "
-        "Clopper–Pearson interval. Lines: 0.5 (no difference) and 0.75 (Bouthillier et al.: a difference that "
-        f"matters). {scope_line(data)}"
+        "Clopper–Pearson interval. Lines: 0.5 (no difference) and 0.75. By Bouthillier et al. (2021) a difference "
+        f"matters where the interval lies above 0.5 and the estimate is 0.75 or more. {scope_line(data)}"
     )
     alt = "Probability of being better. " + "; ".join(
         f"{c['treatment']} {show_number(share['estimate'])}" for c, share in shown[:12]
@@ -91,13 +92,14 @@ def _power_table(data: Document) -> Table:
     effect = f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "the declared effect"
     header = (
         "treatment", "n", "SD of differences", "correlation", "smallest exact p", "detectable (80 %)",
-        "detectable at α/m", f"seeds for {effect}", "with upper SD", "computing time needed",
+        "by the interval of the SD", f"seeds for {effect}", "with upper SD", "computing time needed",
     )  # fmt: skip
     return table(
         "power",
-        "What n paired seeds can show (paired t, two-sided, 80 % power), and how many seeds are needed to detect the "
-        "declared effect, from the measured SD of the differences and from its upper 80 % bound; computing time from "
-        "the records.",
+        "What n seeds can show (t-test, two-sided, 80 % power, at the level of the verdict: α over the number of "
+        "comparisons corrected together), with the measured SD of the differences and at both ends of its 95 % "
+        "interval; and how many seeds are needed to detect the declared effect, from the measured SD and from its "
+        "upper 80 % bound. Computing time from the records.",
         header, rows,
     )  # fmt: skip
 
@@ -113,14 +115,15 @@ def _power_row(data: Document, scale: Scale, c: ComparisonData, f: FeasibilityDa
         number(correlation),
         Cell(show_p(f["smallest_p"]), f["smallest_p"]),
         value(scale, f["detectable"]),
-        value(scale, f["detectable_adjusted"]),
-        _seeds(data, f["seeds_for_effect"]),
-        _seeds(data, f["seeds_for_effect_high"]),
+        values_cell(scale, f["detectable_low"], f["detectable_high"]),
+        _seeds(data, f, "seeds_for_effect"),
+        _seeds(data, f, "seeds_for_effect_high"),
         Cell(MISSING if cost is None else f"{show_hours(cost)} {f['device']}", cost),
     )
 
 
-def _seeds(data: Document, n: int | None) -> Cell:
+def _seeds(data: Document, f: FeasibilityData, key: Literal["seeds_for_effect", "seeds_for_effect_high"]) -> Cell:
+    n = f[key]
     if n is None:
-        return Cell("> 100,000" if data["sesoi"] else MISSING, None)
+        return Cell("> 100,000" if data["sesoi"] and f["detectable"] is not None else MISSING, None)
     return Cell(str(n), n)

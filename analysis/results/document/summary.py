@@ -177,7 +177,8 @@ class FeasibilityData(TypedDict):
     smallest_p_adjusted: float
     smallest_n: int
     detectable: float | None
-    detectable_adjusted: float | None
+    detectable_low: float | None
+    detectable_high: float | None
     seeds_for_effect: int | None
     seeds_for_effect_high: int | None
     seconds_for_effect: float | None
