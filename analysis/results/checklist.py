@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.formatting import count, listing
-from analysis.results.document import Document
+from analysis.formatting import count, listing, show_p
+from analysis.results.document import ComparisonData, Document
+from analysis.results.imbalance.tail import UNEVEN
+from analysis.stats.exact_tests import smallest_p
 from analysis.study.plan import Plan, dataset_of
 
 TEMPERATURES = ("tau_s", "tau_m")
@@ -24,7 +26,9 @@ class Answer:
 
 
 def checklist(plan: Plan, data: Document) -> tuple[Answer, ...]:
-    """Every request of the public review, with the answer of this study."""
+    """Every request of the public review, with the answer of this study; none for a plain table, which is no study."""
+    if plan.from_table:
+        return ()
     return tuple(Answer(request, *judge(plan, data)) for request, judge in _REQUESTS)
 
 
@@ -39,15 +43,26 @@ def _seeds(_plan: Plan, data: Document) -> Judgement:
     return (PARTLY if max(ns) >= ENOUGH_SEEDS else NO), f"Fewer than five complete seeds: {listing(short, 6)}."
 
 
-def _tests(_plan: Plan, data: Document) -> Judgement:
-    tested = [c for c in data["comparisons"] if c["p_adjusted"] is not None]
-    if not data["comparisons"]:
+def _tests(plan: Plan, data: Document) -> Judgement:
+    comparisons = data["comparisons"]
+    tested = [c for c in comparisons if c["p_adjusted"] is not None]
+    if not comparisons:
         return NO, "The study declares no comparison."
     if not tested:
-        return NO, "No comparison has the seeds for a test."
-    limit = "" if min(c["n"] for c in tested) > ENOUGH_SEEDS else " With five seeds Wilcoxon cannot go below 0.0625."
-    words = f"Pairwise evidence: paired t, exact sign-flip and exact Wilcoxon for {count(len(tested), 'comparison')}."
-    return (YES if len(tested) == len(data["comparisons"]) else PARTLY), words + limit
+        return NO, f"No comparison has a verdict: {listing(dict.fromkeys(c['reason'] for c in comparisons))}."
+    names = listing(sorted({c["detail"]["method"] for c in tested}))
+    exact = "" if data["unpaired"] else ", with exact sign-flip and exact Wilcoxon beside it"
+    words = f"Pairwise evidence: {names} for {count(len(tested), 'comparison')}{exact}.{_floor(plan, tested)}"
+    rest = len(comparisons) - len(tested)
+    return (PARTLY if rest else YES), words + (f" {count(rest, 'comparison')} without a verdict." if rest else "")
+
+
+def _floor(plan: Plan, tested: Sequence[ComparisonData]) -> str:
+    """The smallest p of the exact tests, where the fewest seeds of a comparison cannot reach the level."""
+    fewest = min(tested, key=lambda c: c["n"])
+    if fewest["detail"]["sign_flip"] is None or (lowest := smallest_p(fewest["n"])) <= plan.alpha:
+        return ""
+    return f" With {count(fewest['n'], 'seed')} the exact tests cannot give p below {show_p(lowest, plan.alpha)}."
 
 
 def _temperature(plan: Plan, data: Document) -> Judgement:
@@ -62,14 +77,24 @@ def _temperature(plan: Plan, data: Document) -> Judgement:
 
 
 def _composition(_plan: Plan, data: Document) -> Judgement:
-    points, contrasts = data["composition"], data["interactions"]
-    if points and contrasts:
-        return YES, "Class imbalance (interaction contrast) and batch composition (gain against singletons)."
-    if contrasts or data["tail"]:
-        return PARTLY, "Class imbalance; batch composition was not recorded for a comparison."
-    if points:
-        return PARTLY, "Batch composition; the study has one imbalance setting only."
-    return NO, "Neither imbalance nor batch composition is varied or recorded."
+    decided = [c for c in data["interactions"] if c["p_adjusted"] is not None]
+    uneven = [t for t in data["tail"] if t["train_ratio"] > UNEVEN]
+    if decided:
+        imbalance = "Class imbalance: interaction contrasts of gain and imbalance"
+    elif data["interactions"]:
+        imbalance = f"Class imbalance: contrasts without a verdict ({data['interactions'][0]['reason']})"
+    elif uneven:
+        imbalance = "Class imbalance: shot groups and classes; one imbalance setting only, so no interaction contrast"
+    else:
+        imbalance = ""
+    batches = "Batch composition: gain against singletons and classes per batch" if data["composition"] else ""
+    if not imbalance and not batches:
+        return NO, "No class imbalance is studied, and no comparison has the composition of its batches."
+    found = [part for part in (imbalance, batches) if part]
+    missing = "No comparison has the composition of its batches" if imbalance and not batches else ""
+    missing = "The imbalance is not varied" if batches and not imbalance else missing
+    words = ". ".join([*found, *([missing] if missing else [])]) + "."
+    return (YES if decided and batches else PARTLY), words
 
 
 def _named(plan: Plan, _data: Document) -> Judgement:

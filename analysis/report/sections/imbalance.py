@@ -11,11 +11,11 @@ from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.sections import interactions
 from analysis.results.document import Document, GapData, TailData, ThresholdsData
+from analysis.results.imbalance.tail import UNEVEN
 from analysis.results.verdicts import FRAGILE_BELOW
 
 MAX_CLASS_PANELS, MAX_CLASSES = 6, 40
 MAX_CLASS_ROWS, MAX_SENTENCES = 200, 12
-UNEVEN = 1.5  # largest over smallest class, above which the classes count as uneven
 
 ACCURACY = make_scale("test_macro_top1")
 

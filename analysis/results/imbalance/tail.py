@@ -21,6 +21,7 @@ from silhouette.metrics import Counts, shot_groups
 GROUPS = ("many", "medium", "few")
 BY_LABEL, BY_RANK = "label", "rank"
 EVEN = 1.25  # largest over smallest test class, up to which the test set counts as balanced
+UNEVEN = 1.5  # largest over smallest training class, above which the classes count as uneven
 
 
 @dataclass(frozen=True)
