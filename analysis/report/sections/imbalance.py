@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.formatting import MISSING, count, listing, make_scale, show_confidence, show_p
+from analysis.formatting import MISSING, count, listing, make_scale, show_confidence, show_coverage, show_p
 from analysis.report.cells import between, gain, number, p_cell, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours, method_of
@@ -119,7 +119,7 @@ def _phrase(data: Document, g: GapData) -> str:
     low, high = g["ci_verdict_low"], g["ci_verdict_high"]
     if level is None:
         level, low, high = 1 - data["alpha"], g["ci_low"], g["ci_high"]
-    interval = "no interval" if low is None else f"{100 * level:.4g} % CI {ACCURACY.range(low, high)}"
+    interval = "no interval" if low is None else f"{show_coverage(level)} CI {ACCURACY.range(low, high)}"
     p = "" if g["p_adjusted"] is None else f"; Holm p {_relation(data, g['p_adjusted'])}"
     seeds = f"; {g['n']} of {count(g['of'], 'seed')}" if g["n"] < g["of"] else ""
     return f"{g['name']} {ACCURACY.signed(g['difference'])} ({interval}{p}{seeds})"

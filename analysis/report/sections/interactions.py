@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import count, listing, p_equals, show_confidence, show_p
+from analysis.formatting import count, listing, p_equals, show_confidence, show_coverage, show_p
 from analysis.report import style
 from analysis.report.cells import between, gain, p_cell, table, whole
 from analysis.report.elements import Cell, Figure, Table
@@ -37,7 +37,7 @@ def _interval(data: Document, c: ContrastData) -> str:
     level, low, high = c["ci_verdict_level"], c["ci_verdict_low"], c["ci_verdict_high"]
     if level is None:
         level, low, high = 1 - data["alpha"], c["ci_low"], c["ci_high"]
-    return "no interval" if low is None else f"{100 * level:.4g} % CI {scale_of(data).range(low, high)}"
+    return "no interval" if low is None else f"{show_coverage(level)} CI {scale_of(data).range(low, high)}"
 
 
 def _tests(data: Document, c: ContrastData) -> str:

@@ -10,6 +10,7 @@ from analysis.formatting import (
     listing,
     sentence_case,
     show_confidence,
+    show_coverage,
     show_level,
     show_percent,
     show_percent_range,
@@ -76,7 +77,7 @@ def _range_like_default(data: Document, c: CurveData) -> str:
     if found is None or level is None:
         return ""
     margin = f"±{scale.value(data['sesoi'])}{scale.unit_after} of the default {show_level(c['default'])}"
-    how = f"{100 * level:.4g} % t-intervals, from the default outwards"
+    how = f"{show_coverage(level)} t-intervals, from the default outwards"
     if len(found) == 1:
         return f"No neighbour is shown to lie within {margin} ({how})."
     return (
