@@ -152,12 +152,13 @@ RULES_0_2 = (
     r"\.families\[\d+\]\.m",
     r"\.comparisons\[\d+\]\.(m|ci_(low|high|90_low|90_high|adjusted_low|adjusted_high)|warnings|sentence|scope)",
     r"\.comparisons\[\d+\]\.(p_t|p_equivalence|p_adjusted|p_equivalence_adjusted|verdict|size|reason)",
-    r"\.comparisons\[\d+\]\.detail\.(method|assumptions|t)",
+    r"\.comparisons\[\d+\]\.detail\.(method|assumptions|t|(g_z|p_better)\..*)",
+    r"\.(tail|interactions|composition|sensitivity|across)[.\[].*",
     r"\.comparisons\[\d+\]\.feasibility(\..*|_line)",
     r"\.robustness\[\d+\]\.p_t",
     r"(\.arms\[\d+\])?\.scope",
 )
-"""Places whose values follow the rules of version 0.2: one correction over all blocks, the corrected resampled t."""
+"""Places whose values follow the rules of version 0.2: one correction, resampled t, shot groups by seed, intervals."""
 
 
 def is_allowed(place, old, new):

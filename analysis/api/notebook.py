@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from analysis.formatting import MISSING, Scale, count, show_p
+from analysis.formatting import MISSING, Scale, count, show_coverage, show_p
 from analysis.results.document import ArmData, ComparisonData, Summary, scale_of
 
 MAX_ROWS = 24
+COMPARED = ("treatment", "baseline", "difference", "CI of the verdict", "p adjusted", "verdict")
 
 
 def as_text(summary: Summary) -> str:
-    """The study in one line, then one line for each comparison."""
+    """The study in one line, what limits its verdicts, then one line for each comparison."""
     shown = summary["comparisons"][:MAX_ROWS]
-    lines = [_headline(summary), *(f"  {c['verdict']}: {c['sentence']}" for c in shown)]
+    notes = [f"  note: {notice['text']}" for notice in summary["notices"]]
+    lines = [_headline(summary), *notes, *(f"  {c['verdict']}: {c['sentence']}" for c in shown)]
     return "\n".join([*lines, *_rest(summary["comparisons"], "comparison")])
 
 
@@ -26,8 +28,11 @@ def as_html(summary: Summary) -> str:
     rest = [*_rest(summary["arms"], "arm"), *_rest(summary["comparisons"], "comparison")]
     parts = [
         f"<p>{escape(_headline(summary))}</p>",
+        *(f"<p><strong>{escape(notice['text'])}</strong></p>" for notice in summary["notices"]),
         _table(("arm", "mean", "SD", "n"), arms),
-        _table(("treatment", "baseline", "difference", "CI", "p adjusted", "verdict"), found) if found else "",
+        _table(("treatment", "baseline", "difference", "CI of the verdict", "p adjusted", "verdict"), found)
+        if found
+        else "",
         *(f"<p>{escape(line.strip())}</p>" for line in rest),
     ]
     return "".join(parts)
@@ -56,7 +61,9 @@ def _arm_cells(scale: Scale, arm: ArmData) -> tuple[str, ...]:
 
 
 def _comparison_cells(summary: Summary, scale: Scale, c: ComparisonData) -> tuple[str, ...]:
-    interval = scale.range(c["ci_low"], c["ci_high"])
+    level = c["ci_verdict_level"]
+    ends = scale.range(c["ci_verdict_low"], c["ci_verdict_high"])
+    interval = ends if level is None else f"{ends} ({show_coverage(level)})"
     p = show_p(c["p_adjusted"], summary["alpha"])
     return c["treatment"], c["baseline"], scale.signed(c["difference"]), interval, p, c["verdict"] or MISSING
 

@@ -21,6 +21,7 @@ def provenance(plan: Plan, ledger: Ledger) -> dict[str, Any]:
         **dict(plan.provenance),
         **({"fixed settings": dict(plan.fixed)} if plan.fixed else {}),
         "commits of the records": _counted(_commit(r) for r in used),
+        "source digests of the records": _counted(_source(r) for r in used),
         "versions of the records": _counted(_versions(r.origin.get("versions")) for r in used),
         "devices": _counted(r.device or "unknown" for r in used),
         "computing time, hours": round(sum(seconds) / 3600, 6) if seconds else None,
@@ -30,6 +31,10 @@ def provenance(plan: Plan, ledger: Ledger) -> dict[str, Any]:
 
 def _counted(items: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(items).items()))
+
+
+def _source(record: Record) -> str:
+    return str(record.origin.get("source_sha256") or "not recorded")
 
 
 def _commit(record: Record) -> str:

@@ -51,8 +51,9 @@ def _difference_caption(data: Document, scale: Scale) -> str:
         band = f" Shaded: the declared margin of ±{scale.value(data['sesoi'])}{scale.unit_after}."
     kind = "Differences" if data["unpaired"] else "Paired differences"
     return (
-        f"{kind} from the baseline of each family: diamond and bar are the mean and its {level} t-interval, one dot "
-        f"is one seed ({seed_counts(data)}). {scope_line(data)}{band}"
+        f"{kind} from the baseline of each family: diamond and bar are the mean and its {level} t-interval, not "
+        f"corrected for the number of comparisons; the table has the interval of each verdict. One dot is one seed "
+        f"({seed_counts(data)}). {scope_line(data)}{band}"
     )
 
 

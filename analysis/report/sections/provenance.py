@@ -34,7 +34,7 @@ def section(data: Document) -> Section:
 MAX_IDS = 2000
 
 
-_COUNTED = ("commits of the records", "versions of the records", "devices")
+_COUNTED = ("commits of the records", "source digests of the records", "versions of the records", "devices")
 
 
 def _counted(numbers: Mapping[str, int]) -> str:
