@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ablations.design.study import MIN_SEEDS, Study
 from ablations.formatting import counted
 
@@ -20,16 +22,29 @@ def seed_line(study: Study) -> str:
         return ""
     if seeds < MIN_SEEDS:
         return f"{counted(seeds, 'seed')}: below {MIN_SEEDS} seeds there is no verdict"
-    from analysis.stats.power import detectable
+    from analysis.stats.power import detectable_shift
     from analysis.stats.sequential import nominal_level
 
-    level = nominal_level(study.alpha, study.looks)
-    found = detectable(seeds, level / comparisons, POWER)
+    level, shared = nominal_level(study.alpha, study.looks), shared_samples(study)
+    found = detectable_shift(seeds - 1, level / comparisons, POWER) * math.sqrt(1 / seeds + shared)
+    at_best = "at best " if shared else ""
     step = f"{level:.3g} / {comparisons}" if comparisons > 1 else f"{level:.3g}"
     return (
-        f"{seeds} seeds find a difference of {found:.2f} SD of the paired differences with {100 * POWER:g} % power, "
-        f"at level {step} ({counted(comparisons, f'{role} comparison')})"
+        f"{seeds} seeds find {at_best}a difference of {found:.2f} SD of the paired differences "
+        f"with {100 * POWER:g} % power, at level {step} ({counted(comparisons, f'{role} comparison')})"
     )
+
+
+def shared_samples(study: Study) -> float:
+    """Test samples over training samples, where every seed draws its own test samples; 0 where all have the same ones.
+
+    The seeds then share most of their samples, and the variance of a mean difference over n of them is 1/n and this
+    times that of one (Nadeau and Bengio, Inference for the generalization error, 2003). Fewer training samples in an
+    arm, as under an imbalance, make it larger.
+    """
+    drawn = [arm.config for arm in study.arms if arm.config.vary == "all_and_test_split"]
+    shares = [c.test_fraction / ((1 - c.test_fraction - c.val_fraction) * c.train_fraction) for c in drawn]
+    return min(shares, default=0.0)
 
 
 def correction(study: Study) -> tuple[str, int]:

@@ -56,6 +56,10 @@ def test_the_comparisons_that_share_an_error_rate_are_counted(changes, expected)
         ),
         ({"error_rate": "block"}, "10 seeds find a difference of 1.22 SD of the paired differences"),
         ({"looks": (5, 10)}, "at level 0.0294 / 6 (6 primary comparisons)"),
+        (  # 1.37 * sqrt(1 + 10 * 0.25 / 0.6): each seed draws a quarter of the samples to test on, and trains on 60 %
+            {"fixed": {"imbalance_factor": 20, "vary": "all_and_test_split"}},
+            "10 seeds find at best a difference of 3.12 SD of the paired differences",
+        ),
         ({"seeds": (0, 1)}, "2 seeds: below 3 seeds there is no verdict"),
         ({"seeds": (0,)}, "1 seed: below 3 seeds there is no verdict"),
     ],
