@@ -235,10 +235,16 @@ def _check_same_search(stored: Mapping[str, Any], new: Mapping[str, Any], advice
 
 
 def _check_same_families(stored: Mapping[str, Any], new: Mapping[str, Any], advice: str) -> None:
-    """Comparisons are declared before results can be seen: only other arms or seeds may change them."""
-    same_trials = {arm["arm"] for arm in stored["arms"]} == {arm["arm"] for arm in new["arms"]}
-    if same_trials and set(stored["seeds"]) == set(new["seeds"]) and stored.get("families") != new.get("families"):
-        raise StudyError(f"families: the comparisons are not those that were declared with these trials; {advice}")
+    """Comparisons are declared before results can be seen: only other arms may change them, more seeds may not."""
+    common = {arm["arm"] for arm in stored["arms"]} & {arm["arm"] for arm in new["arms"]}
+    if _comparisons(stored, common) != _comparisons(new, common):
+        raise StudyError(f"families: the comparisons are not those that were declared with these arms; {advice}")
+
+
+def _comparisons(plan: Mapping[str, Any], arms: set[str]) -> set[tuple[str, str, str]]:
+    """Role, treatment and baseline of every declared comparison between some arms."""
+    declared = {(f["role"], t, f["baseline"]) for f in plan.get("families") or () for t in f["treatments"]}
+    return {found for found in declared if {*found[1:]} <= arms}
 
 
 def is_of_version_0_1(plan: Mapping[str, Any]) -> bool:

@@ -208,8 +208,16 @@ def test_other_comparisons_of_the_same_trials_are_another_plan():
     other = {**plan, "plan_hash": "another", "families": [{**family, "role": "exploratory"}, *others]}
     with pytest.raises(StudyError, match="families: the comparisons are not those that were declared"):
         covers(plan, other, "here")
-    larger = describe_study(study(seeds=(0, 1, 2, 3)))
-    assert not covers(plan, {**larger, "families": other["families"]}, "here")
+
+
+def test_families_may_not_be_redefined_while_seeds_are_added():
+    plan, larger = describe_study(study()), describe_study(study(seeds=(0, 1, 2, 3)))
+    (family, *others) = larger["families"]
+    assert not covers(plan, larger, "here")  # the larger plan replaces this one
+    with pytest.raises(StudyError, match="families: the comparisons are not those that were declared"):
+        covers(plan, {**larger, "families": [{**family, "role": "exploratory"}, *others]}, "here")
+    with pytest.raises(StudyError, match="families: the comparisons are not those that were declared"):
+        covers(plan, {**larger, "families": others}, "here")
 
 
 def test_a_plan_without_an_error_rate_holds_it_for_the_whole_study():
