@@ -1,6 +1,8 @@
 """The tables of `ablate status` and of the live display: counts, validation means, the best candidate, time left."""
 
 import io
+import os
+import sys
 
 import pytest
 from rich.console import Console
@@ -101,6 +103,10 @@ def test_candidates_that_were_stopped_early_are_finished():
     assert searched().line() == "10/10 finished, 4 stopped early"
 
 
+def test_a_search_without_values_has_no_best_candidate():
+    assert candidate_table(STUDY, {"λ=0": [candidate(0, "running", None)]}).best() == ""
+
+
 def test_the_best_candidate_is_one_candidate_and_no_mean():
     assert searched().best() == "best candidate so far: λ=0 #2 (val_top1 0.9700)"
     assert searched().pace() == ""
@@ -130,6 +136,51 @@ def test_what_is_no_terminal_gets_plain_lines(capsys, monkeypatch):
     assert out[1] == "node lost"
     assert out[-1].startswith("1/6 complete (1 complete, 5 missing); ")
     assert not any(text in line for line in out for text in ("best", "test_", "0.1234"))
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal of 100 columns."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "100"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_terminal_gets_the_table_and_the_notes_above_it(capsys):
+    shown = table(n0="running")
+    with LiveDisplay(shown) as display:
+        assert display.live is not None
+        display.note("node lost")
+        display.show_table(searched())
+        display.show_table(shown)
+        display.update(report(shown.trials[0], 0.9))
+    out = capsys.readouterr().out
+    assert "node lost" in out
+    last = out[out.rindex("seeds") :]
+    assert "1/6 complete (1 complete, 5 missing)" in last
+    assert "0.1234" not in out
+
+
+@pytest.mark.usefixtures("terminal")
+def test_drawing_takes_a_small_share_of_the_time(monkeypatch):
+    drawn = []
+    with LiveDisplay(table()) as display:
+        monkeypatch.setattr(display, "_draw", drawn.append)
+        for _ in range(5):
+            display.show()
+        assert drawn == []
+    assert len(drawn) == 1
+
+
+def test_output_without_a_reader_ends_nothing(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        live.print_lines("one")
+        live.print_lines("two")
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("status", ["complete", "stopped", "running", "diverged", "failed", "missing"])

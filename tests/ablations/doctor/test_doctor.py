@@ -49,6 +49,49 @@ def test_a_token_that_other_users_can_read_is_a_fault(tmp_path, monkeypatch, mod
     assert "secret-token" not in str(finding)
 
 
+@pytest.mark.parametrize(("given", "state", "part"), [("secret-token", "ok", "in RAY_AUTH_TOKEN"), ("", "note", "no ")])
+def test_a_token_may_be_in_the_environment_or_absent(tmp_path, monkeypatch, given, state, part):
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "absent"))
+    monkeypatch.setenv("RAY_AUTH_TOKEN", given)
+    finding = only(machine.token())
+    assert (finding.state, finding.detail.startswith(part)) == (state, True)
+    assert "secret-token" not in str(finding)
+
+
+def test_small_shared_memory_is_a_fault(monkeypatch):
+    monkeypatch.setattr(machine, "RAY_SHARED_MEMORY", 1 << 60)
+    finding = list(machine.hardware())[-1]
+    assert (finding.state, finding.advice) == ("fault", "Ray needs 256 MiB; give Docker the option --shm-size=1g")
+
+
+def test_a_results_location_that_returns_other_data_is_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr("silhouette.results.Store.read_json", lambda *_: {"works": "no"})
+    finding = only(machine.results_location(str(tmp_path / "results")))
+    assert (finding.state, "reading returns other data than written" in finding.detail) == ("fault", True)
+
+
+@pytest.mark.parametrize(
+    ("dirty", "commit", "line"),
+    [(True, "ab" * 20, "files differ from the commit; records will say so"), (None, None, "no git checkout")],
+)
+def test_a_changed_checkout_is_a_note(monkeypatch, dirty, commit, line):
+    monkeypatch.setattr(machine, "git_state", lambda: {"git_commit": commit, "git_dirty": dirty})
+    finding = only(machine.project())
+    assert (finding.state, line in str(finding)) == ("note" if dirty else "ok", True)
+
+
+@pytest.mark.parametrize(
+    ("uri", "line"),
+    [
+        ("postgresql://host/db", "postgresql://host/db is not checked"),
+        ("sqlite:////nowhere/mlflow.db", "sqlite:////nowhere/mlflow.db cannot be written"),
+    ],
+)
+def test_an_mlflow_store_that_is_unknown_or_read_only_is_a_note(uri, line):
+    finding = only(machine.mlflow_store(uri))
+    assert (finding.state, finding.detail) == ("note", line)
+
+
 def test_a_results_location_that_cannot_be_written_is_a_fault(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")

@@ -237,6 +237,17 @@ def test_a_failed_download_names_the_files_to_put_by_hand(name, monkeypatch, dat
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+def test_idx_files_that_no_mirror_has_are_named(name, monkeypatch, data_folder):
+    import torchvision.datasets as tv
+
+    kind = {"mnist": tv.MNIST, "fashion_mnist": tv.FashionMNIST, "kmnist": tv.KMNIST}[name]
+    monkeypatch.setattr(kind, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(InputError) as caught:
+        splits.load(TrialConfig(dataset=name))
+    assert f"put {data_folder}/raw/{name}/ with train-images-idx3-ubyte.gz, " in str(caught.value)
+
+
 def test_stanford_cars_names_its_files(data_folder):
     with pytest.raises(InputError, match=r"stanford_cars cannot be downloaded .*cars_test_annos_withlabels.mat"):
         splits.load(TrialConfig(dataset="stanford_cars"))
