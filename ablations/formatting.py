@@ -1,17 +1,14 @@
-"""Numbers and counts as the terminal shows them: the one formatter of `ablate`."""
+"""Times and metric values as the terminal shows them; counts and settings come from `silhouette.formatting`.
+
+A report shows times and metric values in other units: `analysis.formatting`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from silhouette.formatting import count as counted
+from silhouette.formatting import show_level as setting
 
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun, in the singular for one.
-
-    >>> counted(1, "arm"), counted(8, "arm")
-    ('1 arm', '8 arms')
-    """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+__all__ = ["counted", "duration", "metric_value", "setting"]
 
 
 def duration(seconds: float) -> str:
@@ -33,12 +30,3 @@ def metric_value(value: float) -> str:
     '0.9877'
     """
     return f"{value:.4f}"
-
-
-def setting(value: Any) -> str:
-    """The value of a setting: numbers with six significant digits, all else as it is.
-
-    >>> setting(0.0012345678), setting("adamw"), setting(True)
-    ('0.00123457', 'adamw', 'True')
-    """
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -1,4 +1,7 @@
-"""Numbers as a reader sees them. All formats are defined here; nothing is computed."""
+"""Numbers as a reader of the report sees them; nothing is computed.
+
+Counts and settings in words come from `silhouette.formatting`, which the terminal uses too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from silhouette.formatting import count as count
+from silhouette.formatting import show_level as show_level
 from silhouette.metrics import METRICS
 
 MISSING = "–"
@@ -166,24 +171,6 @@ def show_coverage(level: float) -> str:
         if float(shown) < 100 or level >= 1:
             return f"{float(shown):g} %" if digits == 2 else f"{shown} %"
     return f"{100 * level} %"
-
-
-def show_level(value: object) -> str:
-    """A level of a factor, or another setting.
-
-    >>> show_level(0.1), show_level("long_tail"), show_level(None)
-    ('0.1', 'long_tail', 'None')
-    """
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def count(n: int, one: str, many: str = "") -> str:
-    """A number with its noun.
-
-    >>> count(1, "seed"), count(5, "seed")
-    ('1 seed', '5 seeds')
-    """
-    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def sentence_case(text: str) -> str:
