@@ -65,18 +65,19 @@ def sources(plan: Plan, ledger: Ledger) -> Mapping[str, int]:
     return Counter(str(record.origin.get("source_sha256") or "none") for record in used)
 
 
-def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str]) -> tuple[Notice, ...]:
+def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequence[str] = ()) -> tuple[Notice, ...]:
     """What a reader must know, the gravest first.
 
     Args:
         plan: The study.
         ledger: Its records, sorted.
         refusals: Of each comparison the reason why it has no verdict, or an empty text.
+        changed: The verdicts that differ from those of version 0.1, where that version wrote the plan.
     """
-    return tuple(_notices(plan, ledger, refusals))
+    return tuple(_notices(plan, ledger, refusals, changed))
 
 
-def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str]) -> Iterator[Notice]:
+def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequence[str]) -> Iterator[Notice]:
     found = sources(plan, ledger)
     if len(found) > 1:
         yield Notice("mixed_code", "mixed code: no verdict", _mixed_text(found))
@@ -86,7 +87,7 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str]) -> Iterator[No
     if short and not plan.from_table:
         yield Notice("interim", "interim: no verdict", _interim_text(plan, len(short), len(refusals)))
     if plan.from_0_1:
-        yield Notice("old_rules", f"computed under the rules of version {RULES}", _old_text(plan))
+        yield Notice("old_rules", f"computed under the rules of version {RULES}", _old_text(plan, changed))
     if plan.error_rate == PER_BLOCK and len(plan.corrected_together) > 1:
         yield Notice("error_rate_per_block", "error rate per block", _block_text(plan))
 
@@ -119,13 +120,14 @@ def _interim_text(plan: Plan, short: int, of: int) -> str:
     )
 
 
-def _old_text(plan: Plan) -> str:
+def _old_text(plan: Plan, changed: Sequence[str]) -> str:
+    verdicts = f"Verdicts that differ: {listing(changed, 12)}." if changed else "No verdict differs."
     resplits = " The test data moved with the seed, so verdicts rest on the corrected resampled t-test."
     return (
         f"Computed under the rules of version {RULES}; records and plan of version 0.1. Since then all families of a "
         "role are corrected together (before: each family by itself), there is no verdict before the planned seeds or "
         "after an undeclared extension, and “beyond the declared effect” needs the interval of the whole family."
-        f"{resplits if plan.new_splits else ''}"
+        f"{resplits if plan.new_splits else ''} {verdicts}"
     )
 
 

@@ -23,8 +23,9 @@ from analysis.results.document import (
     Summary,
     to_plain,
 )
+from analysis.results.old_rules import changed_verdicts
 from analysis.results.sentences import feasibility_line, sentence
-from analysis.results.standing import RULES, notices
+from analysis.results.standing import RULES, Notice, notices
 from analysis.stats.comparison import Comparison
 from analysis.stats.description import Description, describe
 from analysis.stats.types import Interval
@@ -43,7 +44,7 @@ def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: S
     return {
         "schema_version": REPORT_VERSION,
         "rules": RULES,
-        "notices": to_plain(notices(plan, ledger, [e.verdict.reason for e in evidence])),
+        "notices": to_plain(_notices(plan, ledger, evidence)),
         "study": plan.study,
         "question": plan.question,
         "plan_hash": plan.plan_hash,
@@ -65,6 +66,10 @@ def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: S
         "families": [_family(evidence, family) for family in plan.families],
         "comparisons": [_comparison(plan, e, scale) for e in evidence],
     }
+
+
+def _notices(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence]) -> tuple[Notice, ...]:
+    return notices(plan, ledger, [e.verdict.reason for e in evidence], changed_verdicts(plan, evidence))
 
 
 def _metric(plan: Plan, scale: Scale) -> MetricData:

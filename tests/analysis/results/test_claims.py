@@ -234,6 +234,17 @@ def test_a_plan_of_version_0_1_is_named_with_the_rules_that_changed():
     assert analysed(write_study(None, demo_plan()))["notices"] == []
 
 
+def test_a_verdict_that_the_new_rules_change_is_named():
+    store = two_blocks({"x": with_p(10, 0.03), "y": with_p(10, 0.6)}, sesoi=None)
+    for a in store.plan["arms"]:
+        a["config"]["dataset"] = "mnist"
+    for row in store.rows:
+        row["config"] = row["config"].replace("digits", "mnist")
+    del store.plan["error_rate"]
+    (notice,) = analysed(store)["notices"]
+    assert notice["text"].endswith("Verdicts that differ: ours x: better, now inconclusive.")
+
+
 def test_without_a_declared_margin_one_line_says_that_nothing_is_equivalent():
     data, text = document(write_study(None, demo_plan(sesoi=None)))
     assert text.count("No smallest effect of interest was declared") == 1
