@@ -86,9 +86,8 @@ def _new(datasets, treatments, n):
 DATASETS = (
     _equal(4, 2, 5),
     _equal(12, 2, 5),
-    _equal(12, 2, 10),
     _opposite(4, 1, 5),
-    _opposite(12, 2, 10),
+    _opposite(6, 2, 5),
     _new(6, 1, 5),
-    _new(12, 2, 5),
+    _new(8, 2, 5),
 )
