@@ -167,3 +167,16 @@ def test_without_listed_machines_there_is_nothing_to_report(tmp_path, text):
     assert autoscaler.worker_types(file) == {}
     assert autoscaler.failed_setup_steps(NOON, tmp_path / "absent") == {}
     assert autoscaler.version_mismatches(tmp_path / "absent") == {}
+
+
+def test_of_many_machines_that_did_not_join_a_few_are_named(monkeypatch):
+    monkeypatch.setattr(autoscaler, "version_mismatches", dict)
+    monkeypatch.setattr(autoscaler, "failed_setup_steps", lambda now: {})
+    monkeypatch.setattr(autoscaler, "listed_workers", lambda: [f"10.0.0.{n}" for n in range(20)])
+    found = list(autoscaler.not_joined(set(), NOON))
+    assert len(found) == autoscaler.MAX_LINES + 1
+    assert found[0].detail == f"{20 - autoscaler.MAX_LINES} more machines have not joined"
+
+
+def test_a_host_that_has_no_address_keeps_its_name():
+    assert [autoscaler._address(host) for host in ("127.0.0.1", "no such host")] == ["127.0.0.1", "no such host"]

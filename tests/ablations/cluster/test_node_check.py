@@ -4,6 +4,7 @@ import pytest
 
 from ablations.cluster import node_check, nodes
 from ablations.cluster.nodes import Node
+from ablations.errors import StudyError
 from silhouette.results import Store
 
 MOUNTS = """/dev/root / ext4 rw 0 0
@@ -40,3 +41,16 @@ def test_a_node_that_does_not_answer_gets_a_warning_and_is_not_rejected(tmp_path
     (line,) = warnings
     assert line.startswith(f"--results: there did not say whether it sees {tmp_path}")
     assert "no answer in 12 s" in line
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (ImportError("No module named 'x'"), "--address: h lacks this version of the project (No module named 'x'); "),
+        (("--results", "does not see /r"), "--results: h does not see /r"),
+    ],
+)
+def test_a_node_that_must_not_run_trials_is_one_line(tmp_path, answer, line):
+    with pytest.raises(StudyError) as caught:
+        node_check._judge(nodes.Node("n", "h", {}, {}), answer, Store(str(tmp_path), "s"), print)
+    assert str(caught.value).startswith(line)

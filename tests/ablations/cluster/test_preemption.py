@@ -160,3 +160,14 @@ def test_a_head_that_never_answers_is_one_line(monkeypatch):
     monkeypatch.setattr(preemption, "ATTEMPT_SECONDS", 0.2)
     assert preemption.drain(0.0, lines.append, poll_seconds=0.1) == 1
     assert lines[1:] == ["not drained: no answer from the head in 0.2 s"]
+
+
+def test_a_python_of_the_watcher_gives_its_last_line_or_its_error(monkeypatch):
+    assert preemption._run_python("-c", "print(1); print(2)") == "2"
+    with pytest.raises(OSError, match=r"^ValueError: no node$"):
+        preemption._run_python("-c", "raise ValueError('no node')")
+    with pytest.raises(OSError, match=r"^exit code 3$"):
+        preemption._run_python("-c", "raise SystemExit(3)")
+    monkeypatch.setattr(preemption, "ATTEMPT_SECONDS", 0.2)
+    with pytest.raises(OSError, match=r"no answer from the head in 0\.2 s"):
+        preemption._run_python("-c", "import time; time.sleep(60)")

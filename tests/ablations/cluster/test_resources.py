@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ablations.cluster.resources import GROWTH_SECONDS, ConcurrencyLimit, usable_cpus
+from ablations.cluster.resources import GROWTH_SECONDS, ConcurrencyLimit, TrialResources, usable_cpus
 
 
 def limit_of(slots, grows):
@@ -90,3 +90,8 @@ def test_a_process_counts_the_cpus_that_its_control_groups_allow(tmp_path, limit
 
 def test_without_control_groups_the_affinity_counts(tmp_path):
     assert usable_cpus(tmp_path, tmp_path / "no such file") == len(os.sched_getaffinity(0))
+
+
+def test_resources_are_shown_with_their_labels():
+    assert str(TrialResources(1, 0.0, {})) == "1 CPU"
+    assert str(TrialResources(2, 0.25, {"pool": "gpu"})) == "2 CPU, 0.25 GPU, pool=gpu"
