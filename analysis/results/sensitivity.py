@@ -142,10 +142,10 @@ def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, li
     if len(arms) < 3:
         return None
     values = [setting(plan, a, factor) for a in arms]
-    matrix, seeds = common_seeds(ledger, plan.metric, [a.label for a in arms])
-    splits = resplits_of(plan, ledger, [a.label for a in arms], seeds)
-    reason = _refusal(plan, ledger, arms) or splits.refusal
-    bounds = None if reason else compare_with_best(matrix, plan.better, plan.alpha, splits.overlap)
+    labels = [a.label for a in arms]
+    matrix, seeds = common_seeds(ledger, plan.metric, labels)
+    splits = resplits_of(plan, ledger, labels, seeds)
+    bounds, reason = bounds_of(plan, ledger, labels, matrix, seeds)
     near = None if reason else _near(plan, matrix, values, factor.default, splits.overlap)
     levels = tuple(_level(plan, ledger, arm, values, i, bounds, near) for i, arm in enumerate(arms))
     best = max((lv for lv in levels if lv.mean is not None), key=lambda lv: plan.better * (lv.mean or 0.0))
@@ -172,11 +172,28 @@ def _curve(plan: Plan, ledger: Ledger, block: str, factor: Factor, held: str, li
     )
 
 
-def _refusal(plan: Plan, ledger: Ledger, arms: Sequence[Arm]) -> str:
-    """Why nothing may be said about the levels yet: as for the comparisons, all arms need all planned seeds."""
-    first, *rest = (set(ledger.values(arm.label, plan.metric)) for arm in arms)
-    seeds = (refusal_of_seeds(plan, first, other) for other in rest)
-    return refusal_of_study(plan, ledger) or next((reason for reason in seeds if reason), "")
+def bounds_of(
+    plan: Plan, ledger: Ledger, arms: Sequence[str], matrix: Floats, seeds: Sequence[int]
+) -> tuple[BestBounds | None, str]:
+    """What the values allow for each arm against the best of the others, or why nothing may be said.
+
+    As for the comparisons, all arms need all planned seeds.
+
+    Args:
+        plan: The study.
+        ledger: Its records, sorted.
+        arms: Labels.
+        matrix: Their values, shape (seeds, arms).
+        seeds: The seeds that all of them have.
+    """
+    splits = resplits_of(plan, ledger, arms, seeds)
+    reason = refusal_of_study(plan, ledger) or _refusal_of_seeds(plan, ledger, arms) or splits.refusal
+    return None if reason else compare_with_best(matrix, plan.better, plan.alpha, splits.overlap), reason
+
+
+def _refusal_of_seeds(plan: Plan, ledger: Ledger, arms: Sequence[str]) -> str:
+    first, *rest = (set(ledger.values(arm, plan.metric)) for arm in arms)
+    return next((reason for other in rest if (reason := refusal_of_seeds(plan, first, other))), "")
 
 
 def _curve_warnings(levels: Sequence[Level], best: Level, n: int) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.sensitivity import common_seeds, setting, varied
+from analysis.results.sensitivity import bounds_of, common_seeds, setting, varied
 from analysis.stats.anova import Effect, anova_shares
 from analysis.stats.description import mean
-from analysis.stats.plateau import full_grid, level_order, plateau_set
+from analysis.stats.plateau import full_grid, level_order
 from analysis.stats.types import Floats
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Factor, Plan
@@ -54,6 +54,8 @@ def _block_shares(plan: Plan, ledger: Ledger, block: str, rng: np.random.Generat
     matrix, seeds = common_seeds(ledger, plan.metric, [grid[key] for key in order])
     if len(seeds) < 2:
         return None
+    bounds, _ = bounds_of(plan, ledger, [grid[key] for key in order], matrix, seeds)
+    can_be_best = [bounds is not None and bounds.better[j] > 0 for j in range(len(order))]
     shape = [len(levels[i]) for i in kept]
     effects = anova_shares(matrix.T.reshape(*shape, len(seeds)), [factors[i].label for i in kept], rng)
     return Shares(
@@ -62,7 +64,7 @@ def _block_shares(plan: Plan, ledger: Ledger, block: str, rng: np.random.Generat
         levels=tuple(levels[i] for i in kept),
         n=len(seeds),
         effects=effects,
-        cells=_cells(plan, matrix, order, kept, [grid[key] for key in order]),
+        cells=_cells([(key, grid[key]) for key in order], kept, matrix, can_be_best),
         left_out=left_out,
     )
 
@@ -72,16 +74,16 @@ def _numeric_or_named(factor: Factor) -> bool:
 
 
 def _cells(
-    plan: Plan, matrix: Floats, order: Sequence[tuple[Any, ...]], kept: Sequence[int], arms: Sequence[str]
+    order: Sequence[tuple[tuple[Any, ...], str]], kept: Sequence[int], matrix: Floats, can_be_best: Sequence[bool]
 ) -> tuple[Mapping[str, Any], ...]:
-    plateau = plateau_set(matrix, plan.better, plan.alpha)
+    """The cells of a grid; `on_plateau` says that a cell can be the best, and is False where nothing may be said."""
     return tuple(
         {
             "at": [key[i] for i in kept],
             "arm": arm,
             "mean": mean(matrix[:, j]),
             "sd": float(matrix[:, j].std(ddof=1)),
-            "on_plateau": plateau[j],
+            "on_plateau": can_be_best[j],
         }
-        for j, (key, arm) in enumerate(zip(order, arms, strict=True))
+        for j, (key, arm) in enumerate(order)
     )

@@ -39,7 +39,8 @@ def _figure(data: Document, points: Sequence[GainPointData], scale: Scale) -> Fi
     rows = tuple(tuple(p[k] for k in _POINT) for p in points)
     caption = (
         "Gain over the baseline against the composition of the treatment's batches: share of samples that are the "
-        f"only one of their class in the batch, and classes per batch. Bars: {_intervals(data, points)}."
+        "only one of their class in the batch, and classes per batch (methods are drawn side by side). Bars: "
+        f"{_intervals(data, points)}."
     )
     alt = f"Gain against singleton share and classes per batch for {len(points)} comparisons. " + "; ".join(
         f"{p['treatment']}: {scale.signed(p['difference'])} at {percent(p['singleton_share']).text} singletons"

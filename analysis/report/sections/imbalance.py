@@ -151,8 +151,9 @@ def _group_figure(data: Document, tails: Sequence[TailData]) -> list[Figure]:
     ]
     caption = (
         "Paired differences from the baseline in macro accuracy, in the worst class of each arm on each seed, and by "
-        f"shot group, formed on every seed by its own training counts ({_limits(tails)}); pointwise "
-        f"{show_confidence(data['alpha'])} t-intervals over {_ns(tails)} seeds, for {_scopes(tails)}."
+        f"shot group, formed on every seed by its own training counts ({_limits(tails)}; number of classes in "
+        f"parentheses); pointwise {show_confidence(data['alpha'])} t-intervals over {_ns(tails)} seeds, for "
+        f"{_scopes(tails)}."
     )
     rows = [
         (t["treatment"], g["name"], g["classes"], g["n"], g["difference"], g["ci_low"], g["ci_high"])
@@ -168,13 +169,12 @@ def _group_figure(data: Document, tails: Sequence[TailData]) -> list[Figure]:
 
 
 def _group_label(g: GapData) -> str:
-    """`few (3 classes)`, and the seeds that have it where others lack it."""
+    """`few (3)`: the number of classes, and the seeds that have them where others lack them."""
     if g["train_count"] is None or g["name"] == "macro":
         return g["name"]
     low, high = g["classes_low"], g["classes"]
-    classes = count(high, "class", "classes") if low == high else f"{low} to {high} classes"
-    seeds = f", {g['n']} of {count(g['of'], 'seed')}" if g["n"] < g["of"] else ""
-    return f"{g['name']} ({classes}{seeds})"
+    seeds = f", {g['n']}/{g['of']} seeds" if g["n"] < g["of"] else ""
+    return f"{g['name']} ({low if low == high else f'{low}–{high}'}){seeds}"
 
 
 def _ns(tails: Sequence[TailData]) -> str:

@@ -59,14 +59,15 @@ def _losses(data: Document, c: CurveData) -> str:
     if c["error"] is None:
         why = "fewer than 3 common seeds" if c["n"] < MIN_SEEDS else "the differences have no spread"
         return f"No statement about the best level ({why})."
-    losses = [f"{show_level(lv['value'])} by {scale.value(lv['worse_by_at_most'])}" for lv in c["levels"]]
+    losses = [f"{show_level(lv['value'])}: {scale.value(lv['worse_by_at_most'])}" for lv in c["levels"]]
+    best = [show_level(x) for x in c["plateau"]]
     unit = f" ({scale.unit})" if scale.unit else ""
     fragile = ", fragile" if c["n"] < FRAGILE_BELOW else ""
     return (
         f"With {show_confidence(data['alpha'])} confidence for all levels of this curve together, the best level is "
-        f"among {listing([show_level(x) for x in c['plateau']], 12)}, and each level is worse than the best of the "
-        f"others by at most so much{unit}: {listing(losses, 12)} (Hsu's comparison with the best; error pooled "
-        f"over the levels, SD of the difference between two of them {scale.value(c['sd_low'])} to "
+        f"{f'one of {listing(best, 12)}' if len(best) > 1 else best[0]}. The largest loss that the data allow for each "
+        f"level, against the best of the others{unit}: {listing(losses, 12)} (Hsu's comparison with the best; error "
+        f"pooled over the levels, SD of the difference between two of them {scale.value(c['sd_low'])} to "
         f"{scale.value(c['sd_high'])}; n = {count(c['n'], 'seed')}{fragile}; {c['scope']})."
     )
 
@@ -159,12 +160,15 @@ def _curve_table(data: Document, curves: Sequence[CurveData]) -> Table:
 def _heat_map(data: Document, s: SharesData, i: int) -> Figure:
     scale = scale_of(data)
     rows = [(*c["at"], c["mean"], c["sd"], c["on_plateau"]) for c in s["cells"]]
+    outlined = (
+        f"Outlined: the cell can be the best ({show_confidence(data['alpha'])}; Hsu's comparison with the best, one "
+        "pooled error, all cells together)."
+    )
+    none = "No cell is outlined: there is no statement about the best cell."
     caption = (
         f"{sentence_case(scale.label)} over {s['factors'][0]} × {s['factors'][1]} ({s['block']}): mean ± SD of "
-        f"n = {s['n']} seeds in "
-        f"each cell; colour is the difference from the mean of the grid. Outlined: the cell can be the best "
-        f"({show_confidence(data['alpha'])}; Hsu's comparison with the best, one pooled error, all cells together). "
-        f"{scope_line(data)}"
+        f"n = {s['n']} seeds in each cell; colour is the difference from the mean of the grid. "
+        f"{outlined if any(c['on_plateau'] for c in s['cells']) else none} {scope_line(data)}"
     )
     alt = f"Heat map of {scale.label}. " + "; ".join(
         f"{', '.join(show_level(x) for x in c['at'])}: {scale.value(c['mean'])}" for c in s["cells"][:30]

@@ -41,11 +41,16 @@ def test_a_curve_is_never_called_a_plateau_but_gets_its_losses_with_level_seeds_
     line = line_of(text)
     assert "plateau" not in text.lower()
     assert "no level is significantly better" not in text
-    for words in ("With 95 % confidence for all levels of this curve together", "by at most so much (points)",
-                  "n = 6 seeds", "new seeds on the same data", "error pooled over the levels"):  # fmt: skip
+    for words in (
+        "With 95 % confidence for all levels of this curve together",
+        "The largest loss that the data allow for each level, against the best of the others (points)",
+        "error pooled over the levels",
+        "n = 6 seeds",
+        "new seeds on the same data",
+    ):
         assert words in line
     for lv in curve_of(data)["levels"]:
-        assert f"{lv['value']:g} by {100 * lv['worse_by_at_most']:.2f}" in line
+        assert f"{lv['value']:g}: {100 * lv['worse_by_at_most']:.2f}" in line
     assert "worse by at most" in text
 
 
@@ -80,6 +85,8 @@ def test_nothing_is_said_of_the_best_level_before_the_planned_seeds():
     assert (curve["reason"], curve["error"]) == ("interim: 5 of 6 planned seeds", None)
     assert {lv["worse_by_at_most"] for lv in curve["levels"]} == {None}
     assert curve["insensitivity"] is None
+    assert {cell["on_plateau"] for cell in data["sensitivity"]["shares"][0]["cells"]} == {False}
+    assert "No cell is outlined" in text
     assert "No statement about the best level (interim: 5 of 6 planned seeds)." in line_of(text)
 
 
