@@ -61,25 +61,23 @@ def compare_with_best(
         The bounds in the unit of the values; None below three seeds or two settings, or without spread.
     """
     n, k = matrix.shape
-    if n < MIN_SEEDS or k < 2:
-        return None
-    values = better * matrix
-    rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
-    df = (n - 1) * (k - 1)
-    variance = float((rest**2).sum()) / df
-    if variance <= 1e-24 * max(1e-300, float((values**2).max())):
+    values, df = better * matrix, (n - 1) * (k - 1)
+    variance = _pooled_variance(values) if n >= MIN_SEEDS and k > 1 else 0.0
+    if not variance:
         return None
     error = math.sqrt(2 * variance * (1 / n + (overlap or 0.0)))
     width = dunnett_one_sided(k - 1, df, alpha) * error
     ahead, sds = _ahead(values.mean(axis=0)), _pair_sds(values)
-    return BestBounds(
-        worse=tuple(np.maximum(0.0, width - ahead).tolist()),
-        better=tuple(np.maximum(0.0, width + ahead).tolist()),
-        error=error,
-        df=df,
-        sd_low=float(sds.min()),
-        sd_high=float(sds.max()),
-    )
+    worse, leads = np.maximum(0.0, width - ahead), np.maximum(0.0, width + ahead)
+    return BestBounds(tuple(worse.tolist()), tuple(leads.tolist()), error, df, float(sds.min()), float(sds.max()))
+
+
+def _pooled_variance(values: Floats) -> float:
+    """Residual variance without the means of rows and columns; 0 where it is rounding alone."""
+    n, k = values.shape
+    rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    variance = float((rest**2).sum()) / ((n - 1) * (k - 1))
+    return variance if variance > 1e-24 * max(1e-300, float((values**2).max())) else 0.0
 
 
 def _ahead(means: Floats) -> Floats:
