@@ -9,7 +9,7 @@ from analysis.report.elements import Cell, Table
 from analysis.results.document import ComparisonData, Document, IntervalData
 from analysis.results.sentences import CORRECTION_NAMES
 from analysis.results.verdicts import VERDICTS
-from analysis.study.plan import PER_BLOCK
+from analysis.study.plan import EXPLORATORY, PER_BLOCK
 
 
 def numbers_of(interval: IntervalData | None) -> tuple[float | None, float | None, float | None]:
@@ -81,11 +81,19 @@ def rates_line(data: Document) -> str:
     """Which error rates the verdicts hold, and over what; empty without comparisons."""
     if not data["comparisons"]:
         return ""
-    level = f"{100 * data['alpha']:.4g} %"
-    over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
-    equal = f" Equivalence has its own {level}: at most so many call something equivalent that is not."
-    words = f"At most {level} of studies without any difference call something better or worse, {over}."
-    return words + (equal if data["sesoi"] else "")
+    looks = " and over all looks" if data["frozen"]["looks"] else ""
+    level = f"{100 * data['frozen']['declared_alpha']:.4g} %"
+    parts = []
+    if any(f["declared_role"] != EXPLORATORY for f in data["families"]):
+        over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
+        parts.append(
+            f"At most {level} of studies without any difference call something better or worse, {over}{looks}."
+        )
+    if any(f["declared_role"] == EXPLORATORY for f in data["families"]):
+        parts.append(f"Of what an exploratory family calls better or worse, at most {level} is false on average.")
+    if data["sesoi"]:
+        parts.append(f"At most {level} of studies call something equivalent that is not; this rate is held separately.")
+    return " ".join(parts)
 
 
 def margin_line(data: Document) -> str:

@@ -199,6 +199,7 @@ def _plan(table: PlainTable, options: TableOptions, cells: Sequence[Cell]) -> Pl
         question=f"{options.metric} by {options.arm}" + (f" and {options.block}" if options.block else ""),
         sesoi=options.sesoi,
         alpha=options.alpha,
+        declared_alpha=options.alpha,
         unpaired=options.unpaired,
         from_table=True,
         provenance={"table": table.name, "rows": len(table.rows), "columns": ", ".join(options.columns)},

@@ -101,10 +101,11 @@ def effects_table(data: Document) -> Table:
         "wins", "correlation", "Var(A−B)/(Var A+Var B)",
     )  # fmt: skip
     rows = [_effect_row(scale, c, c["detail"]) for c in data["comparisons"] if "detail" in c]
+    limits = " All of these assume independent splits." if _resplits(data) else ""
     caption = (
         "Effect sizes: Hodges–Lehmann shift with its exact interval (the level it attains), d_z with noncentral-t "
         "interval, Hedges' g_z, matched-pairs rank-biserial, P(better) with Clopper–Pearson interval; correlation of "
-        f"the pairs, and the variance ratio (below 1: pairing makes the interval narrower). {scope_line(data)}"
+        f"the pairs, and the variance ratio (below 1: pairing makes the interval narrower).{limits} {scope_line(data)}"
     )
     return Table("effects", caption, header, tuple(rows), frozenset(range(1, len(header))), long=True)
 

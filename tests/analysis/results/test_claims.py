@@ -68,6 +68,12 @@ def test_an_exploratory_family_does_not_enter_the_correction_of_the_primary_ones
     assert [c["m"] for c in data["comparisons"]] == [1, 2, 2]
 
 
+def test_the_rate_that_is_printed_is_that_of_all_looks_together():
+    _, text = document(after(5, looks=[5, 10]))
+    assert "At most 5 % of studies without any difference call something better or worse" in text
+    assert "over all comparisons of a role and over all looks" in text
+
+
 # ------------------------------------------------------------------ the gate
 
 
