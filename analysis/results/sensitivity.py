@@ -227,7 +227,7 @@ def _level(
         band_low=band.low if band else None,
         band_high=band.high if band else None,
         values=d.values,
-        on_plateau=bounds is None or bounds.better[i] > 0,
+        on_plateau=bounds is None or bounds.can_be_best[i],
         worse_by_at_most=bounds.worse[i] if bounds else None,
         better_by_at_most=bounds.better[i] if bounds else None,
         insensitive=near.inside[i] if near else None,

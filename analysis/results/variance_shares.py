@@ -55,7 +55,7 @@ def _block_shares(plan: Plan, ledger: Ledger, block: str, rng: np.random.Generat
     if len(seeds) < 2:
         return None
     bounds, _ = bounds_of(plan, ledger, [grid[key] for key in order], matrix, seeds)
-    can_be_best = [bounds is not None and bounds.better[j] > 0 for j in range(len(order))]
+    can_be_best = bounds.can_be_best if bounds else (False,) * len(order)
     shape = [len(levels[i]) for i in kept]
     effects = anova_shares(matrix.T.reshape(*shape, len(seeds)), [factors[i].label for i in kept], rng)
     return Shares(

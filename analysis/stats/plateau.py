@@ -38,6 +38,11 @@ class BestBounds:
     sd_low: float
     sd_high: float
 
+    @property
+    def can_be_best(self) -> tuple[bool, ...]:
+        """Which settings are not excluded; the best one is among them with 1 - alpha."""
+        return tuple(bound > 0 for bound in self.better)
+
 
 def compare_with_best(
     matrix: Floats, better: int = 1, alpha: float = 0.05, overlap: float | None = None
@@ -117,18 +122,6 @@ def _coverage(d: float, k: int, df: int) -> float:
     below = special.ndtr(math.sqrt(2) * d * sds[:, None] + _NORMAL_NODES[None, :]) ** k
     inside = below @ _NORMAL_WEIGHTS / math.sqrt(2 * math.pi)
     return float(inside @ _UNIFORM_WEIGHTS / 2)
-
-
-def plateau_set(matrix: Floats, better: int = 1, alpha: float = 0.05) -> list[bool]:
-    """Which of k settings can be the best: all but those that `compare_with_best` excludes.
-
-    Args:
-        matrix: Values, shape (seeds, k).
-        better: +1 where more is better, -1 where less is.
-        alpha: Level of all k statements together.
-    """
-    bounds = compare_with_best(matrix, better, alpha)
-    return [True] * matrix.shape[1] if bounds is None else [bound > 0 for bound in bounds.better]
 
 
 def full_grid(arms: Mapping[tuple[Any, ...], str]) -> tuple[dict[tuple[Any, ...], str], tuple[str, ...]]:

@@ -14,7 +14,7 @@ from analysis.results.document import GridCellData, SharesData
 
 
 def draw_heat_map(s: SharesData, scale: Scale) -> Canvas:
-    """One cell per pair of levels, coloured by its distance from the mean of all; framed on the plateau."""
+    """One cell per pair of levels, coloured by its distance from the mean of all; framed where it can be the best."""
     ups, acrosses = s["levels"]
     cell = {(a, b): c for c in s["cells"] for a, b in [c["at"]]}
     means = np.array([[scale.factor * cell[a, b]["mean"] for b in acrosses] for a in ups])

@@ -21,7 +21,7 @@ from analysis.stats.multi_dataset import (
 )
 from analysis.stats.multiplicity import benjamini_hochberg, holm, max_t_sign_flip
 from analysis.stats.pairing import pair
-from analysis.stats.plateau import plateau_set
+from analysis.stats.plateau import compare_with_best
 from analysis.stats.power import detectable, power, seeds_needed, smallest_family_n
 from analysis.stats.search_curves import expected_best, expected_maximum
 from silhouette.metrics import shot_groups
@@ -323,12 +323,12 @@ def test_two_datasets_have_no_f():
 # ------------------------------------------------------------------ sensitivity, tuning, long tail
 
 
-def test_plateau_keeps_its_level_although_the_best_is_chosen_after_looking():
+def test_only_a_setting_far_from_the_best_is_excluded():
     noise = np.random.default_rng(6).normal(0, 1, (10, 6))
-    assert plateau_set(noise) == [True] * 6
+    assert compare_with_best(noise).can_be_best == (True,) * 6
     noise[:, 2] -= 8
-    assert plateau_set(noise) == [True, True, False, True, True, True]
-    assert plateau_set(noise, better=-1) == [False, False, True, False, False, False]
+    assert compare_with_best(noise).can_be_best == (True, True, False, True, True, True)
+    assert compare_with_best(noise, better=-1).can_be_best == (False, False, True, False, False, False)
 
 
 def test_expected_best_is_the_unbiased_form():
