@@ -92,7 +92,8 @@ def rates_line(data: Document) -> str:
     if any(f["declared_role"] == EXPLORATORY for f in data["families"]):
         parts.append(f"Of what an exploratory family calls better or worse, at most {level} is false on average.")
     if data["sesoi"]:
-        parts.append(f"At most {level} of studies call something equivalent that is not; this rate is held separately.")
+        apart = ", in each block" if data["error_rate"] == PER_BLOCK else ""
+        parts.append(f"At most {level} of studies call something equivalent that is not{apart}: a rate of its own.")
     return " ".join(parts)
 
 

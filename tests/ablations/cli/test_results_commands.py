@@ -180,3 +180,12 @@ def test_no_error_shows_the_keys_of_a_location(command, capsys):
     error = capsys.readouterr().err
     assert "s3cret" not in error
     assert "k3y" not in error
+
+
+def test_the_report_of_an_unfinished_study_says_so_in_the_terminal(study, capsys):
+    store = finish(study)
+    last = [trial for trial in study.trials() if trial.seed == study.seeds[-1]]
+    store.forget({trial.trial_id: {} for trial in last})
+    out = run(capsys, "report", "tiny.py")
+    assert "note: Interim: no verdict on 1 of 1 comparison." in out
+    assert "interim: 1 of 2 planned seeds" in out

@@ -9,8 +9,6 @@ from analysis.report.writers import html, latex, markdown
 from tests.helpers.studies import arm, family, write
 from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
 
-WORDS = ("better", "worse", "equivalent")
-
 
 def two_blocks(differences, **changes):
     """Two blocks with one treatment each; its paired differences in points, by block."""
@@ -255,6 +253,30 @@ def test_without_a_declared_margin_one_line_says_that_nothing_is_equivalent():
     data, text = document(write_study(None, demo_plan(sesoi=None)))
     assert text.count("No smallest effect of interest was declared") == 1
     assert {c["size"] for c in data["comparisons"]} == {""}
+
+
+def test_the_scope_of_a_tuned_study_is_its_settings_and_one_search():
+    plan = demo_plan(frozen="f" * 16, tuning={"settings": 40})
+    data, text = document(write_study(None, plan))
+    scope = "new seeds on the same data, for these tuned settings (one search of 40 candidates in each arm)"
+    assert data["scope"] == scope
+    assert all(c["sentence"].endswith(f"Scope: {scope}.") for c in data["comparisons"])
+    assert f"Intervals describe {scope}." in text
+
+
+@pytest.mark.parametrize(("seeds", "fragile"), [(3, True), (4, True), (5, False)])
+def test_a_claim_from_three_or_four_seeds_says_itself_that_it_is_fragile(seeds, fragile):
+    data = analysed(write_study(None, demo_plan(seeds=seeds)))
+    words = [f"Fragile: it rests on {seeds} seeds only." in c["sentence"] for c in data["comparisons"]]
+    assert set(words) == {fragile}
+
+
+def test_every_sentence_on_a_verdict_states_scope_seeds_and_the_correction():
+    for c in analysed(write_study(None, demo_plan()))["comparisons"]:
+        assert "Scope: new seeds on the same data." in c["sentence"]
+        assert "of 10 seeds" in c["sentence"]
+        assert "over 6 comparisons" in c["sentence"]
+        assert "CI after correction: " in c["sentence"]
 
 
 def test_differences_without_spread_have_no_interval_of_no_width():
