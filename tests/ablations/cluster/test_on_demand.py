@@ -1,5 +1,7 @@
 """Requests for on-demand machines while spot has no capacity: real placement groups in a real Ray."""
 
+import threading
+
 import pytest
 from ray.autoscaler.v2.schema import (
     ClusterStatus,
@@ -11,10 +13,11 @@ from ray.autoscaler.v2.schema import (
     Stats,
 )
 
-from ablations.cluster import autoscaler
-from ablations.cluster.on_demand import NO_CAPACITY_SECONDS, OnDemandFallback
+from ablations.cluster import autoscaler, nodes, on_demand
+from ablations.cluster.on_demand import NO_CAPACITY_SECONDS, OnDemandFallback, on_demand_fallback
 from ablations.cluster.resources import TrialResources
 from ablations.cluster.session import prepare
+from ablations.formatting import counted, duration
 from tests.helpers.waiting import wait_for
 
 NOW = 1_800_000_000.0
@@ -184,3 +187,38 @@ def test_each_fault_is_printed_once_although_its_numbers_change(ray_with_an_on_d
         watched.update(status(2, NOW + seconds - 1), NOW + seconds)
     watched.request(False)
     assert sorted(line.split()[1] for line in lines) == ["10.0.0.5", "10.0.0.6", "gpu-spot:", "no"]
+
+
+def test_the_thread_goes_on_when_the_head_is_away_and_removes_its_request_at_the_end(
+    ray_with_an_on_demand_gpu, monkeypatch
+):
+    monkeypatch.setattr(on_demand, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(autoscaler, "worker_types", lambda: TYPES)
+    away, no_spot = iter(range(3)), status(trials=1, failed_at=NOW)
+    seen = []
+
+    def fetch():
+        if next(away, None) is not None:
+            raise ConnectionError("the head is away")
+        seen.append(no_spot)
+        return no_spot
+
+    monkeypatch.setattr(autoscaler, "fetch_status", fetch)
+    with on_demand_fallback(TrialResources(1, 1.0, {}), lambda _: None):
+        wait_for(lambda: len(seen) > 2)
+    assert not [thread for thread in threading.enumerate() if thread.name == "on-demand-fallback"]
+
+
+def test_a_node_answers_with_its_result_or_with_its_error(ray_with_an_on_demand_gpu):
+    (node,) = nodes.alive()
+    assert node.labels["market"] == "on-demand"
+    assert nodes.ask([node], counted, 2, "arm") == {node.id: "2 arms"}
+    assert isinstance(nodes.ask([node], duration, "soon")[node.id], TypeError)
+    assert nodes.own() == node.id
+
+
+def test_a_head_without_an_autoscaler_has_no_problems(ray_with_an_on_demand_gpu, monkeypatch):
+    assert list(autoscaler.find_problems()) == []
+    monkeypatch.setattr(autoscaler, "ANSWER_SECONDS", "soon")
+    (finding,) = autoscaler.find_problems()
+    assert (finding.state, finding.detail.startswith("the autoscaler does not answer (")) == ("note", True)
