@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ablations.console.status import StatusTable, legend
+from ablations.console.status import StatusTable, TrialUpdate, legend
 from silhouette.errors import without_secret
 
 PLAIN_SECONDS = 10.0
@@ -57,9 +57,9 @@ class LiveDisplay:
         self.table = table
         self.show()
 
-    def update(self, report: Mapping[str, Any]) -> None:
-        """Enter a trial's report into the table and show it."""
-        self.table.update(report)
+    def update(self, update: TrialUpdate) -> None:
+        """Enter how far a trial is into the table, and show it."""
+        self.table.update(update)
         self.show()
 
     def show(self, force: bool = False) -> None:

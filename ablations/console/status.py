@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -22,6 +23,19 @@ SYMBOLS = {
     "failed": ("✗", "red"),
     "missing": ("·", "dim"),
 }
+
+
+@dataclass(frozen=True)
+class TrialUpdate:
+    """What a table is told of a trial, or of a candidate.
+
+    Attributes:
+        trial_id: The trial_id, or the candidate's name.
+        record: Its status and metrics once it has ended; None while it runs.
+    """
+
+    trial_id: str
+    record: Mapping[str, Any] | None = None
 
 
 class StatusTable:
@@ -50,9 +64,9 @@ class StatusTable:
         self.ended = 0
         self.start = time.monotonic()
 
-    def update(self, report: Mapping[str, Any]) -> None:
-        """Enter what a trial reports."""
-        trial_id, record = report["trial_id"], report.get("record")
+    def update(self, update: TrialUpdate) -> None:
+        """Enter how far a trial is."""
+        trial_id, record = update.trial_id, update.record
         self.status[trial_id] = record["status"] if record else "running"
         if record:
             self.ended += 1

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ray.tune import Callback
 
 from ablations.console.live import LiveDisplay
+from ablations.console.status import TrialUpdate
 from ablations.errors import StudyError
 from ablations.state.admission import DOCTOR
-from ablations.tracking.mirror import Mirror
+from ablations.tracking.mirror import Mirror, TrialProgress
 from ablations.workers.records import ended_report, failed_record
 from ablations.workers.spec import Report, RunContext, SeedGroupSpec, TrialSpec
 from ablations.workers.trainable import REPORT, SPEC
@@ -28,7 +29,7 @@ MAX_FAILURES = 3
 ADMISSION_ERROR = re.compile(r"StudyError: (--\w[\w-]*: .+)")
 """What a worker raises on a node that must not run trials."""
 IMPORT_ERROR = re.compile(r"creation task.*\b((?:ModuleNotFound|Import|Attribute)Error: .+)", re.DOTALL)
-"""What a worker raises that cannot import what it must run."""
+"""What a worker raises if it cannot import the code of its trials."""
 
 
 BegunTrial = tuple[RunContext, SeedGroupSpec, TrialSpec]
@@ -54,7 +55,7 @@ class GroupSource(Protocol):
         ...
 
     def again(self, spec: SeedGroupSpec) -> bool:
-        """Put a group back that Tune gave up; return False if that has happened before."""
+        """Put a group back on which Tune gave up; return False if that has happened before."""
         ...
 
     def end(self, spec: SeedGroupSpec, status: str) -> None:
@@ -65,13 +66,13 @@ class GroupSource(Protocol):
         """Return the name that messages and the display show."""
         ...
 
-    def row(self, spec: SeedGroupSpec, report: Report) -> dict[str, Any]:
+    def row(self, spec: SeedGroupSpec, report: Report) -> TrialUpdate:
         """Return what the display shows of a report."""
         ...
 
 
 class WorkerFailureCallback(Callback):  # type: ignore[misc]  # Ray ships no types
-    """Report lost workers; stop the study if a node must not run trials.
+    """Print a line for each lost worker; stop the study if a node must not run trials.
 
     Args:
         source: The phase that runs.
@@ -98,7 +99,7 @@ class WorkerFailureCallback(Callback):  # type: ignore[misc]  # Ray ships no typ
         self.display.note(f"{self.source.name(spec_of(trial))}: {what}; it continues from its newest checkpoint")
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Called when Tune gives a group up."""
+        """Called when Tune gives up on a group."""
         raise_if_not_admitted(trial)
 
 
@@ -136,7 +137,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Called for each report, before the worker's next step. What is taken out here, Tune does not keep."""
+        """Called for each report, before the worker's next step. Tune would keep the report, so it is removed."""
         spec, report = spec_of(trial), result.pop(REPORT)
         stop_at = self.source.take(spec, report)
         worker = trial.temporary_state.ray_actor
@@ -145,7 +146,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         self._show(spec, report)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Called when Tune gives a group up: it runs once more, or the driver writes what happened."""
+        """Called when Tune gives up on a group: it runs once more, or the driver writes failed records."""
         spec = spec_of(trial)
         if self._settle(spec) or self.source.again(spec):
             return
@@ -158,7 +159,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         return [trial.trial_id for spec in list(self.open.values()) for trial in spec.trials]
 
     def settle(self, has_time: Callable[[], bool]) -> None:
-        """Update display and view from the records: a worker may have ended a trial after the last report.
+        """Update the display and MLflow from the records: a worker may have ended a trial after its last report.
 
         Args:
             has_time: Asked before each group.
@@ -169,7 +170,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         self.display.show()
 
     def _settle(self, spec: SeedGroupSpec) -> bool:
-        """Take the end of a group from its records; return False if they do not have it."""
+        """Read from its records how a group ended; return False if a record is missing."""
         with suppress(OSError):  # a store that does not answer for a moment
             records = [self.store.finished_record(trial.trial_id) for trial in spec.trials]
             found = [record for record in records if record is not None]
@@ -182,7 +183,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def _write_failed(self, spec: SeedGroupSpec, error: str) -> list[dict[str, Any]]:
         context, records = self.source.context, []
-        with suppress(OSError):  # a full disk, say; the trial then counts as missing, and runs again
+        with suppress(OSError):  # such as a full disk; the trial then counts as missing, and runs again
             for trial in spec.trials:
                 if self.store.finished_record(trial.trial_id) is None:
                     records.append(failed_record(context, spec, trial, error, epochs_reached=0))
@@ -195,9 +196,8 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         records = {record["trial_id"]: record for record in report.records}
         for trial in spec.trials:
             if trial.trial_id in report.rows or trial.trial_id in records:
-                event: dict[str, Any] = {"trial_id": trial.trial_id, "rows": report.rows.get(trial.trial_id, [])}
-                event |= {"record": records[trial.trial_id]} if trial.trial_id in records else {}
-                self.mirror.report(event)
+                rows, record = report.rows.get(trial.trial_id, ()), records.get(trial.trial_id)
+                self.mirror.report(TrialProgress(trial.trial_id, rows, record))
         self.display.update(self.source.row(spec, report))
 
 
@@ -224,7 +224,7 @@ def raise_if_not_admitted(trial: TuneTrial) -> None:
 
 
 def cause_of(trial: TuneTrial) -> str:
-    """Last line of what Tune knows of a failure. A worker that was killed leaves little."""
+    """Last line of what Tune knows of a failure. For a worker that was killed, Tune may know nothing."""
     return (error_of(trial).splitlines() or ["killed, out of memory, or its node was lost"])[-1]
 
 

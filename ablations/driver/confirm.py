@@ -1,13 +1,12 @@
-"""The confirm phase: train every trial that has no record, first come, first served."""
+"""The confirm phase: train every trial that has no record, in running order."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from ablations.console.status import StatusTable
+from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.arms import Trial
 from ablations.design.study import Study
 from ablations.driver.session import RunSession
@@ -19,12 +18,12 @@ from silhouette.metrics import validation_metric
 
 @dataclass
 class ConfirmTrials:
-    """Trials to run. Nothing decides about them: each one trains to its end.
+    """The trials to run. None is stopped early: each one trains to its end.
 
     Attributes:
         context: What the workers share.
         waiting: Trials that have not begun.
-        given_up: Ids of the trials that Tune has given up once.
+        given_up: Ids of the trials on which Tune has given up once.
     """
 
     context: RunContext
@@ -45,7 +44,7 @@ class ConfirmTrials:
         return None
 
     def again(self, spec: SeedGroupSpec) -> bool:
-        """Put a trial back that Tune gave up; return False if that has happened before."""
+        """Put a trial back on which Tune gave up; return False if that has happened before."""
         if spec.id in self.given_up:
             return False
         self.given_up.add(spec.id)
@@ -59,10 +58,10 @@ class ConfirmTrials:
         """Return the trial_id, which is in `ablate status` and names the record."""
         return spec.id
 
-    def row(self, spec: SeedGroupSpec, report: Report) -> dict[str, Any]:
+    def row(self, spec: SeedGroupSpec, report: Report) -> TrialUpdate:
         """Return what the display shows of a report."""
         record = report.records[0] if report.records else {"status": report.status}
-        return {"trial_id": spec.id, **({"record": record} if report.ended else {})}
+        return TrialUpdate(spec.id, record if report.ended else None)
 
 
 def make_confirm_trials(trials: Iterable[Trial], context: RunContext) -> ConfirmTrials:

@@ -1,4 +1,4 @@
-"""The driver's side of the tune phase: which candidate is next, and which may continue. No Ray in here."""
+"""The driver's side of the tune phase: which candidate is next, and which may continue. It does not use Ray."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ablations.console.candidates import candidate_name
+from ablations.console.status import TrialUpdate
 from ablations.design.study import Study
 from ablations.design.tuning import candidate_id, make_space, rungs
 from ablations.errors import StudyError
@@ -23,7 +24,7 @@ from silhouette.results import Store
 
 @dataclass
 class SearchController:
-    """All searches of a study. They share the workers and nothing else.
+    """All searches of a study. They share the workers, and no results.
 
     Attributes:
         searches: The search of each arm, by label.
@@ -33,7 +34,7 @@ class SearchController:
         waiting: Candidates to begin before any new one: those that an interruption left open.
         open: Candidates that run, by (arm, number).
         stopping: Epochs at which the search has stopped groups whose records are not yet written, by id.
-        given_up: Ids of the groups that Tune has given up once.
+        given_up: Ids of the groups on which Tune has given up once.
     """
 
     searches: Mapping[str, ArmSearch]
@@ -67,8 +68,8 @@ class SearchController:
     def take(self, spec: SeedGroupSpec, report: Report) -> int | None:
         """Take a worker's report; return the epoch at which the worker must stop the candidate, None to continue.
 
-        A candidate that is stopped counts as running until its worker reports that the records are written. So no
-        proposal rests on an outcome that a crash could still change.
+        A candidate that is stopped counts as running until its worker reports that the records are written. A crash
+        could change its outcome until then, so no proposal uses it earlier.
         """
         arm, number = _place(spec)
         may_continue = self.searches[arm].observe(number, report.means)
@@ -79,7 +80,7 @@ class SearchController:
         return None if report.ended else self.stopping.get(spec.id)
 
     def again(self, spec: SeedGroupSpec) -> bool:
-        """Put a candidate back that Tune gave up; return False if that has happened before."""
+        """Put a candidate back on which Tune gave up; return False if that has happened before."""
         if spec.id in self.given_up:
             return False
         arm, number = _place(spec)
@@ -104,13 +105,12 @@ class SearchController:
         """Return the name that the display shows."""
         return candidate_name(*_place(spec))
 
-    def row(self, spec: SeedGroupSpec, report: Report) -> dict[str, Any]:
+    def row(self, spec: SeedGroupSpec, report: Report) -> TrialUpdate:
         """Return what the display shows of a report."""
         arm, number = _place(spec)
-        shown: dict[str, Any] = {"trial_id": candidate_name(arm, number)}
-        if report.ended:
-            shown["record"] = {"status": report.status, self.context.metric: self.searches[arm].candidates[number].last}
-        return shown
+        last, metric = self.searches[arm].candidates[number].last, self.context.metric or ""
+        record = {"status": report.status, metric: last}
+        return TrialUpdate(candidate_name(arm, number), record if report.ended else None)
 
     def _spec(self, arm: str, candidate: Candidate) -> SeedGroupSpec:
         config, experiment = self.searches[arm].space.config(candidate.values), self.context.experiment
@@ -119,7 +119,7 @@ class SearchController:
         return candidate_spec(own, arm, candidate, config.model_dump(mode="json"), trials)
 
     def _note_open(self) -> None:
-        """Keep what is open where the next driver finds it. Without it, a proposal would only be made again."""
+        """Write the open candidates for the next driver. If this fails, the next driver proposes them again."""
         candidates = [(arm, self.searches[arm].candidates[number]) for arm, number in self.open]
         notes = [{"arm": arm, **columns_of(candidate)} for arm, candidate in (*candidates, *self.waiting)]
         with suppress(OSError):
@@ -133,7 +133,7 @@ def _place(spec: SeedGroupSpec) -> tuple[str, int]:
 
 
 def make_controller(study: Study, store: Store, context: RunContext) -> SearchController:
-    """The searches of a study, as far as the records say they have come.
+    """The searches of a study, with the candidates that have records.
 
     Args:
         study: A study with `tuning`.
@@ -175,7 +175,7 @@ def _reopen(controller: SearchController, store: Store, rows: list[dict[str, Any
 
 
 def _noted(store: Store) -> list[dict[str, Any]]:
-    """The notes of the last driver. Damaged ones are ignored, since a proposal would only be made again."""
+    """The open candidates that the last driver wrote. Damaged ones are ignored: they are proposed again."""
     try:
         notes = store.read_json(OPEN) or []
         whole = {"arm", "tune_number", "tune_values", "tune_known", "tune_bracket"}

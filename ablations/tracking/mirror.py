@@ -7,7 +7,8 @@ import os
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,22 @@ MAX_PAUSE = 30.0
 """Longest pause between two attempts to deliver, in seconds."""
 CLOSE_SECONDS = 20.0
 MAX_MESSAGE = 120
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """What the mirror is told of a trial.
+
+    Attributes:
+        trial_id: Which trial.
+        rows: New rows of its curve.
+        record: Its record, once it has ended.
+    """
+
+    trial_id: str
+    rows: Sequence[Mapping[str, Any]] = ()
+    record: Mapping[str, Any] | None = None
+
 
 _Delivery = tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]
 """New epochs of a trial, and its record if it has one."""
@@ -42,16 +59,16 @@ class Mirror(threading.Thread):
     ) -> None:
         super().__init__(name="mlflow-mirror", daemon=True)
         self.runs, self.spec_of, self.warn = runs, spec_of, warn
-        self.events: queue.Queue[Mapping[str, Any]] = queue.Queue(MAX_QUEUE)
+        self.events: queue.Queue[TrialProgress] = queue.Queue(MAX_QUEUE)
         self.dropped = False
         self.warned = False
         self.closing = threading.Event()
         self.counts: Mapping[str, int] = {}
 
-    def report(self, report: Mapping[str, Any]) -> None:
-        """Take the report of a trial, without waiting. If the queue is full, `ablate sync` delivers it later."""
+    def report(self, progress: TrialProgress) -> None:
+        """Take the progress of a trial, without waiting. If the queue is full, `ablate sync` delivers it later."""
         try:
-            self.events.put_nowait(report)
+            self.events.put_nowait(progress)
         except queue.Full:
             self.dropped = True
 
@@ -91,9 +108,9 @@ class Mirror(threading.Thread):
                 event = self.events.get_nowait()
             except queue.Empty:
                 break
-            rows, record = found.get(event["trial_id"], ([], None))
-            rows.extend(event["rows"])
-            found[event["trial_id"]] = (rows, event.get("record", record))
+            rows, record = found.get(event.trial_id, ([], None))
+            rows.extend(event.rows)
+            found[event.trial_id] = (rows, event.record or record)
         return found
 
     def _deliver(self, call: Callable[[], None]) -> None:

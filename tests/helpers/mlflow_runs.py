@@ -1,5 +1,7 @@
 """A study of one arm for the tests of the MLflow runs: its records, and what MLflow shows of them."""
 
+from ablations.tracking.mirror import TrialProgress
+
 STUDY = {"study": "tiny", "question": "Does <it> help?", "plan_hash": "0123456789abcdef", "metric": "test_top1"}
 
 
@@ -35,8 +37,8 @@ def report_all(mirror, seeds):
     for seed in seeds:
         row = record(seed)
         for point in row["curve"]:
-            mirror.report({"trial_id": row["trial_id"], "rows": [point]})
-        mirror.report({"trial_id": row["trial_id"], "rows": [], "record": row})
+            mirror.report(TrialProgress(row["trial_id"], [point]))
+        mirror.report(TrialProgress(row["trial_id"], record=row))
 
 
 def all_runs(view):

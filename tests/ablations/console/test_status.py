@@ -11,7 +11,7 @@ from ablations import Study, Tuning
 from ablations.console import live
 from ablations.console.candidates import CandidateTable, candidate_name, candidate_table
 from ablations.console.live import LiveDisplay
-from ablations.console.status import StatusTable
+from ablations.console.status import StatusTable, TrialUpdate
 from ablations.search.candidates import Candidate
 
 STUDY = Study(
@@ -31,7 +31,7 @@ def table(**status):
 
 
 def report(trial, value, status="complete"):
-    return {"trial_id": trial.trial_id, "record": {"status": status, "val_top1": value, "test_top1": 0.123456}}
+    return TrialUpdate(trial.trial_id, {"status": status, "val_top1": value, "test_top1": 0.123456})
 
 
 def text_of(part):
