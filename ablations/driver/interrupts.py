@@ -86,7 +86,7 @@ def interruptible(
     _seen.clear()
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if _seen:  # the second signal does not wait
+        if _seen:  # the second signal ends the process at once
             _end(_seen[0], last_act)
         _seen.append(Interrupted(number))
         deadline.start()
@@ -103,7 +103,7 @@ def interruptible(
     try:
         yield
     except Exception:
-        # an import that Interrupted breaks off may raise another error instead
+        # if Interrupted is raised during an import, the import may raise another error instead
         raise_if_interrupted()
         raise
     finally:

@@ -41,7 +41,7 @@ def run_study(study: Study, options: RunOptions) -> int:
     """
     options.check()
     if study.experiment:
-        load_experiment(study.experiment)  # here, so that a wrong name is bad input and not a failure of every trial
+        load_experiment(study.experiment)  # a wrong name is reported here once, not as a failure of every trial
     if options.address:
         check_head(options.address)
     store, deadline = Store(options.results, study.name), Deadline()
@@ -55,7 +55,7 @@ def run_study(study: Study, options: RunOptions) -> int:
             _compact(store)
     except Interrupted as interruption:
         _print_resume(options, interruption)
-        if len(store.trial_ids()) <= MAX_UNCOMPACTED:  # more take longer than a preempted machine has
+        if len(store.trial_ids()) <= MAX_UNCOMPACTED:  # copying more would take longer than a preempted machine has
             _compact(store)
         interruption.ended_in_order()
         return interruption.code
@@ -112,7 +112,7 @@ def _last_act(store: Store, options: RunOptions, interruption: Interrupted) -> N
 
 
 def _compact(store: Store) -> None:
-    """Copy the records into one file. It is only a copy, so a failure prints one line and changes nothing else."""
+    """Copy the records into one file. If that fails, print one line: no record is lost."""
     try:
         store.compact()
     except OSError as error:

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from ablations.driver.callbacks import BegunTrial, GroupSource
 
 INCOMPLETE = "mlflow_incomplete.json"
-"""In the study's folder while a driver feeds MLflow, and after it if MLflow lacks something."""
+"""In the study's folder while a driver logs to MLflow, and afterwards if something is missing in MLflow."""
 MAX_PRELOADING_WORKERS = 16
 """Workers that import torch while they start; each takes about 0.3 GB of memory."""
 COMPACT_SECONDS = 2.0
-"""What the mirror leaves of the time until the deadline, so that the records can be compacted after it."""
+"""Seconds before the deadline at which the mirror must end, so that the records can be compacted after it."""
 THREADS_RESERVE = 5.0
-"""What the threads that end before the mirror leave of the time until the deadline."""
+"""Seconds before the deadline at which the threads that end before the mirror must end."""
 
 
 class RunSession:
@@ -124,7 +124,7 @@ class RunSession:
             print_lines(line) if self.display is None else self.display.note(line)
 
     def print_state(self) -> None:
-        """Print the state of the phase that has ended, so that the display can go on to the next one."""
+        """Print the last state of a phase, before the display shows the next one."""
         if self.display is not None:
             self.display.note(self.display.line())
 

@@ -1,4 +1,4 @@
-"""The tune phase: search every arm, freeze the winners, hand the confirmed study on."""
+"""The tune phase: search every arm, freeze the winners, return the study to confirm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tune_and_freeze(study: Study, session: RunSession, description: Mapping[str,
     Args:
         study: A study with `tuning`.
         session: Runs the candidates.
-        description: The present content of `study.json`, into which the winners are noted.
+        description: The content of `study.json`, to which the winners are added.
 
     Returns:
         The study to confirm; None if too many candidates failed.
@@ -61,7 +61,9 @@ def _announce(study: Study, controller: SearchController, session: RunSession) -
 def _is_finished(study: Study, controller: SearchController, options: RunOptions) -> bool:
     """Return True if every candidate has ended and few of them failed. Print why not."""
     if left := controller.left + len(controller.open):
-        print_error(f"{study.name}: {counted(left, 'candidate')} left, so nothing is frozen; {options.command} goes on")
+        print_error(
+            f"{study.name}: {counted(left, 'candidate')} left, so nothing is frozen. To resume: {options.command}"
+        )
         return False
     failed = too_many_failed(controller.searches)
     if failed:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class TrialQueue(Searcher):  # type: ignore[misc]  # Ray ships no types
     """What Tune calls a search algorithm: it asks for the next group whenever one can begin, and not before.
 
-    So the answer can use the outcome of all groups that have ended. A list of groups in Tune's `grid_search` would be
-    copied whole for every one of them.
+    The answer can therefore use the outcome of all groups that have ended. Tune's `grid_search` would copy the whole
+    list of groups for each of them.
 
     Args:
         source: The phase that runs.
@@ -96,10 +96,10 @@ def run_groups(
     callbacks: Sequence[Callback],
     trainable: type[SeedGroupTrainable] = SeedGroupTrainable,
 ) -> None:
-    """Run every group of a phase to its end, and once more those that Tune gives up.
+    """Run every group of a phase to its end, and once more those on which Tune gives up.
 
-    A worker that dies between two groups fails both of the tasks that Tune has given it, and Tune may then give the
-    next group up although retries are left.
+    If a worker dies between two groups, both of its tasks fail. Tune may then give up on the next group although it has
+    retries left.
 
     Args:
         source: The phase.

@@ -1,7 +1,7 @@
-"""The search inside each arm: Optuna proposes candidates, ASHA stops the worse ones, both on means over seeds.
+"""The search inside each arm: Optuna proposes candidates, ASHA stops the worse ones; both use means over seeds.
 
-A search keeps no state of its own: every proposal and every rung follows from the candidates so far, and these follow
-from the records. A search that was killed is therefore the same search, and there is nothing to restore.
+A search has no state of its own: every proposal and every rung is computed from the candidates so far, and these are
+read from the records. A search that was killed therefore continues as if it had not been killed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STARTUP = 8
 ATTEMPTS = 50
 ENUMERABLE = 100_000
 DIGITS = 4
-"""Significant digits of a proposed number: readable, and finer than any effect."""
+"""Significant digits of a proposed number: short to read, and more exact than any effect requires."""
 
 
 class ArmSearch:
@@ -168,7 +168,7 @@ def _identity(space: Space, values: Mapping[str, Any]) -> str | None:
 
 
 def _any_other(space: Space, taken: set[str | None], rng: np.random.Generator) -> dict[str, Any]:
-    """Draw from the values that are left of a small space."""
+    """Draw from the values of a small space that no candidate has."""
     free = []
     if space.size <= ENUMERABLE:
         grids = [_all_values(domain) for domain in space.domains.values()]
@@ -233,7 +233,7 @@ def _sampler(tuning: Tuning, number: int, attempt: int) -> optuna.samplers.BaseS
         return samplers.RandomSampler(seed)
     if tuning.sampler == "qmc":
         return samplers.QMCSampler(scramble=True, seed=tuning.search_seed)
-    if tuning.sampler == "gp":  # it learns from candidates that ran to their end only, and these are fewer
+    if tuning.sampler == "gp":  # it uses only candidates that ran to their end, and these are fewer
         return samplers.GPSampler(seed=seed, n_startup_trials=STARTUP // 2, deterministic_objective=False)
     return samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
 

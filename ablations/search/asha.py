@@ -15,7 +15,7 @@ class Rungs:
     Args:
         epochs: Full budget.
         grace: Epochs before the first rung.
-        reduction: One in about so many candidates continues.
+        reduction: About one in `reduction` candidates continues.
         direction: `max` or `min`.
     """
 
@@ -51,6 +51,6 @@ class Rungs:
 
 
 def _epochs(epochs: int, grace: float, reduction: float) -> tuple[int, ...]:
-    """The epochs at which a bracket decides; the last epoch is no decision."""
+    """The epochs at which a bracket stops candidates; after the last epoch there is nothing to stop."""
     count = max(0, math.ceil(math.log(epochs / grace, reduction)) + 1)
     return tuple(at for k in range(count) if (at := math.ceil(grace * reduction**k)) < epochs)

@@ -16,7 +16,7 @@ COLUMNS = (
     "tune_number", "tune_values", "tune_known", "tune_bracket",
 )  # fmt: skip
 OPEN = "open_settings.json"
-"""Candidates that were proposed and have not ended. A search that was killed continues with these."""
+"""File of the candidates that were proposed and have not ended. A search that was killed continues with these."""
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -92,7 +92,7 @@ def mean_curve(curves: Sequence[Sequence[Mapping[str, Any]]], metric: str) -> di
 
 
 def group_status(statuses: Iterable[str]) -> str:
-    """Status of a candidate from those of its trials: what went wrong in one of them decides.
+    """Status of a candidate from those of its trials: `complete` only if all are, else the worst of them.
 
     >>> group_status(["complete", "complete"]), group_status(["stopped", "diverged"])
     ('complete', 'diverged')

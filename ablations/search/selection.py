@@ -19,13 +19,13 @@ from silhouette.results import Store
 
 FILE = "frozen.json"
 SPLIT = ("dataset", "split_seed", "vary", "val_fraction", "test_fraction", "train_fraction", "class_order")
-"""What decides, with the seed, which samples are trained on, validated on and tested on."""
+"""The fields that, with the seed, decide which samples are for training, validation and test."""
 CHECKPOINT_RULE = "last epoch"
-"""The network that is tested: never the best of the epochs."""
+"""The network after this epoch is tested; choosing the best epoch would bias the test value."""
 MIN_RANK_CORRELATION = 0.5
 """A lower rank correlation between first rung and full budget makes early stopping suspect."""
 MIN_PAIRS = 4
-"""With fewer candidates a rank correlation says nothing."""
+"""With fewer candidates a rank correlation is not computed."""
 MAX_FAILED_SHARE = 0.2
 """Share of an arm's candidates that may fail before its search counts as unfinished."""
 
