@@ -20,7 +20,7 @@ from analysis.results.imbalance.tail import tail_comparisons
 from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
 from analysis.results.provenance import provenance
-from analysis.results.robustness import failure_table, negative_control, robustness
+from analysis.results.robustness import failure_table, robustness
 from analysis.results.sensitivity import curves
 from analysis.results.summary import metric_scale, summarise
 from analysis.results.tuning import tunings
@@ -94,7 +94,6 @@ PARTS = (
     Part("variance", "power", lambda s, _: components(s.plan, s.ledger)),
     Part("robustness", "robustness", lambda s, _: robustness(s.plan, s.ledger, s.evidence)),
     Part("failures", "robustness", lambda s, _: failure_table(s.plan, s.ledger)),
-    Part("negative_control", "robustness", lambda s, _: negative_control(s.plan, s.ledger, s.rng)),
     Part("learning", "tuning", lambda s, _: learning_curves(s.plan, s.ledger, s.curve_rows)),
     Part("frozen", "frozen", lambda s, _: frozen_part(s.plan)),
     Part("checklist", "checklist", lambda s, document: checklist(s.plan, document)),

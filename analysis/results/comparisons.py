@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.results.feasibility import Feasibility, feasibility
+from analysis.results.guards import Collapse, collapsed_seeds, copied
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.results.verdicts import BETTER, NONE, Corrected, Verdict, decide, untestable, verdict_interval
 from analysis.stats.comparison import Comparison, compare_paired, compare_unpaired
@@ -36,6 +37,7 @@ class Evidence:
         ci_adjusted: Interval at level 1 - alpha / m.
         ci_verdict: The interval that belongs to the verdict, at its own level; None without a verdict.
         feasibility: What this n can show.
+        collapsed: Seeds of both arms far on the worse side of all others; a mean does not describe them.
         verdict: The verdict, or why there is none.
     """
 
@@ -51,6 +53,7 @@ class Evidence:
     ci_adjusted: Interval | None
     ci_verdict: Interval | None
     feasibility: Feasibility | None
+    collapsed: tuple[Collapse, ...]
     verdict: Verdict
 
 
@@ -118,6 +121,7 @@ def _draft(
         or ("" if result else untestable(result))
         or refusal_of_seeds(plan, set(a), set(b))
         or untestable(result)
+        or copied(ledger, arms, pairs)
         or (_refusal_of_splits(plan, shared) if moving else "")
     )
     return _Draft(family, treatment, pairs, result, refused)
@@ -158,6 +162,8 @@ def _judge(
     if draft.tested is not None:
         verdict = decide(draft.tested, corrected, better=plan.better, margin=plan.sesoi)
     arms = (draft.treatment, draft.family.baseline)
+    collapsed = tuple(c for arm in arms for c in collapsed_seeds(plan, ledger, arm))
+    can = feasibility(plan, ledger, arms, draft.result, corrected.m, draft.family.correction)
     return Evidence(
         family=draft.family,
         role=role,
@@ -170,6 +176,7 @@ def _judge(
         p_max_t=p_max_t,
         ci_adjusted=draft.result.interval(1 - plan.alpha / corrected.m) if draft.result else None,
         ci_verdict=verdict_interval(draft.result, verdict, corrected),
-        feasibility=feasibility(plan, ledger, arms, draft.result, corrected.m, draft.family.correction),
+        feasibility=can.without_seeds() if can and collapsed else can,
+        collapsed=collapsed,
         verdict=verdict,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -47,6 +47,10 @@ class Feasibility:
     seeds_for_effect_high: int | None
     seconds_for_effect: float | None
     device: str
+
+    def without_seeds(self) -> Feasibility:
+        """The same without numbers of seeds, where their SD does not describe the runs."""
+        return replace(self, seeds_for_effect=None, seeds_for_effect_high=None, seconds_for_effect=None)
 
 
 def feasibility(

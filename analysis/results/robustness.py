@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.results.comparisons import Evidence
 from analysis.stats.comparison import paired_p, welch_test
-from analysis.stats.description import is_constant, mean, mean_interval
+from analysis.stats.description import is_constant, mean_interval
 from analysis.stats.effect_sizes import clopper_pearson, win_probability
 from analysis.stats.pairing import pair
 from analysis.stats.types import Floats
@@ -62,27 +62,6 @@ class FailureRow:
     p_better_high: float | None
 
 
-@dataclass(frozen=True)
-class NegativeControl:
-    """P-values of comparisons without any difference: one arm's seeds, repeatedly split in two at random.
-
-    Attributes:
-        arm: The arm that was split.
-        n: Its seeds.
-        splits: Distinct random halvings.
-        p_values: Welch p of each, sorted.
-        below_alpha: Share at or below alpha; it should be about alpha. The splits share seeds, so this is an
-            illustration, not a test.
-    """
-
-    arm: str
-    n: int
-    splits: int
-    p_values: tuple[float, ...]
-    below_alpha: float
-    method: str = "Welch t on random halves of one arm's seeds"
-
-
 def robustness(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence]) -> tuple[Robustness, ...]:
     """Other tests and metrics for every comparison that was tested."""
     return tuple(_robustness(plan, ledger, e) for e in evidence if e.result is not None and e.result.p_t is not None)
@@ -91,7 +70,8 @@ def robustness(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence]) -> tupl
 def _robustness(plan: Plan, ledger: Ledger, e: Evidence) -> Robustness:
     r = e.result
     others = {} if r is None else _other_metrics(plan, ledger, e)
-    ps = [] if r is None else [p for p in (r.p_t, r.sign_flip and r.sign_flip.p, r.wilcoxon and r.wilcoxon.p) if p]
+    exact = [test.p for test in (r.sign_flip, r.wilcoxon) if test is not None] if r else []
+    ps = [r.p_t, *exact] if r and r.p_t is not None else exact
     return Robustness(
         treatment=e.treatment,
         baseline=e.family.baseline,
@@ -171,20 +151,3 @@ def _intention_to_treat(plan: Plan, ledger: Ledger, arm: str, baseline: str, los
         else:
             signs.append(float((seed in ours) - (seed in base)))
     return signs
-
-
-def negative_control(
-    plan: Plan, ledger: Ledger, rng: np.random.Generator, *, splits: int = 400
-) -> NegativeControl | None:
-    """Split the seeds of the baseline with the most seeds in two, many times; None below six seeds."""
-    if plan.phase != "confirm":
-        return None
-    named = [a.label for a in plan.arms if a.baseline] or [a.label for a in plan.arms]
-    arm = max(named, key=lambda label: len(ledger.values(label, plan.metric)))
-    x = np.array(list(ledger.values(arm, plan.metric).values()))
-    if x.size < 6 or is_constant(x):
-        return None
-    halves = {tuple(sorted(rng.permutation(x.size)[: x.size // 2].tolist())) for _ in range(splits)}
-    found = [welch_p(x[list(half)], np.delete(x, list(half))) for half in sorted(halves)]
-    p = sorted(v for v in found if v is not None)
-    return NegativeControl(arm, int(x.size), len(p), tuple(p), mean([float(v <= plan.alpha) for v in p]))

@@ -17,9 +17,10 @@ def sentence(plan: Plan, evidence: Evidence, scale: Scale) -> str:
     if evidence.result is None:
         return f"{evidence.treatment} and {evidence.family.baseline} cannot be compared: {evidence.verdict.reason}."
     if evidence.verdict.word == NONE:
-        return _none(evidence, evidence.result, scale)
+        return " ".join(filter(None, (_none(evidence, evidence.result, scale), _collapse(evidence, scale))))
     lead = _LEADS.get(evidence.verdict.word, _inconclusive)(plan, evidence, evidence.result, scale)
-    parts = [lead, _fragile(evidence.result), _floor(plan, evidence), _scope(plan, evidence.result)]
+    limits = [_collapse(evidence, scale), _fragile(evidence.result), _floor(plan, evidence)]
+    parts = [lead, *limits, _scope(plan, evidence.result)]
     if evidence.role == EXPLORATORY:
         parts.append("(Exploratory.)")
     return " ".join(part for part in parts if part)
@@ -62,7 +63,7 @@ def _inconclusive(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> 
 
 def _detects(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
     can = e.feasibility
-    if can is None or can.detectable is None:
+    if can is None or can.detectable is None or e.collapsed:
         return ""
     return (
         f" With {count(result.n, 'seed')} this design detects {_range_found(can, scale)} with 80 % power"
@@ -118,6 +119,16 @@ def _corrected(plan: Plan, e: Evidence, adjusted: float | None, raw: float | Non
     return f"{before}{name} {p_equals(adjusted, plan.alpha)} over {e.m} comparisons{where}"
 
 
+def _collapse(e: Evidence, scale: Scale) -> str:
+    """Seeds that lie far from all others of their arm, in words."""
+    found = [
+        f"Seed {c.seed} of {c.arm} collapsed: {scale.factor * c.value:.4g}, where the other seeds have "
+        f"{scale.factor * c.low:.4g} to {scale.factor * c.high:.4g}."
+        for c in e.collapsed
+    ]
+    return " ".join([*found, "A mean over seeds does not describe such runs, nor does the test."] if found else [])
+
+
 def _fragile(result: Comparison) -> str:
     return f"Fragile: it rests on {count(result.n, 'seed')} only." if result.n < FRAGILE_BELOW else ""
 
@@ -147,6 +158,8 @@ def feasibility_line(plan: Plan, e: Evidence, scale: Scale) -> str:
     can, result = e.feasibility, e.result
     if can is None or result is None:
         return "Too few seeds to say what could be detected."
+    if e.collapsed:
+        return "A seed collapsed: the SD of the differences describes no typical seed, so nothing is planned from it."
     if can.detectable is None:
         return "The differences have no spread, so nothing can be planned from them."
     smallest = _smallest_p(plan, e.m, can, result) if result.sign_flip is not None else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.formatting import count, listing
+from analysis.results.guards import COPIED, Collapse, collapsed_seeds
 from analysis.study.ledger import Ledger
 from analysis.study.plan import PER_BLOCK, Plan
 
@@ -86,6 +87,10 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
     short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim")]
     if short and not plan.from_table:
         yield Notice("interim", "interim: no verdict", _interim_text(plan, len(short), len(refusals)))
+    if copies := sum(r == COPIED for r in refusals):
+        yield Notice("copied_seeds", f"{COPIED}: no verdict", _copied_text(copies, len(refusals)))
+    if collapsed := [c for arm in plan.arms for c in collapsed_seeds(plan, ledger, arm.label)]:
+        yield Notice("collapsed", "a collapsed seed", _collapsed_text(collapsed))
     if plan.from_0_1:
         yield Notice("old_rules", f"computed under the rules of version {RULES}", _old_text(plan, changed))
     if plan.error_rate == PER_BLOCK and len(plan.corrected_together) > 1:
@@ -117,6 +122,21 @@ def _interim_text(plan: Plan, short: int, of: int) -> str:
     return (
         f"Interim: no verdict on {short} of {count(of, 'comparison')}. A verdict is given when both arms have all "
         f"{count(len(plan.seeds), 'planned seed')}{looks}; before that the report shows the data only."
+    )
+
+
+def _copied_text(copies: int, of: int) -> str:
+    return (
+        f"Identical values under different seeds: no verdict on {copies} of {count(of, 'comparison')}. Either runs "
+        "were copied under other seeds, or the training does not use its seed. They are no independent replications."
+    )
+
+
+def _collapsed_text(collapsed: Sequence[Collapse]) -> str:
+    names = listing([f"seed {c.seed} of {c.arm}" for c in collapsed], 6)
+    return (
+        f"Collapsed: {names}, far on the worse side of every other seed of the arm. No seed is dropped. With such a "
+        "run the t-test does not hold its level, and means and SDs describe no typical seed: look at every seed."
     )
 
 

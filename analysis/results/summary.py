@@ -179,6 +179,7 @@ def _comparison(plan: Plan, e: Evidence, scale: Scale) -> ComparisonData:
         "size": e.verdict.size,
         "reason": e.verdict.reason,
         "sentence": sentence(plan, e, scale),
+        "collapsed": to_plain(e.collapsed),
         "feasibility": cast(FeasibilityData | None, to_plain(e.feasibility)),
         "feasibility_line": feasibility_line(plan, e, scale),
         "differences": {str(k): v for k, v in pairs},

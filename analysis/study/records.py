@@ -10,8 +10,8 @@ import pyarrow as pa
 
 COLUMNS = (
     "trial_id", "phase", "arm", "config", "seed", "status", "epochs_planned", "epochs_reached",
-    "val_top1", "val_macro_top1", "test_top1", "test_macro_top1", "test_silhouette", "class_train",
-    "class_correct", "class_total", "classes_per_batch", "singleton_share", "single_class_batches",
+    "val_top1", "val_macro_top1", "val_loss", "test_top1", "test_macro_top1", "test_loss", "test_silhouette",
+    "class_train", "class_correct", "class_total", "classes_per_batch", "singleton_share", "single_class_batches",
     "seconds", "device", "threads", "versions", "git_commit", "git_dirty", "error",
     "source_sha256", "test_pool_sha256",
 )  # fmt: skip
@@ -79,7 +79,7 @@ _PLAIN = (
     "error",
 )  # fmt: skip
 _METRICS = (
-    "val_top1", "val_macro_top1", "test_top1", "test_macro_top1", "test_silhouette",
+    "val_top1", "val_macro_top1", "val_loss", "test_top1", "test_macro_top1", "test_loss", "test_silhouette",
     "classes_per_batch", "singleton_share", "single_class_batches",
 )  # fmt: skip
 _CLASSES = ("class_train", "class_correct", "class_total")

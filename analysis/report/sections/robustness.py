@@ -1,19 +1,18 @@
-"""The section on robustness: other tests and metrics, failures by intention to treat, the negative control."""
+"""The section on robustness: other tests and metrics, failures by intention to treat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import MISSING, make_scale, show_p, show_percent, show_percent_range, show_range
+from analysis.formatting import MISSING, make_scale, show_p, show_percent_range, show_range
 from analysis.report.cells import between, gain, number, p_cell, percent, scope_line, table, whole
-from analysis.report.elements import Cell, Figure, Section, Table
-from analysis.report.figures.negative_control import draw_p_values
-from analysis.results.document import Document, FailureData, NegativeControlData, RobustnessData
+from analysis.report.elements import Cell, Section, Table
+from analysis.results.document import Document, FailureData, RobustnessData
 
 
 def section(data: Document) -> Section:
-    """The same comparisons by other tests and metrics, failures, and the negative control."""
-    rows, failures, control = data["robustness"], data["failures"], data["negative_control"]
+    """The same comparisons by other tests and metrics, failures."""
+    rows, failures = data["robustness"], data["failures"]
     tables: list[Table] = []
     texts: list[str] = []
     if rows:
@@ -23,8 +22,7 @@ def section(data: Document) -> Section:
             tables.append(_metrics_table(data, rows))
     if failures:
         tables.append(_failure_table(data, failures))
-    figures = [_control_figure(data, control)] if control else []
-    return Section("robustness", "Robustness", tuple(texts), tuple(tables), tuple(figures))
+    return Section("robustness", "Robustness", tuple(texts), tuple(tables))
 
 
 def _agreement(rows: Sequence[RobustnessData]) -> str:
@@ -90,16 +88,3 @@ def _failure_table(data: Document, failures: Sequence[FailureData]) -> Table:
         "with a result and ties with another without; intervals are Clopper–Pearson.",
         header, made,
     )  # fmt: skip
-
-
-def _control_figure(data: Document, control: NegativeControlData) -> Figure:
-    below = show_percent(control["below_alpha"])
-    caption = (
-        f"Negative control: the {control['n']} seeds of {control['arm']} split in two at random ({control['splits']} "
-        f"distinct splits, {control['method']}). The line should follow the diagonal; {below} of the splits have "
-        f"p ≤ α = {data['alpha']:g}. The splits share seeds, so this figure illustrates; it is not a test."
-    )
-    alt = f"Distribution of p-values of random splits of one arm: {below} at or below alpha."
-    rows = tuple((i + 1, p) for i, p in enumerate(control["p_values"]))
-    drawing = draw_p_values(control["p_values"], data["alpha"])
-    return Figure("negative-control", caption, alt, drawing, ("rank", "p"), rows)

@@ -39,7 +39,6 @@ from analysis.results.document.runs import (
     FrozenData,
     ImportanceData,
     LearningData,
-    NegativeControlData,
     OtherMetricData,
     RankCorrelationData,
     RobustnessData,
@@ -104,7 +103,6 @@ __all__ = [
     "LevelData",
     "MethodPairData",
     "MetricData",
-    "NegativeControlData",
     "NoticeData",
     "OtherMetricData",
     "PooledData",
@@ -139,7 +137,6 @@ class Document(Summary):
     variance: list[ComponentData]
     robustness: list[RobustnessData]
     failures: list[FailureData]
-    negative_control: NegativeControlData | None
     learning: LearningData | None
     frozen: FrozenData
     checklist: list[AnswerData]

@@ -88,17 +88,6 @@ class FailureData(TypedDict):
     p_better_high: float | None
 
 
-class NegativeControlData(TypedDict):
-    """P-values of comparisons without any difference."""
-
-    arm: str
-    n: int
-    splits: int
-    p_values: list[float]
-    below_alpha: float
-    method: str
-
-
 class ArmCurveData(TypedDict):
     """Learning curve of one arm: rows (epoch, mean, SD, runs), and rows (epoch, value) of each stopped run."""
 

@@ -204,6 +204,16 @@ class FindingData(TypedDict):
     warnings: list[str]
 
 
+class CollapseData(TypedDict):
+    """A seed far on the worse side of all others of its arm, which lie from `low` to `high`."""
+
+    arm: str
+    seed: int
+    value: float
+    low: float
+    high: float
+
+
 class ComparisonData(FindingData):
     """One treatment against its baseline: tests, adjusted p-values and verdict; `differences` by seed."""
 
@@ -226,6 +236,7 @@ class ComparisonData(FindingData):
     size: str
     reason: str
     sentence: str
+    collapsed: list[CollapseData]
     feasibility: FeasibilityData | None
     feasibility_line: str
     differences: dict[str, float]

@@ -241,7 +241,6 @@ def test_robustness_leaves_each_seed_out():
     ps = [stats.ttest_1samp(np.delete(d, i), 0).pvalue for i in range(6)]
     assert r["leave_one_out"] == pytest.approx([min(ps), max(ps)])
     assert set(r["other_metrics"]) == {"val_top1"}
-    assert 0 <= data["negative_control"]["below_alpha"] <= 0.2
 
 
 def test_gatekeeping_makes_an_ablation_exploratory_until_a_primary_claim_is_won():

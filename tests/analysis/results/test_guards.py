@@ -1,0 +1,117 @@
+"""Values that no honest set of seeds gives: copied runs give no verdict, a collapsed seed is named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ablations.cli.parser import main
+from analysis.results.analyse import analyse, analyse_table
+from analysis.results.guards import COPIED, copied
+from analysis.stats.pairing import pair
+from analysis.study.ledger import make_ledger
+from analysis.study.records import Record
+from analysis.study.study_file import make_plan
+from analysis.study.table import TableOptions
+
+OPTIONS = TableOptions(arm="arm", seed="seed", metric="acc", baseline="CE", sesoi=0.5)
+
+
+def table(**arms):
+    rows = [(arm, seed, value) for arm, values in arms.items() for seed, value in enumerate(values)]
+    return dict(zip(("arm", "seed", "acc"), map(list, zip(*rows, strict=True)), strict=True))
+
+
+def notices(document):
+    return {notice["key"]: notice["text"] for notice in document["notices"]}
+
+
+FIVE = [74.92, 75.13, 75.41, 74.66, 75.27]
+COPIES = table(CE=2 * FIVE, A=2 * [v + g for v, g in zip(FIVE, (0.9, 0.35, 0.6, 0.2, 0.75), strict=True)])
+TEN = [*FIVE, 75.02, 74.9, 75.1, 75.0, 75.2]
+COLLAPSED = table(CE=[*FIVE, 75.0, 75.33, 74.81, 75.09, 31.0], A=[v + 0.2 for v in TEN])
+
+
+def test_five_runs_copied_under_other_seeds_give_no_verdict():
+    document = analyse_table(COPIES, OPTIONS)
+    (c,) = document["comparisons"]
+    assert c["p_t"] < 0.01  # it would have been called better
+    assert (c["verdict"], c["reason"]) == ("no verdict", COPIED)
+    assert notices(document)["copied_seeds"].startswith(
+        "Identical values under different seeds: no verdict on 1 of 1 comparison."
+    )
+    assert analyse_table(table(CE=FIVE, A=[v + 0.5 for v in FIVE[::-1]]), OPTIONS)["comparisons"][0]["reason"] == ""
+
+
+def test_a_method_without_chance_may_have_one_value_under_every_seed():
+    (c,) = analyse_table(table(CE=FIVE, A=[76.9] * 5), OPTIONS)["comparisons"]
+    assert c["verdict"] == "better"
+
+
+def studied(losses):
+    """A study whose accuracies differ between seeds, with the losses given."""
+    arms = [{"arm": a, "settings": {"m": a}, "block": "b", "baseline": a == "CE"} for a in ("CE", "A")]
+    family = {"family": "b", "role": "primary", "correction": "holm", "baseline": "CE", "treatments": ["A"]}
+    given = {"study": "s", "metric": "test_top1", "direction": "max", "seeds": list(range(5)), "error_rate": "study"}
+    plan = make_plan({**given, "arms": arms, "families": [family]})
+    rng = np.random.default_rng(1)
+    records = [
+        Record(f"{arm}{s}", "confirm", arm, s, "complete", 3, 3,
+               {"test_top1": 0.9 + gain + rng.normal(0, 0.004), "test_loss": losses[arm][s]})
+        for arm, gain in (("CE", 0.0), ("A", 0.05)) for s in range(5)
+    ]  # fmt: skip
+    return analyse(plan, records)
+
+
+def test_two_records_with_one_loss_are_one_run():
+    losses = {"CE": [0.31, 0.32, 0.33, 0.34, 0.35], "A": [0.21, 0.22, 0.23, 0.24, 0.25]}
+    assert studied(losses)["comparisons"][0]["verdict"] == "better"
+    losses["A"][4] = losses["A"][1]
+    assert studied(losses)["comparisons"][0]["reason"] == COPIED
+
+
+@pytest.mark.parametrize(("n", "images"), [(3, 450), (5, 450), (10, 450), (20, 450), (10, 90), (10, 10_000)])
+def test_honest_accuracies_are_rarely_called_copies(n, images):
+    """Rounded accuracies tie often: of 1000 honest pairs of arms at most 0.5 % raise a false alarm."""
+    rng, alarms = np.random.default_rng(n + images), 0
+    given = {"study": "s", "metric": "acc", "direction": "max", "seeds": [0], "arms": []}
+    ledger = make_ledger(make_plan(given), [])
+    for _ in range(1000):
+        shared = rng.normal(0.95, 0.006, n)
+        a, b = (np.round(images * (shared + rng.normal(0, 0.005, n))) / images for _ in range(2))
+        alarms += bool(copied(ledger, ("a", "b"), pair(dict(enumerate(a)), dict(enumerate(b)))))
+    assert alarms / 1000 <= 0.005
+
+
+def test_a_collapsed_seed_is_named_and_nothing_is_planned_from_it():
+    document = analyse_table(COLLAPSED, OPTIONS)
+    (c,) = document["comparisons"]
+    assert [(x["arm"], x["seed"], x["value"]) for x in c["collapsed"]] == [("CE", 9, 31.0)]
+    assert "Seed 9 of CE collapsed: 31, where the other seeds have 74.66 to 75.41." in c["sentence"]
+    assert notices(document)["collapsed"].startswith("Collapsed: seed 9 of CE, far on the worse side")
+    assert c["feasibility"]["seeds_for_effect"] is None
+    assert c["feasibility_line"].startswith("A seed collapsed: ")
+    assert "80 % power" not in c["sentence"]
+
+
+def test_honest_seeds_rarely_collapse():
+    rng = np.random.default_rng(2)
+    values = [table(CE=rng.normal(75, 0.3, 10).tolist(), A=rng.normal(75, 0.3, 10).tolist()) for _ in range(50)]
+    assert not any("collapsed" in notices(analyse_table(v, OPTIONS)) for v in values)
+
+
+def test_a_lucky_seed_is_no_collapse():
+    assert "collapsed" not in notices(analyse_table(table(CE=FIVE, A=[*FIVE[:4], 99.0]), OPTIONS))
+
+
+@pytest.mark.parametrize(("given", "key"), [(COPIES, "copied_seeds"), (COLLAPSED, "collapsed")])
+def test_the_command_line_prints_what_is_wrong(tmp_path, capsys, given, key):
+    file = tmp_path / "runs.csv"
+    file.write_text("\n".join(["arm,seed,acc", *(f"{a},{s},{v}" for a, s, v in zip(*given.values(), strict=True))]))
+    options = ["--arm", "arm", "--seed", "seed", "--metric", "acc", "--baseline", "CE", "--out", str(tmp_path)]
+    assert main(["report", "--table", str(file), *options]) == 0
+    shown = capsys.readouterr().out
+    report = json.loads(next(tmp_path.rglob("report.json")).read_text())
+    assert key in notices(report)
+    assert "better" not in {c["verdict"] for c in report["comparisons"]}
+    assert {"collapsed": "note: Collapsed: seed 9 of CE", "copied_seeds": COPIED}[key] in shown
