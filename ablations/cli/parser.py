@@ -180,6 +180,12 @@ def _report_options(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--sesoi", type=float, metavar="D", help="smallest difference that matters")
     table.add_argument("--alpha", type=float, default=0.05, metavar="A", help="level of the tests (0.05)")
     table.add_argument("--direction", choices=("max", "min"), default="max", help="whether more is better (max)")
+    table.add_argument(
+        "--error-rate",
+        choices=("study", "block"),
+        default="study",
+        help="correct the comparisons of all blocks together, or those of each block by themselves (study)",
+    )
     table.add_argument("--unpaired", action="store_true", help="the methods were run on different seeds")
     table.add_argument("--out", metavar="DIR", help="folder for the report")
 

@@ -138,7 +138,7 @@ def _report_table(given: Namespace) -> int:
     if missing or given.study is not None:
         what = f"{', '.join(missing)} as well" if missing else f"no STUDY, got {given.study!r}"
         raise StudyError(f"--table: needs {what}")
-    options = {name: getattr(given, name) for name in (*TABLE_OPTIONS, "direction", "alpha", "unpaired")}
+    options = {name: getattr(given, name) for name in (*TABLE_OPTIONS, "direction", "alpha", "unpaired", "error_rate")}
     path = write_table_report(given.table, **options)
     _print_report(json.loads(Path(given.out, "report.json").read_text(encoding="utf-8")), path)
     return 0

@@ -13,10 +13,9 @@ import pyarrow as pa
 from analysis.api.arrow_tables import CURVES, PLAIN, arms_table, comparisons_table, curves_table
 from analysis.api.notebook import as_html, as_text, message_html
 from analysis.errors import ReportError
-from analysis.results.analyse import analyse, analyse_table, load, load_curves, summary_of
+from analysis.results.analyse import analyse, analyse_table, curves_of, load_whole, summary_of
 from analysis.results.document import Document, Summary
-from analysis.study.plan import Plan
-from analysis.study.records import Record
+from analysis.study.plan import PER_STUDY
 from analysis.study.table import TableOptions
 from silhouette.results import SCHEMA, Store
 
@@ -77,11 +76,10 @@ class StudyFindings(Findings):
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._loaded: tuple[Plan, list[Record]] = load(store)
+        self._plan, self._records, self._table = load_whole(store)
 
     def records(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """One row per recorded trial, of all phases and all statuses, as the store has them now.
+        """One row per recorded trial, of all phases and all statuses, as they were when the study was opened.
 
         Args:
             columns: Columns wanted; by default all that hold one value each (`config` and `settings` are JSON).
@@ -92,11 +90,11 @@ class StudyFindings(Findings):
         unknown = [name for name in columns or () if name not in SCHEMA.names]
         if unknown:
             raise ReportError(f"columns: no column {unknown[0]!r}; there are {', '.join(SCHEMA.names)}")
-        return self._store.load(PLAIN if columns is None else columns)
+        return self._table.select(list(PLAIN if columns is None else columns))
 
     def curves(self) -> pa.Table:
         """One row per trial and epoch: losses, validation metrics, composition of the batches, seconds."""
-        return curves_table(self._store.load(CURVES))
+        return curves_table(self._table.select(CURVES))
 
     @cached_property
     def summary(self) -> Summary:
@@ -105,7 +103,7 @@ class StudyFindings(Findings):
         Raises:
             ReportError: If no record is complete.
         """
-        return summary_of(*self._loaded)
+        return summary_of(self._plan, self._records)
 
     @cached_property
     def document(self) -> Document:
@@ -114,8 +112,7 @@ class StudyFindings(Findings):
         Raises:
             ReportError: If no record is complete.
         """
-        plan, records = self._loaded
-        return analyse(plan, records, load_curves(self._store, len(records)))
+        return analyse(self._plan, self._records, curves_of(self._table))
 
 
 def open_study(results: str | Path, study: str) -> StudyFindings:
@@ -150,6 +147,7 @@ def compare(
     direction: str = "max",
     alpha: float = 0.05,
     unpaired: bool = False,
+    error_rate: str = PER_STUDY,
 ) -> TableFindings:
     """Compare the methods of a table over seeds, with the numbers of `ablate report --table`.
 
@@ -160,11 +158,13 @@ def compare(
         seed: Column of the seed; methods are paired by it.
         metric: Column of the result.
         baseline: The method that the others are compared with.
-        block: Column that names the dataset or condition; each value has a family of its own.
+        block: Column that names the dataset or condition; methods are compared inside each value.
         sesoi: Smallest difference that matters (> 0), in the table's unit; None declares none.
         direction: `max` where more is better, `min` where less is.
         alpha: Level, between 0 and 0.5.
         unpaired: The methods were run on different seeds: Welch's test.
+        error_rate: `study`: the comparisons of all blocks are corrected together. `block`: those of each block by
+            themselves, and the rate for all blocks together is not held.
 
     Returns:
         The findings: `comparisons()` and `arms()` are Arrow tables, `document` has the content of `report.json`.
@@ -178,7 +178,7 @@ def compare(
     >>> found.comparisons().select(["treatment", "n", "verdict"]).to_pylist()
     [{'treatment': 'CE + Sil', 'n': 5, 'verdict': 'better'}]
     """
-    options = TableOptions(arm, seed, metric, str(baseline), block, sesoi, direction, alpha, unpaired)
+    options = TableOptions(arm, seed, metric, str(baseline), block, sesoi, direction, alpha, unpaired, error_rate)
     try:
         return TableFindings(analyse_table(table, options))
     except ReportError as error:
@@ -186,5 +186,5 @@ def compare(
 
 
 def _as_argument(message: str) -> str:
-    """A message about options of the command line as one about arguments: `--table: …` becomes `table: …`."""
-    return re.sub(r"(?<!\S)--(?=[a-z]+\b)", "", message)
+    """A message about options of the command line as one about arguments: `--error-rate: …` becomes `error_rate: …`."""
+    return re.sub(r"(?<!\S)--([a-z]+)(?:-([a-z]+))?\b", lambda m: "_".join(filter(None, m.groups())), message)

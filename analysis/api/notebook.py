@@ -45,9 +45,10 @@ def message_html(message: str) -> str:
 
 def _headline(summary: Summary) -> str:
     ledger = summary["ledger"]
+    what = "values present" if summary["from_table"] else "trials complete"
     return (
         f"{summary['study']}: {scale_of(summary).label}, {count(len(summary['arms']), 'arm')}, "
-        f"{count(len(summary['seeds']), 'seed')}, {ledger['complete']} of {ledger['planned']} trials complete"
+        f"{count(len(summary['seeds']), 'seed')}, {ledger['complete']} of {ledger['planned']} {what}"
     )
 
 

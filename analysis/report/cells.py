@@ -62,6 +62,12 @@ def whole(n: int | None) -> Cell:
     return Cell(MISSING if n is None else str(n), n)
 
 
+def seeds_cell(c: ComparisonData) -> Cell:
+    """The seeds of a comparison; of an unpaired one those of both arms."""
+    groups = c["detail"]["groups"] if "detail" in c else None
+    return whole(c["n"]) if groups is None else Cell(f"{groups[0]} and {groups[1]}", c["n"])
+
+
 def percent(x: float | None, digits: int = 1) -> Cell:
     """A share as percentage."""
     return Cell(show_percent(x, digits), x)

@@ -71,11 +71,29 @@ def summary(data: Document) -> str:
     scale = scale_of(data)
     done = data["ledger"]["complete"]
     better = "higher" if data["metric"]["direction"] == "max" else "lower"
+    what = "values present" if data["from_table"] else "trials complete"
     return (
-        f"{count(len(data['arms']), 'arm')}, {count(len(data['seeds']), 'seed')} each, {done} of "
-        f"{data['ledger']['planned']} trials complete. Metric: {scale.label}, {better} is better. "
-        f"{scope_line(data)} {rates_line(data)} {margin_line(data)}"
+        f"{count(len(data['arms']), 'arm')}, {_seeds_each(data)}, {done} of {data['ledger']['planned']} {what}. "
+        f"Metric: {scale.label}, {better} is better. {scope_line(data)}{_of_table(data)} {rates_line(data)} "
+        f"{margin_line(data)}"
     ).strip()
+
+
+def _of_table(data: Document) -> str:
+    """What a plain table cannot tell, and what would follow from it."""
+    if not data["from_table"]:
+        return ""
+    return (
+        " A table cannot tell whether the runs share one test set; if each seed drew its own, the intervals are too "
+        "narrow and the p-values too small."
+    )
+
+
+def _seeds_each(data: Document) -> str:
+    """How many seeds an arm has in the plan; unpaired arms may differ."""
+    numbers = sorted({a["planned"] for a in data["ledger"]["arms"]})
+    few, many = numbers[0], numbers[-1]
+    return f"{count(many, 'seed')} each" if few == many else f"{few} to {many} seeds each"
 
 
 def banners(data: Document) -> Iterable[str]:
@@ -85,7 +103,9 @@ def banners(data: Document) -> Iterable[str]:
     if data["phase"] != "confirm":
         yield f"These are records of the {data['phase']} phase. They are biased by selection, so there is no verdict."
     absent = {k: ledger[k] for k in ("missing", "failed", "diverged", "stopped") if ledger[k]}
-    if absent:
+    if absent and data["from_table"]:
+        yield f"Values are missing: the table has {ledger['complete']} of {ledger['planned']}."
+    elif absent:
         parts = listing([f"{n} {kind}" for kind, n in absent.items()])
         yield f"Unfinished: {ledger['complete']} of {ledger['planned']} trials are complete ({parts})."
     if ledger["excluded"]:

@@ -15,6 +15,7 @@ from analysis.report.writers import html, latex, markdown
 from analysis.report.writers.escape import csv_text
 from analysis.results.analyse import analyse_study, analyse_table
 from analysis.results.document import Document
+from analysis.study.plan import PER_STUDY
 from analysis.study.table import TableOptions
 from silhouette.results import Store
 
@@ -57,6 +58,7 @@ def write_table_report(
     direction: str = "max",
     alpha: float = 0.05,
     unpaired: bool = False,
+    error_rate: str = PER_STUDY,
 ) -> str:
     r"""Analyse a CSV or Parquet table of per-seed results and write the report to a folder.
 
@@ -67,11 +69,13 @@ def write_table_report(
         metric: Column of the result.
         baseline: The method the others are compared with.
         out: Folder for the report.
-        block: Column that names the dataset or condition; each gives a family of its own.
+        block: Column that names the dataset or condition; methods are compared inside each.
         sesoi: Smallest difference that matters, in the table's unit; None declares none.
         direction: `max` where more is better, `min` where less is.
         alpha: Level.
         unpaired: The methods were run on different seeds: Welch's test, declared, not found out.
+        error_rate: `study`: the comparisons of all blocks are corrected together. `block`: those of each block by
+            themselves.
 
     Returns:
         Path of `index.html`.
@@ -90,7 +94,7 @@ def write_table_report(
     >>> sorted(path.name for path in Path(index).parent.iterdir())
     ['figures', 'index.html', 'report.json', 'report.md', 'tables']
     """
-    options = TableOptions(arm, seed, metric, baseline, block, sesoi, direction, alpha, unpaired)
+    options = TableOptions(arm, seed, metric, baseline, block, sesoi, direction, alpha, unpaired, error_rate)
     data = analyse_table(path, options)
     folder = Path(out)
     for name, content in files(data):

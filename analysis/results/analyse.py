@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 
 from analysis.errors import ReportError
 from analysis.results.checklist import checklist
@@ -31,7 +32,8 @@ from analysis.study.plan import Plan
 from analysis.study.records import COLUMNS, Record, read_records
 from analysis.study.resplits import with_new_splits
 from analysis.study.study_file import read_plan
-from analysis.study.table import TableOptions, plan_of, read_table
+from analysis.study.table import TableOptions, plan_of
+from analysis.study.table_rows import read_table
 from silhouette.results import SCHEMA, Store
 
 CURVE_COLUMNS = ["trial_id", "arm", "status", "curve"]
@@ -169,17 +171,40 @@ def load(store: Store) -> tuple[Plan, list[Record]]:
         ReportError: If there is no plan, or its metric is not a column of the records.
     """
     plan = read_plan(store)
+    return plan, read_records(store.load(_columns(plan)), [plan.metric])
+
+
+def load_whole(store: Store) -> tuple[Plan, list[Record], pa.Table]:
+    """A study's plan and all its records, and the table that they were read from, with all columns: one reading.
+
+    Raises:
+        ReportError: If there is no plan, or its metric is not a column of the records.
+    """
+    plan = read_plan(store)
+    columns, table = _columns(plan), store.load()
+    return plan, read_records(table.select(columns), [plan.metric]), table
+
+
+def _columns(plan: Plan) -> list[str]:
+    """Columns of the records that a report reads.
+
+    Raises:
+        ReportError: If the metric of the study is none.
+    """
     columns = [name for name in dict.fromkeys((*COLUMNS, plan.metric)) if name in SCHEMA.names]
     if plan.metric not in columns:
         raise ReportError(f"{plan.study}: metric {plan.metric!r} is not a column of the records")
-    return plan, read_records(store.load(columns), [plan.metric])
+    return columns
 
 
 def load_curves(store: Store, records: int) -> list[dict[str, Any]]:
     """Per-epoch curves by trial; none for a study with more records than a figure could show."""
-    if records > MAX_RECORDS:
-        return []
-    return list(store.load(CURVE_COLUMNS).to_pylist())
+    return [] if records > MAX_RECORDS else curves_of(store.load(CURVE_COLUMNS))
+
+
+def curves_of(table: pa.Table) -> list[dict[str, Any]]:
+    """Per-epoch curves by trial, of a table of records; none for more records than a figure could show."""
+    return [] if table.num_rows > MAX_RECORDS else list(table.select(CURVE_COLUMNS).to_pylist())
 
 
 def analyse_study(store: Store) -> Document:

@@ -146,7 +146,7 @@ def _pairs(plan: Plan, evidence: Sequence[Evidence], rng: np.random.Generator) -
     by_pair: dict[Pair, list[Evidence]] = {}
     for e in evidence:
         by_pair.setdefault((plan.method(e.treatment), plan.method(e.family.baseline)), []).append(e)
-    usable = {key: [e for e in found if _is_usable(e)] for key, found in by_pair.items()}
+    usable = {key: [e for e in found if _is_usable(plan, e)] for key, found in by_pair.items()}
     ready = {key: found for key, found in usable.items() if len(found) > 1}
     if not ready:
         return ()
@@ -160,19 +160,19 @@ def _pairs(plan: Plan, evidence: Sequence[Evidence], rng: np.random.Generator) -
     return tuple(made)
 
 
-def _is_usable(e: Evidence) -> bool:
-    return e.pairs.complete and e.result is not None and e.result.n > 1
+def _is_usable(plan: Plan, e: Evidence) -> bool:
+    return (e.pairs.complete or plan.unpaired) and e.result is not None and e.result.n > 1
 
 
 def _gap(e: Evidence) -> float:
-    return float(e.pairs.differences.mean())
+    return e.result.difference if e.result else 0.0
 
 
 def _average(plan: Plan, found: Sequence[Evidence]) -> Average:
     """The average over datasets, with the standard error that each comparison has."""
     results = [e.result for e in found if e.result is not None]
     errors = [r.error or 0.0 for r in results]
-    return average_of([r.difference for r in results], errors, [r.n - 1 for r in results], 1 - plan.alpha)
+    return average_of([r.difference for r in results], errors, [r.df or r.n - 1 for r in results], 1 - plan.alpha)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from analysis.study.records import Record
 
 
 def provenance(plan: Plan, ledger: Ledger) -> dict[str, Any]:
-    """Provenance as plain data: that of the plan, then the counts over the records in use."""
+    """Provenance as plain data: that of the plan, then the counts over the records in use; a table has no records."""
+    if plan.from_table:
+        return dict(plan.provenance)
     used = [record for arm in plan.arms for record in ledger.used[arm.label].values()]
     seconds = [r.seconds for r in used if r.seconds is not None]
     return {

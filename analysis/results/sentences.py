@@ -47,7 +47,7 @@ def _size(plan: Plan, e: Evidence, scale: Scale) -> str:
 def _equivalent(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
     return (
         f"{e.treatment} and {e.family.baseline} differ by {scale.signed(result.difference)}{scale.unit_after} "
-        f"({_interval(e, scale)}; {count(result.n, 'seed')}; two one-sided t-tests, "
+        f"({_interval(e, scale)}; {_seeds(result)}; two one-sided t-tests, "
         f"{_corrected(plan, e, e.p_equivalence)}), inside the declared margin of "
         f"±{scale.value(plan.sesoi)}{scale.unit_after}."
     )
@@ -66,7 +66,7 @@ def _detects(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
     if can is None or can.detectable is None or e.collapsed:
         return ""
     return (
-        f" With {count(result.n, 'seed')} this design detects {_range_found(can, scale)} with 80 % power"
+        f" With {_seeds(result)} this design detects {_range_found(can, scale)} with 80 % power"
         f"{_at_level(plan, e)}{_needed(plan, e, result, scale)}."
     )
 
@@ -85,8 +85,16 @@ def _none(e: Evidence, result: Comparison, scale: Scale) -> str:
     """Without a verdict the data only: an interval would be read as one."""
     return (
         f"No verdict on {e.treatment} against {e.family.baseline}: {e.verdict.reason} "
-        f"({scale.signed(result.difference)}{scale.unit_after}; {count(result.n, 'common seed')})."
+        f"({scale.signed(result.difference)}{scale.unit_after}; {_seeds(result, 'common seed')})."
     )
+
+
+def _seeds(result: Comparison, noun: str = "seed") -> str:
+    """The seeds of a comparison; of an unpaired one those of both arms."""
+    if result.groups is None:
+        return count(result.n, noun)
+    ours, theirs = result.groups
+    return f"{ours} against {count(theirs, 'unpaired seed')}"
 
 
 def _interval(e: Evidence, scale: Scale) -> str:
@@ -98,6 +106,8 @@ def _interval(e: Evidence, scale: Scale) -> str:
 
 
 def _wins(result: Comparison) -> str:
+    if result.groups is not None:
+        return f"{_seeds(result)}; "
     return "" if result.wins is None else f"better on {result.wins} of {count(result.n, 'seed')}; "
 
 

@@ -157,7 +157,8 @@ def _family(evidence: Sequence[Evidence], family: Family) -> FamilyData:
 
 
 def _comparison(plan: Plan, e: Evidence, scale: Scale) -> ComparisonData:
-    pairs = zip(e.pairs.keys, e.pairs.differences.tolist(), strict=True)
+    pairs = [] if plan.unpaired else list(zip(e.pairs.keys, e.pairs.differences.tolist(), strict=True))
+    alone = [] if plan.unpaired else [*e.pairs.only_treatment, *e.pairs.only_baseline]
     return {
         "family": e.family.name,
         "role": e.role,
@@ -183,7 +184,7 @@ def _comparison(plan: Plan, e: Evidence, scale: Scale) -> ComparisonData:
         "feasibility": cast(FeasibilityData | None, to_plain(e.feasibility)),
         "feasibility_line": feasibility_line(plan, e, scale),
         "differences": {str(k): v for k, v in pairs},
-        "unpaired_seeds": [*e.pairs.only_treatment, *e.pairs.only_baseline],
+        "unpaired_seeds": alone,
     }
 
 

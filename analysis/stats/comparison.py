@@ -49,6 +49,7 @@ class Comparison:
         variance_ratio: Var(A-B) / (Var A + Var B); below 1 the pairs reduce the variance.
         leave_one_out: Smallest and largest p_t when one seed is left out.
         overlap: Test samples per training sample where each seed draws a test split of its own, else None.
+        groups: Seeds of the treatment and of the baseline (Welch only).
         scope: What the interval describes.
         warnings: What a reader must know.
     """
@@ -78,6 +79,7 @@ class Comparison:
     variance_ratio: float | None
     leave_one_out: tuple[float, float] | None
     overlap: float | None = None
+    groups: tuple[int, int] | None = None
     scope: str = SCOPE_SEEDS
     warnings: tuple[str, ...] = ()
 
@@ -235,6 +237,7 @@ def _flat_welch(a: Floats, b: Floats) -> Comparison:
         error=None, ci=None, ci_90=None, t=None, df=None, p_t=None, p_tost=None,
         sign_flip=None, wilcoxon=None, shift=None, d_z=None, g_z=None, rank_biserial=None, p_better=None,
         wins=None, ties=None, correlation=None, variance_ratio=None, leave_one_out=None,
+        groups=(int(a.size), int(b.size)),
         warnings=(f"unpaired: {a.size} and {b.size} seeds, Welch's test",),
     )  # fmt: skip
 

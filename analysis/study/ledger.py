@@ -89,7 +89,7 @@ def make_ledger(plan: Plan, records: Sequence[Record]) -> Ledger:
     faults = tuple(_fault(r) for r in unfinished)
     arms = tuple(_arm_ledger(plan, arm.label, used.get(arm.label, {}), unfinished) for arm in plan.arms)
     return Ledger(
-        planned=len(plan.arms) * len(plan.seeds),
+        planned=sum(a.planned for a in arms),
         complete=sum(a.complete for a in arms),
         stopped=sum(a.stopped for a in arms),
         diverged=sum(a.diverged for a in arms),
@@ -185,11 +185,12 @@ def _fault(record: Record) -> Fault:
 def _arm_ledger(plan: Plan, label: str, used: Mapping[int, Record], unfinished: Sequence[Record]) -> ArmLedger:
     own = {r.seed: _fault(r) for r in unfinished if r.arm == label}
     counts = Counter(f.status for f in own.values())
-    absent = tuple(seed for seed in plan.seeds if seed not in used and seed not in own)
+    planned = plan.seeds_of(label)
+    absent = tuple(seed for seed in planned if seed not in used and seed not in own)
     rungs = Counter(f"{f.epochs}" for f in own.values() if f.status == "stopped")
     return ArmLedger(
         arm=label,
-        planned=len(plan.seeds),
+        planned=len(planned),
         complete=len(used),
         stopped=counts["stopped"],
         diverged=counts["diverged"],

@@ -92,6 +92,7 @@ class Plan:
         extended: Seeds that were added later.
         new_splits: Whether each seed draws a test split of its own.
         from_table: Whether it was made from a plain table, which tells nothing of how the runs were made.
+        own_seeds: The seeds of each arm, where the arms of an unpaired table have different ones.
         from_0_1: Whether version 0.1 wrote it, so that it was declared under other rules.
         candidates: Settings that the search tried in each arm; 0 where nothing was tuned.
         frozen: Hash of a tuned study's `frozen.json`.
@@ -113,6 +114,7 @@ class Plan:
     error_rate: str = PER_STUDY
     new_splits: bool = False
     from_table: bool = False
+    own_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     from_0_1: bool = False
     candidates: int = 0
     factors: tuple[Factor, ...] = ()
@@ -149,6 +151,10 @@ class Plan:
             alone = family.role == EXPLORATORY or self.error_rate == PER_BLOCK
             groups.setdefault(f"{family.role} {i}" if alone else family.role, []).append(family)
         return tuple(tuple(group) for group in groups.values())
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """The planned seeds of an arm."""
+        return self.own_seeds.get(arm, self.seeds)
 
     @cached_property
     def arm(self) -> dict[str, Arm]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from analysis.errors import ReportError
-from analysis.study.plan import Arm, Family, Plan
-from analysis.study.plan_checks import check_plan
+from analysis.study.plan import PER_STUDY, Arm, Family, Plan
+from analysis.study.plan_checks import ERROR_RATES, check_plan, margin_fault
 from analysis.study.records import Record
+from analysis.study.table_rows import PlainTable
 
-Rows = list[dict[str, Any]]
 WHOLE = "all rows"
 MISSING = ("", "nan", "na", "null", "none")
+SMALLEST_PERCENT = 10.0
+"""Values between this and 100 are taken for percent where the unit of a margin is checked."""
+LEAST_POINTS = 0.01
+"""A smaller margin on values in percent is taken for a fraction."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class TableOptions:
         seed: Column of the seed; methods are paired by it.
         metric: Column of the result.
         baseline: The method that the others are compared with.
-        block: Column that names the dataset or condition; each value has a family of its own.
+        block: Column that names the dataset or condition; methods are compared inside each of its values.
         sesoi: Smallest difference that matters (> 0), in the table's unit; None declares none.
         direction: `max` where more is better, `min` where less is.
         alpha: Level, between 0 and 0.5.
         unpaired: The methods were run on different seeds: Welch's test.
+        error_rate: `study`: the comparisons of all blocks are corrected together. `block`: those of each block by
+            themselves.
     """
 
     arm: str
@@ -46,109 +50,12 @@ class TableOptions:
     direction: str = "max"
     alpha: float = 0.05
     unpaired: bool = False
+    error_rate: str = PER_STUDY
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read."""
         return tuple(name for name in (self.arm, self.seed, self.metric, self.block) if name is not None)
-
-
-@dataclass(frozen=True)
-class PlainTable:
-    """Rows with their source.
-
-    Attributes:
-        rows: Values by column, one mapping per row.
-        name: Name of the table, which becomes the name of the study.
-        source: How messages name it.
-        line: How messages name a row (`line` of a file, `row` of a table in memory).
-        first: Number of the first row.
-    """
-
-    rows: Rows
-    name: str
-    source: str
-    line: str = "line"
-    first: int = 2
-
-
-def read_table(table: object) -> PlainTable:
-    """Rows of a file (CSV with comma, semicolon or tab; Parquet), a data frame, an Arrow table or a dict of columns.
-
-    Raises:
-        ReportError: If the file is absent, empty or not such a table.
-    """
-    if isinstance(table, str | Path):
-        return _read_file(Path(table), str(table))
-    rows = _rows_in_memory(table)
-    if not rows:
-        raise ReportError("--table: must have rows, got an empty table")
-    return PlainTable(rows, "table", "the table", "row", 0)
-
-
-def _rows_in_memory(table: Any) -> Rows:
-    if isinstance(table, Mapping):
-        return _rows_of_columns(table)
-    if hasattr(table, "__arrow_c_stream__"):
-        return _rows_of_arrow(table)
-    raise ReportError(
-        f"--table: must be a path, a data frame, an Arrow table or a dict of columns, got {type(table).__name__}"
-    )
-
-
-def _rows_of_columns(columns: Mapping[Any, Iterable[Any]]) -> Rows:
-    """Rows of a dict of columns; no data frame library is imported for it."""
-    try:
-        lists = {str(name): list(column) for name, column in columns.items()}
-    except TypeError:
-        raise ReportError("--table: each value of a dict must be a column (a list or an array)") from None
-    lengths = {name: len(column) for name, column in lists.items()}
-    if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name} has {n}" for name, n in lengths.items())
-        raise ReportError(f"--table: columns must have the same length, got {shown}")
-    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-
-
-def _rows_of_arrow(table: Any) -> Rows:
-    import pyarrow as pa
-
-    try:
-        return list(pa.RecordBatchReader.from_stream(table).read_all().to_pylist())
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ReportError(f"--table: cannot be read as an Arrow table ({reason})") from None
-
-
-def _read_file(source: Path, given: str) -> PlainTable:
-    if not source.is_file():
-        raise ReportError(f"--table: no such file, got {given!r}")
-    rows = _read_parquet(source) if source.suffix == ".parquet" else _read_csv(source)
-    if not rows:
-        raise ReportError(f"--table: no rows below the header in {source.name!r}")
-    return PlainTable(rows, source.stem, source.name)
-
-
-def _read_csv(source: Path) -> Rows:
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ReportError(f"--table: expected a CSV in UTF-8 or a .parquet file, got {source.name!r}") from None
-    first = text.partition("\n")[0]
-    delimiter = max((",", ";", "\t"), key=first.count)
-    try:
-        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)]
-    except csv.Error as error:
-        raise ReportError(f"--table: not a CSV file ({error}), got {source.name!r}") from None
-
-
-def _read_parquet(source: Path) -> Rows:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return list(pq.read_table(source).to_pylist())
-    except (pa.ArrowException, OSError):
-        raise ReportError(f"--table: damaged or not Parquet, got {source.name!r}") from None
 
 
 def _check_columns(table: PlainTable, wanted: Sequence[str]) -> None:
@@ -163,12 +70,27 @@ def _check_options(options: TableOptions) -> None:
         raise ReportError(f"--direction: max or min, got {options.direction!r}")
     if not 0 < options.alpha < 0.5:
         raise ReportError(f"--alpha: must be between 0 and 0.5, got {options.alpha:g}")
-    if options.sesoi is not None and not (options.sesoi > 0 and math.isfinite(options.sesoi)):
-        raise ReportError(f"--sesoi: must be above 0, got {options.sesoi:g}")
+    if options.error_rate not in ERROR_RATES:
+        raise ReportError(f"--error-rate: study or block, got {options.error_rate!r}")
+    fault = margin_fault(options.sesoi, fractions=False)
+    if fault:
+        raise ReportError(f"--sesoi: {fault}")
+
+
+def _check_margin(margin: float | None, cells: Iterable[Cell]) -> None:
+    """Check that the margin has the unit of the values: fractions or percent."""
+    values = [cell.value for cell in cells if cell.value is not None]
+    if margin is None or not values:
+        return
+    fault = margin_fault(margin, fractions=min(values) >= 0 and max(values) <= 1)
+    if min(values) >= SMALLEST_PERCENT and max(values) <= 100 and margin < LEAST_POINTS:
+        fault = f"{margin:g} is {margin:g} points, as the values are in percent; did you mean {100 * margin:g}?"
+    if fault:
+        raise ReportError(f"--sesoi: {fault}")
 
 
 def plan_of(table: PlainTable, options: TableOptions) -> tuple[Plan, list[Record]]:
-    """A plan and records from a table: each block is a dataset and has a primary family of its own.
+    """A plan and records from a table: each block is a dataset, and all comparisons are primary.
 
     Rows without a value in the metric column count as failed runs.
 
@@ -180,6 +102,7 @@ def plan_of(table: PlainTable, options: TableOptions) -> tuple[Plan, list[Record
     _check_options(options)
     cells = [_cell(f"{table.line} {i}", row, options) for i, row in enumerate(table.rows, table.first)]
     _check_twice(cells)
+    _check_margin(options.sesoi, cells)
     plan = _plan(table, options, cells)
     check_plan(plan)
     return plan, [_record(plan, cell) for cell in cells]
@@ -201,19 +124,46 @@ def _plan(table: PlainTable, options: TableOptions, cells: Sequence[Cell]) -> Pl
         alpha=options.alpha,
         declared_alpha=options.alpha,
         unpaired=options.unpaired,
+        own_seeds=_seeds_by_arm(cells) if options.unpaired else {},
+        error_rate=options.error_rate,
         from_table=True,
-        provenance={"table": table.name, "rows": len(table.rows), "columns": ", ".join(options.columns)},
+        provenance=_provenance(table, options, cells),
     )
+
+
+def _seeds_by_arm(cells: Iterable[Cell]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {}
+    for cell in cells:
+        found.setdefault(cell.label, []).append(cell.seed)
+    return {label: tuple(sorted(seeds)) for label, seeds in found.items()}
+
+
+def _provenance(table: PlainTable, options: TableOptions, cells: Iterable[Cell]) -> dict[str, Any]:
+    """All that is known of the origin of a table."""
+    return {
+        "table": table.name,
+        **({"SHA-256 of the file": table.sha256} if table.sha256 else {}),
+        "SHA-256 of the values": _digest(cells),
+        "rows": len(table.rows),
+        "columns": ", ".join(options.columns),
+    }
+
+
+def _digest(cells: Iterable[Cell]) -> str:
+    """SHA-256 of the values that were read, the same in every form of a table and every order of its rows."""
+    rows = sorted((cell.method, cell.block, cell.seed, repr(cell.value)) for cell in cells)
+    return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of the table; None where the run has no result."""
+    """One value of the table; None where the run has no result. `place` is its line or row."""
 
     method: str
     block: str
     seed: int
     value: float | None
+    place: str
 
     @property
     def label(self) -> str:
@@ -227,7 +177,7 @@ def _cell(line: str, row: Mapping[str, Any], options: TableOptions) -> Cell:
     if not method or not block:
         raise ReportError(f"--table: {line} has no {options.arm if not method else options.block}")
     seed = _seed(line, options.seed, row[options.seed])
-    return Cell(method, block, seed, _value(line, options.metric, row[options.metric]))
+    return Cell(method, block, seed, _value(line, options.metric, row[options.metric]), line)
 
 
 def _text(given: Any) -> str:
@@ -295,9 +245,8 @@ def _family(arms: Sequence[Arm], block: str) -> Family | None:
 
 
 def _record(plan: Plan, cell: Cell) -> Record:
-    key = f"{cell.method}\x00{cell.block}\x00{cell.seed}"
     return Record(
-        trial_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        trial_id=cell.place,
         phase=plan.phase,
         arm=cell.label,
         seed=cell.seed,

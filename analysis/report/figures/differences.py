@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from analysis.formatting import Scale, show_confidence
 from analysis.report.cells import scope_line
@@ -28,7 +29,7 @@ def _difference_figure(data: Document, page: Sequence[Panel[ComparisonData]], i:
     parts = [(name, [difference_dot(data, row) for row in rows]) for name, rows in page]
     drawing = dot_rows(parts, f"difference from the baseline{unit_label(scale)}", lines=(0.0,), band=margin_band(data))
     texts = _difference_caption(data, scale), _difference_alt(data, scale)
-    return Figure(f"differences{suffix(i, of)}", *texts, drawing, *_difference_data(page))
+    return Figure(f"differences{suffix(i, of)}", *texts, drawing, *_difference_data(data, page))
 
 
 def difference_dot(data: Document, row: ComparisonData) -> Dot:
@@ -52,8 +53,8 @@ def _difference_caption(data: Document, scale: Scale) -> str:
     kind = "Differences" if data["unpaired"] else "Paired differences"
     return (
         f"{kind} from the baseline of each family: diamond and bar are the mean and its {level} t-interval, not "
-        f"corrected for the number of comparisons; the table has the interval of each verdict. One dot is one seed "
-        f"({seed_counts(data)}). {scope_line(data)}{band}"
+        f"corrected for the number of comparisons; the table has the interval of each verdict."
+        f"{'' if data['unpaired'] else f' One dot is one seed ({seed_counts(data)}).'} {scope_line(data)}{band}"
     )
 
 
@@ -69,7 +70,14 @@ def _alt_row(c: ComparisonData, scale: Scale) -> str:
     return text if c["ci_low"] is None else f"{text} ({scale.range(c['ci_low'], c['ci_high'])})"
 
 
-def _difference_data(page: Sequence[Panel[ComparisonData]]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+def _difference_data(
+    data: Document, page: Sequence[Panel[ComparisonData]]
+) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+    """Header and rows of the data: every seed, or where the arms are unpaired the mean with its interval."""
+    if data["unpaired"]:
+        names: tuple[Literal["treatment", "baseline", "difference", "ci_low", "ci_high"], ...]
+        names = ("treatment", "baseline", "difference", "ci_low", "ci_high")
+        return ("family", *names), tuple((name, *(c[k] for k in names)) for name, found in page for c in found)
     rows = [
         (name, c["treatment"], c["baseline"], seed, value)
         for name, comparisons in page

@@ -12,6 +12,7 @@ from analysis.report.cells import (
     p_cell,
     rates_line,
     scope_line,
+    seeds_cell,
     verdict_interval,
     whole,
     word,
@@ -29,7 +30,7 @@ def section(data: Document) -> Section:
     return Section(
         "comparisons",
         "Pairwise evidence",
-        tables=(comparisons_table(data), _feasibility(data), effects_table(data)),
+        tables=(comparisons_table(data), _feasibility(data), *([] if data["unpaired"] else [effects_table(data)])),
         figures=(*difference_figures(data), *slope_figure(data)),
     )
 
@@ -38,11 +39,17 @@ def _feasibility(data: Document) -> Table:
     rows = [(Cell(c["treatment"]), Cell(c["verdict"], None, c["verdict"]), Cell(_line(c))) for c in data["comparisons"]]
     return Table(
         "feasibility",
-        "What each comparison can show with its seeds, and how many seeds are needed to detect the declared effect "
-        "(paired t-test, two-sided, 80 % power; in parentheses: with the upper 80 % bound of the SD).",
+        _WELCH_POWER if data["unpaired"] else _PAIRED_POWER,
         ("treatment", "verdict", "feasibility"),
         tuple(rows),
     )
+
+
+_PAIRED_POWER = (
+    "What each comparison can show with its seeds, and how many seeds are needed to detect the declared effect "
+    "(paired t-test, two-sided, 80 % power; in parentheses: with the upper 80 % bound of the SD)."
+)
+_WELCH_POWER = "What each comparison can show with the seeds of its two arms (Welch's t-test, two-sided, 80 % power)."
 
 
 def _line(c: ComparisonData) -> str:
@@ -59,18 +66,31 @@ def comparisons_table(data: Document) -> Table:
         "p adjusted", "d_z", "verdict",
     )  # fmt: skip
     rows = [_comparison_row(data, scale, c) for c in data["comparisons"]]
-    return Table("comparisons", _comparisons_caption(data), header, tuple(rows), frozenset(range(3, 12)))
+    kept = [i for i, name in enumerate(header) if not (data["unpaired"] and name in _OF_PAIRS)]
+    shown = tuple(tuple(row[i] for i in kept) for row in rows)
+    numeric = frozenset(range(3, len(kept) - 1))
+    return Table("comparisons", _comparisons_caption(data), tuple(header[i] for i in kept), shown, numeric)
+
+
+_OF_PAIRS = ("p (sign-flip)", "p (Wilcoxon)", "d_z")
+"""Columns that exist for pairs of seeds only."""
 
 
 def _comparisons_caption(data: Document) -> str:
     families = [f"{f['family']} ({f['role']})" for f in data["families"]]
-    shown = "decide nothing: they assume independent splits" if _resplits(data) else "are shown for comparison"
     return (
-        f"All comparisons: {correction_line(data)}. The exact tests {shown}. The interval of a verdict agrees with it: "
+        f"All comparisons: {correction_line(data)}.{_exact_tests(data)} The interval of a verdict agrees with it: "
         "for a difference it has the level at which Holm's step or the false discovery rate tested the comparison; "
         f"where it lies beyond the declared effect, it holds for all comparisons together. {rates_line(data)} "
         f"Families: {listing(families, 12)}. {scope_line(data)}"
     )
+
+
+def _exact_tests(data: Document) -> str:
+    if data["unpaired"]:
+        return ""
+    shown = "decide nothing: they assume independent splits" if _resplits(data) else "are shown for comparison"
+    return f" The exact tests {shown}."
 
 
 def _resplits(data: Document) -> bool:
@@ -83,7 +103,7 @@ def _comparison_row(data: Document, scale: Scale, c: ComparisonData) -> tuple[Ce
         Cell(c["family"]),
         Cell(c["treatment"]),
         Cell(c["baseline"]),
-        whole(c["n"]),
+        seeds_cell(c),
         gain(scale, c["difference"]),
         between(scale, c["ci_low"], c["ci_high"]),
         verdict_interval(scale, c),

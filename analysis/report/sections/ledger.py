@@ -9,7 +9,7 @@ from analysis.formatting import count, listing
 from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.flow import draw_flow
-from analysis.results.document import Document
+from analysis.results.document import Document, FaultData
 
 
 def section(data: Document) -> Section:
@@ -20,11 +20,22 @@ def section(data: Document) -> Section:
         parts.append(
             _listed("exclusions", "Records that are not used.", excluded, ("arm", "seed", "trial_id", "reason"))
         )
-    if faults:
+    if faults and data["from_table"]:
+        parts.append(_rows_without_value(faults))
+    elif faults:
         parts.append(
             _listed("faults", "Trials that did not complete.", faults, ("arm", "seed", "status", "epochs", "error"))
         )
+    if data["from_table"]:
+        return Section("ledger", "Values of the table", tables=tuple(parts))
     return Section("ledger", "Run ledger", tables=tuple(parts), figures=(_flow(data),))
+
+
+def _rows_without_value(faults: Sequence[FaultData]) -> Table:
+    """The rows of a plain table that have no value, by their place in it."""
+    rows = [(Cell(f["arm"]), whole(f["seed"]), Cell(f["trial_id"])) for f in faults]
+    caption = "Rows without a value; each counts as a run without a result."
+    return table("faults", caption, ("arm", "seed", "place"), rows, text=(0, 2), long=True)
 
 
 _FATES: tuple[Literal["planned", "complete", "stopped", "diverged", "failed", "missing"], ...] = (
@@ -41,11 +52,32 @@ def ledger_table(data: Document) -> Table:
     """What became of each arm's planned trials."""
     rows = [(Cell(a["arm"]), *(whole(a[k]) for k in _FATES)) for a in data["ledger"]["arms"]]
     total = (Cell("all arms"), *(whole(data["ledger"][k]) for k in _FATES))
-    of = "Rows of the table" if data["from_table"] else f"Trials of the {data['phase']} phase"
-    caption = f"{of} by arm, in seeds. Only complete ones enter results and tests."
+    caption = f"Trials of the {data['phase']} phase by arm, in seeds. Only complete ones enter results and tests."
+    if data["from_table"]:
+        return _values_table(data)
     return Table(
         "ledger", caption, ("arm", *_FATES), (*rows, total), frozenset(range(1, 7)), notes=tuple(_ledger_notes(data))
     )
+
+
+def _values_table(data: Document) -> Table:
+    """How many values a plain table has for each arm; it says nothing of trials."""
+    ledger = data["ledger"]
+    rows = [(Cell(a["arm"]), *(whole(a[k]) for k in _OF_TABLE)) for a in ledger["arms"]]
+    total = (Cell("all arms"), *(whole(ledger[k]) for k in _OF_TABLE))
+    caption = "Rows of the table by arm. Only rows with a value enter results and tests."
+    header = ("arm", "seeds expected", "rows with a value", "rows without a value", "no row")
+    absent = [a for a in ledger["arms"] if a["missing_seeds"]]
+    notes = tuple(f"{a['arm']}: no row for seeds {listing(a['missing_seeds'], 12)}." for a in absent)
+    return Table("ledger", caption, header, (*rows, total), frozenset(range(1, 5)), notes=notes)
+
+
+_OF_TABLE: tuple[Literal["planned", "complete", "failed", "missing"], ...] = (
+    "planned",
+    "complete",
+    "failed",
+    "missing",
+)
 
 
 def _ledger_notes(data: Document) -> Iterable[str]:
@@ -80,13 +112,9 @@ def _flow(data: Document) -> Figure:
     lost = [(k, found[k]) for k in ("missing", "failed", "diverged", "stopped") if found[k]]
     analysed = sum(c["n"] for c in data["comparisons"])
     compared = count(analysed, "pair of seeds", "pairs of seeds") if analysed else "none declared"
-    plain = data["from_table"]
     boxes = [
-        (
-            f"{found['planned']} {'expected' if plain else 'planned'}",
-            f"{count(len(data['arms']), 'arm')} × {count(len(data['seeds']), 'seed')}",
-        ),
-        (f"{found['complete']} complete", "rows with a value" if plain else "full budget, test data read once"),
+        (f"{found['planned']} planned", f"{count(len(data['arms']), 'arm')} × {count(len(data['seeds']), 'seed')}"),
+        (f"{found['complete']} complete", "full budget, test data read once"),
         (count(len(data["comparisons"]), "comparison"), compared),
     ]
     side = [f"{n} {name}" for name, n in lost]

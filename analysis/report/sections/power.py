@@ -7,7 +7,18 @@ from typing import Literal
 
 from analysis.formatting import MISSING, Scale, listing, show_hours, show_number, show_p
 from analysis.report import style
-from analysis.report.cells import number, numbers_of, p_cell, percent, scope_line, table, value, values_cell, whole
+from analysis.report.cells import (
+    number,
+    numbers_of,
+    p_cell,
+    percent,
+    scope_line,
+    seeds_cell,
+    table,
+    value,
+    values_cell,
+    whole,
+)
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import unit_label
@@ -94,6 +105,10 @@ def _power_table(data: Document) -> Table:
         "treatment", "n", "SD of differences", "correlation", "smallest exact p", "detectable (80 %)",
         "by the interval of the SD", f"seeds for {effect}", "with upper SD", "computing time needed",
     )  # fmt: skip
+    if data["unpaired"]:
+        kept = (0, 1, 5, 6)
+        shown = [[row[i] for i in kept] for row in rows]
+        return table("power", _WELCH_POWER, [header[i] for i in kept], shown)
     return table(
         "power",
         "What n seeds can show (t-test, two-sided, 80 % power, at the level of the verdict: α over the number of "
@@ -104,26 +119,38 @@ def _power_table(data: Document) -> Table:
     )  # fmt: skip
 
 
+_WELCH_POWER = (
+    "What the seeds of two unpaired arms can show (Welch's t-test, two-sided, 80 % power, at the level of the verdict: "
+    "α over the number of comparisons corrected together), with the measured standard error of the difference and at "
+    "both ends of the 95 % interval of the SD."
+)
+
+
 def _power_row(data: Document, scale: Scale, c: ComparisonData, f: FeasibilityData) -> tuple[Cell, ...]:
     detail = c.get("detail")
     spread, correlation = (detail["sd_difference"], detail["correlation"]) if detail else (None, None)
     cost = f["seconds_for_effect"]
     return (
         Cell(c["treatment"]),
-        whole(c["n"]),
+        seeds_cell(c),
         value(scale, spread),
         number(correlation),
         Cell(show_p(f["smallest_p"]), f["smallest_p"]),
         value(scale, f["detectable"]),
         values_cell(scale, f["detectable_low"], f["detectable_high"]),
-        _seeds(data, f, "seeds_for_effect"),
-        _seeds(data, f, "seeds_for_effect_high"),
+        _seeds(data, c, f, "seeds_for_effect"),
+        _seeds(data, c, f, "seeds_for_effect_high"),
         Cell(MISSING if cost is None else f"{show_hours(cost)} {f['device']}", cost),
     )
 
 
-def _seeds(data: Document, f: FeasibilityData, key: Literal["seeds_for_effect", "seeds_for_effect_high"]) -> Cell:
+def _seeds(
+    data: Document, c: ComparisonData, f: FeasibilityData, key: Literal["seeds_for_effect", "seeds_for_effect_high"]
+) -> Cell:
+    """Seeds for the declared effect; none where more seeds of the same data cannot help."""
     n = f[key]
     if n is None:
-        return Cell("> 100,000" if data["sesoi"] and f["detectable"] is not None else MISSING, None)
+        resplits = "detail" in c and c["detail"]["overlap"] is not None
+        able = data["sesoi"] and f["detectable"] is not None and not resplits
+        return Cell("> 100,000" if able else MISSING, None)
     return Cell(str(n), n)

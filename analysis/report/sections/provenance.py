@@ -13,13 +13,14 @@ from analysis.results.document import Document
 def section(data: Document) -> Section:
     """Where the numbers come from, trial ids included."""
     found = data["provenance"]
-    rows = [(Cell("plan hash"), Cell(data["plan_hash"] or MISSING))]
+    rows = [] if data["from_table"] else [(Cell("plan hash"), Cell(data["plan_hash"] or MISSING))]
     rows += [
         (Cell(str(k)), Cell(_counted(v) if k in _COUNTED else _flat(v)))
         for k, v in found.items()
         if k != "trial_ids" and v not in (None, {}, "")
     ]
-    parts = [table("provenance", "Where these numbers come from.", ("what", "value"), rows, text=(0, 1))]
+    caption = _TABLE_ONLY if data["from_table"] else "Where these numbers come from."
+    parts = [table("provenance", caption, ("what", "value"), rows, text=(0, 1))]
     ids = found.get("trial_ids") or {}
     total = sum(len(v) for v in ids.values())
     if 0 < total <= MAX_IDS:
@@ -32,6 +33,9 @@ def section(data: Document) -> Section:
 
 
 MAX_IDS = 2000
+_TABLE_ONLY = (
+    "Where these numbers come from: a plain table. It does not tell which code, machine or plan made its values."
+)
 
 
 _COUNTED = ("commits of the records", "source digests of the records", "versions of the records", "devices")

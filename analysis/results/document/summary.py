@@ -168,6 +168,7 @@ class DetailData(TypedDict):
     variance_ratio: float | None
     leave_one_out: list[float] | None
     overlap: float | None
+    groups: list[int] | None
 
 
 class FeasibilityData(TypedDict):

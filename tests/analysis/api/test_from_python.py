@@ -1,5 +1,6 @@
 """The public API: lazy imports, Arrow tables that data frame libraries take as they are, `compare` on any table."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -109,6 +110,19 @@ def test_records_are_the_rows_of_the_store(study):
         study.records(["sed"])
 
 
+def test_a_study_that_grows_is_read_as_it_was_when_it_was_opened(tmp_path):
+    plan = demo_plan(seeds=3, lambdas=(0.0, 0.2), blocks=("none",))
+    store = write_study(tmp_path, plan, skip={("λ=0 none", 2), ("λ=0.2 none", 2)})
+    study = open_study(tmp_path, "demo")
+    for arm in plan["arms"]:
+        store.write_record(record(arm, 2))
+    assert study.records().num_rows == study.records(["seed"]).num_rows == 4
+    assert [a["n"] for a in study.arms().to_pylist()] == [2, 2]
+    assert set(study.curves()["trial_id"].to_pylist()) <= set(study.records()["trial_id"].to_pylist())
+    assert sum(a["points"] != [] for a in (study.document["learning"] or {"arms": []})["arms"]) in (0, 2)
+    assert open_study(tmp_path, "demo").records().num_rows == 6
+
+
 def test_means_by_group_equal_the_arms_in_each_library(study):
     records, arms = study.records(), {a["arm"]: a["mean"] for a in study.arms().to_pylist()}
     grouped = records.to_pandas().groupby("arm")["test_top1"].mean()
@@ -198,13 +212,15 @@ def test_every_form_of_a_table_gives_the_numbers_of_the_report(tmp_path, kind):
     pd.DataFrame(WORKED).to_csv(path, index=False)
     write_table_report(path, **COLUMNS, sesoi=0.2, out=tmp_path / "out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert compare(frames()[kind], **COLUMNS, sesoi=0.2).document == report
     assert compare(path, **COLUMNS, sesoi=0.2).document == report
+    digest = report["provenance"].pop("SHA-256 of the file")
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert compare(frames()[kind], **COLUMNS, sesoi=0.2).document == report
 
 
 def test_the_result_reads_as_text_and_as_tables():
     found = compare(WORKED, **COLUMNS, sesoi=0.2)
-    assert repr(found).splitlines()[0] == "table: acc, 2 arms, 5 seeds, 10 of 10 trials complete"
+    assert repr(found).splitlines()[0] == "table: acc, 2 arms, 5 seeds, 10 of 10 values present"
     assert "better: CE + Sil is above CE by 0.62" in repr(found)
     assert "<td>CE + Sil</td>" in found._repr_html_()
     (row,) = found.comparisons().to_pylist()

@@ -17,7 +17,8 @@ from analysis.study.ledger import make_ledger
 from analysis.study.plan import Plan
 from analysis.study.records import Record, read_records
 from analysis.study.study_file import make_plan
-from analysis.study.table import TableOptions, plan_of, read_table
+from analysis.study.table import TableOptions, plan_of
+from analysis.study.table_rows import read_table
 
 LEVEL = 75.0
 NOISE = 0.4
