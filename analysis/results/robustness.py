@@ -63,7 +63,9 @@ class FailureRow:
 
 
 def robustness(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence]) -> tuple[Robustness, ...]:
-    """Other tests and metrics for every comparison that was tested."""
+    """Other tests and metrics for every comparison that was tested; none for unpaired arms, which have Welch's only."""
+    if plan.unpaired:
+        return ()
     return tuple(_robustness(plan, ledger, e) for e in evidence if e.result is not None and e.result.p_t is not None)
 
 
@@ -113,7 +115,8 @@ def failure_table(plan: Plan, ledger: Ledger) -> tuple[FailureRow, ...]:
     """Failures by intention to treat; empty when every trial gave a result."""
     if not ledger.faults:
         return ()
-    baseline = {t: f.baseline for f in plan.families for t in f.treatments}
+    pairs = () if plan.unpaired else plan.families
+    baseline = {t: f.baseline for f in pairs for t in f.treatments}
     lost = {(f.arm, f.seed) for f in ledger.faults}
     return tuple(_failure_row(plan, ledger, arm.label, baseline.get(arm.label), lost) for arm in plan.arms)
 
