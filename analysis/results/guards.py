@@ -57,6 +57,29 @@ def copied(ledger: Ledger, arms: tuple[str, str], pairs: Pairs) -> str:
     return COPIED if same_loss or _too_many_equal_pairs(pairs) else ""
 
 
+def copied_unpaired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
+    """Why the seeds of two unpaired arms cannot be independent runs, or an empty text.
+
+    Args:
+        ours: Values of the treatment by seed.
+        theirs: Values of the baseline by seed.
+    """
+    return COPIED if _is_copied_alone(ours) or _is_copied_alone(theirs) else ""
+
+
+def _is_copied_alone(values: Mapping[int, float]) -> bool:
+    """Return True if the values of one arm, in the order of their seeds, are repetitions of a shorter list.
+
+    Rounded values of one arm often agree, so a few equal ones prove nothing. That a whole list comes again needs as
+    many agreements as it adds seeds, each with the probability of two rounded values.
+    """
+    x = np.array([values[seed] for seed in sorted(values)])
+    if np.unique(x).size < 2:  # a method without chance
+        return False
+    lengths = [n for n in range(1, x.size // 2 + 1) if x.size % n == 0 and np.array_equal(x[n:], x[:-n])]
+    return any(_chance(x[:n]) ** (x.size - n) < FALSE_ALARM for n in lengths if n > 1)
+
+
 def _repeats(values: Mapping[int, float]) -> bool:
     return len(set(values.values())) < len(values)
 

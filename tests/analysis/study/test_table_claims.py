@@ -12,6 +12,7 @@ from analysis import ReportError, compare
 from analysis.report.page import make_page
 from analysis.report.writers import markdown
 from analysis.results.analyse import analyse_table
+from analysis.results.guards import COPIED, copied_unpaired
 from analysis.study.table import TableOptions
 
 OPTIONS = {"arm": "method", "seed": "seed", "metric": "acc", "baseline": "CE"}
@@ -188,6 +189,32 @@ def test_the_seed_numbers_of_unpaired_arms_mean_nothing(tmp_path):
         for given in (rows, unpaired_rows())
     )
     assert one["comparisons"] == other["comparisons"]
+
+
+FIVE = (74.92, 75.13, 75.41, 74.66, 75.27)
+
+
+def test_runs_of_one_unpaired_arm_copied_under_other_seeds_give_no_verdict(tmp_path, capsys):
+    rows = [("CE", s, FIVE[s % 5]) for s in range(10)] + [("Sil", 100 + s, FIVE[s] + 0.8) for s in range(5)]
+    path = csv_file(tmp_path, rows)
+    (c,) = analyse_table(path, TableOptions(**OPTIONS, unpaired=True))["comparisons"]
+    assert (c["verdict"], c["reason"]) == ("no verdict", COPIED)
+    assert run(path, "--unpaired") == 0
+    assert COPIED in capsys.readouterr().out
+    honest = [row for row in rows if row[1] not in range(5, 10)]
+    assert (
+        analyse_table(csv_file(tmp_path, honest), TableOptions(**OPTIONS, unpaired=True))["comparisons"][0]["p_t"]
+        < 0.01
+    )
+
+
+@pytest.mark.parametrize(("n", "images"), [(4, 450), (6, 450), (10, 450), (20, 90)])
+def test_honest_seeds_of_unpaired_arms_are_rarely_called_copies(n, images):
+    """Rounded accuracies tie often: of 1000 honest pairs of arms at most 0.5 % raise a false alarm."""
+    rng = np.random.default_rng(n + images)
+    values = np.round(images * rng.normal(0.95, 0.006, (1000, 2, n))) / images
+    alarms = sum(copied_unpaired(dict(enumerate(a)), dict(enumerate(b))) == COPIED for a, b in values)
+    assert alarms <= 5
 
 
 # ------------------------------------------------------------------ bad input
