@@ -157,7 +157,7 @@ def show_confidence(alpha: float) -> str:
     >>> show_confidence(0.05), show_confidence(0.0221)
     ('95 %', '97.79 %')
     """
-    return f"{100 * (1 - alpha):g} %"
+    return show_coverage(1 - alpha)
 
 
 def show_coverage(level: float) -> str:

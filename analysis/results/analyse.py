@@ -14,13 +14,12 @@ from analysis.results.checklist import checklist
 from analysis.results.comparisons import Evidence, judge_comparisons
 from analysis.results.datasets import across_datasets
 from analysis.results.document import Document, Summary, to_plain
-from analysis.results.frozen_plan import frozen_part
 from analysis.results.imbalance.batch_composition import composition
 from analysis.results.imbalance.interactions import interactions
 from analysis.results.imbalance.tail import tail_comparisons
 from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
-from analysis.results.provenance import provenance
+from analysis.results.provenance import frozen_part, provenance
 from analysis.results.robustness import failure_table, robustness
 from analysis.results.sensitivity import curves
 from analysis.results.summary import metric_scale, summarise
