@@ -5,6 +5,8 @@ from functools import partial
 import numpy as np
 
 from analysis.results.analyse import summary_of
+from analysis.results.sensitivity import curves
+from analysis.study.ledger import make_ledger
 from tests.analysis.rates.reports import LEVEL, NOISE, SD, arms_of, family, records, study
 from tests.analysis.rates.simulation import Rate, Simulation
 
@@ -26,20 +28,20 @@ def noisy(rng, labels, n, effects=None):
     return {x: shared + rng.normal(0, NOISE, n) + (effects or {}).get(x, 0.0) for x in labels}
 
 
-def sensitivity(rng, n, lead=0.0):
-    """The sensitivity of a factor with four levels; the third is better by `lead`, in SDs of a difference."""
+def factor_study(rng, n, lead=0.0):
+    """A study of a factor with four levels; the third is better by `lead`, in SDs of a difference."""
     labels = [f"t{tau:g}" for tau in TAUS]
     levels = [(x, "b", False, {"lambda_sil": 0.2, "tau_s": tau}) for x, tau in zip(labels, TAUS, strict=True)]
     arms = arms_of([("base", "b", True, {"lambda_sil": 0.0, "tau_s": 0.1}), *levels])
     factors = [factor("lambda_sil", (0.0, 0.2), 0.2), factor("tau_s", TAUS, 0.1)]
     plan = study([family("b", "base", labels, "exploratory")], n, arms=arms, factors=factors)
     values = noisy(rng, ["base", *labels], n, {labels[2]: lead * SD})
-    return summary_of(plan, records(values), ("sensitivity",))["sensitivity"]
+    return plan, records(values)
 
 
 def equal_levels(rng, n):
     """All levels are equal: intervals of the levels, and the tests of the ANOVA."""
-    found = sensitivity(rng, n)
+    found = summary_of(*factor_study(rng, n), ("sensitivity",))["sensitivity"]
     levels = found["curves"][0]["levels"]
     effects = [effect for part in found["shares"] for effect in part["effects"]]
     return {
@@ -51,16 +53,22 @@ def equal_levels(rng, n):
 
 def best_level(rng, n, lead):
     """One level is the best: the plateau, and the largest loss and lead that are stated for each level."""
-    levels = sensitivity(rng, n, lead)["curves"][0]["levels"]
+    levels = only_curve(*factor_study(rng, n, lead)).levels
     leads = np.array([-lead, -lead, lead, -lead]) * SD / 100
     return {
-        "best": not levels[2]["on_plateau"],
+        "best": not levels[2].on_plateau,
         "bounds": all(_within(level, x) for level, x in zip(levels, leads, strict=True)),
     }
 
 
+def only_curve(plan, rows):
+    """The one curve of a report, without the ANOVA that stands beside it."""
+    (curve,) = curves(plan, make_ledger(plan, rows))
+    return curve
+
+
 def _within(level, lead):
-    return -level["worse_by_at_most"] <= lead <= level["better_by_at_most"]
+    return -level.worse_by_at_most <= lead <= level.better_by_at_most
 
 
 def _holds(level, name):
@@ -77,8 +85,7 @@ def insensitive(rng, n):
         sesoi=margin / 100,
     )  # fmt: skip
     values = noisy(rng, labels, n, {labels[0]: margin, labels[2]: -margin})
-    (curve,) = summary_of(plan, records(values), ("sensitivity",))["sensitivity"]["curves"]
-    return {"range": len(curve["insensitivity"]) > 1}
+    return {"range": len(only_curve(plan, records(values)).insensitivity) > 1}
 
 
 def imbalance(rng, n):
