@@ -17,7 +17,7 @@ class Dataset:
         classes: Number of classes; None if only the data or the config decide it.
         size: Side of the square images in pixels: their own, or the usual one if images differ in size.
         channels: 1 or 3; None if only the data decide it.
-        official_test: True if the authors define the test split; otherwise it is drawn by seed.
+        official_test: True if the authors define the test split; otherwise `split_seed` cuts it once.
         paper: True for the seven datasets of Todescato and Carbonera (2026).
     """
 

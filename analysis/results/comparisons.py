@@ -17,7 +17,7 @@ from analysis.stats.pairing import Pairs, pair
 from analysis.stats.types import Floats, Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import EXPLORATORY, Family, Plan
-from analysis.study.resplits import overlap, splits_move
+from analysis.study.resplits import Resplits, resplits_of
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def _draft(
     arms = (treatment, family.baseline)
     a, b = (ledger.values(label, plan.metric) for label in arms)
     pairs = pair(a, b)
-    moving = any(splits_move(plan, ledger, label) for label in arms)
-    shared = overlap(ledger, arms, pairs.keys) if moving else None
+    splits = resplits_of(plan, ledger, arms, pairs.keys)
+    shared = splits.overlap
     result = None
     if plan.unpaired and min(len(a), len(b)) > 1:
         result = compare_unpaired(list(a.values()), list(b.values()), margin=plan.sesoi, alpha=plan.alpha)
@@ -122,16 +122,16 @@ def _draft(
         or refusal_of_seeds(plan, set(a), set(b))
         or untestable(result)
         or (copied_unpaired(a, b) if plan.unpaired else copied(ledger, arms, pairs))
-        or (_refusal_of_splits(plan, shared) if moving else "")
+        or _refusal_of_splits(plan, splits)
     )
     return _Draft(family, treatment, pairs, result, refused)
 
 
-def _refusal_of_splits(plan: Plan, shared: float | None) -> str:
-    """Why test splits that move with the seed allow no verdict, or an empty text."""
-    if plan.unpaired:
+def _refusal_of_splits(plan: Plan, splits: Resplits) -> str:
+    """Why the test splits of the arms allow no verdict, or an empty text."""
+    if plan.unpaired and splits.moving:
         return "the test splits move with the seed and the arms are unpaired"
-    return "the test splits move with the seed and the records do not count their samples" if shared is None else ""
+    return splits.refusal
 
 
 def _correct(drafts: Sequence[_Draft], correction: str, alpha: float) -> list[Corrected]:

@@ -15,6 +15,7 @@ from silhouette.registry import dataset_entry
 NEW_TEST_SPLITS = "all_and_test_split"
 """The value of `vary` with which each seed draws a test split of its own."""
 NOT_COUNTED = "the test splits move with the seed and the records do not count their samples"
+OTHER_SAMPLES = "the arms were tested on different samples"
 OF_0_1 = ("all", "split")
 """The values of `vary` with which version 0.1 did so, on data without an official test split."""
 
@@ -26,22 +27,32 @@ class Resplits:
     Attributes:
         moving: Whether the seeds of some arm were tested on different samples.
         overlap: Test samples per training sample where they move, else None; None too where the records do not tell.
+        different: Whether the arms were tested on different samples under one seed.
     """
 
     moving: bool
     overlap: float | None
+    different: bool = False
 
     @property
     def refusal(self) -> str:
         """Why these test splits allow no test, or an empty text."""
+        if self.different:
+            return OTHER_SAMPLES
         return NOT_COUNTED if self.moving and self.overlap is None else ""
 
 
 def resplits_of(plan: Plan, ledger: Ledger, labels: Iterable[str], seeds: Iterable[Any]) -> Resplits:
     """The test splits of some arms on some seeds."""
-    arms = tuple(labels)
+    arms, common = tuple(labels), tuple(seeds)
     moving = any(splits_move(plan, ledger, label) for label in arms)
-    return Resplits(moving, overlap(ledger, arms, seeds) if moving else None)
+    different = any(len(_pools(ledger, arms, seed)) > 1 for seed in common)
+    return Resplits(moving, overlap(ledger, arms, common) if moving else None, different)
+
+
+def _pools(ledger: Ledger, arms: Iterable[str], seed: Any) -> set[Any]:
+    """Digests of the test samples of some arms under one seed, where the records have them."""
+    return {ledger.used[arm][seed].origin.get("test_pool_sha256") for arm in arms} - {None}
 
 
 def with_new_splits(plan: Plan, ledger: Ledger) -> Plan:

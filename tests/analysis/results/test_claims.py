@@ -210,6 +210,13 @@ def test_resplits_without_numbers_of_samples_give_no_verdict():
     assert "do not count their samples" in data["comparisons"][0]["reason"]
 
 
+def test_arms_that_were_tested_on_different_samples_give_no_verdict():
+    """As with `split_seed` or `test_fraction` as a factor: each arm has one pool, but not the other's."""
+    pool = lambda label, seed: {"test_pool_sha256": ("a" if label.startswith("λ=0 ") else "b") * 64}  # noqa: E731
+    data = analysed(write_study(None, demo_plan(blocks=("none",)), change=pool))
+    assert {c["reason"] for c in data["comparisons"]} == {"the arms were tested on different samples"}
+
+
 # ------------------------------------------------------------------ V3: mixed code
 
 
