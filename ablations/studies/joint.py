@@ -6,7 +6,8 @@ Cost:     96 settings × 2 tuning seeds, half of their epochs saved by early sto
 
 Margin:   0.5 points, about the 0.53 points that the paper reports for SupCon2 with the term: what it calls a gain
 
-Answer (2026-11-22; macro top-1 on test data in %, mean ± SD (n); 2 cores, torch 2.15):
+Answer of version 0.1, where every seed drew its own test samples and each block was corrected by itself; not run again
+under the present rules (2026-11-22; macro top-1 on test data in %, mean ± SD (n); 2 cores, torch 2.15):
 
     method            balanced             long tail ×20
     CE (baseline)     93.89 ± 1.00 (10)    71.32 ± 2.88 (10)

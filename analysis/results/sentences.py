@@ -154,8 +154,10 @@ def _floor(plan: Plan, e: Evidence) -> str:
         return ""
     limit = show_p(test.smallest, plan.alpha)
     times = f", {show_p(e.feasibility.smallest_p_adjusted)} after correction over {e.m}" if e.m > 1 else ""
+    ties = (e.result.ties if e.result else 0) or 0
+    pairs = count(test.n, "pair") + (f", {ties} of them with a difference of zero," if ties else "")
     return (
-        f"With {count(test.n, 'pair')} the exact Wilcoxon and sign-flip tests cannot give p below {limit}{times}; "
+        f"With {pairs} the exact Wilcoxon and sign-flip tests cannot give p below {limit}{times}; "
         "the verdict rests on the t-test and its interval."
     )
 
