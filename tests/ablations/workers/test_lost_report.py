@@ -127,7 +127,7 @@ def test_the_driver_does_not_write_over_records_that_are_there(context, store, s
     reports.on_trial_error(0, [], tune_trial(spec))
     assert statuses(store) == ["complete"] * len(spec.trials)
     assert not reports.source.left
-    assert {told["record"]["status"] for told in recorder.told} == {"complete"}
+    assert {told.record["status"] for told in recorder.told} == {"complete"}
 
 
 def test_a_group_that_tune_gives_up_runs_once_more_and_is_then_recorded_as_failed(context, store, spec):
@@ -138,8 +138,8 @@ def test_a_group_that_tune_gives_up_runs_once_more_and_is_then_recorded_as_faile
     reports.on_trial_error(0, [], tune_trial(spec))
     assert statuses(store) == ["failed"] * len(spec.trials)
     assert reports.source.next() is None
-    assert [told["record"]["status"] for told in recorder.told] == ["failed"] * len(spec.trials)
-    assert "no worker could train it to its end: killed, out of memory" in recorder.told[0]["record"]["error"]
+    assert [told.record["status"] for told in recorder.told] == ["failed"] * len(spec.trials)
+    assert "no worker could train it to its end: killed, out of memory" in recorder.told[0].record["error"]
 
 
 def test_at_the_end_of_a_run_display_and_view_follow_the_records(context, store, spec):
@@ -151,9 +151,9 @@ def test_at_the_end_of_a_run_display_and_view_follow_the_records(context, store,
         recorder.status[one.id] = "running"
     write(store, spec, "complete")
     reports.settle(lambda: True)
-    ended = [told for told in recorder.told if "record" in told]
-    assert [told["trial_id"] for told in ended] == [trial.trial_id for trial in spec.trials]
-    assert all([row["epoch"] for row in told["rows"]] == [1, 2] for told in ended)
+    ended = [told for told in recorder.told if told.record is not None]
+    assert [told.trial_id for told in ended] == [trial.trial_id for trial in spec.trials]
+    assert all([row["epoch"] for row in told.rows] == [1, 2] for told in ended)
     assert recorder.rows[-1]["record"]["status"] == "complete"
     assert "uu" not in recorder.status  # neither running nor finished: missing
 
