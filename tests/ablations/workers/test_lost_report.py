@@ -154,7 +154,7 @@ def test_at_the_end_of_a_run_display_and_view_follow_the_records(context, store,
     ended = [told for told in recorder.told if told.record is not None]
     assert [told.trial_id for told in ended] == [trial.trial_id for trial in spec.trials]
     assert all([row["epoch"] for row in told.rows] == [1, 2] for told in ended)
-    assert recorder.rows[-1]["record"]["status"] == "complete"
+    assert recorder.rows[-1].record["status"] == "complete"
     assert "uu" not in recorder.status  # neither running nor finished: missing
 
 
