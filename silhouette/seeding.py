@@ -14,22 +14,6 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-SOURCES = ("split", "class_order", "subset", "init", "order", "augment")
-"""Sources of chance in a trial. Dropout belongs to the order of the batches, label noise to the subset."""
-
-
-def source_seeds(vary: str, seed: int) -> dict[str, int]:
-    """Return the seed of each source of chance: the trial's own, or 0 where `vary` names another source.
-
-    Args:
-        vary: `TrialConfig.vary`.
-        seed: Seed of the trial.
-
-    >>> source_seeds("init", 7)["init"], source_seeds("init", 7)["order"], source_seeds("all", 7)["order"]
-    (7, 0, 7)
-    """
-    return {source: seed if vary in ("all", "all_and_test_split", source) else 0 for source in SOURCES}
-
 
 def derive(seed: int, purpose: str, *indices: int) -> int:
     """Return a seed in [0, 2^63) for one purpose: a hash of (seed, purpose, indices).

@@ -42,7 +42,7 @@ def shared_samples(study: Study) -> float:
     times that of one (Nadeau and Bengio, Inference for the generalization error, 2003). Fewer training samples in an
     arm, as under an imbalance, make it larger.
     """
-    drawn = [arm.config for arm in study.arms if arm.config.vary == "all_and_test_split"]
+    drawn = [arm.config for arm in study.arms if arm.config.draws_test_split]
     shares = [c.test_fraction / ((1 - c.test_fraction - c.val_fraction) * c.train_fraction) for c in drawn]
     return min(shares, default=0.0)
 

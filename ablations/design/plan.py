@@ -15,7 +15,7 @@ from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
 from search_spaces import FACTORS, Choice, Interval
-from silhouette.config import TrialConfig, as_version_0_2, defaults, plan_hash
+from silhouette.config import NEW_TEST_SPLITS, TrialConfig, as_version_0_2, defaults, is_of_version_0_1, plan_hash
 from silhouette.metrics import METRICS
 from silhouette.results import Store
 
@@ -51,7 +51,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "arms": [_complete_arm(hashed, arm, study) for hashed, arm in zip(plan["arms"], study.arms, strict=True)],
         "factors": [_describe_factor(study, field) for field in study.factors],
         "fixed": study.fixed,
-        "new_splits": all(_draws_its_test_split(arm.config) for arm in study.start_arms),
+        "new_splits": all(arm.config.draws_test_split for arm in study.start_arms),
     }
 
 
@@ -107,11 +107,6 @@ def _describe_factor(study: Study, field: str) -> dict[str, Any]:
     }
 
 
-def _draws_its_test_split(config: TrialConfig) -> bool:
-    """Return True if seeds differ in their test data too, so that intervals over seeds also describe new splits."""
-    return config.vary == "all_and_test_split"
-
-
 def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """The plan that the results folder now follows; written unless the stored one covers the study.
 
@@ -127,7 +122,7 @@ def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dic
     if covers(stored, new, store.root):
         return dict(stored)
     new |= extension_notes(stored, new, store)
-    if stored is not None and "error_rate" not in stored:  # by its absence a report knows that other rules held then
+    if stored is not None and is_of_version_0_1(stored):  # a report must still know that other rules held then
         new.pop("error_rate")
     new["provenance"] = dict(provenance)
     store.write_json(new, FILE)
@@ -247,11 +242,6 @@ def _comparisons(plan: Mapping[str, Any], arms: set[str]) -> set[tuple[str, str,
     return {found for found in declared if {*found[1:]} <= arms}
 
 
-def is_of_version_0_1(plan: Mapping[str, Any]) -> bool:
-    """Return True for a plan that version 0.1 wrote, whose configs `as_version_0_2` translates."""
-    return "error_rate" not in plan
-
-
 def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str, of_version_0_1: bool) -> None:
     configs = [{**defaults(), **(arm.get("start") or arm["config"])} for arm in (old, new)]
     if of_version_0_1:
@@ -267,8 +257,8 @@ def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str,
 
 def _check_test_split(before: str, after: str, arm: str, advice: str) -> None:
     """A study of version 0.1 goes on with new test samples for every seed, or not at all."""
-    if before == "all_and_test_split" != after:
+    if before == NEW_TEST_SPLITS != after:
         raise StudyError(
             f"vary: arm {arm!r} was run by version 0.1, where every seed drew its own test samples; to go on like that "
-            f"give --set vary=all_and_test_split; {advice}"
+            f"give --set vary={NEW_TEST_SPLITS}; {advice}"
         )

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ablations.design.plan import describe_study, is_of_version_0_1
+from ablations.design.plan import describe_study
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
 from ablations.state.provenance import git_state
-from silhouette.config import as_version_0_2, plan_hash
+from silhouette.config import as_version_0_2, is_of_version_0_1, plan_hash
 from silhouette.results import Store
 
 FILE = "frozen.json"

@@ -10,10 +10,9 @@ from typing import Any
 from analysis.study.ledger import Ledger
 from analysis.study.plan import FIELD, Arm, Plan, dataset_of
 from analysis.study.records import Record
+from silhouette.config import NEW_TEST_SPLITS
 from silhouette.registry import dataset_entry
 
-NEW_TEST_SPLITS = "all_and_test_split"
-"""The value of `vary` with which each seed draws a test split of its own."""
 NOT_COUNTED = "the test splits move with the seed and the records do not count their samples"
 OTHER_SAMPLES = "the arms were tested on different samples"
 OF_0_1 = ("all", "split")

@@ -10,6 +10,7 @@ from analysis.errors import ReportError
 from analysis.stats.sequential import nominal_level
 from analysis.study.plan import Arm, Factor, Family, Plan
 from analysis.study.plan_checks import check_plan
+from silhouette.config import is_of_version_0_1
 from silhouette.results import Store
 
 SYMBOLS_0_1_0 = {"λ_sil": "λ"}
@@ -60,7 +61,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         families=tuple(_family(f) for f in raw.get("families", ())),
         factors=tuple(_factor(f) for f in raw.get("factors", ())),
         sesoi=raw.get("sesoi"),
-        from_0_1="error_rate" not in raw,
+        from_0_1=is_of_version_0_1(raw),
         candidates=int((raw.get("tuning") or {}).get("settings") or 0),
         **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
     )

@@ -1,7 +1,16 @@
 """The config of a trial: its fields, the rules over them, and the identity that follows from them."""
 
-from silhouette.config.identity import CONFIG_VERSION, MAX_SEED, Phase, as_version_0_2, plan_hash, trial_id
+from silhouette.config.identity import (
+    CONFIG_VERSION,
+    MAX_SEED,
+    Phase,
+    as_version_0_2,
+    is_of_version_0_1,
+    plan_hash,
+    trial_id,
+)
 from silhouette.config.trial_config import (
+    NEW_TEST_SPLITS,
     ConfigError,
     TrialConfig,
     defaults,
@@ -15,6 +24,7 @@ from silhouette.config.trial_config import (
 __all__ = [
     "CONFIG_VERSION",
     "MAX_SEED",
+    "NEW_TEST_SPLITS",
     "ConfigError",
     "Phase",
     "TrialConfig",
@@ -22,6 +32,7 @@ __all__ = [
     "defaults",
     "first_line",
     "inert_fields",
+    "is_of_version_0_1",
     "make_config",
     "needed_for",
     "parse_value",

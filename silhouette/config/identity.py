@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
-from silhouette.config.trial_config import ConfigError, TrialConfig, defaults
+from silhouette.config.trial_config import NEW_TEST_SPLITS, ConfigError, TrialConfig, defaults
 from silhouette.registry import dataset_entry
 
 Phase = Literal["tune", "confirm"]
@@ -56,11 +56,22 @@ def plan_hash(plan: Mapping[str, Any]) -> str:
 def _settings(config: TrialConfig) -> str:
     """Return the part of an identity that all seeds of an arm share."""
     what = {"version": CONFIG_VERSION, **config.model_dump(mode="json", exclude_defaults=True)}
-    if config.vary == "all_and_test_split":
+    if config.draws_test_split:
         del what["vary"]  # what every trial did in version 0.1: it keeps the identity that it had then
     elif config.vary == "split" or (config.vary == "all" and not dataset_entry(config.dataset).official_test):
         what["split"] = "validation"  # in 0.1 "all" moved the test samples too, and "split" also the training samples
     return json.dumps(what, sort_keys=True)
+
+
+def is_of_version_0_1(plan: Mapping[str, Any]) -> bool:
+    """Return True for the content of a `study.json` or of a frozen plan that version 0.1 wrote.
+
+    Later ones always say over which comparisons the error rate is held. `as_version_0_2` translates its configs.
+
+    >>> is_of_version_0_1({"alpha": 0.05}), is_of_version_0_1({"alpha": 0.05, "error_rate": "study"})
+    (True, False)
+    """
+    return "error_rate" not in plan
 
 
 def as_version_0_2(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,5 +88,5 @@ def as_version_0_2(config: Mapping[str, Any]) -> dict[str, Any]:
     whole = {**defaults(), **config}
     renamed = {"split": "split of version 0.1"}
     if not dataset_entry(whole["dataset"]).official_test:
-        renamed["all"] = "all_and_test_split"
+        renamed["all"] = NEW_TEST_SPLITS
     return {**whole, "vary": renamed.get(whole["vary"], whole["vary"])}

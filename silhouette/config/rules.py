@@ -80,12 +80,12 @@ INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
         "a data set without an official test split",
     ),
     (
-        lambda c: dataset_entry(c.dataset).official_test or c.vary == "all_and_test_split",
+        lambda c: dataset_entry(c.dataset).official_test or c.draws_test_split,
         ("split_seed",),
         "a data set without an official test split, and another vary than all_and_test_split",
     ),
     (
-        lambda c: dataset_entry(c.dataset).official_test and c.vary == "all_and_test_split",
+        lambda c: dataset_entry(c.dataset).official_test and c.draws_test_split,
         ("vary",),
         "a data set without an official test split, to draw test samples from",
     ),

@@ -29,6 +29,10 @@ from silhouette.registry import (
 )
 
 Vary = Literal["all", "init", "order", "augment", "split", "class_order", "subset", "all_and_test_split"]
+SOURCES = ("split", "class_order", "subset", "init", "order", "augment")
+"""Sources of chance in a trial. Dropout belongs to the order of the batches, label noise to the subset."""
+NEW_TEST_SPLITS = "all_and_test_split"
+"""The value of `vary` under which each seed also draws test samples of its own."""
 LISTED = "`ablate list --spaces` and docs/study.md list them"
 PLAIN_WORDS = (
     (r"^Input should be ", "must be "),
@@ -186,6 +190,20 @@ class TrialConfig(BaseModel):
             if broken(self):
                 raise ValueError(message.format(c=self, **vars(self)))
         return self
+
+    @property
+    def draws_test_split(self) -> bool:
+        """True if each seed draws test samples of its own."""
+        return self.vary == NEW_TEST_SPLITS
+
+    def source_seeds(self, seed: int) -> dict[str, int]:
+        """Return the seed of each source of chance: the trial's own, or 0 where `vary` names another source.
+
+        >>> seeds = TrialConfig(vary="init").source_seeds(7)
+        >>> seeds["init"], seeds["order"], TrialConfig().source_seeds(7)["order"]
+        (7, 0, 7)
+        """
+        return {source: seed if self.vary in ("all", NEW_TEST_SPLITS, source) else 0 for source in SOURCES}
 
     @property
     def terms(self) -> dict[str, float]:

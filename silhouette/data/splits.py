@@ -16,7 +16,7 @@ from silhouette.data import sources, torchvision_sources
 from silhouette.data.cache import Arrays, Progress, Source, in_memory, open_entry
 from silhouette.data.imbalance import keep_counts, noisy_labels, subsample
 from silhouette.registry import FOLDER, check_dataset
-from silhouette.seeding import numpy_stream, source_seeds
+from silhouette.seeding import numpy_stream
 
 Indices = NDArray[np.int64]
 _IDX = ("mnist", "fashion_mnist", "kmnist")
@@ -98,10 +98,10 @@ def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
     if arrays.train is not None:
         rest, test, share = everything[: arrays.train], everything[arrays.train :], config.val_fraction
     else:
-        cut_by = seed if config.vary == "all_and_test_split" else config.split_seed
+        cut_by = seed if config.draws_test_split else config.split_seed
         rest, test = _cut(everything, labels, config.test_fraction, cut_by, "test split")
         share = config.val_fraction / (1 - config.test_fraction)
-    seeds = source_seeds(config.vary, seed)
+    seeds = config.source_seeds(seed)
     train, val = _cut(rest, labels, share, seeds["split"], "val split")
     available = np.bincount(labels[train], minlength=len(arrays.classes)).tolist()
     counts = keep_counts(config, available, seeds["class_order"])

@@ -19,7 +19,7 @@ from silhouette.data import transforms
 from silhouette.data.corruptions import corrupt
 from silhouette.data.sampling import Composition, composition, epoch_batches
 from silhouette.data.splits import load, make_split
-from silhouette.seeding import derive, source_seeds
+from silhouette.seeding import derive
 from silhouette.training import determinism, machine
 from silhouette.training.encoders import build_network
 from silhouette.training.evaluation import Outputs, chunks, evaluate
@@ -81,7 +81,7 @@ class Training:
         self._tested: dict[str, Any] | None = None
         machine.reset_peak_memory(self.device)
         self._data = load(config)
-        self._seeds = source_seeds(config.vary, seed)
+        self._seeds = config.source_seeds(seed)
         self._split = make_split(config, self._data, seed)
         self._build()
 
