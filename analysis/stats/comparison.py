@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from analysis.errors import ReportError
-from analysis.stats.description import is_constant, mean, sd, t_quantile
+from analysis.stats.description import is_constant, mean, sd
 from analysis.stats.effect_sizes import d_z, hedges_g_z, rank_biserial, win_probability
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
+from analysis.stats.paired_t import paired_test, t_interval, two_sided_p
 from analysis.stats.pairing import Pairs
 from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS, Floats, Interval, Test, as_floats
 
@@ -90,12 +91,6 @@ class Comparison:
         return t_interval(self.difference, self.error, self.df, level, f"{self.method} interval")
 
 
-def t_interval(estimate: float, error: float, df: float, level: float, method: str) -> Interval:
-    """Interval of an estimate with its standard error: estimate ± t(df) · error."""
-    half = t_quantile(level, df) * error
-    return Interval(estimate, estimate - half, estimate + half, level, method)
-
-
 def compare_paired(
     pairs: Pairs,
     *,
@@ -169,18 +164,17 @@ def _described(pairs: Pairs, better: int, overlap: float | None) -> Comparison:
 
 def _paired_t(d: Floats, margin: float | None, alpha: float, overlap: float | None) -> dict[str, Any]:
     """Intervals and tests from two differences with a spread."""
-    error = sd(d) * math.sqrt(1 / d.size + (overlap or 0.0)) if d.size > 1 else 0.0
-    if not error:
+    test = paired_test(d, overlap)
+    if test is None:
         return {}
-    gap, df = mean(d), d.size - 1
     return {
-        "error": error,
-        "ci": t_interval(gap, error, df, 1 - alpha, "Student t"),
-        "ci_90": t_interval(gap, error, df, 1 - 2 * alpha, "Student t"),
-        "t": gap / error,
-        "df": df,
-        "p_t": float(2 * special.stdtr(df, -abs(gap / error))),
-        "p_tost": tost(gap, error, df, margin),
+        "error": test.error,
+        "ci": test.interval(1 - alpha),
+        "ci_90": test.interval(1 - 2 * alpha),
+        "t": test.t,
+        "df": test.df,
+        "p_t": two_sided_p(test.t, test.df),
+        "p_tost": tost(test.difference, test.error, test.df, margin),
     }
 
 

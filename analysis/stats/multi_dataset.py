@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.stats.description import mean, sd
+from analysis.stats.paired_t import t_interval
 from analysis.stats.types import SCOPE_DATASETS, SCOPE_SEEDS, Floats, Interval, as_floats
 
 MAX_STATES = 400_000  # steps of the enumeration behind the exact Friedman p
@@ -41,8 +42,7 @@ class Average:
         """The t-interval at another level; None where the differences have no spread."""
         if self.error is None or self.df is None:
             return None
-        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.error
-        return Interval(self.difference, self.difference - half, self.difference + half, level, "Satterthwaite t")
+        return t_interval(self.difference, self.error, self.df, level, "Satterthwaite t")
 
 
 def dataset_average(differences: Sequence[ArrayLike], level: float = 0.95) -> Average:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
-from analysis.stats.comparison import t_interval
-from analysis.stats.description import is_constant, mean, sd
+from analysis.stats.description import is_constant, mean, sd, t_quantile
 from analysis.stats.types import Floats, Interval
 
 MIN_SEEDS = 3
@@ -30,6 +29,11 @@ class PairedTest:
     df: int
     p: float | None
 
+    @property
+    def t(self) -> float:
+        """The statistic."""
+        return self.difference / self.error
+
     def interval(self, level: float) -> Interval:
         """The t-interval of the mean difference."""
         return t_interval(self.difference, self.error, self.df, level, "Student t")
@@ -47,5 +51,17 @@ def paired_test(differences: Floats, overlap: float | None = None) -> PairedTest
     if n < 2 or is_constant(differences):
         return None
     error = sd(differences) * math.sqrt(1 / n + (overlap or 0.0))
-    p = float(2 * stats.t.sf(abs(mean(differences)) / error, n - 1)) if n >= MIN_SEEDS else None
-    return PairedTest(mean(differences), error, n - 1, p)
+    gap = mean(differences)
+    p = two_sided_p(gap / error, n - 1) if n >= MIN_SEEDS else None
+    return PairedTest(gap, error, n - 1, p)
+
+
+def two_sided_p(t: float, df: float) -> float:
+    """Two-sided p of a t statistic."""
+    return float(2 * special.stdtr(df, -abs(t)))
+
+
+def t_interval(estimate: float, error: float, df: float, level: float, method: str) -> Interval:
+    """Interval of an estimate with its standard error: estimate ± t(df) · error."""
+    half = t_quantile(level, df) * error
+    return Interval(estimate, estimate - half, estimate + half, level, method)
