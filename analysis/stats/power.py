@@ -18,9 +18,12 @@ def power(d_z: float, n: int, alpha: float = 0.05) -> float:
     >>> round(power(1.0, 10), 4)
     0.8031
     """
-    df = n - 1
+    return _power_of_shift(abs(d_z) * math.sqrt(n), n - 1, alpha)
+
+
+def _power_of_shift(shift: float, df: float, alpha: float) -> float:
+    """Power of a two-sided t-test for a true effect of so many standard errors."""
     cut = float(stats.t.isf(alpha / 2, df))
-    shift = abs(d_z) * math.sqrt(n)
     return 1 - noncentral_t_cdf(cut, df, shift) + noncentral_t_cdf(-cut, df, shift)
 
 
@@ -33,15 +36,10 @@ def detectable_shift(df: float, alpha: float = 0.05, wanted: float = 0.8) -> flo
     >>> round(detectable_shift(4), 3) == round(detectable(5) * 5**0.5, 3)
     True
     """
-    cut = float(stats.t.isf(alpha / 2, df))
-
-    def missing(shift: float) -> float:
-        return 1 - noncentral_t_cdf(cut, df, shift) + noncentral_t_cdf(-cut, df, shift) - wanted
-
     high = 1.0
-    while missing(high) < 0:
+    while _power_of_shift(high, df, alpha) < wanted:
         high *= 2
-    return float(optimize.brentq(missing, 0.0, high, xtol=1e-8))
+    return float(optimize.brentq(lambda shift: _power_of_shift(shift, df, alpha) - wanted, 0.0, high, xtol=1e-8))
 
 
 @lru_cache(maxsize=4096)
