@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -134,8 +135,6 @@ def _gap(row: Series, test: PairedTest | None, adjusted: float | None, level: fl
     known = row.known
     counts = [count for pair in known for count in pair.counts]
     sizes = [len(pair.counts) for pair in known]
-    ci = test.interval(1 - terms.alpha) if test else None
-    own = test.interval(1 - level) if test and adjusted is not None else None
     return Gap(
         name=row.name,
         n=len(known),
@@ -143,14 +142,7 @@ def _gap(row: Series, test: PairedTest | None, adjusted: float | None, level: fl
         treatment=mean([pair.treatment for pair in known]),
         baseline=mean([pair.baseline for pair in known]),
         difference=mean(_differences(row)),
-        ci_low=ci.low if ci else None,
-        ci_high=ci.high if ci else None,
-        p=test.p if test else None,
-        p_adjusted=adjusted,
-        m=m,
-        ci_verdict_low=own.low if own else None,
-        ci_verdict_high=own.high if own else None,
-        ci_verdict_level=own.level if own else None,
+        **tested(test, adjusted, level, m, terms.alpha),
         classes=max(1, *sizes),
         classes_low=max(1, min(sizes)),
         train_count=mean(counts) if counts else None,
@@ -158,3 +150,27 @@ def _gap(row: Series, test: PairedTest | None, adjusted: float | None, level: fl
         train_high=max(counts, default=None),
         scope=terms.scope,
     )
+
+
+def tested(test: PairedTest | None, adjusted: float | None, level: float, m: int, alpha: float) -> dict[str, Any]:
+    """The fields of a `Gap` or `Contrast` that its test gives: both intervals, p and correction.
+
+    Args:
+        test: The paired t-test; None where there is none.
+        adjusted: Its p after the correction; None where it takes no part in that.
+        level: The level at which the correction tested it.
+        m: Size of the correction.
+        alpha: Level of all of them together.
+    """
+    ci = test.interval(1 - alpha) if test else None
+    own = test.interval(1 - level) if test and adjusted is not None else None
+    return {
+        "ci_low": ci.low if ci else None,
+        "ci_high": ci.high if ci else None,
+        "p": test.p if test else None,
+        "p_adjusted": adjusted,
+        "m": m,
+        "ci_verdict_low": own.low if own else None,
+        "ci_verdict_high": own.high if own else None,
+        "ci_verdict_level": own.level if own else None,
+    }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.results.imbalance.gaps import tested
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import mean
 from analysis.stats.multiplicity import adjust, step_levels
@@ -178,9 +179,7 @@ def _draft(plan: Plan, ledger: Ledger, gain: _Gain, reference: _Gain) -> _Draft:
 
 
 def _contrast(plan: Plan, draft: _Draft, adjusted: float | None, level: float, m: int) -> Contrast:
-    block, reference, test = draft.block, draft.reference, draft.test
-    ci = test.interval(1 - plan.alpha) if test else None
-    own = test.interval(1 - level) if test and adjusted is not None else None
+    block, reference = draft.block, draft.reference
     return Contrast(
         treatment=block.methods[0],
         baseline=block.methods[1],
@@ -190,14 +189,7 @@ def _contrast(plan: Plan, draft: _Draft, adjusted: float | None, level: float, m
         gain=mean([block.by_seed[seed] for seed in draft.seeds]),
         gain_reference=mean([reference.by_seed[seed] for seed in draft.seeds]),
         difference=mean(draft.differences),
-        ci_low=ci.low if ci else None,
-        ci_high=ci.high if ci else None,
-        p=test.p if test else None,
-        p_adjusted=adjusted,
-        m=m,
-        ci_verdict_low=own.low if own else None,
-        ci_verdict_high=own.high if own else None,
-        ci_verdict_level=own.level if own else None,
+        **tested(draft.test, adjusted, level, m, plan.alpha),
         verdict=NONE if adjusted is None else DEPENDS if adjusted <= plan.alpha else NOT_SHOWN,
         reason=draft.reason,
         scope=draft.scope,
