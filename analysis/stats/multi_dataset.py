@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.stats.description import mean, sd
 from analysis.stats.paired_t import t_interval
 from analysis.stats.types import SCOPE_DATASETS, SCOPE_SEEDS, Floats, Interval, as_floats
 
@@ -43,18 +42,6 @@ class Average:
         if self.error is None or self.df is None:
             return None
         return t_interval(self.difference, self.error, self.df, level, "Satterthwaite t")
-
-
-def dataset_average(differences: Sequence[ArrayLike], level: float = 0.95) -> Average:
-    """Average difference over fixed datasets; each dataset has the same weight, whatever its number of seeds.
-
-    Args:
-        differences: Paired differences by seed, one sequence per dataset.
-        level: Coverage of the interval.
-    """
-    groups = [as_floats(d) for d in differences]
-    errors = [sd(g) / math.sqrt(g.size) if g.size > 1 else 0.0 for g in groups]
-    return average_of([mean(g) for g in groups], errors, [g.size - 1 for g in groups], level)
 
 
 def average_of(

@@ -9,11 +9,12 @@ from analysis.results.verdicts import BETTER, EQUIVALENT, WORSE
 from analysis.stats.comparison import compare_paired, compare_unpaired
 from analysis.stats.description import mean_interval, sd_interval
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip
-from analysis.stats.multi_dataset import dataset_average, random_effects
+from analysis.stats.multi_dataset import random_effects
 from analysis.stats.pairing import pair
 from analysis.study.ledger import make_ledger
 from analysis.study.plan import Arm, Family, Plan
 from analysis.study.records import Record
+from tests.helpers.averages import dataset_average
 
 pytestmark = pytest.mark.slow
 TYPE_ONE = (0.035, 0.065)

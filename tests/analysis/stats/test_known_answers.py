@@ -14,7 +14,6 @@ from analysis.stats.exact_tests import hodges_lehmann, sign_flip, smallest_p, wi
 from analysis.stats.hierarchical import hierarchical
 from analysis.stats.multi_dataset import (
     critical_difference,
-    dataset_average,
     friedman,
     random_effects,
     rank_rows,
@@ -25,6 +24,7 @@ from analysis.stats.plateau import compare_with_best
 from analysis.stats.power import detectable, power, seeds_needed, smallest_family_n
 from analysis.stats.search_curves import expected_best, expected_maximum
 from silhouette.metrics import shot_groups
+from tests.helpers.averages import dataset_average
 from tests.helpers.published import CE, DEMSAR, OURS
 
 TABLE = np.array(list(DEMSAR.values())).T
