@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from analysis.study.plan import Plan
-from analysis.study.records import Record
+from analysis.study.records import Record, parsed_config
 from silhouette.config import as_version_0_2, defaults
 
 
@@ -129,7 +128,7 @@ def _reason_not_planned(plan: Plan, record: Record) -> str:
 
 def _same_config(plan: Plan, planned: Mapping[str, Any], record: Record) -> bool:
     """Whether a record trained what the plan says; plan and record may each be of version 0.1 or of this one."""
-    found = _parsed(record.config or "")
+    found = _whole_config(record.config)
     if not found:
         return False
     if found == {**defaults(), **planned}:
@@ -148,11 +147,10 @@ def _seed_set(seeds: tuple[int, ...]) -> frozenset[int]:
 
 
 @lru_cache(maxsize=4096)
-def _parsed(config: str) -> Any:
-    try:
-        return {**defaults(), **json.loads(config)}
-    except (ValueError, TypeError):
-        return None
+def _whole_config(config: str | None) -> Mapping[str, Any] | None:
+    """A record's config with the defaults of fields that came later; None where it cannot be read."""
+    found = parsed_config(config)
+    return None if found is None else {**defaults(), **found}
 
 
 def _usable(plan: Plan, record: Record, exclusions: list[Exclusion]) -> bool:

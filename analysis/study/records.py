@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -42,6 +44,20 @@ class Record:
         """Return True if the trial ran its whole budget, by its status and by its epochs."""
         short = self.planned is not None and self.reached is not None and self.reached < self.planned
         return self.status == "complete" and not short
+
+
+@lru_cache(maxsize=4096)
+def parsed_config(config: str | None) -> Mapping[str, Any] | None:
+    """The config of a record, from its JSON; None where it is absent or no object. Records of an arm share it.
+
+    >>> parsed_config('{"epochs": 3}'), parsed_config("damaged")
+    ({'epochs': 3}, None)
+    """
+    try:
+        found = json.loads(config or "null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def read_records(table: pa.Table, extra_metrics: Iterable[str] = ()) -> list[Record]:

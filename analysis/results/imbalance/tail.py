@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from analysis.formatting import count, listing
@@ -13,7 +11,7 @@ from analysis.results.imbalance.gaps import Gap, SeedPair, Series, Terms, make_g
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Family, Plan
-from analysis.study.records import Record
+from analysis.study.records import Record, parsed_config
 from analysis.study.resplits import resplits_of
 from silhouette.config import defaults
 from silhouette.metrics import Counts, shot_groups
@@ -134,17 +132,8 @@ def _run(arm: Arm, record: Record) -> _Run:
 
 def _thresholds(arm: Arm, config: str | None) -> Thresholds:
     """The thresholds of an arm: as its records say, else as the plan says, else the defaults."""
-    known: Mapping[str, Any] = {**defaults(), **arm.config, **arm.settings, **_parsed(config)}
+    known: Mapping[str, Any] = {**defaults(), **arm.config, **arm.settings, **(parsed_config(config) or {})}
     return Thresholds(int(known["shot_many"]), int(known["shot_few"]))
-
-
-@lru_cache(maxsize=4096)
-def _parsed(config: str | None) -> Mapping[str, Any]:
-    try:
-        found = json.loads(config or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _compare(
