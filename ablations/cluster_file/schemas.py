@@ -86,10 +86,8 @@ def _ec2_schema() -> Schema:
 
     model = botocore.session.Session().get_service_model("ec2").operation_model("RunInstances")
     schema = _ec2_shape(model.input_shape)
-    schema["properties"]["SubnetIds"] = {
-        "type": "array",
-        "items": {"type": "string"},
-    }  # a field of Ray: the subnets that it tries in turn
+    subnets = {"type": "array", "items": {"type": "string"}}  # a field of Ray: it tries them in turn
+    schema["properties"]["SubnetIds"] = subnets
     return {**schema, "required": ["ImageId", "InstanceType"]}  # Ray decides how many
 
 
