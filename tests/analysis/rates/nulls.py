@@ -19,7 +19,7 @@ from tests.analysis.rates.reports import (
     table_verdicts,
     verdicts,
 )
-from tests.analysis.rates.simulation import Rate, Simulation
+from tests.analysis.rates.simulation import REPEATS, Rate, Simulation
 
 NULLS = [(blocks, treatments, n) for treatments in (1, 10) for blocks in (1, 4, 12) for n in (5, 10)]
 ANY = "any false *better* or *worse*"
@@ -63,7 +63,8 @@ def by_block(rng, blocks, n):
 def _null(blocks, treatments, n):
     low = 3.5 if treatments == 1 else 1.5  # the shared baseline makes the comparisons alike, and Holm stricter
     one = partial(null, blocks=blocks, treatments=treatments, n=n)
-    return Simulation(f"equal methods, {blocks} × {treatments}, n = {n}", one, {"any": Rate(ANY, low, 6.5)})
+    repeats = 1600 if treatments == 10 else REPEATS
+    return Simulation(f"equal methods, {blocks} × {treatments}, n = {n}", one, {"any": Rate(ANY, low, 6.5)}, repeats)
 
 
 def _unpaired(n):
