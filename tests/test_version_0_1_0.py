@@ -46,7 +46,6 @@ NEW_TEXTS: dict[str, str] = {
 REWORDED = (
     r".*\.scope",
     r"\.comparisons\[\d+\]\.(sentence|feasibility_line)",
-    r"\.tuning\[\d+\]\.warnings\[\d+\]",
 )
 """Texts of report.json that say the same in other words: every number in them is in the old text or in `NAMED`."""
 NAMED = {"1", "2", "3"}
@@ -164,9 +163,11 @@ RULES_0_2 = (
     r"\.checklist\[\d+\]\.where",
     r"\.comparisons\[\d+\]\.feasibility(\..*|_line)",
     r"\.robustness\[\d+\]\.p_t",
+    r"\.tuning\[\d+\]\.(expected_optimism|evp|warnings)",
     r"(\.arms\[\d+\])?\.scope",
 )
-"""Places whose values follow the rules of version 0.2: one correction, resampled t, shot groups by seed, intervals."""
+"""Places whose values follow the rules of version 0.2: one correction, resampled t, shot groups by seed, intervals,
+optimism from settings × seeds, expected best value of searches that do not learn."""
 
 
 def is_allowed(place, old, new):

@@ -26,6 +26,8 @@ MIN_RANK_CORRELATION = 0.5
 """A lower rank correlation between first rung and full budget makes early stopping suspect."""
 MIN_PAIRS = 4
 """With fewer candidates a rank correlation is not computed."""
+MIN_TRUSTED = 10
+"""With fewer candidates even a high rank correlation is too uncertain to support the early stopping."""
 MAX_FAILED_SHARE = 0.2
 """Share of an arm's candidates that may fail before its search counts as unfinished."""
 
@@ -195,7 +197,14 @@ def pooled_correlation(searches: Any) -> dict[str, Any]:
             centre = [sum(column) / len(own) for column in zip(*own, strict=True)]
             pairs += [(first - centre[0], last - centre[1]) for first, last in own]
     rho = _spearman(pairs)
-    return {"rho": rho, "settings": len(pairs), "trusted": None if rho is None else rho >= MIN_RANK_CORRELATION}
+    return {"rho": rho, "settings": len(pairs), "trusted": _trusted(rho, len(pairs))}
+
+
+def _trusted(rho: float | None, pairs: int) -> bool | None:
+    """Whether the correlation supports early stopping; None where there are too few candidates to say so."""
+    if rho is None or rho < MIN_RANK_CORRELATION:
+        return None if rho is None else False
+    return True if pairs >= MIN_TRUSTED else None
 
 
 def _with_both(search: ArmSearch) -> list[Candidate]:

@@ -22,6 +22,7 @@ class Importance:
     """Share of the explained variation of the tuning value that a setting carries.
 
     Attributes:
+        arm: Label of the arm whose search it is.
         name: Config field.
         share: Importance among the settings and 19 dummy settings of random numbers; all together sum to 1.
         noise_floor: The largest share that a dummy got.
@@ -29,6 +30,7 @@ class Importance:
         n: Candidates used.
     """
 
+    arm: str
     name: str
     share: float
     noise_floor: float
@@ -37,11 +39,26 @@ class Importance:
     method: str = "fANOVA (Optuna), random forest on complete tune-phase trials"
 
 
-def importances(samples: Sequence[tuple[Mapping[str, Any], float]], seed: int) -> tuple[Importance, ...]:
+Sample = tuple[Mapping[str, Any], float]
+"""Settings and value of a complete candidate."""
+
+
+def importances(samples: Mapping[str, Sequence[Sample]], seed: int) -> tuple[Importance, ...]:
+    """Importance of every tuned setting inside each arm: what differs between arms was declared, not tuned.
+
+    Args:
+        samples: Complete candidates by arm, without those that ASHA stopped.
+        seed: Seed of the forests and of the dummies.
+    """
+    return tuple(found for arm, own in samples.items() for found in _in_arm(arm, own, seed))
+
+
+def _in_arm(arm: str, samples: Sequence[Sample], seed: int) -> tuple[Importance, ...]:
     """Importance of every setting that varies among the samples, with the noise floor of dummy settings.
 
     Args:
-        samples: Settings and value of each complete candidate, without those that ASHA stopped.
+        arm: Label.
+        samples: Its complete candidates.
         seed: Seed of the forest and of the dummies.
 
     Returns:
@@ -58,7 +75,7 @@ def importances(samples: Sequence[tuple[Mapping[str, Any], float]], seed: int) -
     ]
     found = _fanova(known, [v for _, v in samples], [*fields, *dummies], seed)
     floor = max(found[d] for d in dummies)
-    out = [Importance(n, found[n], floor, found[n] > floor, len(samples)) for n in fields]
+    out = [Importance(arm, n, found[n], floor, found[n] > floor, len(samples)) for n in fields]
     return tuple(sorted(out, key=lambda i: -i.share))
 
 
@@ -95,10 +112,13 @@ def _distribution(optuna: Any, values: Sequence[Any]) -> Any:
     return optuna.distributions.FloatDistribution(low, high, log=log)
 
 
-def tune_samples(records: Sequence[Record], metric: str) -> list[tuple[Mapping[str, Any], float]]:
-    """One sample per candidate of the tune phase: its settings and the mean value over its seeds."""
-    groups: dict[str, list[float]] = {}
+def tune_samples(records: Sequence[Record], metric: str) -> dict[str, list[Sample]]:
+    """Samples of the tune phase by arm: the settings of each candidate and the mean value over its seeds."""
+    groups: dict[str, dict[str, list[float]]] = {}
     for record in records:
         if record.phase == "tune" and record.complete and record.config and metric in record.metrics:
-            groups.setdefault(record.config, []).append(record.metrics[metric])
-    return [(json.loads(config), math.fsum(v) / len(v)) for config, v in sorted(groups.items())]
+            groups.setdefault(record.arm, {}).setdefault(record.config, []).append(record.metrics[metric])
+    return {
+        arm: [(json.loads(config), math.fsum(v) / len(v)) for config, v in sorted(own.items())]
+        for arm, own in sorted(groups.items())
+    }

@@ -95,6 +95,7 @@ class Plan:
         own_seeds: The seeds of each arm, where the arms of an unpaired table have different ones.
         from_0_1: Whether version 0.1 wrote it, so that it was declared under other rules.
         candidates: Settings that the search tried in each arm; 0 where nothing was tuned.
+        sampler: How it proposed them: `tpe`, `random`, `qmc` or `gp`; empty where nothing was tuned.
         frozen: Hash of a tuned study's `frozen.json`.
         frozen_plan: Its content.
     """
@@ -117,6 +118,7 @@ class Plan:
     own_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     from_0_1: bool = False
     candidates: int = 0
+    sampler: str = ""
     factors: tuple[Factor, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)

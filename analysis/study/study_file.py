@@ -63,6 +63,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         sesoi=raw.get("sesoi"),
         from_0_1=is_of_version_0_1(raw),
         candidates=int((raw.get("tuning") or {}).get("settings") or 0),
+        sampler=str((raw.get("tuning") or {}).get("sampler") or ""),
         **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
     )
     check_plan(plan)

@@ -10,6 +10,9 @@ from analysis.report.cells import number, table, whole
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, FrozenData
 
+ENOUGH_CANDIDATES = 10
+"""With fewer, even a high rank correlation of first rung and full budget is too uncertain to support anything."""
+
 
 def section(data: Document) -> Section:
     """What was fixed between the tune and the confirm phase; empty for a study that tunes nothing."""
@@ -45,7 +48,11 @@ def _text(frozen: FrozenData) -> str:
     pooled = frozen["rank_correlation"]
     trust = ""
     if pooled["rho"] is not None:
-        word = "which supports the early stopping" if pooled["trusted"] else "too low to trust the early stopping"
+        enough = pooled["settings"] >= ENOUGH_CANDIDATES
+        high = (
+            "which supports the early stopping" if enough else "from too few candidates to support the early stopping"
+        )
+        word = "too low to trust the early stopping" if pooled["trusted"] is False else high
         trust = (
             f" For the {count(pooled['settings'], 'candidate')} with both, the Spearman correlation of first rung and "
             f"full budget is {show_number(pooled['rho'])}, {word}."

@@ -23,6 +23,7 @@ from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.heat_map import draw_heat_map
 from analysis.results.document import CurveData, Document, EffectData, ImportanceData, SharesData, scale_of
 from analysis.results.verdicts import FRAGILE_BELOW, MIN_SEEDS
+from analysis.stats.anova import REST, SEEDS
 
 
 def section(data: Document) -> Section:
@@ -187,10 +188,11 @@ def _share_figures(parts: Sequence[SharesData]) -> list[Figure]:
         (s["block"], e["name"], e["share"], e["low"], e["high"], e["noise_floor"]) for s in parts for e in s["effects"]
     ]
     caption = (
-        "Share of the variance that each factor, their interaction and the seeds explain (exact ANOVA of "
-        f"the complete grid, n = {listing(sorted({s['n'] for s in parts}))} seeds): estimate and 95 % interval from "
-        "resampled seeds. Dashed tick: what a dummy factor would reach; a share left of it is noise. The shares "
-        "sum to 1 with the seeds."
+        "Share of the sum of squares that each factor, their interaction and the seeds explain (exact ANOVA of the "
+        f"complete grid, n = {listing(sorted({s['n'] for s in parts}))} seeds as blocks). Bar: 95 % interval of the "
+        "share of a run's variance without what chance adds, for normal noise of one size in every cell. Dashed "
+        "tick: what a factor without effect reaches in 5 % of studies; a share left of it is not told from noise. "
+        "The shares sum to 1 with the seeds."
     )
     alt = "Shares of variance. " + "; ".join(
         f"{s['block']}: " + ", ".join(f"{e['name']} {show_percent(e['share'])}" for e in s["effects"]) for s in parts
@@ -201,7 +203,7 @@ def _share_figures(parts: Sequence[SharesData]) -> list[Figure]:
 
 
 def _share_dot(e: EffectData) -> Dot:
-    seeds = e["f"] is None
+    seeds = e["name"] in (SEEDS, REST)
     mark = None if seeds else 100 * e["noise_floor"]
     colour = style.BASELINE if seeds else style.PALETTE[0]
     return Dot(e["name"], 100 * e["share"], 100 * e["low"], 100 * e["high"], colour, mark=mark)
@@ -219,36 +221,46 @@ def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
     notes = [f"{s['block']}: outside the complete grid: {listing(s['left_out'], 12)}." for s in parts if s["left_out"]]
     header = ("block", "effect", "df", "share", "95 % interval", "noise floor", "F", "p")
     return table(
-        "shares", "Exact ANOVA of each block's complete grid; the row seeds is the residual inside the cells. "
-        f"{scope_line(data)}", header, rows, text=(0, 1), notes=notes,
+        "shares", "Exact ANOVA of each block's complete grid with the seeds as blocks: the row seeds is what a seed "
+        "adds to all settings alike, seeds × settings the rest. F tests each effect against its own interaction with "
+        "the seeds; it assumes differences of one spread, so no verdict uses it. The interval is that of the share of "
+        f"a run's variance without what chance adds. {scope_line(data)}", header, rows, text=(0, 1), notes=notes,
     )  # fmt: skip
 
 
 def _importance_figure(found: Sequence[ImportanceData]) -> Figure:
-    dots = [
-        Dot(i["name"], 100 * i["share"], None, None, style.PALETTE[0] if i["above_noise"] else style.BASELINE,
-            mark=100 * i["noise_floor"])
-        for i in found
-    ]  # fmt: skip
-    rows = tuple((i["name"], i["share"], i["noise_floor"], i["n"]) for i in found)
-    alt = "Importance in the tune phase. " + ", ".join(f"{i['name']} {show_percent(i['share'], 0)}" for i in found)
-    drawing = dot_rows([("tune phase", dots)], "importance (%)", limits=(-2, 102))
-    return Figure("importance", _importance_caption(found), alt, drawing, ("field", "share", "floor", "n"), rows)
+    arms = dict.fromkeys(i["arm"] for i in found)
+    groups = [(arm, [_importance_dot(i) for i in found if i["arm"] == arm]) for arm in arms]
+    rows = tuple((i["arm"], i["name"], i["share"], i["noise_floor"], i["n"]) for i in found)
+    alt = "Importance in the tune phase. " + ", ".join(
+        f"{i['arm']}: {i['name']} {show_percent(i['share'], 0)}" for i in found[:24]
+    )
+    drawing = dot_rows(groups, "importance (%)", limits=(-2, 102))
+    return Figure("importance", _importance_caption(found), alt, drawing, ("arm", "field", "share", "floor", "n"), rows)
+
+
+def _importance_dot(i: ImportanceData) -> Dot:
+    colour = style.PALETTE[0] if i["above_noise"] else style.BASELINE
+    return Dot(i["name"], 100 * i["share"], None, None, colour, mark=100 * i["noise_floor"])
 
 
 def _importance_caption(found: Sequence[ImportanceData]) -> str:
+    ns = listing(sorted({i["n"] for i in found}))
     return (
-        f"Importance of what the tune phase varied ({found[0]['method']}, n = {found[0]['n']} candidates, on "
-        "validation data). Dashed tick: the most that any of 19 dummy settings of random numbers got; grey dots are "
-        "below it. "
-        "Exploratory: the sample is irregular and chosen by the search."
+        f"Importance of what the tune phase varied, inside each arm ({found[0]['method']}, n = {ns} candidates, on "
+        "validation data). Dashed tick: the most that any of 19 dummy settings of random numbers got; grey dots "
+        "are below it, as most are with fewer than 40 candidates. Exploratory: the sample is "
+        "irregular and chosen by the search."
     )
 
 
 def _importance_table(found: Sequence[ImportanceData]) -> Table:
     rows = [
-        (Cell(i["name"]), percent(i["share"]), percent(i["noise_floor"]), Cell("yes" if i["above_noise"] else "no"))
+        (
+            Cell(i["arm"]), Cell(i["name"]), whole(i["n"]), percent(i["share"]), percent(i["noise_floor"]),
+            Cell("yes" if i["above_noise"] else "no"),
+        )
         for i in found
-    ]
-    header = ("field", "importance", "noise floor", "above noise")
-    return table("importance", _importance_caption(found), header, rows, text=(0, 3), long=True)
+    ]  # fmt: skip
+    header = ("arm", "field", "candidates", "importance", "noise floor", "above noise")
+    return table("importance", _importance_caption(found), header, rows, text=(0, 1, 5), long=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import MISSING, Scale, count, listing, make_scale
-from analysis.report.cells import gain, table, value, whole
+from analysis.formatting import MISSING, Scale, count, listing, make_scale, show_confidence
+from analysis.report.cells import between, gain, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import colour_of, method_of
 from analysis.report.figures.axes import unit_label
@@ -21,7 +21,7 @@ def section(data: Document) -> Section:
     tables: list[Table] = []
     texts: list[str] = []
     if found:
-        figures += [_evp_figure(data, found), *_optimism_figure(data, found)]
+        figures += [*_evp_figure(data, found), *_optimism_figure(data, found)]
         tables.append(_table(data, found))
         texts = [*_budget_text(found), *sorted({f"Note: {w}." for t in found for w in t["warnings"]})]
     learning = data["learning"]
@@ -45,18 +45,22 @@ def _scale(data: Document, found: Sequence[TuningData]) -> Scale:
     return make_scale(found[0]["metric"], [v for t in found for v in t["values"]])
 
 
-def _evp_figure(data: Document, found: Sequence[TuningData]) -> Figure:
+def _evp_figure(data: Document, tuned: Sequence[TuningData]) -> list[Figure]:
+    found = [t for t in tuned if t["evp"]]
+    if not found:
+        return []
     scale = _scale(data, found)
     rows = tuple((t["arm"], n, v) for t in found for n, v in enumerate(t["evp"], 1))
     caption = (
         "Expected validation performance: the best validation value that n candidates from this search give on "
-        "average (unbiased form, complete trials only). Arms should be compared at the same n."
+        "average (unbiased form). Candidates that were stopped or failed count as no better than the worst that "
+        "finished. Arms should be compared at the same n."
     )
     alt = "Expected validation performance. " + "; ".join(
-        f"{t['arm']}: {scale.value(t['evp'][-1])} after {len(t['evp'])}" for t in found if t["evp"]
+        f"{t['arm']}: {scale.value(t['evp'][-1])} after {len(t['evp'])}" for t in found
     )
     drawing = draw_expected_best(data, found, scale)
-    return Figure("evp", caption, alt, drawing, ("arm", "candidates", "expected best"), rows)
+    return [Figure("evp", caption, alt, drawing, ("arm", "candidates", "expected best"), rows)]
 
 
 def _optimism_figure(data: Document, found: Sequence[TuningData]) -> list[Figure]:
@@ -67,24 +71,31 @@ def _optimism_figure(data: Document, found: Sequence[TuningData]) -> list[Figure
     parts = [
         (
             block,
-            [
-                Dot(
-                    method_of(data, t["arm"]), scale.on_axis(t["optimism"]), None, None, colour_of(data, t["arm"]),
-                    mark=scale.on_axis(t["expected_optimism"]),
-                )
-                for t in mine
-            ],
+            [_optimism_dot(data, scale, t) for t in mine],
         )
         for block, mine in by_block(data, shown).items()
     ]  # fmt: skip
     caption = (
-        "Optimism of the winner: its validation value while tuning minus the same metric on the fresh confirm seeds. "
-        "Dashed tick: what is expected if all candidates were equal, SD · E[max of K] / √seeds."
+        "Optimism of the winner: its validation value while tuning minus the same metric on the fresh confirm seeds, "
+        f"with the {show_confidence(data['alpha'])} t-interval of the confirm seeds. Dashed tick: what the choice "
+        "alone would add if all candidates were equal: SD · E[max of K] / √seeds, with the SD of settings × seeds in "
+        "the tune phase, since a seed that is good for every candidate helps none to win. It needs two tuning seeds."
     )
     alt = "Optimism by arm. " + "; ".join(f"{t['arm']} {scale.signed(t['optimism'])}" for t in shown)
-    rows = tuple((t["arm"], t["best"], t["confirmed"], t["optimism"], t["expected_optimism"]) for t in shown)
+    rows = tuple((t["arm"], t["best"], t["confirmed"], *_bounds(t), t["expected_optimism"]) for t in shown)
     drawing = dot_rows(parts, f"tuned − confirmed{unit_label(scale)}", lines=(0.0,))
-    return [Figure("optimism", caption, alt, drawing, ("arm", "tuned", "confirmed", "optimism", "expected"), rows)]
+    header = ("arm", "tuned", "confirmed", "optimism", "low", "high", "expected")
+    return [Figure("optimism", caption, alt, drawing, header, rows)]
+
+
+def _optimism_dot(data: Document, scale: Scale, t: TuningData) -> Dot:
+    found, low, high = (scale.on_axis(x) for x in _bounds(t))
+    mark = scale.on_axis(t["expected_optimism"])
+    return Dot(method_of(data, t["arm"]), found, low, high, colour_of(data, t["arm"]), mark=mark)
+
+
+def _bounds(t: TuningData) -> tuple[float | None, float | None, float | None]:
+    return t["optimism"], t["optimism_low"], t["optimism_high"]
 
 
 def _table(data: Document, found: Sequence[TuningData]) -> Table:
@@ -94,16 +105,19 @@ def _table(data: Document, found: Sequence[TuningData]) -> Table:
             Cell(t["arm"]), whole(t["started"]), whole(t["configs"]), whole(t["seeds"]),
             Cell(listing([f"{n} at epoch {e}" for e, n in t["stopped"].items()]) or MISSING), whole(t["failed"]),
             whole(t["epochs"]), value(scale, t["best"]), value(scale, t["confirmed"]), gain(scale, t["optimism"]),
-            gain(scale, t["expected_optimism"]),
+            between(scale, t["optimism_low"], t["optimism_high"]), gain(scale, t["expected_optimism"]),
+            between(scale, t["expected_optimism_low"], t["expected_optimism_high"]),
         )
         for t in found
     ]  # fmt: skip
     header = (
         "arm", "candidates", "complete", "seeds each", "stopped", "failed", "epochs", "best tuned", "confirmed",
-        "optimism", "expected optimism",
+        "optimism", "CI", "expected if all were equal", "its CI",
     )  # fmt: skip
     return table(
-        "tuning", f"The tune phase by arm, in {scale.label}. It only chooses winners; no verdict uses it.",
+        "tuning", f"The tune phase by arm, in {scale.label}. It only chooses winners; no verdict uses it. Intervals at "
+        f"{show_confidence(data['alpha'])}: of the optimism from the confirm seeds, of the expected one from the SD of "
+        "settings × seeds.",
         header, rows, text=(0, 4),
     )  # fmt: skip
 

@@ -166,7 +166,7 @@ class CurveData(TypedDict):
 
 
 class EffectData(TypedDict):
-    """One line of an ANOVA; F and p are null for the seeds."""
+    """One line of an ANOVA; F and p are null for the two lines of the seeds."""
 
     name: str
     df: int

@@ -6,8 +6,9 @@ from typing import Any, NotRequired, TypedDict
 
 
 class ImportanceData(TypedDict):
-    """Importance of one tuned field."""
+    """Importance of one tuned field in the search of one arm."""
 
+    arm: str
     name: str
     share: float
     noise_floor: float
@@ -31,7 +32,11 @@ class TuningData(TypedDict):
     best: float | None
     confirmed: float | None
     optimism: float | None
+    optimism_low: float | None
+    optimism_high: float | None
     expected_optimism: float | None
+    expected_optimism_low: float | None
+    expected_optimism_high: float | None
     evp: list[float]
     warnings: list[str]
 
@@ -47,6 +52,8 @@ class ComponentData(TypedDict):
     sd_low: float
     sd_high: float
     share: float | None
+    share_low: float | None
+    share_high: float | None
     p_less: float | None
     method_note: str
 
@@ -126,7 +133,7 @@ class RankCorrelationData(TypedDict):
 
     rho: float | None
     settings: int
-    trusted: bool
+    trusted: bool | None
 
 
 ExtensionData = TypedDict("ExtensionData", {"from": int, "to": int, "at": str, "declared": bool})

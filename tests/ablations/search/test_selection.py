@@ -197,6 +197,13 @@ def test_a_first_rung_that_ranks_otherwise_is_flagged(store):
     assert frozen["rank_correlation"]["settings"] == 12
 
 
+@pytest.mark.parametrize(("finals", "trusted"), [((0.1, 0.5, 0.3, 0.2), None), ((0.1, 0.5, 0.3, 0.2, 0.4), True)])
+def test_early_stopping_is_supported_by_ten_candidates_or_more(finals, trusted):
+    pooled = selection.pooled_correlation(finished(study(), finals).values())  # two arms, in each the same order
+    assert pooled["rho"] == pytest.approx(1.0)
+    assert (pooled["settings"], pooled["trusted"]) == (2 * len(finals), trusted)
+
+
 def test_few_candidates_have_no_rank_correlation():
     searches = finished(study(), status=dict.fromkeys(range(3, 6), "stopped"))
     assert selection.rung_correlation(searches["CE"]) == (None, 3)

@@ -102,3 +102,9 @@ def test_the_level_of_unequal_looks_equals_simulation():
 def test_one_look_keeps_the_whole_level():
     assert nominal_level(0.05, ()) == 0.05
     assert nominal_level(0.05, (10,)) == 0.05
+
+
+@pytest.mark.parametrize(("candidates", "words"), [(9, "from too few candidates to support"), (10, "which supports")])
+def test_a_rank_correlation_supports_early_stopping_from_ten_candidates_on(candidates, words, tmp_path):
+    store, _ = frozen_study(tmp_path, rank_correlation={"rho": 0.9, "settings": candidates, "trusted": True})
+    assert f"{words} the early stopping" in document(store)[1]

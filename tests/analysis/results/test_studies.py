@@ -41,7 +41,7 @@ def datasets():
 
 @pytest.fixture(scope="module")
 def tail():
-    plan = demo_plan()
+    plan = demo_plan(tuning={"settings": 6, "sampler": "random"})
     store = write(None, plan, lambda a, s, r: 0.9, tail_extra)
     add_tuning(store, plan, configs=6)
     return analysed(store)
@@ -119,7 +119,7 @@ def test_grid_gives_curves_plateau_and_shares(grid):
     (shares,) = part["shares"]
     assert shares["left_out"] == ["CE"]
     assert sum(e["share"] for e in shares["effects"]) == pytest.approx(1.0)
-    assert [e["name"] for e in shares["effects"]] == ["λ", "τ_s", "λ × τ_s", "seeds"]
+    assert [e["name"] for e in shares["effects"]] == ["λ", "τ_s", "λ × τ_s", "seeds", "seeds × settings"]
     assert shares["effects"][0]["share"] > shares["effects"][1]["share"] > shares["effects"][1]["noise_floor"]
     assert shares["effects"][2]["share"] < shares["effects"][2]["noise_floor"]
 
@@ -184,19 +184,41 @@ def test_tuning_counts_stopped_trials_and_uses_complete_ones_only(tail):
     assert first["stopped"] == {"10": 4}
     assert first["epochs"] == 4 * 2 * 30 + 4 * 10
     assert first["evp"][-1] == first["best"] == max(first["values"])
+    assert len(first["evp"]) == first["started"]
+    assert first["evp"][0] == pytest.approx((sum(first["values"]) + 2 * min(first["values"])) / 6)  # two were stopped
     assert first["optimism"] == pytest.approx(first["best"] - first["confirmed"])
+    assert first["optimism_low"] < first["optimism"] < first["optimism_high"]
+    assert first["expected_optimism_low"] < first["expected_optimism"] < first["expected_optimism_high"]
     assert "values come only from trials that finished, so they are biased" in first["warnings"]
     assert all(c["verdict"] != "no verdict" for c in tail["comparisons"])
 
 
-def test_importance_finds_the_setting_that_matters_and_a_noise_floor():
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_search_that_learns_has_no_curve_of_the_expected_best(sampler):
+    plan = demo_plan(lambdas=(0.0, 0.2), blocks=("none",), seeds=3, tuning={"settings": 4, "sampler": sampler})
+    store = write_study(None, plan)
+    add_tuning(store, plan, configs=4)
+    data, text = document(store)
+    assert [t["evp"] for t in data["tuning"]] == [[], []]
+    assert f"{sampler} learns from earlier candidates" in text
+
+
+def test_one_tuning_seed_cannot_tell_the_noise_of_a_choice():
     plan = demo_plan(lambdas=(0.0, 0.2), blocks=("none",), seeds=3)
     store = write_study(None, plan)
-    add_tuning(store, plan, configs=24, seeds=1, spread=0.001)
-    found = {i["name"]: i for i in analysed(store)["importance"]}
-    assert found["lr"]["above_noise"]
-    assert found["lr"]["share"] > 0.5
-    assert not found["weight_decay"]["above_noise"]
+    add_tuning(store, plan, configs=4, seeds=1)
+    assert {t["expected_optimism"] for t in analysed(store)["tuning"]} == {None}
+
+
+def test_importance_inside_an_arm_finds_the_setting_that_matters_and_a_noise_floor():
+    plan = demo_plan(lambdas=(0.0, 0.2), blocks=("none", "long_tail×20"), seeds=3)
+    store = write_study(None, plan)
+    add_tuning(store, plan, configs=60, seeds=1, spread=0.001)
+    found = analysed(store)["importance"]
+    assert {i["arm"] for i in found} == {a["arm"] for a in plan["arms"]}
+    assert {i["name"] for i in found} == {"lr", "weight_decay"}  # what differs between arms was not tuned
+    assert all(i["above_noise"] for i in found if i["name"] == "lr")
+    assert not any(i["above_noise"] for i in found if i["name"] == "weight_decay")
 
 
 def test_tune_phase_alone_makes_no_report():
@@ -217,7 +239,12 @@ def test_variance_by_source():
     arms = {a["arm"]: a for a in data["arms"]}
     assert parts["init"]["sd"] == pytest.approx(arms["CE, init varies"]["sd"])
     assert parts["init"]["share"] == pytest.approx((parts["init"]["sd"] / parts["all"]["sd"]) ** 2)
-    assert parts["all"]["p_less"] is None
+    assert parts["all"]["p_less"] is parts["all"]["share_low"] is None
+    for part in [p for name, p in parts.items() if name != "all"]:
+        assert part["share_low"] < part["share"] < part["share_high"]
+        assert (part["share_high"] < 1) == (part["share"] < 1 and part["p_less"] < 0.05)
+    (table,) = [t for s in make_page(data).sections for t in s.tables if t.name == "variance"]
+    assert "The test is weak" in table.caption
     assert data["sensitivity"]["curves"] == []
 
 

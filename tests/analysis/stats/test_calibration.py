@@ -6,11 +6,14 @@ import pytest
 from analysis.errors import ReportError
 from analysis.results.comparisons import judge_together
 from analysis.results.verdicts import BETTER, EQUIVALENT, WORSE
+from analysis.stats.anova import anova_shares
 from analysis.stats.comparison import compare_paired, compare_unpaired
 from analysis.stats.description import mean_interval, sd_interval
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip
 from analysis.stats.multi_dataset import random_effects
 from analysis.stats.pairing import pair
+from analysis.stats.search_curves import choice_bias
+from analysis.stats.variance_ratio import variance_ratio
 from analysis.study.ledger import make_ledger
 from analysis.study.plan import Arm, Family, Plan
 from analysis.study.records import Record
@@ -135,6 +138,50 @@ def test_coverage_of_pooling_over_datasets():
         pooled = random_effects(rng.normal(0.5, 0.3, 6) + rng.normal(0, np.sqrt(variances)), variances)
         hits += pooled.ci.low <= 0.5 <= pooled.ci.high
     assert hits / 2000 >= 0.93
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("common", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("strength", [0.0, 1.0, 4.0])
+def test_coverage_of_the_shares_of_an_anova(n, common, strength):
+    """Three by two settings; factor a of some strength, b weak, no interaction, seeds with a common part."""
+    rng = np.random.default_rng(7)
+    a, b = np.linspace(0, strength, 3), np.array([0, strength / 8])
+    cells = np.add.outer(a, b)[..., None]
+    variances = np.array([a.var(), b.var(), 0.0, common**2, 1.0])
+    hits = np.zeros(5)
+    for _ in range(800):
+        values = cells + common * rng.normal(0, 1, n) + rng.normal(0, 1, (3, 2, n))
+        found = anova_shares(values, ["a", "b"], rng, draws=399)
+        true = variances / variances.sum()
+        hits += [e.low <= t <= e.high for e, t in zip(found, true, strict=True)]
+    assert (hits / 800 >= 0.925).all(), hits / 800
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_coverage_and_level_of_a_share_of_the_variance(n):
+    """A source with half of the variance of all together, which the same seed gives the same random numbers."""
+    rng = np.random.default_rng(8)
+    covered = false = 0
+    for _ in range(REPEATS):
+        source = rng.normal(0, 1, n)
+        found = variance_ratio(source, source + rng.normal(0, 1, n))
+        covered += found.low <= 0.5 <= found.high
+        false += variance_ratio(source, rng.normal(0, 1, n)).p <= 0.05
+    assert 0.93 <= covered / REPEATS <= 0.97
+    assert TYPE_ONE[0] <= false / REPEATS <= TYPE_ONE[1]
+
+
+@pytest.mark.parametrize("common", [0.0, 0.7, 0.9])
+def test_the_expected_optimism_is_that_of_equal_candidates_whatever_their_seeds_share(common):
+    rng = np.random.default_rng(9)
+    expected, found = [], []
+    for _ in range(1000):
+        seeds = common**0.5 * rng.normal(0, 1, 2)
+        values = seeds + (1 - common) ** 0.5 * rng.normal(0, 1, (20, 2))
+        expected.append(choice_bias(values).estimate)
+        found.append(values.mean(axis=1).max())
+    assert np.mean(expected) == pytest.approx(np.mean(found), abs=0.07)
 
 
 def test_the_best_of_many_equal_arms_is_not_called_better_too_often():

@@ -22,7 +22,8 @@ from analysis.stats.multiplicity import benjamini_hochberg, holm, max_t_sign_fli
 from analysis.stats.pairing import pair
 from analysis.stats.plateau import compare_with_best
 from analysis.stats.power import detectable, power, seeds_needed, smallest_family_n
-from analysis.stats.search_curves import expected_best, expected_maximum
+from analysis.stats.search_curves import choice_bias, expected_best, expected_maximum
+from analysis.stats.variance_ratio import variance_ratio
 from silhouette.metrics import shot_groups
 from tests.helpers.averages import dataset_average
 from tests.helpers.published import CE, DEMSAR, OURS
@@ -194,9 +195,10 @@ def test_nist_univariate_and_anova():
         [196.1303, 196.2005, 196.2889, 196.0343, 196.1811], [196.2795, 196.1748, 196.1494, 196.1485, 195.9885],
         [196.2119, 196.1051, 196.1850, 196.0052, 196.2090],
     ])  # fmt: skip
-    factor, rest = anova_shares(si, ["instrument"], rng(), draws=20)
-    assert factor.f == pytest.approx(1.18046237440255, abs=1e-9)
-    assert rest.sum_squares == pytest.approx(2.16636560e-1, abs=1e-11)
+    factor, *seeds = anova_shares(si, ["instrument"], rng(), draws=20)
+    within = sum(e.sum_squares for e in seeds)
+    assert within == pytest.approx(2.16636560e-1, abs=1e-11)
+    assert factor.sum_squares / 4 / (within / 20) == pytest.approx(1.18046237440255, abs=1e-9)
 
 
 def test_two_way_grid_shares():
@@ -205,10 +207,67 @@ def test_two_way_grid_shares():
         70.4, 70.8, 70.6, 71.1, 71.3, 71.0, 70.9, 70.2, 70.5,
     ]).reshape(3, 3, 3)  # fmt: skip
     effects = {e.name: e for e in anova_shares(grid, ["tau", "lambda"], rng(), draws=50)}
-    shares = [effects[name].share for name in ("tau", "lambda", "tau × lambda", "seeds")]
-    assert shares == pytest.approx([0.81704, 0.13428, 0.02022, 0.02846], abs=1e-5)
-    assert effects["tau"].f == pytest.approx(258.3386, abs=1e-3)
+    shares = [effects[name].share for name in ("tau", "lambda", "tau × lambda")]
+    assert shares == pytest.approx([0.81704, 0.13428, 0.02022], abs=1e-5)
+    within = effects["seeds"].share + effects["seeds × settings"].share
+    assert within == pytest.approx(0.02846, abs=1e-5)
+    assert effects["tau"].share / 2 / (within / 18) == pytest.approx(258.3386, abs=1e-3)
     assert all(e.low <= e.share <= e.high for e in effects.values())
+
+
+def test_the_f_of_a_factor_with_two_levels_is_the_square_of_the_paired_t():
+    noise = rng().normal(0, 1, (3, 6))
+    values = noise[:2] + 5 * noise[2]
+    factor = anova_shares(values, ["a"], rng(), draws=20)[0]
+    paired = stats.ttest_rel(values[0], values[1])
+    assert factor.f == pytest.approx(paired.statistic**2)
+    assert factor.p == pytest.approx(paired.pvalue)
+    assert (factor.share > factor.noise_floor) == (factor.p < 0.05)
+
+
+def test_the_anova_of_a_grid_equals_that_of_statsmodels():
+    anova = pytest.importorskip("statsmodels.stats.anova")
+    pd = pytest.importorskip("pandas")
+    noise = rng().normal(0, 1, (4, 2, 5))
+    values = noise[:3] + np.arange(3)[:, None, None] / 2 + 3 * noise[3, 0]
+    index = np.indices(values.shape).reshape(3, -1)
+    frame = pd.DataFrame({"a": index[0], "b": index[1], "seed": index[2], "y": values.ravel()})
+    theirs = anova.AnovaRM(frame, "y", "seed", within=["a", "b"]).fit().anova_table
+    ours = anova_shares(values, ["a", "b"], rng(), draws=20)[:3]
+    assert [e.f for e in ours] == pytest.approx(theirs["F Value"].tolist())
+    assert [e.p for e in ours] == pytest.approx(theirs["Pr > F"].tolist())
+
+
+def test_what_a_seed_adds_to_every_setting_is_no_noise_of_the_factor():
+    """Levels lower by 1 and 1.2 on every seed, beside seeds that differ by 5: the pooled residual hides them."""
+    noise = rng().normal(0, 1, (4, 5))
+    values = np.array([0.0, -1.0, -1.2])[:, None] + 5 * noise[3] + 0.1 * noise[:3]
+    factor, seeds, rest = anova_shares(values, ["level"], rng(), draws=200)
+    pooled = factor.sum_squares / 2 / ((seeds.sum_squares + rest.sum_squares) / 12)
+    assert stats.f.sf(pooled, 2, 12) > 0.5
+    assert factor.p < 1e-4
+    assert factor.share > factor.noise_floor
+
+
+def test_variance_ratio_of_pairs_inverts_the_test_of_pitman_and_morgan():
+    a, rest = rng().normal(0, 1, (2, 12))
+    b = a + 2 * rest
+    found = variance_ratio(a, b)
+    assert found.p == pytest.approx(stats.pearsonr(a + b, a - b).pvalue)
+    assert found.estimate == pytest.approx(a.var(ddof=1) / b.var(ddof=1))
+    for edge in (found.low, found.high):
+        assert stats.pearsonr(a + edge**0.5 * b, a - edge**0.5 * b).pvalue == pytest.approx(0.05)
+    assert variance_ratio(a[:2], b[:2]) is None
+
+
+def test_choosing_the_best_is_not_helped_by_what_a_seed_adds_to_all():
+    noise = rng().normal(0, 1, (20, 2))
+    found = choice_bias(noise + np.array([0.0, 50.0]))
+    assert (found.estimate, found.low) == pytest.approx((choice_bias(noise).estimate, choice_bias(noise).low))
+    rest = np.diff(noise, axis=1).std(ddof=1) / 2**0.5
+    assert found.estimate == pytest.approx(rest / 2**0.5 * expected_maximum(20))
+    assert found.high / found.estimate == pytest.approx((19 / stats.chi2.ppf(0.025, 19)) ** 0.5)
+    assert choice_bias(noise[:, :1]) is None
 
 
 # ------------------------------------------------------------------ families
@@ -334,6 +393,7 @@ def test_only_a_setting_far_from_the_best_is_excluded():
 def test_expected_best_is_the_unbiased_form():
     # Dodge et al. 2021: without replacement; 2.5, 10/3, 3.75, 4 for the values 1..4
     assert expected_best([4, 2, 1, 3]) == pytest.approx((2.5, 10 / 3, 3.75, 4.0))
+    assert expected_best([4, 2], last=2) == expected_best([4, 2, 2, 2])
     assert expected_best([4, 2, 1, 3], better=-1) == pytest.approx((2.5, 5 / 3, 1.25, 1.0))
 
 
