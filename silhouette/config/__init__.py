@@ -9,17 +9,8 @@ from silhouette.config.identity import (
     plan_hash,
     trial_id,
 )
-from silhouette.config.trial_config import (
-    NEW_TEST_SPLITS,
-    ConfigError,
-    TrialConfig,
-    defaults,
-    first_line,
-    inert_fields,
-    make_config,
-    needed_for,
-    parse_value,
-)
+from silhouette.config.parsing import ConfigError, defaults, first_line, make_config, parse_value
+from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig, inert_fields, needed_for
 
 __all__ = [
     "CONFIG_VERSION",

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
-from silhouette.config.trial_config import NEW_TEST_SPLITS, ConfigError, TrialConfig, defaults
+from silhouette.config.parsing import ConfigError, defaults
+from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig
 from silhouette.registry import dataset_entry
 
 Phase = Literal["tune", "confirm"]

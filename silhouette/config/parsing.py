@@ -1,0 +1,87 @@
+"""Plain values as a checked `TrialConfig`, and a fault in them as one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from silhouette.config.trial_config import TrialConfig
+from silhouette.errors import InputError, instead
+
+LISTED = "`ablate list --spaces` and docs/study.md list them"
+PLAIN_WORDS = (
+    (r"^Input should be ", "must be "),
+    (r"^\w+ should have ", "must have "),
+    (r"a valid integer.*", "an integer"),
+    (r"a valid (number|string).*", r"a \1"),
+    (r"a valid boolean.*", "true or false"),
+    (r"a valid dictionary.*", "a dict"),
+    (r" after validation, not \d+", ""),
+)
+"""Words of pydantic, as patterns, and plain ones for them."""
+
+
+class ConfigError(InputError):
+    """A bad value of a field; the message is one line: field, rule, value given."""
+
+
+def make_config(values: Mapping[str, Any]) -> TrialConfig:
+    """Return the validated config of plain values.
+
+    Raises:
+        ConfigError: One line naming the field, the rule and the value given.
+
+    >>> make_config({"lambda_sil": "0.2"}).lambda_sil
+    0.2
+    >>> make_config({"lambda_sil": "banana"})
+    Traceback (most recent call last):
+    silhouette.config.parsing.ConfigError: lambda_sil: must be a number, got 'banana'
+    """
+    for name in values:
+        if name not in TrialConfig.model_fields:
+            raise ConfigError(f"{name}: no such setting; {instead(name, TrialConfig.model_fields, LISTED)}")
+    try:
+        return TrialConfig(**values)
+    except ValidationError as error:
+        raise ConfigError(first_line(error)) from None
+
+
+def parse_value(field: str, value: Any) -> Any:
+    """Return one value as its field reads it ("0.2" becomes 0.2), checked without the other fields.
+
+    Raises:
+        ConfigError: If there is no such field or it does not allow the value.
+
+    >>> parse_value("batch_size", "64")
+    64
+    """
+    if field not in TrialConfig.model_fields:
+        raise ConfigError(f"{field}: no such setting; {instead(field, TrialConfig.model_fields, LISTED)}")
+    info = TrialConfig.model_fields[field]
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(first_line(error, field)) from None
+
+
+@lru_cache(maxsize=1)
+def defaults() -> Mapping[str, Any]:
+    """Return the default of every field as records hold it; a record written before a field existed means these."""
+    return TrialConfig().model_dump(mode="json")
+
+
+def first_line(error: ValidationError, field: str = "") -> str:
+    """Return the first fault of a pydantic error as one line: field, rule, value given."""
+    fault = error.errors()[0]
+    if fault["type"] == "value_error":  # raised by our own validators, whose message is complete
+        return str(fault["msg"]).removeprefix("Value error, ")
+    message = str(fault["msg"])
+    for words, plain in PLAIN_WORDS:
+        message = re.sub(words, plain, message)
+    where = ".".join(str(part) for part in (field, *fault["loc"]) if part != "")
+    return f"{where}: {message}, got {fault['input']!r}"
