@@ -121,6 +121,22 @@ _DATA = (
         "Share of the training data used; below 0.01 the classes of small datasets have single images.",
     ),
     Factor(
+        "subset",
+        "subset",
+        ("seed", "fixed"),
+        Choice(("seed", "fixed")),
+        "Drawn by seed, the spread between seeds includes that of the images kept; the CIFAR-LT papers fix them.",
+        text="subset by {value}",
+    ),
+    Factor(
+        "val_profile",
+        "validation profile",
+        ("balanced", "train"),
+        Choice(("balanced", "train")),
+        "Balanced validation data show more of the tail than training has; `train` has the profile of training.",
+        text="validation {value}",
+    ),
+    Factor(
         "transform",
         "augmentation",
         ("none", "crop_flip"),
@@ -133,9 +149,9 @@ _NETWORK = (
     Factor(
         "encoder",
         "encoder",
-        ("small_cnn", "mlp", "resnet18"),
-        Choice(("small_cnn", "mlp", "resnet18", "resnet50")),
-        "Two networks that train in seconds, and the residual networks of the paper.",
+        ("small_cnn", "mlp", "resnet32", "resnet18"),
+        Choice(("small_cnn", "mlp", "resnet32", "resnet18", "resnet50")),
+        "Two networks that train in seconds, that of the CIFAR-LT papers, and the residual networks of the paper.",
     ),
     Factor(
         "width",
@@ -174,6 +190,27 @@ _OPTIMISER = (
         ("adamw", "sgd"),
         Choice(("adamw", "sgd")),
         "All that there are; their best learning rates differ tenfold, so tune each before a comparison.",
+    ),
+    Factor(
+        "nesterov",
+        "Nesterov",
+        (True, False),
+        Choice((True, False)),
+        "The two forms of momentum in SGD; most published code for long tails uses the plain one.",
+    ),
+    Factor(
+        "decay_all",
+        "decay of all weights",
+        (False, True),
+        Choice((False, True)),
+        "Published code for long tails decays biases and normalisation too; recent recipes do not.",
+    ),
+    Factor(
+        "lr_factor",
+        "lr factor",
+        (0.01, 0.1),
+        Interval(1e-3, 0.5, log=True),
+        "Of the step schedule: 0.1 as for ResNet, 0.01 as for CIFAR-LT; below 0.001 the last epochs train nothing.",
     ),
     Factor(
         "epochs",

@@ -65,7 +65,7 @@ TORCHVISION_ENCODERS = tuple(
     """.split()  # noqa: SIM905 - easier to read than eighty quoted names
 )
 
-ENCODERS = ("small_cnn", "mlp", *TORCHVISION_ENCODERS)
+ENCODERS = ("small_cnn", "mlp", "resnet32", *TORCHVISION_ENCODERS)
 
 
 def dataset_entry(name: str) -> Dataset:
@@ -109,7 +109,7 @@ def check_encoder(name: str) -> str:
     """
     if name in ENCODERS:
         return name
-    rule = "must be small_cnn, mlp or a torchvision classification model (resnet18, …)"
+    rule = "must be small_cnn, mlp, resnet32 or a torchvision classification model (resnet18, …)"
     raise ValueError(f"encoder: {rule}, got {name!r}")
 
 

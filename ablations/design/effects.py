@@ -121,13 +121,14 @@ def _check_search(tuning: Tuning | None, arms: Sequence[Arm]) -> None:
 
 IDLE_SOURCES: Mapping[str, tuple[Callable[[TrialConfig], bool], str]] = {
     "augment": (lambda c: c.transform == "none", "a transform"),
+    "split": (lambda c: c.val_fraction == 0, "a val_fraction above 0"),
     "class_order": (
         lambda c: c.imbalance == "none" or c.class_order == "fixed",
         "an imbalance whose class_order is drawn by seed",
     ),
     "subset": (
-        lambda c: c.imbalance == "none" and c.train_fraction == 1 and c.label_noise == 0,
-        "an imbalance, a train_fraction below 1 or label_noise",
+        lambda c: c.label_noise == 0 and (c.subset == "fixed" or (c.imbalance == "none" and c.train_fraction == 1)),
+        "label_noise, or an imbalance or a train_fraction below 1 whose subset is drawn by seed",
     ),
 }
 """By source of chance: the condition under which it moves nothing, and what it needs."""

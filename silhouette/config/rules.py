@@ -42,6 +42,10 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         "warmup_epochs: must be fewer than epochs = {epochs}, got {warmup_epochs:g}",
     ),
     (
+        lambda c: c.schedule == "multistep" and c.milestones[-1] >= c.epochs,
+        "milestones: must be fewer than epochs = {epochs}, got {c.milestones_text}; set others, as in milestones=16,18",
+    ),
+    (
         lambda c: c.dataset == "digits" and c.size != 8,
         "image_size: digits are 8 pixels wide, got {image_size}",
     ),
@@ -63,6 +67,17 @@ INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
         "imbalance=long_tail or imbalance=step",
     ),
     (lambda c: c.imbalance != "step", ("step_share",), "imbalance=step"),
+    (
+        lambda c: c.imbalance == "none" and c.train_fraction == 1,
+        ("subset",),
+        "an imbalance or a train_fraction below 1",
+    ),
+    (
+        lambda c: c.imbalance == "none" or c.val_fraction == 0,
+        ("val_profile",),
+        "imbalance=long_tail or imbalance=step, and a val_fraction above 0",
+    ),
+    (lambda c: c.val_fraction == 0, ("eval_every",), "a val_fraction above 0"),
     (lambda c: c.label_noise == 0, ("noise_kind",), "label_noise above 0"),
     (
         lambda c: c.dataset != "synthetic",
@@ -103,9 +118,12 @@ INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
         f"one of {', '.join(LEARNED_TERMS)} in objective",
     ),
     (lambda c: c.encoder not in TORCHVISION_ENCODERS, ("pretrained",), "an encoder of torchvision"),
-    (lambda c: c.encoder in TORCHVISION_ENCODERS, ("width",), "encoder=small_cnn or encoder=mlp"),
+    (lambda c: c.encoder not in ("small_cnn", "mlp"), ("width",), "encoder=small_cnn or encoder=mlp"),
     (lambda c: c.optimizer != "sgd", ("momentum",), "optimizer=sgd"),
-    (lambda c: c.schedule == "one_cycle", ("warmup_epochs",), "schedule=cosine or schedule=constant"),
+    (lambda c: c.optimizer != "sgd" or c.momentum == 0, ("nesterov",), "optimizer=sgd and a momentum above 0"),
+    (lambda c: c.weight_decay == 0, ("decay_all",), "a weight_decay above 0"),
+    (lambda c: c.schedule != "multistep", ("milestones", "lr_factor"), "schedule=multistep"),
+    (lambda c: c.schedule == "one_cycle", ("warmup_epochs",), "schedule=cosine, constant or multistep"),
 )
 """(condition, fields that cannot change the run under it, what they need instead) of each rule.
 

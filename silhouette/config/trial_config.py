@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -29,6 +30,26 @@ NEW_TEST_SPLITS = "all_and_test_split"
 """The value of `vary` under which each seed also draws test samples of its own."""
 
 
+def split_text(value: Any) -> Any:
+    """Return the words of a text, which commas or blanks separate, as a list; any other value as it is.
+
+    >>> split_text("160,180"), split_text((160, 180))
+    (['160', '180'], (160, 180))
+    """
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def check_milestones(epochs: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the milestones of a learning rate.
+
+    Raises:
+        ValueError: If they are not rising numbers of epochs from 1 on.
+    """
+    if not epochs or epochs[0] < 1 or list(epochs) != sorted(set(epochs)):
+        raise ValueError(f"milestones: must be one or more rising numbers of epochs from 1 on, got {list(epochs)}")
+    return epochs
+
+
 class TrialConfig(BaseModel):
     """One flat, frozen, validated description of a training run.
 
@@ -38,7 +59,10 @@ class TrialConfig(BaseModel):
     Attributes:
         dataset: A name of `silhouette.registry.DATASETS` or `image_folder:/absolute/path`.
         image_size: Side of the square images; None for the dataset's own.
-        val_fraction: Share of all data (of the official training data, where there is such) to validate on.
+        val_fraction: Share of all data (of the official training data, where there is such) to validate on. 0 trains on
+            all training data; nothing can be chosen then, and the validation columns are null.
+        val_profile: Where validation samples are taken from: all training data, before the imbalance (`balanced`), or
+            those that the imbalance keeps, so that they have its profile (`train`).
         test_fraction: Share of all data to test on, where no official test split exists.
         split_seed: Where no official test split exists, this cuts the test samples off, once, before everything
             else: every seed, arm and phase has the same ones.
@@ -47,6 +71,8 @@ class TrialConfig(BaseModel):
         imbalance_factor: ρ, the largest class count over the smallest.
         step_share: Share of the classes that `step` makes small.
         class_order: Which class stands where in the profile: drawn by seed, or in the order of the labels.
+        subset: Which samples of a class are kept: drawn by seed, or the same under every seed (`fixed`: those of the
+            published code of Cao et al. 2019, where there are no validation data).
         label_noise: Share of the training labels that are replaced.
         noise_kind: Labels are replaced by any other class (`symmetric`) or by the next one (`asymmetric`).
         synthetic_classes: Number of classes of the dataset `synthetic`.
@@ -66,7 +92,7 @@ class TrialConfig(BaseModel):
         margin: Margin of `triplet`.
         proxy_scale: Scale of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.
         loss_lr_scale: Learning rate of proxies and centres over that of the network.
-        encoder: `small_cnn`, `mlp` or a torchvision classification model.
+        encoder: `small_cnn`, `mlp`, `resnet32` (He et al. 2016, for CIFAR) or a torchvision classification model.
         pretrained: Start a torchvision encoder from its ImageNet weights.
         width: Channels of the first layer of `small_cnn`; `mlp` has 16 × width hidden units.
         embedding_dim: Dimension of the projection head's output.
@@ -74,11 +100,16 @@ class TrialConfig(BaseModel):
         batch_size: Samples of a step.
         lr: Peak learning rate, before `lr_scaling`.
         lr_scaling: Multiply lr by batch_size / 256 (`linear`) or its root (`sqrt`).
-        optimizer: `adamw` or `sgd` (Nesterov).
+        optimizer: `adamw` or `sgd`.
         momentum: Momentum of `sgd`.
-        weight_decay: Weight decay of weight matrices; biases and normalisation are not decayed.
-        schedule: `cosine` to 0, `one_cycle` (Smith 2018), or `constant`.
-        warmup_epochs: Epochs of linear rise before `cosine` and `constant`.
+        nesterov: Nesterov's form of the momentum.
+        weight_decay: Weight decay of weight matrices.
+        decay_all: Decay biases and normalisation weights of the network too.
+        schedule: `cosine` to 0, `one_cycle` (Smith 2018), `constant`, or `multistep`.
+        milestones: Epochs after which `multistep` multiplies the learning rate by `lr_factor`.
+        lr_factor: What `multistep` multiplies the learning rate by at each milestone.
+        warmup_epochs: Epochs of linear rise at the start: by step before `cosine` and `constant`, by epoch in
+            `multistep`. Not for `one_cycle`.
         grad_clip: Largest norm of the gradient; None does not clip.
         amp: Mixed precision.
         channels_last: Memory format of the convolutions.
@@ -101,7 +132,8 @@ class TrialConfig(BaseModel):
 
     dataset: Annotated[str, AfterValidator(check_dataset)] = "digits"
     image_size: int | None = Field(None, ge=4, le=1024)
-    val_fraction: float = Field(0.15, gt=0, lt=1)
+    val_fraction: float = Field(0.15, ge=0, lt=1)
+    val_profile: Literal["balanced", "train"] = "balanced"
     test_fraction: float = Field(0.25, gt=0, lt=1)
     split_seed: int = Field(0, ge=0, lt=2**31)
     train_fraction: float = Field(1.0, gt=0, le=1)
@@ -109,6 +141,7 @@ class TrialConfig(BaseModel):
     imbalance_factor: float = Field(1.0, ge=1, le=10_000)
     step_share: float = Field(0.5, gt=0, lt=1)
     class_order: Literal["seed", "fixed"] = "seed"
+    subset: Literal["seed", "fixed"] = "seed"
     label_noise: float = Field(0.0, ge=0, le=1)
     noise_kind: Literal["symmetric", "asymmetric"] = "symmetric"
     synthetic_classes: int = Field(10, ge=2, le=100_000)
@@ -141,8 +174,12 @@ class TrialConfig(BaseModel):
     lr_scaling: Literal["none", "linear", "sqrt"] = "none"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: float = Field(0.9, ge=0, lt=1)
+    nesterov: bool = True
     weight_decay: float = Field(1e-4, ge=0, le=10)
-    schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
+    decay_all: bool = False
+    schedule: Literal["cosine", "one_cycle", "constant", "multistep"] = "cosine"
+    milestones: Annotated[tuple[int, ...], BeforeValidator(split_text), AfterValidator(check_milestones)] = (160, 180)
+    lr_factor: float = Field(0.01, gt=0, lt=1)
     warmup_epochs: float = Field(0.0, ge=0, le=100_000)
     grad_clip: float | None = Field(None, gt=0, le=1e6)
     amp: Literal["none", "bf16", "fp16"] = "none"
@@ -198,6 +235,11 @@ class TrialConfig(BaseModel):
     def batch_classes(self) -> int:
         """Number of classes in a batch of the `pk` sampler."""
         return self.batch_size // self.samples_per_class
+
+    @property
+    def milestones_text(self) -> str:
+        """The milestones as the command line takes them: `160,180`."""
+        return ",".join(map(str, self.milestones))
 
     @property
     def size(self) -> int:

@@ -94,6 +94,29 @@ def subsample(labels: Indices, keep: Sequence[int], seed: int) -> Indices:
     return np.sort(order[rank < np.asarray(keep).repeat(counts)])
 
 
+def fixed_subset(labels: Indices, free: NDArray[np.bool_], keep: Sequence[int]) -> Indices:
+    """Return ascending indices of `keep[c]` samples of each class c: the first free ones of an order without a seed.
+
+    The order is that of the published code of Cao et al. (2019): each class in turn is shuffled by NumPy's generator
+    `RandomState` from seed 0. On all of CIFAR's training data, the samples are therefore those of that code. A stronger
+    imbalance keeps a subset of a weaker one.
+
+    Args:
+        labels: (N,) of all samples that could be for training.
+        free: (N,), False for those that are for validation.
+        keep: Samples to keep of each class, at most its free ones.
+
+    >>> fixed_subset(np.array([0, 0, 0, 1, 1]), np.array([True, True, True, False, True]), [1, 1]).tolist()
+    [2, 4]
+    """
+    rng, chosen = np.random.RandomState(0), []  # its numbers are those of the published code
+    for label, count in enumerate(keep):
+        members = np.flatnonzero(labels == label)
+        rng.shuffle(members)
+        chosen.append(members[free[members]][:count])
+    return np.sort(np.concatenate(chosen))
+
+
 def noisy_labels(config: TrialConfig, labels: Indices, classes: int, seed: int) -> Indices:
     """Return labels (N,) of which exactly a share `label_noise`, rounded, is wrong.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from silhouette.config import ConfigError, TrialConfig
 from silhouette.data import sources, torchvision_sources
 from silhouette.data.cache import Arrays, Progress, Source, in_memory, open_entry
-from silhouette.data.imbalance import keep_counts, noisy_labels, subsample
+from silhouette.data.imbalance import fixed_subset, keep_counts, noisy_labels, subsample
 from silhouette.registry import FOLDER, check_dataset
 from silhouette.seeding import numpy_stream
 
@@ -28,7 +28,7 @@ class Split:
 
     Attributes:
         train: Samples to train on, after training fraction and imbalance.
-        val: Samples to choose on, taken from the training data.
+        val: Samples to choose on, taken from the training data; none with `val_fraction=0`.
         test: Samples to report on: the official test data, or a part cut off by `split_seed`.
         train_labels: Labels to train on, with label noise, in the order of `train`.
     """
@@ -80,7 +80,10 @@ def _load(name: str, size: int, synthetic: tuple[int, int, float] | None, progre
 
 
 def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
-    """Return the split of a trial, stratified by class; imbalance and noise change the training samples only.
+    """Return the split of a trial, stratified by class.
+
+    Imbalance and noise change the training samples only. With `val_profile="train"` the imbalance comes first, and the
+    validation samples are taken from those that it keeps.
 
     Args:
         config: The fractions, the imbalance and the label noise matter.
@@ -94,25 +97,55 @@ def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
     >>> len(split.train), len(split.val), len(split.test)
     (1078, 269, 450)
     """
-    everything, labels = np.arange(len(arrays.labels)), arrays.labels
-    if arrays.train is not None:
-        rest, test, share = everything[: arrays.train], everything[arrays.train :], config.val_fraction
+    labels, seeds = arrays.labels, config.source_seeds(seed)
+    rest, test, share = _test_pool(config, arrays, seed)
+    keep = partial(_kept, config, arrays, rest, seeds)
+    cut = partial(_cut, labels=labels, fraction=share, seed=seeds["split"], purpose="val split")
+    if config.val_profile == "train":
+        train, val = cut(keep(rest))
     else:
-        cut_by = seed if config.draws_test_split else config.split_seed
-        rest, test = _cut(everything, labels, config.test_fraction, cut_by, "test split")
-        share = config.val_fraction / (1 - config.test_fraction)
-    seeds = config.source_seeds(seed)
-    train, val = _cut(rest, labels, share, seeds["split"], "val split")
-    available = np.bincount(labels[train], minlength=len(arrays.classes)).tolist()
-    counts = keep_counts(config, available, seeds["class_order"])
-    kept = train[subsample(labels[train], counts, seeds["subset"])]
-    if len(kept) < 2 or not len(val):
+        train, val = cut(rest)
+        train = keep(train)
+    if len(train) < 2 or (config.val_fraction and not len(val)):
         raise ConfigError(f"dataset: too few samples in {config.dataset} to train and validate on")
-    return Split(kept, val, test, noisy_labels(config, labels[kept], len(arrays.classes), seeds["subset"]))
+    return Split(train, val, test, noisy_labels(config, labels[train], len(arrays.classes), seeds["subset"]))
+
+
+def _test_pool(config: TrialConfig, arrays: Arrays, seed: int) -> tuple[Indices, Indices, float]:
+    """Return the samples that are not for testing, those that are, and the share of the former to validate on."""
+    everything = np.arange(len(arrays.labels))
+    if arrays.train is not None:
+        return everything[: arrays.train], everything[arrays.train :], config.val_fraction
+    cut_by = seed if config.draws_test_split else config.split_seed
+    rest, test = _cut(everything, arrays.labels, config.test_fraction, cut_by, "test split")
+    return rest, test, config.val_fraction / (1 - config.test_fraction)
+
+
+def _kept(config: TrialConfig, arrays: Arrays, rest: Indices, seeds: Mapping[str, int], pool: Indices) -> Indices:
+    """Return the samples of a pool that training fraction and imbalance keep.
+
+    Args:
+        config: The config.
+        arrays: The dataset.
+        rest: All samples that are not for testing, among them the pool; the order of a fixed subset is one of these.
+        seeds: Seed of each source of chance.
+        pool: Samples to keep some of, ascending.
+    """
+    labels = arrays.labels[pool]
+    available = np.bincount(labels, minlength=len(arrays.classes)).tolist()
+    counts = keep_counts(config, available, seeds["class_order"])
+    if config.subset == "fixed":
+        return rest[fixed_subset(arrays.labels[rest], np.isin(rest, pool, assume_unique=True), counts)]
+    return pool[subsample(labels, counts, seeds["subset"])]
 
 
 def _cut(indices: Indices, labels: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:
-    """Return (rest, cut) with about `fraction` of every class in the cut; each side gets at least one sample."""
+    """Return (rest, cut) with about `fraction` of every class in the cut; each side gets at least one sample.
+
+    A fraction of 0 cuts nothing.
+    """
+    if fraction == 0:
+        return indices, indices[:0]
     order = indices[numpy_stream(seed, purpose).permutation(len(indices))]
     order = order[np.argsort(labels[order], kind="stable")]  # by class, in random order within a class
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)

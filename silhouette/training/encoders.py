@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from silhouette.config import TrialConfig
 from silhouette.errors import InputError
 from silhouette.loss.distances import unit
+from silhouette.training.cifar_resnet import CifarResNet
 
 SMALL_IMAGE = 64
 """Images up to this side in pixels get the first layers for small images in a torchvision encoder."""
@@ -74,6 +75,9 @@ def build_network(config: TrialConfig, num_classes: int, in_shape: tuple[int, in
         encoder, features = _small_cnn(config.width, in_shape)
     elif config.encoder == "mlp":
         encoder, features = _mlp(config.width, in_shape)
+    elif config.encoder == "resnet32":
+        encoder = CifarResNet(in_shape[0], blocks=5)
+        features = encoder.features
     else:
         encoder, features = _torchvision(config.encoder, config.pretrained, in_shape)
     return Network(encoder, features, config.embedding_dim, num_classes)

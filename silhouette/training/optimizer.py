@@ -38,11 +38,11 @@ def without_compiler(kind: type[_Kind]) -> type[_Kind]:
 def build_optimizer(config: TrialConfig, network: nn.Module, objective: nn.Module) -> torch.optim.Optimizer:
     """Return the optimiser of a trial.
 
-    Biases and normalisation weights are not decayed. Nor are proxies and centres; their learning rate is
-    `loss_lr_scale` times that of the network.
+    Biases and normalisation weights are not decayed unless `decay_all` says so. Nor are proxies and centres; their
+    learning rate is `loss_lr_scale` times that of the network.
 
     Args:
-        config: `optimizer`, `lr`, `momentum`, `weight_decay` and `loss_lr_scale` matter.
+        config: `optimizer`, `lr`, `momentum`, `nesterov`, `weight_decay`, `decay_all` and `loss_lr_scale` matter.
         network: Its parameters form the first two groups: matrices, and vectors.
         objective: Its parameters (proxies, centres) form the third group.
     """
@@ -50,12 +50,12 @@ def build_optimizer(config: TrialConfig, network: nn.Module, objective: nn.Modul
     vectors = [p for p in network.parameters() if p.dim() <= 1]
     groups = [
         _group(matrices, config.weight_decay, 1.0),
-        _group(vectors, 0.0, 1.0),
+        _group(vectors, config.weight_decay if config.decay_all else 0.0, 1.0),
         _group(objective.parameters(), 0.0, config.loss_lr_scale),
     ]
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "sgd":
-        sgd, nesterov = without_compiler(torch.optim.SGD), config.momentum > 0
+        sgd, nesterov = without_compiler(torch.optim.SGD), config.nesterov and config.momentum > 0
         return sgd(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True)
     # fused: one kernel for all parameters, on CPU and CUDA alike
     return without_compiler(torch.optim.AdamW)(groups, lr=config.lr, fused=True)
@@ -79,7 +79,7 @@ def learning_rate(config: TrialConfig, step: int, per_epoch: int) -> float:
     """Return the learning rate of one step; it depends on the arguments alone.
 
     Args:
-        config: `lr`, `lr_scaling`, `schedule`, `warmup_epochs` and `epochs` matter.
+        config: `lr`, `lr_scaling`, `schedule` and its fields, `warmup_epochs` and `epochs` matter.
         step: Number of the step, from 0 over the whole run.
         per_epoch: Steps of an epoch.
 
@@ -92,10 +92,29 @@ def learning_rate(config: TrialConfig, step: int, per_epoch: int) -> float:
         if step < rise:
             return _half_cosine(peak / _START, peak, step / rise)
         return _half_cosine(peak, peak / _END, (step - rise) / max(1, total - rise))
+    if config.schedule == "multistep":
+        return peak * multistep(config, step // per_epoch)
     warmup = round(config.warmup_epochs * per_epoch)
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
     return peak if config.schedule == "constant" else _half_cosine(peak, 0.0, (step - warmup) / (total - warmup))
+
+
+def multistep(config: TrialConfig, epoch: int) -> float:
+    """Return the learning rate of an epoch, over the highest one, as Cao et al. (2019) change it: once an epoch.
+
+    It rises in a line over the warm-up, and each milestone that is behind multiplies it by `lr_factor`.
+
+    Args:
+        config: `warmup_epochs`, `milestones` and `lr_factor` matter.
+        epoch: Number of the epoch, from 0.
+
+    >>> config = TrialConfig(schedule="multistep", milestones=(6, 8), warmup_epochs=5, epochs=10)
+    >>> [round(multistep(config, epoch), 6) for epoch in range(10)]
+    [0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 0.01, 0.01, 0.0001, 0.0001]
+    """
+    rise = min(1.0, (epoch + 1) / config.warmup_epochs) if config.warmup_epochs else 1.0
+    return float(rise * config.lr_factor ** sum(epoch >= milestone for milestone in config.milestones))
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:

@@ -209,6 +209,8 @@ class Training:
             yield transforms.to_input(self.config, images)
 
     def _validate(self) -> dict[str, Any]:
+        if not len(self._split.val):
+            return {}
         if (self.epoch + 1) % self.config.eval_every and self.epoch + 1 != self.config.epochs:
             return {}
         outputs = self._run(self._split.val, self._data.labels[self._split.val])

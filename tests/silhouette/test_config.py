@@ -105,7 +105,7 @@ def test_readers_import_no_torch():
         ({"objective": "ce + magic"}, "objective: must be terms of ce, supcon, .*, each once, joined by"),
         ({"objective": "ce + ce"}, "objective: must be terms of"),
         ({"objective": "0*ce"}, "objective: a weight must be a number above 0"),
-        ({"encoder": "resnet19"}, "encoder: must be small_cnn, mlp or a torchvision classification model"),
+        ({"encoder": "resnet19"}, "encoder: must be small_cnn, mlp, resnet32 or a torchvision classification model"),
         ({"dataset": "imagenet"}, "dataset: must be one of digits, synthetic, mnist, "),
         ({"objective": "supcon2"}, "transform: supcon2 compares two different views"),
         ({"sampler": "pk", "samples_per_class": 5}, "samples_per_class: must divide batch_size = 64, got 5"),
@@ -114,6 +114,17 @@ def test_readers_import_no_torch():
             "samples_per_class: batch_size = 64 needs 16 classes, digits has 10; give a larger number, got 4",
         ),
         ({"warmup_epochs": 30}, "warmup_epochs: must be fewer than epochs = 30, got 30"),
+        (
+            {"schedule": "multistep"},
+            "milestones: must be fewer than epochs = 30, got 160,180; set others, as in milestones=16,18",
+        ),
+        (
+            {"milestones": "18,16"},
+            r"milestones: must be one or more rising numbers of epochs from 1 on, got \[18, 16\]",
+        ),
+        ({"milestones": ""}, r"milestones: must be one or more rising numbers of epochs from 1 on, got \[\]"),
+        ({"milestones": "8,x"}, "milestones.1: must be an integer, got 'x'"),
+        ({"imbalance_factor": 0.5}, "imbalance_factor: must be greater than or equal to 1, got 0.5"),
         ({"shot_few": 200}, r"shot_few: must not be above shot_many \+ 1 = 100 \+ 1, got 200"),
         ({"image_size": 16}, "image_size: digits are 8 pixels wide, got 16"),
     ],
@@ -138,6 +149,16 @@ def test_equal_objectives_are_equal_trials():
         ({"temperature": 2.0}, "temperature"),
         ({"momentum": 0.5}, "momentum"),
         ({"encoder": "resnet18", "dataset": "cifar10", "width": 3}, "width"),
+        ({"encoder": "resnet32", "width": 3}, "width"),
+        ({"milestones": (2, 4)}, "milestones"),
+        ({"lr_factor": 0.5}, "lr_factor"),
+        ({"nesterov": False}, "nesterov"),
+        ({"optimizer": "sgd", "momentum": 0, "nesterov": False}, "nesterov"),
+        ({"weight_decay": 0, "decay_all": True}, "decay_all"),
+        ({"subset": "fixed"}, "subset"),
+        ({"val_profile": "train"}, "val_profile"),
+        ({"imbalance": "step", "imbalance_factor": 9, "val_fraction": 0, "val_profile": "train"}, "val_profile"),
+        ({"val_fraction": 0, "eval_every": 5}, "eval_every"),
     ],
 )
 def test_fields_without_effect_are_set_back(values, inert):
@@ -185,6 +206,14 @@ def test_split_seed_matters_where_it_cuts_the_test_samples():
     assert TrialConfig(dataset="mnist", vary="all_and_test_split").vary == "all"
     with pytest.raises(ConfigError, match="split_seed: must be greater than or equal to 0, got -1"):
         make_config({"split_seed": -1})
+
+
+def test_milestones_are_read_from_text():
+    values = {"schedule": "multistep", "epochs": 20}
+    for given in ("16,18", "16 18", ["16", 18], (16, 18)):
+        config = make_config({**values, "milestones": given})
+        assert config.milestones == (16, 18)
+        assert make_config(json.loads(config.model_dump_json())) == config
 
 
 def test_a_config_is_equal_after_json():

@@ -86,7 +86,9 @@ def test_a_setting_at_its_default_or_with_effect_in_one_arm_is_accepted(changes)
     [
         ({"vary": "augment"}, "a transform"),
         ({"vary": "class_order", "train_fraction": 0.5}, "an imbalance whose class_order is drawn by seed"),
-        ({"vary": "subset"}, "an imbalance, a train_fraction below 1 or label_noise"),
+        ({"vary": "subset"}, "label_noise, or an imbalance or a train_fraction below 1 whose subset is drawn by seed"),
+        ({"vary": "subset", "train_fraction": 0.5, "subset": "fixed"}, "label_noise, or an imbalance or a train_frac"),
+        ({"vary": "split", "val_fraction": 0}, "a val_fraction above 0"),
     ],
 )
 def test_seeds_that_would_all_give_the_same_result_are_refused(fixed, needs):

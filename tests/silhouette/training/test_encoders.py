@@ -5,6 +5,7 @@ import torch
 
 from silhouette.config import TrialConfig
 from silhouette.registry import TORCHVISION_ENCODERS
+from silhouette.training.cifar_resnet import Block
 from silhouette.training.encoders import build_network
 
 
@@ -18,6 +19,8 @@ def network(encoder, in_shape, classes=7):
         ("small_cnn", (1, 8, 8)),
         ("small_cnn", (3, 32, 32)),
         ("mlp", (1, 28, 28)),
+        ("resnet32", (3, 32, 32)),
+        ("resnet32", (1, 7, 7)),
         ("resnet18", (3, 32, 32)),
         ("resnet18", (1, 8, 8)),
         ("efficientnet_b0", (3, 32, 32)),
@@ -33,6 +36,31 @@ def test_shapes_and_unit_embeddings(encoder, in_shape):
     assert out.embedding.shape == (4, 16)
     torch.testing.assert_close(out.embedding.norm(dim=1), torch.ones(4))
     out.logits.sum().backward()
+
+
+def test_resnet32_is_that_of_the_paper():
+    """0.46 M parameters (table 6), 31 convolutions and a classifier, halved twice, shortcuts without parameters."""
+    built = network("resnet32", (3, 32, 32), classes=10)
+    convolutions = [m for m in built.encoder.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 31
+    assert {m.kernel_size for m in convolutions} == {(3, 3)}
+    sizes = (p.numel() for part in (built.encoder, built.classifier) for p in part.parameters())
+    assert sum(sizes) == 464_154
+    maps = torch.zeros(1, 3, 32, 32)
+    shapes = []
+    for layer in built.encoder.eval().layers:
+        maps = layer(maps)
+        shapes.append(tuple(maps.shape[1:]))
+    assert list(dict.fromkeys(shapes)) == [(16, 32, 32), (32, 16, 16), (64, 8, 8), (64, 1, 1), (64,)]
+
+
+def test_a_shortcut_takes_every_second_pixel_and_adds_channels_of_zeros():
+    block = Block(2, 4)
+    for convolution in (block.residual[0], block.residual[3]):
+        torch.nn.init.zeros_(convolution.weight)
+    images = torch.arange(18.0).reshape(1, 2, 3, 3)
+    out = block(images)
+    assert out[0].tolist() == [[[0, 0], [0, 0]], [[0, 2], [6, 8]], [[9, 11], [15, 17]], [[0, 0], [0, 0]]]
 
 
 def test_small_images_get_the_small_stem():

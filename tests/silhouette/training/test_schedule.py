@@ -41,6 +41,43 @@ def test_one_cycle_equals_torch():
     assert got[-1] < 0.01
 
 
+def published_rate(lr, epoch):
+    """The rate of Cao et al. (2019) for CIFAR in an epoch from 1."""
+    if epoch <= 5:
+        return lr * epoch / 5
+    return lr * (0.0001 if epoch > 180 else 0.01 if epoch > 160 else 1)
+
+
+def test_multistep_is_the_published_schedule_of_cifar_lt():
+    config = TrialConfig(lr=0.1, epochs=200, schedule="multistep", warmup_epochs=5)
+    got = [learning_rate(config, step, 3) for step in range(600)]
+    assert got == pytest.approx([published_rate(0.1, step // 3 + 1) for step in range(600)], rel=1e-12)
+    plain = config.model_copy(update={"warmup_epochs": 0.0, "lr_factor": 0.5, "milestones": (1, 2)})
+    assert [learning_rate(plain, step, 1) for step in range(4)] == [0.1, 0.05, 0.025, 0.025]
+
+
+def test_plain_momentum_and_decay_of_every_weight_by_hand():
+    """v = 0.9 v + g + decay w; w = w - lr v, for a bias as for a matrix, with the gradient 1."""
+    settings = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.5, "nesterov": False, "decay_all": True}
+    network = torch.nn.Linear(1, 1).double()
+    torch.nn.init.ones_(network.weight)
+    torch.nn.init.ones_(network.bias)
+    optimizer = build_optimizer(TrialConfig(**settings), network, torch.nn.Module())
+    for _ in range(2):
+        optimizer.zero_grad()
+        network(torch.ones(1, 1).double()).sum().backward()
+        optimizer.step()
+    # first step: v = 1.5, w = 0.85; second: v = 1.35 + 1 + 0.425 = 2.775, w = 0.5725
+    assert [float(p.detach()) for p in network.parameters()] == pytest.approx([0.5725, 0.5725], rel=1e-12)
+
+
+def test_proxies_are_never_decayed():
+    objective = torch.nn.Linear(2, 2)
+    optimizer = build_optimizer(TrialConfig(decay_all=True, weight_decay=0.1), torch.nn.Linear(2, 2), objective)
+    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert {decays[id(p)] for p in objective.parameters()} == {0}
+
+
 @pytest.mark.parametrize(("scaling", "want"), [("none", 0.1), ("linear", 0.025), ("sqrt", 0.05)])
 def test_lr_scaling_is_off_unless_chosen(scaling, want):
     assert peak_lr(TrialConfig(lr=0.1, batch_size=64, lr_scaling=scaling)) == pytest.approx(want)
@@ -73,6 +110,16 @@ def weights(training):
         {"amp": "fp16"},
         {"objective": "ce + 0.1*center + proxy_nca", "sampler": "balanced", "warmup_epochs": 1},
         {"objective": "supcon2", "transform": "randaugment", "sampler": "pk", "batch_size": 32},
+        {
+            "optimizer": "sgd",
+            "nesterov": False,
+            "decay_all": True,
+            "lr": 0.05,
+            "schedule": "multistep",
+            "milestones": (1, 2),
+            "val_fraction": 0,
+            "subset": "fixed",
+        },
         {"encoder": "mobilenet_v3_small", "epochs": 2, "channels_last": True},  # it has dropout
     ],
     ids=lambda s: " ".join(f"{k}={v}" for k, v in s.items()),

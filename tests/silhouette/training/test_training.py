@@ -127,6 +127,19 @@ def test_test_data_is_read_once_and_only_at_the_end(monkeypatch):
     assert sorted(reads) == sorted(test)
 
 
+def test_without_validation_data_all_others_train_and_nothing_is_validated():
+    """The class counts of the digits are those of all samples that are not for testing."""
+    whole, part = trained(val_fraction=0, epochs=1, imbalance="none"), trained(epochs=1, imbalance="none")
+    result = whole.result()
+    assert result["status"] == "complete"
+    assert {result[name] for name in ("val_top1", "val_macro_top1", "val_loss")} == {None}
+    assert {row["val_top1"] for row in result["curve"]} == {None}
+    assert result["test_top1"] is not None
+    others = np.bincount(whole._data.labels) - np.array(result["class_total"])
+    assert result["class_train"] == others.tolist()
+    assert result["test_pool_sha256"] == part.result()["test_pool_sha256"]
+
+
 def test_a_finished_trial_cannot_step():
     with pytest.raises(RuntimeError, match="the trial is complete after epoch 1"):
         trained(epochs=1).step()
