@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from dataclasses import dataclass
+from typing import Literal
 
 FOLDER = "image_folder:"
 """Prefix of a dataset that is a folder of images, as in `image_folder:/data/birds`."""
@@ -44,11 +45,63 @@ DATASETS = {
     "flowers102": Dataset(102, 224, 3, official_test=True, paper=True),
 }
 
-TERMS = ("ce", "supcon", "supcon2", "proxy_nca", "proxy_anchor", "center", "triplet")
+
+@dataclass(frozen=True)
+class Term:
+    """Facts about a supervised term of an objective.
+
+    Attributes:
+        input: What it looks at, of `logits`, `embeddings` and `class weights` (the rows of the classifier). Terms of
+            the logits train the classifier.
+        options: Fields of the config that only this term, or few others, use.
+        parameters: `proxies` (vectors of its own, with the learning rate `loss_lr_scale`·lr), `layers` (trained as
+            those of the network) or none.
+        counts: True if it needs the training samples of each class.
+        views: Augmented views of each image that it compares.
+        per_sample: True if it is a mean of one value per sample, which `reweight` can weight.
+    """
+
+    input: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    parameters: Literal["none", "proxies", "layers"] = "none"
+    counts: bool = False
+    views: int = 1
+    per_sample: bool = True
+
+
+_LOGITS, _EMBEDDINGS = ("logits",), ("embeddings",)
+_SOFTTRIPLE = ("softtriple_centers", "softtriple_scale", "softtriple_gamma", "softtriple_margin")
+_KCL = ("temperature", "contrast_positives")
+
+TERMS = {
+    "ce": Term(_LOGITS),
+    "logit_adjusted": Term(_LOGITS, ("logit_tau",), counts=True),
+    "balanced_softmax": Term(_LOGITS, counts=True),
+    "ldam": Term(_LOGITS, ("ldam_margin",), counts=True),
+    "class_balanced": Term(_LOGITS, ("cb_beta",), counts=True),
+    "focal": Term(_LOGITS, ("focal_gamma",)),
+    "vs": Term(_LOGITS, ("logit_tau", "vs_gamma"), counts=True),
+    "supcon": Term(_EMBEDDINGS, ("temperature",)),
+    "supcon2": Term(_EMBEDDINGS, ("temperature",), views=2),
+    "bcl": Term(("embeddings", "class weights"), ("temperature",), "layers", views=2),
+    "kcl": Term(_EMBEDDINGS, _KCL, views=2),
+    "tsc": Term(_EMBEDDINGS, (*_KCL, "tsc_weight"), views=2),
+    "paco": Term(("logits", "embeddings"), ("temperature", "paco_alpha"), counts=True, views=2),
+    "proxy_nca": Term(_EMBEDDINGS, ("proxy_scale",), "proxies"),
+    "proxy_anchor": Term(_EMBEDDINGS, ("proxy_scale",), "proxies", per_sample=False),
+    "center": Term(_EMBEDDINGS, parameters="proxies"),
+    "triplet": Term(_EMBEDDINGS, ("margin",), per_sample=False),
+    "arcface": Term(_EMBEDDINGS, ("margin_scale", "arcface_margin"), "proxies"),
+    "cosface": Term(_EMBEDDINGS, ("margin_scale", "cosface_margin"), "proxies"),
+    "subcenter_arcface": Term(_EMBEDDINGS, ("margin_scale", "arcface_margin", "sub_centers"), "proxies"),
+    "softtriple": Term(_EMBEDDINGS, _SOFTTRIPLE, "proxies"),
+    "normalized_softmax": Term(_EMBEDDINGS, ("softmax_temperature",), "proxies"),
+    "circle": Term(_EMBEDDINGS, ("circle_margin", "circle_scale"), per_sample=False),
+}
 """Supervised terms of an objective, in the order in which they are written."""
 
-LEARNED_TERMS = ("proxy_nca", "proxy_anchor", "center")
-"""Terms with parameters of their own (proxies, centres)."""
+LEARNED_TERMS = tuple(name for name, term in TERMS.items() if term.parameters == "proxies")
+"""Terms with vectors of their own (proxies, centres)."""
 
 TORCHVISION_ENCODERS = tuple(
     """
@@ -153,3 +206,13 @@ def check_objective(text: str) -> str:
     """
     weights = parse_objective(text)
     return " + ".join(name if w == 1 else f"{w!r}*{name}" for name, w in weights.items())
+
+
+def option_users() -> dict[str, tuple[str, ...]]:
+    """Return, for each field of the config that is an option of terms, the terms that use it.
+
+    >>> option_users()["proxy_scale"]
+    ('proxy_nca', 'proxy_anchor')
+    """
+    fields = dict.fromkeys(field for term in TERMS.values() for field in term.options)
+    return {field: tuple(name for name, term in TERMS.items() if field in term.options) for field in fields}

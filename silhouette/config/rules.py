@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from silhouette.registry import LEARNED_TERMS, TORCHVISION_ENCODERS, dataset_entry
+from silhouette.registry import LEARNED_TERMS, TERMS, TORCHVISION_ENCODERS, dataset_entry, option_users
 
 Condition = Callable[[Any], bool]
 """A condition on a `TrialConfig`. Its type is Any here, since `trial_config` imports this file."""
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    """Return names in words.
+
+    >>> _one_of(("triplet",)), _one_of(("kcl", "tsc")), _one_of(("a", "b", "c"))
+    ('triplet', 'kcl or tsc', 'a, b or c')
+    """
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
 
 COMBINATIONS: tuple[tuple[Condition, str], ...] = (
     (
@@ -20,9 +30,35 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         "val_fraction + test_fraction: must leave a tenth for training (sum < 0.9), "
         "got {val_fraction:g} + {test_fraction:g}",
     ),
+    *(
+        (
+            lambda c, name=name: name in c.terms and c.transform == "none",
+            f"transform: {name} compares two different views, so it needs an augmentation, got 'none'",
+        )
+        for name, term in TERMS.items()
+        if term.views == 2
+    ),
     (
-        lambda c: "supcon2" in c.terms and c.transform == "none",
-        "transform: supcon2 compares two different views, so it needs an augmentation, got 'none'",
+        lambda c: "ldam" in c.terms and c.classifier == "linear",
+        "classifier: ldam sets margins between cosines, so it needs classifier=cosine or classifier=etf, "
+        "got {classifier!r}",
+    ),
+    *(
+        (
+            lambda c, name=name: c.reweight != "none" and name in c.terms,
+            f"reweight: {name} has no value for each sample that a weight could multiply; give reweight=none, "
+            "got {reweight!r}",
+        )
+        for name, term in TERMS.items()
+        if not term.per_sample
+    ),
+    (
+        lambda c: c.reweight != "none" and "class_balanced" in c.terms,
+        "reweight: class_balanced weights the classes already; give reweight=none, or ce, got {reweight!r}",
+    ),
+    (
+        lambda c: c.reweight == "drw" and c.drw_epoch >= c.epochs,
+        "drw_epoch: must be below epochs = {epochs}, or no epoch is re-weighted, got {drw_epoch}",
     ),
     (
         lambda c: c.sampler == "pk" and c.batch_size % c.samples_per_class != 0,
@@ -105,18 +141,22 @@ INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
         "a data set without an official test split, to draw test samples from",
     ),
     (lambda c: c.sampler != "pk", ("samples_per_class",), "sampler=pk"),
-    (lambda c: not {"supcon", "supcon2"} & set(c.terms), ("temperature",), "supcon or supcon2 in objective"),
-    (lambda c: "triplet" not in c.terms, ("margin",), "triplet in objective"),
-    (
-        lambda c: not {"proxy_nca", "proxy_anchor"} & set(c.terms),
-        ("proxy_scale",),
-        "proxy_nca or proxy_anchor in objective",
+    *(
+        (
+            lambda c, users=users: not set(users) & set(c.terms),
+            (field,),
+            f"{_one_of(users)} in objective",
+        )
+        for field, users in option_users().items()
     ),
     (
         lambda c: not set(LEARNED_TERMS) & set(c.terms),
         ("loss_lr_scale",),
-        f"one of {', '.join(LEARNED_TERMS)} in objective",
+        f"{_one_of(LEARNED_TERMS)} in objective",
     ),
+    (lambda c: not c.uses_classifier, ("classifier",), "a term of the logits, or bcl, in objective"),
+    (lambda c: c.classifier == "linear", ("classifier_scale",), "classifier=cosine or classifier=etf"),
+    (lambda c: c.reweight == "none", ("drw_epoch", "drw_beta"), "reweight=drw"),
     (lambda c: c.encoder not in TORCHVISION_ENCODERS, ("pretrained",), "an encoder of torchvision"),
     (lambda c: c.encoder not in ("small_cnn", "mlp"), ("width",), "encoder=small_cnn or encoder=mlp"),
     (lambda c: c.optimizer != "sgd", ("momentum",), "optimizer=sgd"),

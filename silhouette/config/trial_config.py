@@ -16,6 +16,7 @@ from pydantic import (
 
 from silhouette.config.rules import COMBINATIONS, INERT
 from silhouette.registry import (
+    TERMS,
     check_dataset,
     check_encoder,
     check_objective,
@@ -88,14 +89,39 @@ class TrialConfig(BaseModel):
         distance: Distance between normalised embeddings.
         softmin: Whether the soft minimum is a log-sum-exp (`sum`, as in the paper) or a log-mean-exp (`mean`).
         reduction: Mean of the scores over samples (`mean`) or over classes (`macro`).
-        temperature: Temperature of `supcon` and `supcon2`.
+        temperature: Temperature of the contrastive terms: `supcon`, `supcon2`, `bcl`, `kcl`, `tsc` and `paco`.
         margin: Margin of `triplet`.
         proxy_scale: Scale of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.
         loss_lr_scale: Learning rate of proxies and centres over that of the network.
+        logit_tau: τ of `logit_adjusted` and `vs`, the weight of the logarithm of the class shares.
+        vs_gamma: γ of `vs`, the power of the class counts that multiplies the logits.
+        ldam_margin: Margin of the rarest class in `ldam`, between cosines.
+        cb_beta: β of `class_balanced`; 0 weights all classes alike, values near 1 by the inverse of their counts.
+        focal_gamma: γ of `focal`; 0 is cross-entropy.
+        contrast_positives: Positives of a sample in `kcl` and `tsc`, beside its other view.
+        tsc_weight: Weight of the own target in `tsc`.
+        paco_alpha: α of `paco`, the weight of a sample of the own class; the centre of the class has weight 1.
+        margin_scale: Scale of the cosines in `arcface`, `cosface` and `subcenter_arcface`.
+        arcface_margin: Angular margin of `arcface` and `subcenter_arcface` in radians.
+        cosface_margin: Margin of `cosface`, between cosines.
+        sub_centers: Vectors of each class in `subcenter_arcface`.
+        softtriple_centers: Vectors of each class in `softtriple`.
+        softtriple_scale: Scale of the similarities in `softtriple` (λ of its paper).
+        softtriple_gamma: Temperature over the vectors of a class in `softtriple`.
+        softtriple_margin: Margin of `softtriple`.
+        softmax_temperature: Temperature of `normalized_softmax`.
+        circle_margin: Relaxation m of `circle`.
+        circle_scale: Scale γ of `circle`.
+        reweight: `drw` weights each sample by its class from `drw_epoch` on, in all terms and the silhouette.
+        drw_epoch: Epochs, from the first, that `drw` leaves without weights.
+        drw_beta: β of the weights of `drw`, as in `cb_beta`.
         encoder: `small_cnn`, `mlp`, `resnet32` (He et al. 2016, for CIFAR) or a torchvision classification model.
         pretrained: Start a torchvision encoder from its ImageNet weights.
         width: Channels of the first layer of `small_cnn`; `mlp` has 16 × width hidden units.
         embedding_dim: Dimension of the projection head's output.
+        classifier: `linear`; `cosine` (cosines of features and class vectors, no bias); or `etf`, the same with class
+            vectors that are the fixed vertices of a simplex.
+        classifier_scale: Scale of the cosines of `cosine` and `etf`.
         epochs: Full budget.
         batch_size: Samples of a step.
         lr: Peak learning rate, before `lr_scaling`.
@@ -162,11 +188,35 @@ class TrialConfig(BaseModel):
     margin: float = Field(0.2, ge=0, le=2)
     proxy_scale: float = Field(32.0, gt=0, le=1000)
     loss_lr_scale: float = Field(10.0, gt=0, le=10_000)
+    logit_tau: float = Field(1.0, ge=0, le=10)
+    vs_gamma: float = Field(0.15, ge=0, le=2)
+    ldam_margin: float = Field(0.5, ge=0, le=2)
+    cb_beta: float = Field(0.9999, ge=0, lt=1)
+    focal_gamma: float = Field(2.0, ge=0, le=10)
+    contrast_positives: int = Field(6, ge=1, le=65_536)
+    tsc_weight: float = Field(1.0, ge=0, le=1000)
+    paco_alpha: float = Field(0.05, gt=0, le=1000)
+    margin_scale: float = Field(64.0, gt=0, le=1000)
+    arcface_margin: float = Field(0.5, ge=0, le=3)
+    cosface_margin: float = Field(0.35, ge=0, le=2)
+    sub_centers: int = Field(3, ge=1, le=1000)
+    softtriple_centers: int = Field(10, ge=1, le=1000)
+    softtriple_scale: float = Field(20.0, gt=0, le=1000)
+    softtriple_gamma: float = Field(0.1, gt=0, le=100)
+    softtriple_margin: float = Field(0.01, ge=0, le=2)
+    softmax_temperature: float = Field(0.05, gt=0, le=100)
+    circle_margin: float = Field(0.4, ge=0, le=1)
+    circle_scale: float = Field(80.0, gt=0, le=1000)
+    reweight: Literal["none", "drw"] = "none"
+    drw_epoch: int = Field(160, ge=0, le=100_000)
+    drw_beta: float = Field(0.9999, ge=0, lt=1)
 
     encoder: Annotated[str, AfterValidator(check_encoder)] = "small_cnn"
     pretrained: bool = False
     width: int = Field(16, ge=1, le=1024)
     embedding_dim: int = Field(64, ge=1, le=4096)
+    classifier: Literal["linear", "cosine", "etf"] = "linear"
+    classifier_scale: float = Field(30.0, gt=0, le=1000)
 
     epochs: int = Field(30, ge=1, le=100_000)
     batch_size: int = Field(64, ge=2, le=65_536)
@@ -225,6 +275,16 @@ class TrialConfig(BaseModel):
     def terms(self) -> dict[str, float]:
         """Weights of the supervised terms."""
         return parse_objective(self.objective)
+
+    @property
+    def trains_classifier(self) -> bool:
+        """True if a term looks at the logits; without one, a linear probe replaces the classifier."""
+        return any("logits" in TERMS[name].input for name in self.terms)
+
+    @property
+    def uses_classifier(self) -> bool:
+        """True if a term looks at the logits or at the rows of the classifier."""
+        return any({"logits", "class weights"} & set(TERMS[name].input) for name in self.terms)
 
     @property
     def classes(self) -> int | None:

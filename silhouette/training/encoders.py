@@ -1,4 +1,4 @@
-"""Networks: an encoder, a projection head for the metric losses, and a linear classifier."""
+"""Networks: an encoder, a projection head for the metric losses, and a classifier."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from silhouette.config import TrialConfig
 from silhouette.errors import InputError
 from silhouette.loss.distances import unit
 from silhouette.training.cifar_resnet import CifarResNet
+from silhouette.training.classifiers import build_classifier
 
 SMALL_IMAGE = 64
 """Images up to this side in pixels get the first layers for small images in a torchvision encoder."""
@@ -31,7 +32,7 @@ class Output(NamedTuple):
 
 
 class Network(nn.Module):
-    """Encoder, projection head (Linear, ReLU, Linear, scaled to length 1) and linear classifier.
+    """Encoder, projection head (Linear, ReLU, Linear, scaled to length 1) and classifier.
 
     Head and classifier both take the features of the encoder, as in SupCon (Khosla et al. 2020).
 
@@ -39,16 +40,19 @@ class Network(nn.Module):
         encoder: Maps (B, C, H, W) to (B, features).
         features: Its number of features.
         embedding_dim: D.
-        num_classes: K.
+        classifier: Maps (B, features) to (B, K); its `weight` is (K, features).
+
+    Attributes:
+        features: Number of features of the encoder.
     """
 
-    def __init__(self, encoder: nn.Module, features: int, embedding_dim: int, num_classes: int) -> None:
+    def __init__(self, encoder: nn.Module, features: int, config: TrialConfig, num_classes: int) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.features = encoder, features
         self.head = nn.Sequential(
-            nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, embedding_dim)
+            nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, config.embedding_dim)
         )
-        self.classifier = nn.Linear(features, num_classes)
+        self.classifier = build_classifier(config, features, num_classes)
 
     def forward(self, images: Tensor) -> Output:
         """Return features, embeddings and logits of images (B, C, H, W)."""
@@ -60,12 +64,12 @@ def build_network(config: TrialConfig, num_classes: int, in_shape: tuple[int, in
     """Return the untrained network of a config; torch's global generator decides its weights.
 
     Args:
-        config: `encoder`, `width`, `pretrained` and `embedding_dim` matter.
+        config: `encoder`, `width`, `pretrained`, `embedding_dim` and the options of the classifier matter.
         num_classes: K.
         in_shape: (C, H, W) of an image.
 
     Raises:
-        InputError: If the encoder cannot take images of this size.
+        InputError: If the encoder cannot take images of this size, or has too few features for the classifier.
 
     >>> network = build_network(TrialConfig(width=4, embedding_dim=8), num_classes=10, in_shape=(1, 8, 8))
     >>> [tuple(part.shape) for part in network(torch.zeros(2, 1, 8, 8))]
@@ -80,7 +84,7 @@ def build_network(config: TrialConfig, num_classes: int, in_shape: tuple[int, in
         features = encoder.features
     else:
         encoder, features = _torchvision(config.encoder, config.pretrained, in_shape)
-    return Network(encoder, features, config.embedding_dim, num_classes)
+    return Network(encoder, features, config, num_classes)
 
 
 def _small_cnn(width: int, in_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:

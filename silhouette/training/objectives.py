@@ -1,33 +1,26 @@
 """The objective that is minimised: weighted supervised terms, plus λ_sil times the silhouette loss.
 
-========== ================================================================================ ===================
-term       what                                                                             input
-========== ================================================================================ ===================
-ce         cross-entropy                                                                    logits
-supcon     SupCon (Khosla et al. 2020) on one view of each image                            embeddings
-supcon2    SupCon on two augmented views; every other term but `supcon` then sees both      embeddings
-proxy_nca  Proxy-NCA (Movshovitz-Attias et al. 2017)                                        embeddings, proxies
-proxy_anchor Proxy-Anchor (Kim et al. 2020)                                                 embeddings, proxies
-center     ½ mean squared distance to the centre of the own class (Wen et al. 2016)         embeddings, centres
-triplet    triplet margin loss on the hardest triplet of each sample (Hermans et al. 2017)  embeddings
-========== ================================================================================ ===================
+`silhouette.registry.TERMS` lists the terms, `silhouette.training.terms` has them, docs/method.md says what they are.
 
 The text of Todescato and Carbonera (2026) that we have does not define "SupCon2"; we read it as two views. Embeddings
-have length 1. All other terms but `ce` and `center` are those of pytorch-metric-learning.
+have length 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
+from silhouette.errors import InputError
 from silhouette.loss.soft_silhouette import SoftSilhouetteLoss
+from silhouette.registry import TERMS
 from silhouette.training.encoders import Output
+from silhouette.training.terms import Batch, Term, average, build_term, effective_weights, wide
+from silhouette.training.terms.build import Parts
 
 
 class Losses(NamedTuple):
@@ -49,12 +42,21 @@ class Losses(NamedTuple):
 class Objective(nn.Module):
     """The loss of a config: `objective(output, labels) -> Losses`.
 
+    With `reweight="drw"`, from epoch `drw_epoch` on each term is Σ w·ℓ / Σ w over its samples, with w the weight of the
+    class by its effective number of samples (Cao et al. 2019, Algorithm 1). Before that it is the plain mean.
+
     Args:
-        config: `objective`, `lambda_sil` and the options of the terms matter.
+        config: `objective`, `lambda_sil`, `reweight` and the options of the terms matter.
         num_classes: K; labels lie in [0, K).
+        class_counts: (K,) training samples of each class, by the labels that are trained on; None if no term needs
+            them.
+        features: Number of features that the classifier takes; only `bcl` needs it.
 
     Attributes:
         views: Augmented views of each image that a batch must hold, one after the other: 1 or 2.
+
+    Raises:
+        InputError: If a term needs the counts and there are none.
 
     >>> objective = Objective(TrialConfig(lambda_sil=0.5), num_classes=2)
     >>> output = Output(torch.ones(4, 3), torch.eye(4), torch.zeros(4, 2))
@@ -63,116 +65,103 @@ class Objective(nn.Module):
     (0.693, ['ce', 'sil'])
     """
 
-    def __init__(self, config: TrialConfig, num_classes: int) -> None:
-        super().__init__()
-        self.weights = config.terms
-        self.views = 2 if "supcon2" in self.weights else 1
-        self.metric = nn.ModuleDict(
-            {name: _BUILDERS[name](config, num_classes) for name in self.weights if name != "ce"}
-        )
-        self.lambda_sil = config.lambda_sil
-        self.silhouette = SoftSilhouetteLoss(
-            tau_s=config.tau_s,
-            tau_m=config.tau_m,
-            distance=config.distance,
-            softmin=config.softmin,
-            reduction=config.reduction,
-            normalize=False,  # the network scales its embeddings
-            num_classes=num_classes,
-            validate=False,  # the trainer checks the loss and the gradient
-        )
+    late_weights: Tensor | None
 
-    def forward(self, output: Output, labels: Tensor) -> Losses:
+    def __init__(
+        self,
+        config: TrialConfig,
+        num_classes: int,
+        class_counts: Sequence[int] | None = None,
+        features: int = 0,
+    ) -> None:
+        super().__init__()
+        _check_counts(config, num_classes, class_counts)
+        parts = Parts(config, num_classes, class_counts or (), features)
+        self.weights = config.terms
+        self.views = max(TERMS[name].views for name in self.weights)
+        self.terms = nn.ModuleDict({name: build_term(name, parts) for name in self.weights})
+        self.lambda_sil = config.lambda_sil
+        self.silhouette = SilhouetteTerm(config, num_classes)
+        self.drw_epoch = config.drw_epoch
+        late = effective_weights(parts.counts, config.drw_beta) if config.reweight == "drw" else None
+        self.register_buffer("late_weights", late, persistent=False)
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Prepare an epoch, counted from 0: its class weights, and the terms whose state follows the epochs."""
+        self.class_weighting = self.late_weights if epoch >= self.drw_epoch else None
+        for term in self.terms.values():
+            cast("Term", term).start_epoch()
+
+    def parameters_of(self, kind: str) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the terms of a kind: `proxies` or `layers`, see `silhouette.registry.Term`."""
+        for name, term in self.terms.items():
+            if TERMS[name].parameters == kind:
+                yield from term.parameters()
+
+    def forward(self, output: Output, labels: Tensor, class_weights: Tensor | None = None) -> Losses:
         """Return the losses of a batch.
 
         Args:
             output: Output of the network on `views` · B images, the second views after all first views.
             labels: (B,).
+            class_weights: (K, F) rows of the classifier; only `bcl` needs them.
         """
-        images, labels = len(labels), labels.repeat(self.views)
-        terms = {name: w * self._term(name, output, labels, images) for name, w in self.weights.items()}
+        batch = self._batch(output, labels, class_weights)
+        terms = {name: w * self.terms[name](batch) for name, w in self.weights.items()}
         supervised = total = torch.stack(list(terms.values())).sum()
         silhouette = None
         if self.lambda_sil > 0:
-            silhouette = self.silhouette(output.embedding, labels)
+            silhouette = self.silhouette(batch)
             terms["sil"] = self.lambda_sil * silhouette
             total = supervised + terms["sil"]
         return Losses(total, supervised, silhouette, {k: v.detach() for k, v in terms.items()})
 
-    def _term(self, name: str, output: Output, labels: Tensor, images: int) -> Tensor:
-        if name == "ce":
-            return F.cross_entropy(output.logits.float(), labels)
-        seen = images if name == "supcon" else len(labels)
-        loss: Tensor = self.metric[name](output.embedding[:seen], labels[:seen])
-        return loss
+    def _batch(self, output: Output, labels: Tensor, class_weights: Tensor | None) -> Batch:
+        images, labels = len(labels), labels.repeat(self.views)
+        weighting = self.class_weighting
+        weights = None if weighting is None else weighting.to(output.embedding)[labels]
+        return Batch(wide(output.logits), output.embedding, labels, images, class_weights, weights)
 
 
-class CenterLoss(nn.Module):
-    """½ · mean_i |z_i - c_{y_i}|², in [0, 2] for embeddings and centres of length at most 1; lower is better.
-
-    The centres start at 0 and follow the gradient like other parameters. Wen et al. (2016) move them by a running mean
-    instead; either way the centre of a class moves towards the mean of its samples.
+class SilhouetteTerm(Term):
+    """The silhouette loss of a config on a batch.
 
     Args:
+        config: The options of the loss matter, and `reweight`, which needs one value per sample.
         num_classes: K.
-        dim: D.
-
-    >>> CenterLoss(2, 3)(torch.ones(4, 3), torch.tensor([0, 0, 1, 1])).item()
-    1.5
     """
 
-    def __init__(self, num_classes: int, dim: int) -> None:
+    def __init__(self, config: TrialConfig, num_classes: int) -> None:
         super().__init__()
-        self.centers = nn.Parameter(torch.zeros(num_classes, dim))
+        self.reweighted, self.macro = config.reweight != "none", config.reduction == "macro"
+        self.loss = SoftSilhouetteLoss(
+            tau_s=config.tau_s,
+            tau_m=config.tau_m,
+            distance=config.distance,
+            softmin=config.softmin,
+            reduction="none" if self.reweighted else config.reduction,
+            normalize=False,  # the network scales its embeddings
+            num_classes=num_classes,
+            validate=False,  # the trainer checks the loss and the gradient
+        )
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of embeddings (B, D) with labels (B,) in [0, K)."""
-        return (embeddings - self.centers[labels]).square().sum(1).mean() / 2
-
-
-def _supcon(config: TrialConfig, _: int) -> nn.Module:
-    losses, _ = _pml_modules()
-    module: nn.Module = losses.SupConLoss(temperature=config.temperature)
-    return module
-
-
-def _proxy_nca(config: TrialConfig, classes: int) -> nn.Module:
-    losses, _ = _pml_modules()
-    module: nn.Module = losses.ProxyNCALoss(classes, config.embedding_dim, softmax_scale=config.proxy_scale / 4)
-    return module
-
-
-def _proxy_anchor(config: TrialConfig, classes: int) -> nn.Module:
-    losses, _ = _pml_modules()
-    module: nn.Module = losses.ProxyAnchorLoss(classes, config.embedding_dim, alpha=config.proxy_scale)
-    return module
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the scalar loss of a batch."""
+        values: Tensor = self.loss(batch.embedding, batch.labels)
+        if not self.reweighted:
+            return values
+        weights = torch.ones_like(values) if batch.weights is None else batch.weights.to(values)
+        if self.macro:  # a class has its weight once, however many samples it has in the batch
+            weights = weights / batch.labels.bincount().to(values)[batch.labels]
+        return average(values, weights)
 
 
-class _HardTriplets(nn.Module):
-    """Triplet margin loss on the hardest triplet of each sample."""
-
-    def __init__(self, margin: float) -> None:
-        super().__init__()
-        losses, miners = _pml_modules()
-        self.loss, self.miner = losses.TripletMarginLoss(margin=margin), miners.BatchHardMiner()
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        loss: Tensor = self.loss(embeddings, labels, self.miner(embeddings, labels))
-        return loss
-
-
-def _pml_modules() -> tuple[Any, Any]:
-    """Return the losses and the miners of pytorch-metric-learning."""
-    from pytorch_metric_learning import losses, miners  # takes a second to import
-
-    return losses, miners
-
-
-_BUILDERS: dict[str, Callable[[TrialConfig, int], nn.Module]] = {
-    "supcon": _supcon,
-    "supcon2": _supcon,
-    "proxy_nca": _proxy_nca,
-    "proxy_anchor": _proxy_anchor,
-    "center": lambda config, classes: CenterLoss(classes, config.embedding_dim),
-    "triplet": lambda config, _: _HardTriplets(config.margin),
-}
+def _check_counts(config: TrialConfig, num_classes: int, counts: Sequence[int] | None) -> None:
+    needing = [f"objective: {name}" for name in config.terms if TERMS[name].counts]
+    needing += ["reweight: drw"] if config.reweight == "drw" else []
+    if needing and (counts is None or len(counts) != num_classes):
+        given = "none" if counts is None else f"{len(counts)}"
+        raise InputError(
+            f"{needing[0]} needs the training counts of all {num_classes} classes, got {given}; give class_counts"
+        )

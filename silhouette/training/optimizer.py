@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from silhouette.config import TrialConfig
+from silhouette.training.objectives import Objective
 
 _REFERENCE_BATCH = 256  # at this batch size `lr_scaling` changes nothing
 _RISE, _START, _END = 0.3, 25.0, 1e4  # of one-cycle: share of the steps that rise, lr / first, lr / last
@@ -35,7 +36,7 @@ def without_compiler(kind: type[_Kind]) -> type[_Kind]:
     return plain
 
 
-def build_optimizer(config: TrialConfig, network: nn.Module, objective: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(config: TrialConfig, network: nn.Module, objective: Objective) -> torch.optim.Optimizer:
     """Return the optimiser of a trial.
 
     Biases and normalisation weights are not decayed unless `decay_all` says so. Nor are proxies and centres; their
@@ -43,15 +44,16 @@ def build_optimizer(config: TrialConfig, network: nn.Module, objective: nn.Modul
 
     Args:
         config: `optimizer`, `lr`, `momentum`, `nesterov`, `weight_decay`, `decay_all` and `loss_lr_scale` matter.
-        network: Its parameters form the first two groups: matrices, and vectors.
-        objective: Its parameters (proxies, centres) form the third group.
+        network: Its parameters form the first two groups: matrices, and vectors. Layers of a term belong to them.
+        objective: Its proxies and centres form the third group.
     """
-    matrices = [p for p in network.parameters() if p.dim() > 1]
-    vectors = [p for p in network.parameters() if p.dim() <= 1]
+    layers = [*network.parameters(), *objective.parameters_of("layers")]
+    matrices = [p for p in layers if p.dim() > 1]
+    vectors = [p for p in layers if p.dim() <= 1]
     groups = [
         _group(matrices, config.weight_decay, 1.0),
         _group(vectors, config.weight_decay if config.decay_all else 0.0, 1.0),
-        _group(objective.parameters(), 0.0, config.loss_lr_scale),
+        _group(objective.parameters_of("proxies"), 0.0, config.loss_lr_scale),
     ]
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "sgd":

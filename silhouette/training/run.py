@@ -92,7 +92,8 @@ class Training:
         if self.config.channels_last:
             self.network.to(memory_format=torch.channels_last)
         determinism.reset(derive(self._seeds["init"], "objective"), self.threads)
-        self.objective = Objective(self.config, classes).to(self.device)
+        counts = np.bincount(self._split.train_labels, minlength=classes).tolist()
+        self.objective = Objective(self.config, classes, counts, self.network.features).to(self.device)
         self.optimizer = build_optimizer(self.config, self.network, self.objective)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.config.amp == "fp16")
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -135,6 +136,7 @@ class Training:
 
     def _train_epoch(self, batches: list[Indices]) -> dict[str, Any]:
         self.network.train()
+        self.objective.start_epoch(self.epoch)
         started, sums, lr = time.perf_counter(), EpochSums(), 0.0
         for number, batch in enumerate(batches):
             lr = self._set_learning_rate(number, len(batches))
@@ -174,7 +176,7 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             output = self._forward(images)
-        losses: Losses = self.objective(output, labels)
+        losses: Losses = self.objective(output, labels, self.network.classifier.weight)
         loss = float(losses.total.detach())
         if not math.isfinite(loss):
             raise Divergence(f"loss is {loss:g}")
@@ -224,7 +226,7 @@ class Training:
     @property
     def _needs_probe(self) -> bool:
         """True if the objective does not train the classifier, so that a linear probe replaces it."""
-        return "ce" not in self.config.terms
+        return not self.config.trains_classifier
 
     def _train_outputs(self) -> Outputs:
         return self._run(self._split.train, self._split.train_labels)

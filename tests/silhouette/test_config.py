@@ -102,7 +102,10 @@ def test_readers_import_no_torch():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"objective": "ce + magic"}, "objective: must be terms of ce, supcon, .*, each once, joined by"),
+        (
+            {"objective": "ce + magic"},
+            "objective: must be terms of ce, logit_adjusted, .*, each once, joined by",
+        ),
         ({"objective": "ce + ce"}, "objective: must be terms of"),
         ({"objective": "0*ce"}, "objective: a weight must be a number above 0"),
         ({"encoder": "resnet19"}, "encoder: must be small_cnn, mlp, resnet32 or a torchvision classification model"),

@@ -5,9 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from silhouette import Training, TrialConfig
-from silhouette.registry import TERMS
+from silhouette.registry import TERMS, parse_objective
 from silhouette.training.encoders import Output
-from silhouette.training.objectives import CenterLoss, Objective
+from silhouette.training.objectives import Objective
+from silhouette.training.terms import Batch
+from silhouette.training.terms.center import CenterLoss
 
 TINY = {
     "dataset": "synthetic",
@@ -31,14 +33,27 @@ def output(samples=12, dim=5, classes=3):
 
 
 def settings(objective, **others):
-    transform = "crop_flip" if "supcon2" in objective else "none"
-    return {**TINY, "objective": objective, "transform": transform, **others}
+    views = max(TERMS[name].views for name in parse_objective(objective))
+    needed = {"transform": "crop_flip" if views == 2 else "none"}
+    needed |= {"classifier": "cosine"} if "ldam" in objective else {}
+    return {**TINY, "objective": objective, **needed, **others}
 
 
-@pytest.mark.parametrize("objective", [*TERMS, "ce + 0.5*supcon2", "ce + 0.1*center", "triplet + proxy_nca"])
-@pytest.mark.parametrize("lambda_sil", [0.0, 0.2])
-def test_every_objective_fits_a_tiny_set(objective, lambda_sil):
-    training = Training(TrialConfig(**settings(objective, lambda_sil=lambda_sil, epochs=20)), 0)
+SUMS = ["ce + 0.5*supcon2", "ce + 0.1*center", "triplet + proxy_nca", "logit_adjusted + 0.35*bcl"]
+
+
+@pytest.mark.parametrize("objective", [*TERMS, *SUMS])
+def test_every_objective_fits_a_tiny_set(objective):
+    fits(**settings(objective, epochs=60 if objective == "paco" else 20))
+
+
+@pytest.mark.parametrize("objective", ["ce", "supcon2", "ce + 0.1*center"])
+def test_every_kind_of_objective_fits_with_the_silhouette(objective):
+    fits(**settings(objective, lambda_sil=0.2, epochs=20))
+
+
+def fits(**given):
+    training = Training(TrialConfig(**given), 0)
     while not training.done:
         training.step()
     assert training.status == "complete"
@@ -91,9 +106,10 @@ def test_center_loss_by_hand():
     with torch.no_grad():
         loss.centers.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
     # squared distances 1 and 4, half of their mean: 1.25
-    z, labels = torch.tensor([[1.0, 0.0], [1.0, 2.0]], requires_grad=True), torch.tensor([0, 1])
-    assert loss(z, labels).item() == 1.25
-    (gradient,) = torch.autograd.grad(loss(z, labels), z)
+    z = torch.tensor([[1.0, 0.0], [1.0, 2.0]], requires_grad=True)
+    batch = Batch(torch.zeros(2, 2), z, torch.tensor([0, 1]), images=2)
+    assert loss(batch).item() == 1.25
+    (gradient,) = torch.autograd.grad(loss(batch), z)
     assert gradient.tolist() == [[0.5, 0.0], [0.0, 1.0]]
 
 

@@ -7,6 +7,7 @@ import torch
 
 from silhouette import Training, TrialConfig
 from silhouette.training.machine import peak_memory, reset_peak_memory
+from silhouette.training.objectives import Objective
 from silhouette.training.optimizer import build_optimizer, learning_rate, peak_lr
 
 SMALL = {"epochs": 3, "width": 4, "imbalance": "long_tail", "imbalance_factor": 20, "lambda_sil": 0.2}
@@ -62,7 +63,8 @@ def test_plain_momentum_and_decay_of_every_weight_by_hand():
     network = torch.nn.Linear(1, 1).double()
     torch.nn.init.ones_(network.weight)
     torch.nn.init.ones_(network.bias)
-    optimizer = build_optimizer(TrialConfig(**settings), network, torch.nn.Module())
+    config = TrialConfig(**settings)
+    optimizer = build_optimizer(config, network, Objective(config, 2))
     for _ in range(2):
         optimizer.zero_grad()
         network(torch.ones(1, 1).double()).sum().backward()
@@ -72,10 +74,20 @@ def test_plain_momentum_and_decay_of_every_weight_by_hand():
 
 
 def test_proxies_are_never_decayed():
-    objective = torch.nn.Linear(2, 2)
-    optimizer = build_optimizer(TrialConfig(decay_all=True, weight_decay=0.1), torch.nn.Linear(2, 2), objective)
+    config = TrialConfig(objective="ce + center + arcface", decay_all=True, weight_decay=0.1)
+    objective = Objective(config, 2)
+    optimizer = build_optimizer(config, torch.nn.Linear(2, 2), objective)
     decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
-    assert {decays[id(p)] for p in objective.parameters()} == {0}
+    assert [decays[id(p)] for p in objective.parameters()] == [0, 0]
+
+
+def test_layers_of_a_term_are_trained_as_those_of_the_network():
+    config = TrialConfig(objective="bcl", transform="crop_flip", weight_decay=0.1, loss_lr_scale=10)
+    objective = Objective(config, 2, features=4)
+    optimizer = build_optimizer(config, torch.nn.Linear(2, 2), objective)
+    found = {id(p): (g["weight_decay"], g["lr_scale"]) for g in optimizer.param_groups for p in g["params"]}
+    want = [(0.1 if p.dim() > 1 else 0, 1) for p in objective.parameters()]
+    assert [found[id(p)] for p in objective.parameters()] == want
 
 
 @pytest.mark.parametrize(("scaling", "want"), [("none", 0.1), ("linear", 0.025), ("sqrt", 0.05)])
@@ -86,10 +98,11 @@ def test_lr_scaling_is_off_unless_chosen(scaling, want):
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"optimizer": "sgd", "momentum": 0}])
 def test_only_matrices_are_decayed(settings):
     network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
-    optimizer = build_optimizer(TrialConfig(weight_decay=0.1, **settings), network, torch.nn.Linear(2, 2))
+    config = TrialConfig(weight_decay=0.1, objective="ce + center", **settings)
+    optimizer = build_optimizer(config, network, Objective(config, 2))
     decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     assert [decays[id(p)] for p in network.parameters()] == [0.1, 0, 0, 0]
-    assert len(decays) == 6
+    assert sorted(decays.values()) == [0, 0, 0, 0, 0.1]  # the centres are not decayed either
 
 
 def finish(training):
