@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search_spaces.domains import Choice, Factor, Interval, short
+from search_spaces.terms import TERM_FACTORS
 from silhouette.config import TrialConfig
 
 TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -49,20 +50,6 @@ _LOSS = (
         ("mean", "macro"),
         Choice(("mean", "macro")),
         "All that the loss has; macro gives every class the same weight, which matters in a long tail.",
-    ),
-    Factor(
-        "objective",
-        "objective",
-        ("ce", "supcon2", "ce + supcon", "ce + supcon2", "ce + proxy_nca", "ce + center"),
-        Choice(("ce", "supcon2", "ce + supcon", "ce + supcon2", "ce + proxy_nca", "ce + center", "ce + triplet")),
-        "The supervised terms that the paper compares; all but supcon2 alone include cross-entropy.",
-    ),
-    Factor(
-        "temperature",
-        "τ_con",
-        (0.05, 0.07, 0.1, 0.2, 0.5),
-        Interval(0.02, 1.0, log=True),
-        "Of the contrastive terms; their papers use 0.07 to 0.5, and below 0.02 half precision overflows.",
     ),
 )
 
@@ -230,7 +217,7 @@ _OPTIMISER = (
     ),
 )
 
-FACTORS = {factor.field: factor for factor in (*_LOSS, *_DATA, *_NETWORK, *_OPTIMISER)}
+FACTORS = {factor.field: factor for factor in (*_LOSS, *TERM_FACTORS, *_DATA, *_NETWORK, *_OPTIMISER)}
 """Every factor by its field."""
 
 TAU = Factor(
