@@ -2,5 +2,6 @@
 
 from search_spaces.domains import Choice, Factor, Interval, listing
 from search_spaces.factors import FACTORS, SEARCHABLE, describe
+from search_spaces.recipes import RECIPES, Recipe
 
-__all__ = ["FACTORS", "SEARCHABLE", "Choice", "Factor", "Interval", "describe", "listing"]
+__all__ = ["FACTORS", "RECIPES", "SEARCHABLE", "Choice", "Factor", "Interval", "Recipe", "describe", "listing"]

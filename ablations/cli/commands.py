@@ -25,8 +25,9 @@ def list_studies(given: Namespace) -> int:
 
 def _print_spaces() -> None:
     from search_spaces import SEARCHABLE, listing
+    from search_spaces.recipes import recipe_listing
 
-    for line in listing(SEARCHABLE):
+    for line in (*listing(SEARCHABLE), *recipe_listing()):
         print(line)
 
 
@@ -36,6 +37,7 @@ def plan(given: Namespace) -> int:
     from ablations.cli.detectable import seed_line
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.plan import check_plan
+    from ablations.design.recipes import recipe_lines
     from ablations.formatting import counted
     from ablations.search.selection import load_selection
     from ablations.state.additions import extension_line
@@ -48,6 +50,8 @@ def plan(given: Namespace) -> int:
     check_plan(study, store)
     state = read_study_state(study, store)
     print(f"{study.name}: {study.question}\n")
+    for line in recipe_lines(study):
+        print(line)
     for arm in study.arms:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
     print("", *study.merges, *filter(None, [tune_line(study, store)]), sep="\n")

@@ -124,7 +124,8 @@ def change_study(
 
     Args:
         study: The study as its file defines it.
-        settings: `field=value` strings; a factor takes one or more values separated by commas.
+        settings: `field=value` strings; a factor takes one or more values separated by commas. `recipe=name` gives the
+            study a recipe.
         seeds: Number of seeds wanted: the first of the study's own, then the integers after them.
         extra: The same by field, from options of their own; None where an option was not given.
 
@@ -134,17 +135,20 @@ def change_study(
     given = [(field, value) for field, value in (extra or {}).items() if value is not None]
     if not settings and not given and seeds is None:
         return study
-    factors, fixed = dict(study.factors), dict(study.fixed)
+    factors, fixed, more = dict(study.factors), dict(study.fixed), dict[str, Any]()
     treated = {field for settings_ in study.treatments.values() for field in settings_}
     for field, value in [*map(_split, settings), *given]:
         if field in factors:
             factors[field] = tuple(value.split(","))
+        elif field == "recipe":
+            more["recipe"] = value
         elif field in treated:
             raise StudyError(f"--set: {field} is what the treatments of {study.name} differ in, got {value!r}")
         else:
             fixed[field] = value
-    new_seeds = {} if seeds is None else {"seeds": _first_seeds(study.seeds, seeds)}
-    return study.replaced(factors=factors, fixed=fixed, **new_seeds)
+    if seeds is not None:
+        more["seeds"] = _first_seeds(study.seeds, seeds)
+    return study.replaced(factors=factors, fixed=fixed, **more)
 
 
 def _split(text: str) -> tuple[str, str]:

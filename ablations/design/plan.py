@@ -11,6 +11,7 @@ from typing import Any
 from ablations.design.arms import Arm
 from ablations.design.extension import extension_notes
 from ablations.design.families import Family
+from ablations.design.recipes import describe_recipe
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
@@ -41,6 +42,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         **({"looks": list(study.looks)} if study.looks else {}),
         **({"experiment": study.experiment} if study.experiment else {}),
     }
+    recipe = describe_recipe(study)
     return {
         "schema_version": PLAN_VERSION,
         "study": study.name,
@@ -50,6 +52,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "error_rate": study.error_rate,  # hashed where it is not the default, so that older plans keep their hash
         "arms": [_complete_arm(hashed, arm, study) for hashed, arm in zip(plan["arms"], study.arms, strict=True)],
         "factors": [_describe_factor(study, field) for field in study.factors],
+        **({"recipe": recipe} if recipe else {}),  # not hashed: the settings of the arms are
         "fixed": study.fixed,
         "new_splits": all(arm.config.draws_test_split for arm in study.start_arms),
     }
@@ -85,7 +88,8 @@ def _describe_family(family: Family) -> dict[str, Any]:
 
 def _describe_tuning(tuning: Tuning) -> dict[str, Any]:
     domains = {name: _describe_domain(tuning.domain(name)) for name in tuning.nuisance}
-    return {**tuning.model_dump(mode="json", exclude={"nuisance"}), "nuisance": domains}
+    later = {} if tuning.confirm_on == "train" else {"confirm_on": tuning.confirm_on}  # older plans keep their hash
+    return {**tuning.model_dump(mode="json", exclude={"nuisance", "confirm_on"}), **later, "nuisance": domains}
 
 
 def _describe_domain(domain: Interval | Choice) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -12,12 +11,14 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from ablations.design.arms import Arm, Expansion, Trial, by_block
 from ablations.design.batches import check_batches
+from ablations.design.data_use import check_validation, confirmed
 from ablations.design.effects import Merge, check_effects, check_sources, merges
 from ablations.design.families import Family, Role, check_families
 from ablations.design.models import Declared, as_list
-from ablations.design.tuning import Tuning, fields_of, make_space
+from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
-from silhouette.config import MAX_SEED, first_line, make_config, parse_value, trial_id
+from search_spaces import RECIPES, SEARCHABLE
+from silhouette.config import MAX_SEED, first_line, parse_value, trial_id
 from silhouette.metrics import METRICS
 from silhouette.results import check_name
 
@@ -42,7 +43,9 @@ class Study(Declared):
         factors: Values of each scientific factor by `TrialConfig` field.
         design: `grid` takes every combination of the factors, `one_at_a_time` those that differ from the baseline
             in one factor at most.
-        fixed: Settings shared by all arms, where they differ from the defaults.
+        recipe: Name of the settings that the study starts from (`ablate list --spaces`); None starts from the defaults.
+            Everything else that the study sets overrides them, and the report says what.
+        fixed: Settings shared by all arms, where they differ from the defaults or from the recipe.
         baseline: Factor values, or name of the treatment, of the arm that the others are compared with.
         blocks: Factors within whose values arms are compared apart, each with the baseline of its block.
         seeds: Replications; the same ones in every arm, which pairs the arms.
@@ -76,6 +79,7 @@ class Study(Declared):
     treatments: dict[str, dict[str, Any]] = Field(default_factory=dict)
     factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     design: Literal["grid", "one_at_a_time"] = "grid"
+    recipe: str | None = None
     fixed: dict[str, Any] = Field(default_factory=dict)
     baseline: dict[str, Any] | str
     blocks: tuple[str, ...] = ()
@@ -117,6 +121,13 @@ class Study(Declared):
         if not isinstance(factors, dict):
             return factors
         return {field: as_list(f"factors.{field}", values) for field, values in factors.items()}
+
+    @field_validator("recipe")
+    @classmethod
+    def _known_recipe(cls, name: str | None) -> str | None:
+        if name is not None and name not in RECIPES:
+            raise ValueError(f"recipe: must be one of {', '.join(RECIPES)} (`ablate list --spaces`), got {name!r}")
+        return name
 
     @field_validator("experiment")
     @classmethod
@@ -207,6 +218,7 @@ class Study(Declared):
         """
         if self.experiment is None:
             check_sources(self.start_arms)
+            check_sources(self._confirmed(arm) for arm in self.start_arms)
         if self.tuning is None:
             for arm in self.start_arms:
                 check_batches(arm, {})
@@ -214,6 +226,7 @@ class Study(Declared):
             return
         given = {**dict.fromkeys(self.factors, "factors"), **dict.fromkeys(self.fixed, "fixed")}
         self.tuning.chooses_by(self.metric)
+        check_validation(self.tuning, self.start_arms, self._compared)
         for arm in self.start_arms:
             self.tuning.check(self.seeds, given, arm.config.epochs, arm.config.eval_every)
             check_batches(arm, make_space(self.tuning, arm).domains)
@@ -221,7 +234,8 @@ class Study(Declared):
 
     @cached_property
     def _expansion(self) -> Expansion:
-        fixed = {**(self.tuning.starts() if self.tuning else {}), **self.fixed}
+        recipe = RECIPES[self.recipe].settings if self.recipe else {}
+        fixed = {**recipe, **(self.tuning.starts() if self.tuning else {}), **self.fixed}
         return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks)
 
     @cached_property
@@ -241,11 +255,17 @@ class Study(Declared):
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
         """The arms as they are confirmed: with their winners, once the tune phase has chosen them."""
-        return tuple(self._with_winner(arm) if arm.label in self.winners else arm for arm in self.start_arms)
+        return tuple(self._confirmed(arm) if arm.label in self.winners else arm for arm in self.start_arms)
 
-    def _with_winner(self, arm: Arm) -> Arm:
-        values = {**arm.config.model_dump(mode="json"), **arm.given, **fields_of(self.winners[arm.label])}
-        return replace(arm, config=make_config(values))
+    def _confirmed(self, arm: Arm) -> Arm:
+        return confirmed(arm, self.tuning, self.winners.get(arm.label, {})) if self.tuning else arm
+
+    @property
+    def _compared(self) -> Iterator[str]:
+        """The fields in which arms or candidates may differ."""
+        yield from self.factors
+        yield from (field for settings in self.treatments.values() for field in settings)
+        yield from (field for name in self.tuning.nuisance for field in SEARCHABLE[name].fields) if self.tuning else ()
 
     def trials(self) -> Iterator[Trial]:
         """All planned trials, seed by seed over all arms, so that early results are already paired."""

@@ -39,6 +39,8 @@ class Tuning(Declared):
         brackets: ASHA brackets; bracket s stops nothing before epoch grace · reduction^s.
         search_seed: Seed of the proposals and of the brackets.
         metric: Validation metric that chooses; None takes the counterpart of the study's metric.
+        confirm_on: What confirm trials train on: `train`, as the candidates did, or `train+val`, all training data. The
+            latter sets `val_fraction` to 0 in the confirm phase, whose records then have no validation columns.
 
     >>> from search_spaces import Interval
     >>> tuning = Tuning(nuisance={"lr": Interval(1e-4, 1e-1, log=True), "weight_decay": None}, settings=20)
@@ -57,6 +59,7 @@ class Tuning(Declared):
     brackets: int = Field(1, ge=1, le=10)
     search_seed: int = Field(0, ge=0, le=MAX_SEED)
     metric: str | None = None
+    confirm_on: Literal["train", "train+val"] = "train"
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -90,6 +93,11 @@ class Tuning(Declared):
     def domain(self, name: str) -> Domain:
         """Where a nuisance factor is searched."""
         return self.nuisance[name] or SEARCHABLE[name].domain
+
+    @property
+    def confirm_settings(self) -> dict[str, Any]:
+        """The settings in which confirm trials differ from candidates."""
+        return {"val_fraction": 0.0} if self.confirm_on == "train+val" else {}
 
     def starts(self) -> dict[str, Any]:
         """A value for every tuned field, so that the arms are different before any is tuned."""

@@ -14,11 +14,14 @@ from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
 from ablations.state.provenance import git_state
-from silhouette.config import as_version_0_2, is_of_version_0_1, plan_hash
+from silhouette.config import as_version_0_2, defaults, is_of_version_0_1, plan_hash
 from silhouette.results import Store
 
 FILE = "frozen.json"
-SPLIT = ("dataset", "split_seed", "vary", "val_fraction", "test_fraction", "train_fraction", "class_order")
+SPLIT = (
+    "dataset", "split_seed", "vary", "val_fraction", "val_profile", "test_fraction", "train_fraction", "class_order",
+    "subset",
+)  # fmt: skip
 """The fields that, with the seed, decide which samples are for training, validation and test."""
 CHECKPOINT_RULE = "last epoch"
 """The network after this epoch is tested; choosing the best epoch would bias the test value."""
@@ -113,13 +116,18 @@ def load_selection(study: Study, store: Store) -> Study:
 
 def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Only the number of seeds may differ from what was frozen. The report says if it does."""
-    if is_of_version_0_1(frozen):
-        configs = {arm: as_version_0_2(config) for arm, config in frozen["configs"].items()}
-        frozen = {**frozen, "configs": configs, "split": {**now["split"], **frozen["split"]}}
+    whole = as_version_0_2 if is_of_version_0_1(frozen) else _with_defaults
+    configs = {arm: whole(config) for arm, config in frozen["configs"].items()}
+    frozen = {**frozen, "configs": configs, "split": {**now["split"], **frozen["split"]}}
     for key in frozen:
         if key not in ("plan_hash", "seeds") and frozen[key] != now.get(key):
             before, after = _first_difference(frozen[key], now.get(key))
             raise StudyError(f"{key}: was frozen as {before}, is now {after}; undo the change or use another --results")
+
+
+def _with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with the defaults of fields that were added after it was frozen."""
+    return {**defaults(), **config}
 
 
 def _first_difference(before: Any, after: Any) -> tuple[str, str]:

@@ -20,7 +20,9 @@ from analysis.results.document import (
     FindingData,
     LedgerData,
     MetricData,
+    RecipeData,
     Summary,
+    ValidationData,
     to_plain,
 )
 from analysis.results.old_rules import changed_verdicts
@@ -59,6 +61,9 @@ def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: S
         "scope": plan.scope,
         "blocks": list(plan.blocks),
         "datasets": sorted({d for a in plan.arms if (d := dataset_of(a)) is not None}),
+        "recipe": cast(RecipeData, dict(plan.recipe)) if plan.recipe else None,
+        "validation": cast(list[ValidationData], to_plain(plan.validation)),
+        "confirm_on": plan.confirm_on or None,
         "factors": cast(list[FactorData], to_plain(plan.factors)),
         "block_fields": sorted(plan.block_fields),
         "ledger": ledger_data(ledger),

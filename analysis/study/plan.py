@@ -62,6 +62,22 @@ class Family:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """Arms whose trials have validation data of the same kind.
+
+    Attributes:
+        profile: `balanced`: taken from all training data, before the imbalance. `train`: with the imbalance of the
+            training data. `unchanged`: the training data have no imbalance. `none`: no validation data.
+        fraction: Their share of the data, in [0, 1).
+        arms: Labels of the arms.
+    """
+
+    profile: str
+    fraction: float
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Factor:
     """A field that the study varies, with its grid.
 
@@ -98,6 +114,10 @@ class Plan:
         sampler: How it proposed them: `tpe`, `random`, `qmc` or `gp`; empty where nothing was tuned.
         frozen: Hash of a tuned study's `frozen.json`.
         frozen_plan: Its content.
+        recipe: `name`, `source`, `settings` and `overridden` of the recipe that the study starts from; empty without.
+        validation: The validation data of the arms; of the tune phase where there is one. Empty where not known.
+        confirm_on: What the confirm trials of a tuned study train on: `train` or `train+val`; empty where nothing was
+            tuned.
     """
 
     study: str
@@ -127,6 +147,9 @@ class Plan:
     extended: tuple[Mapping[str, Any], ...] = ()
     frozen: str = ""
     frozen_plan: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    validation: tuple[Validation, ...] = ()
+    confirm_on: str = ""
 
     @property
     def scope(self) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from analysis.errors import ReportError
 from analysis.stats.sequential import nominal_level
-from analysis.study.plan import Arm, Factor, Family, Plan
+from analysis.study.plan import Arm, Factor, Family, Plan, Validation
 from analysis.study.plan_checks import check_plan
-from silhouette.config import is_of_version_0_1
+from silhouette.config import defaults, is_of_version_0_1
 from silhouette.results import Store
 
 SYMBOLS_0_1_0 = {"λ_sil": "λ"}
@@ -64,6 +64,9 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         from_0_1=is_of_version_0_1(raw),
         candidates=int((raw.get("tuning") or {}).get("settings") or 0),
         sampler=str((raw.get("tuning") or {}).get("sampler") or ""),
+        recipe=_recipe(raw["recipe"]) if raw.get("recipe") else {},
+        validation=() if raw.get("experiment") else _validations(raw["arms"]),
+        confirm_on=str(raw["tuning"].get("confirm_on") or "train") if raw.get("tuning") else "",
         **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
     )
     check_plan(plan)
@@ -79,6 +82,28 @@ _OPTIONAL = (
 def _arm(raw: Mapping[str, Any]) -> Arm:
     own = (raw.get("config") or {}, raw.get("method") or "", raw.get("block_settings"))
     return Arm(raw["arm"], raw["settings"], raw["block"], bool(raw.get("baseline")), *own)
+
+
+def _recipe(raw: Mapping[str, Any]) -> dict[str, Any]:
+    own = {field: list(values) for field, values in raw["overridden"].items()}
+    return {"name": raw["name"], "source": raw["source"], "settings": dict(raw["settings"]), "overridden": own}
+
+
+def _validations(arms: Sequence[Mapping[str, Any]]) -> tuple[Validation, ...]:
+    """The validation data of arms, in order; an own experiment may have others, so it has none here."""
+    found: dict[tuple[str, float], list[str]] = {}
+    for raw in arms:
+        own = raw.get("start") or raw.get("config")
+        if own:
+            config = {**defaults(), **own}
+            found.setdefault((_profile(config), config["val_fraction"]), []).append(raw["arm"])
+    return tuple(Validation(*kind, tuple(labels)) for kind, labels in found.items())
+
+
+def _profile(config: Mapping[str, Any]) -> str:
+    if config["val_fraction"] == 0:
+        return "none"
+    return "unchanged" if config["imbalance"] == "none" else str(config["val_profile"])
 
 
 def _family(raw: Mapping[str, Any]) -> Family:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from analysis.formatting import count, listing, show_level
 from analysis.report.cells import rates_line, table
 from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text
-from analysis.results.document import Document, FactorData, FamilyData, scale_of
+from analysis.results.document import Document, FactorData, FamilyData, ValidationData, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
+
+PROFILES = {
+    "balanced": "taken before the imbalance (balanced if the data are), so rare classes have a larger share of them "
+    "than of the training data",
+    "train": "with the imbalance of the training data",
+    "unchanged": "with the classes of the training data",
+    "none": "none, so nothing was chosen on them",
+}
+CONFIRM_ON = {
+    "train": "training data only, as while tuning",
+    "train+val": "training and validation data together: validation data of the tune phase are trained on",
+}
+"""What confirm trials of a tuned study train on, in words."""
 
 
 def section(data: Document) -> Section:
@@ -33,6 +47,9 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
     yield "seeds", _seeds(data)
     if not data["from_table"]:
         yield "phase", f"{data['phase']}: full budget, no scheduler" if data["phase"] == "confirm" else data["phase"]
+    yield "recipe", _recipe(data)
+    yield "validation data", "; ".join(_validation(data, v) for v in data["validation"])
+    yield "confirm trials train on", CONFIRM_ON.get(data["confirm_on"] or "", "")
     yield "factors", "; ".join(_factor(f) for f in data["factors"])
     yield "level", f"α = {data['alpha']:.4g}, two-sided"
     yield "error rate", rates_line(data)
@@ -42,6 +59,31 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
     yield from ((f"family {f['family']}", _family(f)) for f in data["families"])
     yield "pairing", "declared unpaired (Welch)" if data["unpaired"] else "by seed"
     yield "plan hash", data["plan_hash"]
+
+
+def _recipe(data: Document) -> str:
+    """The recipe, and each of its settings that is another one in some arm."""
+    recipe = data["recipe"]
+    if recipe is None:
+        return ""
+    own = [
+        f"{field} = {_values(values)} (recipe: {_values([recipe['settings'].get(field)])})"
+        for field, values in recipe["overridden"].items()
+    ]
+    return f"{recipe['name']} ({recipe['source']}); overridden: {'; '.join(own) or 'nothing'}"
+
+
+def _values(values: Sequence[Any]) -> str:
+    """Values of a setting; a list is one value."""
+    return " or ".join(listing(map(show_level, v)) if isinstance(v, list) else show_level(v) for v in values)
+
+
+def _validation(data: Document, found: ValidationData) -> str:
+    """Where validation data come from, with the arms for which this holds where others differ."""
+    words = PROFILES.get(found["profile"], found["profile"])
+    if found["fraction"]:
+        words = f"{100 * found['fraction']:.4g} % of the data, {words}"
+    return words if len(data["validation"]) == 1 else f"{words} ({listing(found['arms'], 6)})"
 
 
 def _seeds(data: Document) -> str:

@@ -128,9 +128,10 @@ def _learning_figure(data: Document, learning: LearningData) -> Figure:
     rows = [(a["arm"], e, m, s, n) for a in learning["arms"] for e, m, s, n in a["points"]]
     cut = sum(len(a["stopped"]) for a in learning["arms"])
     ticks = f" Thin lines ending in a tick: the {cut} runs that were stopped early." if cut else ""
+    none = " No complete run was validated, so there is no mean." if not rows else ""
     caption = (
-        f"Learning curves: mean {scale.label} of the complete runs by epoch, band ± one SD over seeds.{ticks} The "
-        "number of runs of each point is in the data."
+        f"Learning curves: mean {scale.label} of the complete runs by epoch, band ± one SD over seeds.{none}{ticks} "
+        "The number of runs of each point is in the data."
     )
     return Figure(
         "learning",

@@ -62,8 +62,10 @@ from analysis.results.document.summary import (
     LedgerData,
     MetricData,
     NoticeData,
+    RecipeData,
     Summary,
     TestData,
+    ValidationData,
     scale_of,
 )
 
@@ -110,6 +112,7 @@ __all__ = [
     "RankCorrelationData",
     "RankTestData",
     "RanksData",
+    "RecipeData",
     "RobustnessData",
     "SensitivityData",
     "SharesData",
@@ -118,6 +121,7 @@ __all__ = [
     "TestData",
     "ThresholdsData",
     "TuningData",
+    "ValidationData",
     "WinnerData",
     "scale_of",
     "to_plain",

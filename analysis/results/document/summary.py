@@ -33,6 +33,23 @@ class FactorData(TypedDict):
     unit: str
 
 
+class RecipeData(TypedDict):
+    """The settings that a study starts from, and those that are others in some arm: the values of the arms."""
+
+    name: str
+    source: str
+    settings: dict[str, Any]
+    overridden: dict[str, list[Any]]
+
+
+class ValidationData(TypedDict):
+    """Arms with the same kind of validation data; `profile` is `balanced`, `train`, `unchanged` or `none`."""
+
+    profile: str
+    fraction: float
+    arms: list[str]
+
+
 class ArmLedgerData(TypedDict):
     """What became of the planned trials of one arm, in numbers of seeds."""
 
@@ -272,6 +289,9 @@ class Summary(TypedDict):
     scope: str
     blocks: list[str]
     datasets: list[str]
+    recipe: RecipeData | None
+    validation: list[ValidationData]
+    confirm_on: str | None
     factors: list[FactorData]
     block_fields: list[str]
     ledger: LedgerData

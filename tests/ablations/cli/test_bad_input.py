@@ -43,6 +43,8 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "factor is null": ({"factors": {"lambda_sil": (0, None)}}, "lambda_sil: must be a number, got None"),
     "unknown data set": ({"fixed": {"dataset": "mnits"}}, "dataset:"),
     "data set is a path trick": ({"fixed": {"dataset": "../../etc"}}, "dataset:"),
+    "unknown recipe": ({"recipe": "cifar"}, "recipe: must be one of cifar10_lt, cifar100_lt"),
+    "imbalance below 1": ({"fixed": {"imbalance": "long_tail", "imbalance_factor": 0.5}}, "imbalance_factor: must be"),
     "unknown encoder": ({"fixed": {"encoder": "resnet999"}}, "encoder:"),
     "unknown objective": ({"fixed": {"objective": "cee"}}, "objective:"),
     "unknown term": ({"fixed": {"objective": "ce+"}}, "objective:"),

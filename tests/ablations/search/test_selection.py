@@ -144,6 +144,23 @@ def test_what_was_frozen_cannot_change(store, changes, line):
     assert "\n" not in str(caught.value)
 
 
+def test_a_plan_that_was_frozen_before_a_field_existed_is_read(store):
+    frozen = selection.freeze(study(), finished(study()), store)
+    plan = frozen["plan"]
+    later = ("nesterov", "milestones", "subset", "val_profile")
+    old = {
+        **plan,
+        "configs": {arm: {k: v for k, v in c.items() if k not in later} for arm, c in plan["configs"].items()},
+        "split": {k: v for k, v in plan["split"].items() if k not in later},
+    }
+    store.write_json({**frozen, "plan": old, "hash": plan_hash(old)}, "frozen.json")
+    confirmed = selection.load_selection(study(), store)
+    assert {arm.label: arm.config.lr for arm in confirmed.arms} == {"CE": 0.0105, "CE+Sil": 0.0105}
+    fixed = study(fixed={"epochs": EPOCHS, "subset": "fixed", "train_fraction": 0.5})
+    with pytest.raises(StudyError, match="split: was frozen as "):
+        selection.load_selection(fixed, store)
+
+
 def test_seeds_may_be_added_to_a_frozen_plan(store):
     selection.freeze(study(), finished(study()), store)
     assert len(list(selection.load_selection(study(seeds=range(5)), store).trials())) == 10

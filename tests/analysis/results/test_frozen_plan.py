@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from analysis.results.provenance import is_intact
 from analysis.stats.sequential import crossing, nominal_level
-from analysis.study.study_file import make_plan
+from analysis.study.study_file import make_plan, read_plan
 from tests.helpers.synthetic import demo_plan, document, write_study
 
 NOTE = {"from": 5, "to": 10, "at": "2026-01-01T00:00:00+00:00", "declared": False}
@@ -65,6 +66,16 @@ def test_the_report_says_that_a_plan_was_changed_after_freezing(tmp_path):
     data, text = document(store)
     assert data["frozen"]["intact"] is False
     assert "The frozen plan differs from the plan of the confirm phase" in text
+
+
+def test_fields_that_came_after_freezing_do_not_change_a_plan(tmp_path):
+    """`study.json` is written again by later versions, with the defaults of new fields; `frozen.json` is not."""
+    store, _ = frozen_study(tmp_path)
+    plan = store.read_json("study.json")
+    for value, intact in ((True, True), (False, False)):
+        arms = [{**arm, "config": {**arm["config"], "nesterov": value}} for arm in plan["arms"]]
+        store.write_json({**plan, "arms": arms}, "study.json")
+        assert is_intact(read_plan(store), store.read_json("frozen.json")) is intact
 
 
 def test_a_study_that_tunes_nothing_has_no_such_section(tmp_path):

@@ -1,0 +1,57 @@
+"""Which data a study chooses and confirms on: checks of its validation data, and the config of the confirm phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ablations.design.arms import Arm
+from ablations.design.tuning import Tuning, fields_of
+from ablations.errors import StudyError
+from silhouette.config import ConfigError, make_config
+
+OF_VALIDATION = ("val_fraction", "val_profile")
+
+
+def confirmed(arm: Arm, tuning: Tuning, winner: Mapping[str, Any]) -> Arm:
+    """Return an arm as it is confirmed: with its winner, on the data that `confirm_on` names.
+
+    Args:
+        arm: The arm before tuning.
+        tuning: Its search.
+        winner: Values by name of the nuisance factor; empty before the search.
+
+    Raises:
+        StudyError: If the values make no valid config.
+    """
+    values = {**arm.config.model_dump(mode="json"), **arm.given, **fields_of(winner), **tuning.confirm_settings}
+    try:
+        return replace(arm, config=make_config(values))
+    except ConfigError as error:
+        raise StudyError(str(error)) from None
+
+
+def check_validation(tuning: Tuning, arms: Iterable[Arm], compared: Iterable[str]) -> None:
+    """Check that a search has validation data to choose on, and that arms still differ where these are trained on too.
+
+    Args:
+        tuning: The search.
+        arms: The arms before tuning.
+        compared: The fields in which arms may differ: factors, those of treatments, and nuisance factors.
+
+    Raises:
+        StudyError: One line for the first fault.
+    """
+    for arm in arms:
+        if arm.config.val_fraction == 0:
+            raise StudyError(
+                f"val_fraction: must be above 0 where a search chooses on validation data, got 0 in arm {arm.label!r}; "
+                "Tuning(confirm_on='train+val') trains the winners on all training data"
+            )
+    for field in compared:
+        if tuning.confirm_settings and field in OF_VALIDATION:
+            raise StudyError(
+                f"tuning.confirm_on: with train+val no confirm trial has validation data, so arms cannot differ in "
+                f"{field}; fix {field}, or set confirm_on='train'"
+            )

@@ -1,0 +1,122 @@
+"""The recipe, the validation data and the data of confirm trials: in `report.json`, and in the report's protocol."""
+
+import json
+
+import pytest
+
+from analysis.errors import ReportError
+from analysis.report.sections import protocol
+from analysis.study.study_file import make_plan, read_plan
+from silhouette.results import Store
+from tests.helpers.synthetic import analysed, demo_plan, document, make_store, write_study
+
+TUNING = {"settings": 3, "sampler": "tpe"}
+RECIPE = {
+    "name": "cifar10_lt",
+    "source": "Cao et al. 2019",
+    "settings": {"epochs": 200, "milestones": [160, 180], "lr": 0.1},
+    "overridden": {"epochs": [20, 40], "milestones": [[10, 15]], "lr": ["tuned"]},
+}
+
+
+def plan(*configs, **changes):
+    """The demo study with these settings added to its arms, in turn; a tuned one has them before tuning."""
+    made = demo_plan(**changes)
+    key = "start" if "tuning" in changes else "config"
+    arms = [
+        {**arm, key: {**arm["config"], "imbalance": arm["block"].split("×")[0], **configs[i % len(configs)]}}
+        for i, arm in enumerate(made["arms"])
+    ]
+    return {**made, "arms": arms}
+
+
+def reported(made):
+    """Document, and the lines of the protocol by what they declare."""
+    data = analysed(write_study(None, {**made, "seeds": [0, 1, 2]}))
+    return data, {row[0].text: row[1].text for row in protocol.section(data).tables[0].rows}
+
+
+def test_the_recipe_and_what_is_overridden_are_shown():
+    data, lines = reported(demo_plan(recipe=RECIPE))
+    assert data["recipe"] == RECIPE
+    assert lines["recipe"] == (
+        "cifar10_lt (Cao et al. 2019); overridden: epochs = 20 or 40 (recipe: 200); "
+        "milestones = 10, 15 (recipe: 160, 180); lr = tuned (recipe: 0.1)"
+    )
+    assert reported(demo_plan(recipe={**RECIPE, "overridden": {}}))[1]["recipe"].endswith("overridden: nothing")
+    without, lines = reported(demo_plan())
+    assert without["recipe"] is None
+    assert "recipe" not in lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"val_fraction": 0.2, "val_profile": "train"}, "20 % of the data, with the imbalance of the training data"),
+        ({"val_profile": "balanced"}, "15 % of the data, taken before the imbalance (balanced if the data are)"),
+        ({}, "15 % of the data, taken before the imbalance"),
+        ({"val_fraction": 0}, "none, so nothing was chosen on them"),
+    ],
+)
+def test_the_report_says_where_validation_data_come_from(settings, words):
+    data, lines = reported(plan(settings, blocks=("long_tail×20",)))
+    assert len(data["validation"]) == 1
+    assert lines["validation data"].startswith(words)
+
+
+def test_arms_with_other_validation_data_are_told_apart():
+    data, lines = reported(plan({}, {"val_fraction": 0.0}, lambdas=(0.0, 0.2)))
+    profiles = [(v["profile"], v["arms"]) for v in data["validation"]]
+    wanted = [("unchanged", ["λ=0 none"]), ("none", ["λ=0.2 none", "λ=0.2 long_tail×20"])]
+    assert profiles == [*wanted, ("balanced", ["λ=0 long_tail×20"])]
+    words = "15 % of the data, with the classes of the training data (λ=0 none); none, so nothing was chosen on them ("
+    assert lines["validation data"].startswith(words)
+
+
+def test_an_own_experiment_says_nothing_about_its_validation_data():
+    data, lines = reported(plan({}, experiment="mine.train:Mine"))
+    assert data["validation"] == []
+    assert "validation data" not in lines
+
+
+@pytest.mark.parametrize(
+    ("confirm_on", "shown", "words"),
+    [
+        ({}, "train", "training data only, as while tuning"),
+        ({"confirm_on": "train+val"}, "train+val", "training and validation data together"),
+    ],
+)
+def test_the_report_says_what_confirm_trials_of_a_tuned_study_train_on(confirm_on, shown, words):
+    data, lines = reported(plan({"val_profile": "train"}, tuning={**TUNING, **confirm_on}))
+    assert data["confirm_on"] == shown
+    assert lines["confirm trials train on"].startswith(words)
+    assert {v["profile"] for v in data["validation"]} == {"unchanged", "train"}
+
+
+def test_without_a_tune_phase_there_is_no_such_line():
+    data, lines = reported(plan({}))
+    assert data["confirm_on"] is None
+    assert "confirm trials train on" not in lines
+
+
+@pytest.mark.parametrize("recipe", [{"name": "x"}, ["x"], "x", {**RECIPE, "overridden": ["epochs"]}])
+def test_a_damaged_recipe_is_one_line(tmp_path, recipe):
+    make_store(tmp_path, demo_plan(recipe=recipe))
+    with pytest.raises(ReportError, match=r"study\.json: not in the format of a study"):
+        read_plan(Store(str(tmp_path), "demo"))
+
+
+def test_a_plan_of_before_is_read():
+    made = make_plan(demo_plan())
+    assert (made.recipe, made.confirm_on) == ({}, "")
+    assert make_plan(demo_plan(arms=[{**a, "config": {}} for a in demo_plan()["arms"]])).validation == ()
+
+
+def test_records_without_validation_columns_are_reported(tmp_path):
+    """Neither learning curves nor a validation metric: the tests are those on test data."""
+    blank = {"val_top1": None, "curve": [{"epoch": 1, "val_top1": None, "train_loss": 0.5}]}
+    with_them, _ = document(write_study(tmp_path / "a", demo_plan()))
+    data, text = document(write_study(tmp_path / "b", demo_plan(), change=lambda *_: blank))
+    assert data["learning"] is None
+    assert "Learning curves" not in text
+    assert json.dumps(data["comparisons"]) == json.dumps(with_them["comparisons"])
