@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     model_validator,
 )
 
+from silhouette.config.milestones import Milestones
 from silhouette.config.rules import COMBINATIONS, INERT
 from silhouette.registry import (
     TERMS,
@@ -29,26 +29,6 @@ SOURCES = ("split", "class_order", "subset", "init", "order", "augment")
 """Sources of chance in a trial. Dropout belongs to the order of the batches, label noise to the subset."""
 NEW_TEST_SPLITS = "all_and_test_split"
 """The value of `vary` under which each seed also draws test samples of its own."""
-
-
-def split_text(value: Any) -> Any:
-    """Return the words of a text, which commas or blanks separate, as a list; any other value as it is.
-
-    >>> split_text("160,180"), split_text((160, 180))
-    (['160', '180'], (160, 180))
-    """
-    return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
-def check_milestones(epochs: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the milestones of a learning rate.
-
-    Raises:
-        ValueError: If they are not rising numbers of epochs from 1 on.
-    """
-    if not epochs or epochs[0] < 1 or list(epochs) != sorted(set(epochs)):
-        raise ValueError(f"milestones: must be one or more rising numbers of epochs from 1 on, got {list(epochs)}")
-    return epochs
 
 
 class TrialConfig(BaseModel):
@@ -228,7 +208,7 @@ class TrialConfig(BaseModel):
     weight_decay: float = Field(1e-4, ge=0, le=10)
     decay_all: bool = False
     schedule: Literal["cosine", "one_cycle", "constant", "multistep"] = "cosine"
-    milestones: Annotated[tuple[int, ...], BeforeValidator(split_text), AfterValidator(check_milestones)] = (160, 180)
+    milestones: Milestones = (160, 180)
     lr_factor: float = Field(0.01, gt=0, lt=1)
     warmup_epochs: float = Field(0.0, ge=0, le=100_000)
     grad_clip: float | None = Field(None, gt=0, le=1e6)
