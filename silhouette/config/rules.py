@@ -20,6 +20,11 @@ def _one_of(names: tuple[str, ...]) -> str:
     return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
+def _features(config: Any) -> int | None:
+    """Return the features of an encoder of ours; None for a model of torchvision, which must be built to know them."""
+    return {"small_cnn": 4 * config.width, "mlp": 16 * config.width, "resnet32": 64}.get(config.encoder)
+
+
 COMBINATIONS: tuple[tuple[Condition, str], ...] = (
     (
         lambda c: c.imbalance != "none" and c.imbalance_factor <= 1,
@@ -42,6 +47,11 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         lambda c: "ldam" in c.terms and c.classifier == "linear",
         "classifier: ldam sets margins between cosines, so it needs classifier=cosine or classifier=etf, "
         "got {classifier!r}",
+    ),
+    (
+        lambda c: c.classifier == "etf" and c.uses_classifier and (_features(c) or 1e9) < (c.classes or 2) - 1,
+        "classifier: etf needs as many features as there are classes, less one; encoder={encoder} has too few for the "
+        "{c.classes} classes of {dataset}; give a wider encoder, or classifier=cosine, got 'etf'",
     ),
     *(
         (

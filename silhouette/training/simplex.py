@@ -7,7 +7,7 @@ from torch import Tensor
 
 from silhouette.loss.distances import unit
 
-_STEPS, _RATE, _TEMPERATURE = 1000, 0.5, 0.1
+_STEPS, _RATE, _TEMPERATURE = 500, 0.5, 0.1
 
 
 def simplex(points: int, dim: int) -> Tensor:

@@ -117,8 +117,8 @@ class KPositive(SampleTerm):
 class Targeted(KPositive):
     """Targeted contrastive loss: KCL, and each class is drawn to one of K targets that are spread on the sphere.
 
-    At the start of each epoch the classes are matched with the targets, so that the sum of t·m is largest, m being the
-    directions of the running class means (momentum 0.9).
+    At the start of each epoch but the first, classes and targets are matched so that the sum of t·m is largest, with m
+    the directions of the running class means (momentum 0.9).
 
     Args:
         temperature: τ.

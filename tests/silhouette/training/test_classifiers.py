@@ -63,6 +63,15 @@ def test_too_few_features_for_the_simplex_is_one_line():
     assert build_network(TrialConfig(classifier="etf", width=4), 17, SHAPE).features == 16
 
 
+@pytest.mark.parametrize("encoder", [{"encoder": "small_cnn"}, {"encoder": "mlp"}, {"encoder": "resnet32"}])
+def test_a_config_knows_the_features_of_our_encoders(encoder):
+    shape = {"dataset": "synthetic", "classifier": "etf", "width": 4, **encoder}
+    features = build_network(TrialConfig(**{**shape, "synthetic_classes": 2}), 2, SHAPE).features
+    assert make_config({**shape, "synthetic_classes": features + 1}).classifier == "etf"
+    with pytest.raises(ConfigError, match=r"^classifier: etf needs as many features as there are classes, less one"):
+        make_config({**shape, "synthetic_classes": features + 2})
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
