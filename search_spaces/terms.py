@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from search_spaces.domains import Choice, Factor, Interval
+from silhouette.registry import TERMS
 
 OBJECTIVES = (
     "ce", "supcon2", "ce + supcon", "ce + supcon2", "ce + proxy_nca", "ce + center",
@@ -12,6 +15,50 @@ OBJECTIVES = (
     "ce + circle",
 )  # fmt: skip
 """The objectives of the paper, then rivals in long tails, contrastive rivals, and rivals in metric learning."""
+
+TERM_REASONS = {
+    "ce": ("CE", "the loss that all others are compared with"),
+    "logit_adjusted": (
+        "logit adjustment",
+        "logits shifted by τ·log π, optimal for balanced accuracy (Menon et al. 2021)",
+    ),
+    "balanced_softmax": ("balanced softmax", "the same with τ = 1, from the counts of the classes (Ren et al. 2020)"),
+    "ldam": ("LDAM", "wider margins for rarer classes (Cao et al. 2019)"),
+    "class_balanced": ("class-balanced", "weights by the effective number of samples (Cui et al. 2019)"),
+    "focal": ("focal", "less weight for samples that are right already (Lin et al. 2017)"),
+    "vs": ("VS", "logits shifted and scaled by class; logit adjustment is the case γ = 0 (Kini et al. 2021)"),
+    "supcon": ("SupCon", "pulls samples of a class together (Khosla et al. 2020), on one view"),
+    "supcon2": ("SupCon2", "the same on two views, the rival in the paper"),
+    "bcl": ("BCL", "SupCon in which all classes have the same share (Zhu et al. 2022)"),
+    "kcl": ("KCL", "SupCon with the same number of positives in all classes (Kang et al. 2021)"),
+    "tsc": ("TSC", "KCL towards targets that are spread on the sphere (Li et al. 2022)"),
+    "paco": ("PaCo", "SupCon with a centre of each class, which trains the classifier (Cui et al. 2021)"),
+    "proxy_nca": ("Proxy-NCA", "a softmax over distances to proxies (Movshovitz-Attias et al. 2017)"),
+    "proxy_anchor": ("Proxy-Anchor", "the hardest samples of each proxy (Kim et al. 2020)"),
+    "center": ("centre loss", "distances to the own centre alone (Wen et al. 2016)"),
+    "triplet": ("triplet", "a margin between the hardest pairs in a batch (Hermans et al. 2017)"),
+    "arcface": ("ArcFace", "a margin in the angle to the own class vector (Deng et al. 2019)"),
+    "cosface": ("CosFace", "a margin in the cosine (Wang et al. 2018)"),
+    "subcenter_arcface": ("sub-centre ArcFace", "several vectors for a class (Deng et al. 2020)"),
+    "softtriple": ("SoftTriple", "several vectors for a class, weighted smoothly (Qian et al. 2019)"),
+    "normalized_softmax": ("normalised softmax", "cosines to class vectors without a margin (Zhai and Wu 2019)"),
+    "circle": ("circle", "pairs weighted by how far they are from their optimum (Sun et al. 2020)"),
+}
+"""(label, what the term adds to a comparison) of each term in `silhouette.registry.TERMS`."""
+
+
+def term_listing() -> Iterator[str]:
+    """Yield the lines of `ablate list --spaces` on terms: name, label and reason, then options and needs."""
+    for name, term in TERMS.items():
+        label, reason = TERM_REASONS[name]
+        yield f"{'term ' + name:23s} {label}: {reason}"
+        needs = ["an augmentation, for two views"] if term.views == 2 else []
+        needs += ["classifier=cosine or etf"] if name == "ldam" else []
+        facts = [f"options {', '.join(term.options)}"] if term.options else []
+        facts += [f"needs {' and '.join(needs)}"] if needs else []
+        if facts:
+            yield f"{'':23s} {'; '.join(facts)}"
+
 
 TERM_FACTORS = (
     Factor(

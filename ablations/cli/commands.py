@@ -26,8 +26,9 @@ def list_studies(given: Namespace) -> int:
 def _print_spaces() -> None:
     from search_spaces import SEARCHABLE, listing
     from search_spaces.recipes import recipe_listing
+    from search_spaces.terms import term_listing
 
-    for line in (*listing(SEARCHABLE), *recipe_listing()):
+    for line in (*listing(SEARCHABLE), *term_listing(), *recipe_listing()):
         print(line)
 
 

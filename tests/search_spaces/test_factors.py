@@ -6,7 +6,10 @@ import sys
 import pytest
 
 from search_spaces import FACTORS, SEARCHABLE, Choice, Interval
+from search_spaces.terms import TERM_REASONS
 from silhouette.config import TrialConfig, parse_value
+from silhouette.registry import TERMS, parse_objective
+from tests.helpers.terms import config_of
 
 EVERY = pytest.mark.parametrize("factor", SEARCHABLE.values(), ids=list(SEARCHABLE))
 AREAS = {
@@ -75,3 +78,16 @@ def test_spaces_are_listed_without_torch():
     for name, factor in SEARCHABLE.items():
         assert f"{name} " in done.stdout
         assert factor.reason in done.stdout
+    for name, (label, reason) in TERM_REASONS.items():
+        assert f"term {name} " in done.stdout
+        assert f"{label}: {reason}" in done.stdout
+
+
+def test_every_term_is_a_value_of_the_factor_objective():
+    values = FACTORS["objective"].domain.values
+    assert {name for value in values for name in parse_objective(value)} == set(TERMS) == set(TERM_REASONS)
+    assert [config_of(value).objective for value in values] == list(values)
+
+
+def test_every_option_of_a_term_is_a_factor():
+    assert {option for term in TERMS.values() for option in term.options} <= set(FACTORS)
