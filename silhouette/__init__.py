@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from silhouette.config import TrialConfig
+    from silhouette.loss.memory import MomentumMemory, QueueMemory
     from silhouette.loss.soft_silhouette import SoftSilhouetteLoss, soft_silhouette
     from silhouette.training.run import Training
 
-__all__ = ["SoftSilhouetteLoss", "Training", "TrialConfig", "soft_silhouette"]
+__all__ = ["MomentumMemory", "QueueMemory", "SoftSilhouetteLoss", "Training", "TrialConfig", "soft_silhouette"]
 
 _HOMES = {
+    "MomentumMemory": "silhouette.loss.memory",
+    "QueueMemory": "silhouette.loss.memory",
     "SoftSilhouetteLoss": "silhouette.loss.soft_silhouette",
     "Training": "silhouette.training.run",
     "TrialConfig": "silhouette.config",

@@ -6,6 +6,7 @@ import math
 from numbers import Real
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -30,10 +31,14 @@ def check_temperature(name: str, value: Any) -> None:
     Traceback (most recent call last):
     TypeError: tau_s: must be a number, got '0.1' (str)
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: must be a number, got {value!r} ({type(value).__name__})")
+    _check_number(name, value)
     if not (float(value) > 0 and math.isfinite(value)):
         raise ValueError(f"{name}: must be a finite number above 0, got {value!r}")
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: must be a number, got {value!r} ({type(value).__name__})")
 
 
 def check_num_classes(value: Any) -> None:
@@ -43,12 +48,96 @@ def check_num_classes(value: Any) -> None:
         TypeError: If it is not an integer.
         ValueError: If it is below 1.
     """
-    if value is None:
-        return
+    if value is not None:
+        check_count("num_classes", value, "an integer or None")
+
+
+def check_count(name: str, value: Any, kind: str = "an integer") -> None:
+    """Check that a value is an integer of at least 1.
+
+    Raises:
+        TypeError: If it is not an integer.
+        ValueError: If it is below 1.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"num_classes: must be an integer or None, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"{name}: must be {kind}, got {value!r} ({type(value).__name__})")
     if value < 1:
-        raise ValueError(f"num_classes: must be at least 1, got {value}")
+        raise ValueError(f"{name}: must be at least 1, got {value}")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Check that a value is a number in [0, 1).
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it is out of range.
+    """
+    _check_number(name, value)
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}: must be at least 0 and below 1, got {value!r}")
+
+
+def check_finite(name: str, value: Any) -> None:
+    """Check that a value is a finite number.
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it is not finite.
+    """
+    _check_number(name, value)
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: must be a finite number, got {value!r}")
+
+
+def check_class_counts(counts: Any, num_classes: int | None) -> Tensor:
+    """Return the training samples of each class as a tensor (K,) of float64.
+
+    Raises:
+        ValueError: If it is not K numbers of at least 0 with one above 0, or no number of classes is given.
+
+    >>> check_class_counts([5, -1], 2)
+    Traceback (most recent call last):
+    ValueError: class_counts: must be finite numbers of at least 0, one of them above 0, got [5.0, -1.0]
+    """
+    if num_classes is None:
+        raise ValueError("num_classes: must be given with class_counts, since labels index them, got None")
+    try:
+        numbers = torch.as_tensor(counts, dtype=torch.float64, device="cpu")
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"class_counts: must be {num_classes} numbers, got {counts!r}") from None
+    if numbers.shape != (num_classes,):
+        raise ValueError(f"class_counts: must be ({num_classes},) as num_classes is, got {tuple(numbers.shape)}")
+    if not (numbers.isfinite().all() and (numbers >= 0).all() and (numbers > 0).any()):
+        rule = "must be finite numbers of at least 0, one of them above 0"
+        raise ValueError(f"class_counts: {rule}, got {numbers.tolist()}")
+    return numbers
+
+
+def check_log_weights(log_weights: Any, num_classes: int | None) -> None:
+    """Check that logarithms of class weights are None or a floating tensor (K,); this does not read the values.
+
+    Raises:
+        ValueError: If they are not, or K is not given.
+    """
+    if log_weights is None:
+        return
+    if num_classes is None:
+        raise ValueError("num_classes: must be given with log_weights, since labels index them, got None")
+    if not isinstance(log_weights, Tensor) or log_weights.shape != (num_classes,):
+        got = tuple(log_weights.shape) if isinstance(log_weights, Tensor) else _type_name(log_weights)
+        raise ValueError(f"log_weights: must be a tensor ({num_classes},) as num_classes is, got {got}")
+
+
+def check_memory(classes: int, dim: int, num_classes: int | None, embeddings: Tensor) -> None:
+    """Check that a memory of so many classes and dimensions fits the number of classes and the batch.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if num_classes != classes:
+        raise ValueError(f"num_classes: must be that of the memory, {classes}, got {num_classes}")
+    if embeddings.shape[1] != dim:
+        raise ValueError(f"embeddings: must be (B, {dim}) as the memory is, got {tuple(embeddings.shape)}")
 
 
 def check_batch(embeddings: Any, labels: Any) -> None:

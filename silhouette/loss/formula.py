@@ -36,20 +36,42 @@ class Options(NamedTuple):
     softmin: str
 
 
-def scores(z: Tensor, y: Tensor, counts: Tensor, options: Options) -> Tensor:
+class Outside(NamedTuple):
+    """What the formula takes from outside the batch; None leaves it out.
+
+    Attributes:
+        log_weights: (K,) logarithms of the weights of the classes in the soft minimum.
+        remembered: (K, B) mean distance of each sample to what a memory holds of each class, with gradient. It is used
+            for classes that are not in the batch, and for the own class of a sample that is alone in it.
+        known: (K,) the classes that the memory holds.
+    """
+
+    log_weights: Tensor | None = None
+    remembered: Tensor | None = None
+    known: Tensor | None = None
+
+
+def scores(z: Tensor, y: Tensor, counts: Tensor, options: Options, outside: Outside) -> Tensor:
     """Return (B,) soft silhouettes of z (B, D) with class indices y (B,) in [0, K) and class counts (K,)."""
     if torch.compiler.is_compiling():
-        return autograd_scores(z, y, counts, options)
-    return _Scores.apply(z, y, counts, options)  # type: ignore[no-any-return]
+        return autograd_scores(z, y, counts, options, outside)
+    return _Scores.apply(z, y, counts, options, *outside)  # type: ignore[no-any-return]
 
 
-def autograd_scores(z: Tensor, y: Tensor, counts: Tensor, options: Options) -> Tensor:
+def autograd_scores(z: Tensor, y: Tensor, counts: Tensor, options: Options, outside: Outside) -> Tensor:
     """Return the same as `scores`, for the compiler and for second derivatives."""
     a, others = CLASS_DISTANCES[options.distance](z, y, counts)
+    if outside.remembered is not None:
+        others = torch.where((counts == 0)[:, None], outside.remembered, others)
+        a = torch.where((counts == 1)[y], outside.remembered.gather(0, y[None])[0], a)
+    covered = _covered(counts, outside)
     own = torch.arange(len(counts), device=y.device)[:, None] == y
-    exponents = torch.where(own | (counts == 0)[:, None], BLOCKED, others / -options.tau_s)
-    b = -options.tau_s * exponents.logsumexp(0) + _correction(counts, options)
-    defined = _defined(y, counts)
+    exponents = others / -options.tau_s
+    if outside.log_weights is not None:
+        exponents = exponents + outside.log_weights[:, None]
+    exponents = torch.where(own | ~covered[:, None], BLOCKED, exponents)
+    b = -options.tau_s * exponents.logsumexp(0) + _correction(y, counts, options, outside)
+    defined = _defined(y, counts, outside)
     a, b = torch.where(defined, a, 0), torch.where(defined, b, 0)
     m = options.tau_m * torch.logaddexp(a / options.tau_m, b / options.tau_m)
     usable = m * -LOWEST > (b - a).abs()
@@ -76,43 +98,90 @@ def classical(z: Tensor, y: Tensor) -> Tensor:
     return torch.where(counts[y] > 1, s, 0)
 
 
-def _correction(counts: Tensor, options: Options) -> Tensor | float:
-    """Return the summand of b that turns the sum over the other classes present into their mean."""
+def _covered(counts: Tensor, outside: Outside) -> Tensor:
+    """Return (K,) the classes to which there is a distance: those of the batch and those of the memory."""
+    return counts > 0 if outside.known is None else (counts > 0) | outside.known
+
+
+def _correction(y: Tensor, counts: Tensor, options: Options, outside: Outside) -> Tensor | float:
+    """Return the summand of b that turns the sum over the other classes into their (weighted) mean."""
     if options.softmin == "sum":
         return 0.0
-    return options.tau_s * ((counts > 0).sum() - 1).clamp_min(1).to(counts.dtype).log()
+    covered = _covered(counts, outside)
+    if outside.log_weights is None:
+        return options.tau_s * (covered.sum() - 1).clamp_min(1).to(counts.dtype).log()
+    logs = torch.where(covered, outside.log_weights, BLOCKED)[:, None].expand(-1, len(y))
+    return options.tau_s * logs.scatter(0, y[None], BLOCKED).logsumexp(0)
 
 
-def _defined(y: Tensor, counts: Tensor) -> Tensor:
-    """Return (B,) whether the silhouette is defined: two samples of the own class, and two classes."""
-    return ((counts > 1) & ((counts > 0).sum() > 1))[y]
+def _defined(y: Tensor, counts: Tensor, outside: Outside) -> Tensor:
+    """Return (B,) whether the silhouette is defined: another sample of the own class, and another class."""
+    company = counts > 1 if outside.known is None else (counts > 1) | outside.known
+    return (company & (_covered(counts, outside).sum() > 1))[y]
 
 
 class _Scores(torch.autograd.Function):
     """`scores` with the gradient at the top of this file."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, y: Tensor, counts: Tensor, options: Options) -> Tensor:
+    def forward(ctx: Any, z: Tensor, y: Tensor, counts: Tensor, options: Options, *parts: Tensor | None) -> Tensor:
+        outside = Outside(*parts)
         a, offset, shares, saved = KERNELS[options.distance].forward(z, y, counts, options.tau_s)
+        a, shares = _with_memory(a, shares, offset, y, counts, options.tau_s, outside)
+        if outside.log_weights is not None:
+            shares.add_(outside.log_weights[:, None])
         shares.scatter_(0, y[None], BLOCKED)
         largest = shares.amax(0) if len(shares) else shares.new_zeros(len(z))
         total = shares.sub_(largest).exp_().sum(0)
-        b = largest.add_(total.log()).mul_(-options.tau_s).add_(offset).add_(_correction(counts, options))
-        s, by_a, by_b = _ratio(a, b, _defined(y, counts), options.tau_m)
+        correction = _correction(y, counts, options, outside)
+        b = largest.add_(total.log()).mul_(-options.tau_s).add_(offset).add_(correction)
+        s, by_a, by_b = _ratio(a, b, _defined(y, counts, outside), options.tau_m)
         by_a.mul_((counts / others_in_class(counts))[y])  # the kernel's mean counts the sample itself
-        ctx.save_for_backward(z, y, counts, shares, by_a, by_b.div_(total), *saved)
+        ctx.save_for_backward(z, y, counts, *outside, shares, by_a, by_b.div_(total), *saved)
         ctx.options = options
         return s
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        z, y, counts, shares, by_a, by_b, *saved = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        z, y, counts, log_weights, remembered, known, shares, by_a, by_b, *saved = ctx.saved_tensors
         if torch.is_grad_enabled():  # the caller asks for second derivatives
-            s = autograd_scores(z, y, counts, ctx.options)
-            return torch.autograd.grad(s, z, grads[0], create_graph=True)[0], None, None, None
+            return _differentiable_backward(ctx.options, grads[0], z, y, counts, log_weights, remembered, known)
         weights = shares * (by_b * grads[0])
         weights.scatter_(0, y[None], (by_a * grads[0])[None])
-        return KERNELS[ctx.options.distance].backward(z, y, counts, weights, tuple(saved)), None, None, None
+        to_memory = None if remembered is None else _take_memory_part(weights, y, counts)
+        by_z = KERNELS[ctx.options.distance].backward(z, y, counts, weights, tuple(saved))
+        return by_z, None, None, None, None, to_memory, None
+
+
+def _differentiable_backward(
+    options: Options, grad: Tensor, z: Tensor, y: Tensor, counts: Tensor, *parts: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Return what `_Scores.backward` returns, with a graph."""
+    # views, since `remembered` follows from z: only the direct way from each of them to the scores counts here
+    z, outside = z.view_as(z), Outside(*(x if x is None else x.view_as(x) for x in parts))
+    inputs = [z] if outside.remembered is None else [z, outside.remembered]
+    s = autograd_scores(z, y, counts, options, outside)
+    by_z, *by_memory = torch.autograd.grad(s, inputs, grad, create_graph=True)
+    return by_z, None, None, None, None, by_memory[0] if by_memory else None, None
+
+
+def _with_memory(
+    a: Tensor, exponents: Tensor, offset: Tensor | float, y: Tensor, counts: Tensor, tau: float, outside: Outside
+) -> tuple[Tensor, Tensor]:
+    """Return a (B,) and the exponents (K, B) of a kernel, completed by the distances to the memory."""
+    if outside.remembered is None or outside.known is None:
+        return a, exponents
+    missing = (outside.known & (counts == 0))[:, None]
+    exponents = torch.where(missing, (offset - outside.remembered) / tau, exponents)
+    return torch.where((counts == 1)[y], outside.remembered.gather(0, y[None])[0], a), exponents
+
+
+def _take_memory_part(weights: Tensor, y: Tensor, counts: Tensor) -> Tensor:
+    """Return the weights (K, B) of distances to the memory, and set them to 0 in `weights`."""
+    from_memory = (counts == 0)[:, None].expand_as(weights).clone().scatter_(0, y[None], (counts == 1)[y][None])
+    part = torch.where(from_memory, weights, 0)
+    weights.masked_fill_(from_memory, 0)
+    return part
 
 
 def _ratio(a: Tensor, b: Tensor, defined: Tensor, tau: float) -> tuple[Tensor, Tensor, Tensor]:

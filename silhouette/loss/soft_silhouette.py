@@ -8,20 +8,35 @@ With a(i) the mean distance of sample i to the others of its class and d(i, c) i
     L    = -mean_i s(i)
 
 As τ_s, τ_m → 0 the score s is the classical silhouette (Rousseeuw 1987, `sklearn.metrics.silhouette_samples`).
-`silhouette.loss.formula` has the formula and its gradient, `silhouette.loss.distances` the distances and their cost.
+`silhouette.loss.formula` has the formula and its gradient, `silhouette.loss.distances` the distances and their cost,
+`silhouette.loss.frequency` and `silhouette.loss.memory` the forms for unequal and for many classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from silhouette.loss.checks import check_batch, check_choice, check_num_classes, check_temperature, check_values
+from silhouette.loss.checks import (
+    check_batch,
+    check_choice,
+    check_class_counts,
+    check_finite,
+    check_log_weights,
+    check_memory,
+    check_num_classes,
+    check_temperature,
+    check_values,
+)
 from silhouette.loss.distances import CLASS_DISTANCES, unit
-from silhouette.loss.formula import Options, scores
+from silhouette.loss.formula import Options, Outside, scores
+from silhouette.loss.frequency import log_class_weights, sample_weights
+from silhouette.loss.memory import ClassMemory
 
 SOFTMINS = ("sum", "mean")
-REDUCTIONS = ("mean", "macro", "none")
+REDUCTIONS = ("mean", "macro", "balanced", "none")
 
 
 def soft_silhouette(
@@ -34,6 +49,8 @@ def soft_silhouette(
     normalize: bool = True,
     softmin: str = "sum",
     num_classes: int | None = None,
+    log_weights: Tensor | None = None,
+    memory: ClassMemory | None = None,
     validate: bool = True,
 ) -> Tensor:
     """Return the soft silhouette of every sample of a batch; higher is better, differentiable.
@@ -54,6 +71,11 @@ def soft_silhouette(
             batch grows; `mean` removes that constant.
         num_classes: If given, labels must lie in [0, num_classes). No shape then depends on values, so
             `torch.compile` makes one graph and a GPU need not be waited for.
+        log_weights: (K,) logarithms of weights w_c of the classes in the soft minimum, with K = `num_classes`:
+            b(i) = -τ_s · log Σ_c w_c·exp(-d(i, c) / τ_s), for `mean` with Σ_c w_c as denominator;
+            `silhouette.loss.frequency.log_class_weights` makes them of class counts.
+        memory: Gives the distance to classes that are not in the batch, and to the own class of a sample that is alone
+            in it. It is read and not changed.
         validate: Check values (finite embeddings, labels in range), which waits for a GPU once.
 
     Returns:
@@ -69,14 +91,24 @@ def soft_silhouette(
     """
     _check_options(tau_s, tau_m, distance, softmin, num_classes)
     check_batch(embeddings, labels)
+    check_log_weights(log_weights, num_classes)
+    if memory is not None:
+        check_memory(memory.num_classes, memory.dim, num_classes, embeddings)
     if validate and not torch.compiler.is_compiling():
         check_values(embeddings, labels, num_classes)
-    z = embeddings.float() if embeddings.dtype in (torch.float16, torch.bfloat16) else embeddings
     y, classes = _class_indices(labels, num_classes)
-    with torch.autocast(z.device.type, enabled=False):
-        z = unit(z) if normalize or distance == "cosine" else z
+    with torch.autocast(embeddings.device.type, enabled=False):
+        z = _as_measured(embeddings, distance, normalize)
         counts = z.new_zeros(classes).index_add(0, y, z.new_ones(len(y)))
-        return scores(z, y, counts, Options(tau_s, tau_m, distance, softmin))
+        weights = None if log_weights is None else log_weights.to(z)
+        outside = Outside(weights) if memory is None else Outside(weights, memory.distances(z, distance), memory.known)
+        return scores(z, y, counts, Options(tau_s, tau_m, distance, softmin), outside)
+
+
+def _as_measured(embeddings: Tensor, distance: str, normalize: bool) -> Tensor:
+    """Return embeddings as distances see them: at least float32, and of length 1 where that is asked for."""
+    z = embeddings.float() if embeddings.dtype in (torch.float16, torch.bfloat16) else embeddings
+    return unit(z) if normalize or distance == "cosine" else z
 
 
 class SoftSilhouetteLoss(nn.Module):
@@ -88,16 +120,23 @@ class SoftSilhouetteLoss(nn.Module):
         distance: `euclidean`, `sqeuclidean` or `cosine`; see `soft_silhouette` for their cost.
         normalize: Scale every embedding to length 1 first.
         softmin: `sum` (paper) or `mean`.
-        reduction: `mean` over samples (paper); `macro`, the mean over classes of their means, so that every class
-            has the same weight; `none` for the (B,) values.
+        reduction: `mean` over samples (paper); `macro`, the mean over the classes of the batch of their means;
+            `balanced`, the mean over samples weighted by N / (K·n_c), so that every class has the same weight over all
+            batches (`macro` gives no weight to a class in the batches that lack it); `none` for the (B,) values.
         num_classes: Fixed number of classes, for `torch.compile` and to avoid waiting for a GPU.
+        class_counts: (K,) n_c, training samples of each class, for `class_prior` and `reduction="balanced"`.
+        class_prior: p: class c competes with weight n_c^p in the soft minimum. 0 as in the paper; 1 as balanced softmax
+            weights logits, so that frequent classes push more; -1 the inverse.
+        memory: Remembers the classes across batches (see `silhouette.loss.memory`): it stands for the classes that a
+            batch lacks, and for the own class of a sample that is alone in the batch. In training mode every call adds
+            its batch to the memory; after `eval()` it is read alone. Its state is in `state_dict`.
         gather: Compute the loss over the batches of all processes of `torch.distributed`, with gradient
             (see `silhouette.loss.distributed`); `reduction="none"` then returns the values of all of them.
         validate: Check the values of embeddings and labels at every call.
 
     Raises:
-        TypeError: If a temperature is not a number, or `num_classes` is not an integer.
-        ValueError: If an option is unknown, or a temperature is not above 0.
+        TypeError: If a number has the wrong type, for example text.
+        ValueError: If an option is unknown, a number out of range, or what an option needs is not given.
 
     >>> z = torch.tensor([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0], [1.0, 0.1]], requires_grad=True)
     >>> loss = SoftSilhouetteLoss(tau_s=0.1, tau_m=0.1)(z, torch.tensor([0, 0, 1, 1]))
@@ -105,6 +144,9 @@ class SoftSilhouetteLoss(nn.Module):
     >>> round(loss.item(), 3), tuple(z.grad.shape)
     (-0.926, (4, 2))
     """
+
+    log_weights: Tensor | None
+    sample_weights: Tensor | None
 
     def __init__(
         self,
@@ -116,15 +158,33 @@ class SoftSilhouetteLoss(nn.Module):
         softmin: str = "sum",
         reduction: str = "mean",
         num_classes: int | None = None,
+        class_counts: Sequence[int] | Tensor | None = None,
+        class_prior: float = 0.0,
+        memory: ClassMemory | None = None,
         gather: bool = False,
         validate: bool = True,
     ) -> None:
         super().__init__()
         _check_options(tau_s, tau_m, distance, softmin, num_classes)
         check_choice("reduction", reduction, REDUCTIONS)
+        check_finite("class_prior", class_prior)
         self.tau_s, self.tau_m, self.distance, self.softmin = tau_s, tau_m, distance, softmin
         self.normalize, self.reduction, self.num_classes = normalize, reduction, num_classes
-        self.gather, self.validate = gather, validate
+        self.gather, self.validate, self.class_prior, self.memory = gather, validate, class_prior, memory
+        self._set_weights(class_counts)
+
+    def _set_weights(self, class_counts: Sequence[int] | Tensor | None) -> None:
+        """Make the weights of classes and of samples; they follow from the options, so no state holds them."""
+        weights: list[Tensor | None] = [None, None]
+        if self.class_prior or self.reduction == "balanced":
+            needs = "class_prior" if self.class_prior else "reduction='balanced'"
+            if class_counts is None:
+                raise ValueError(f"class_counts: must be given with {needs}, got None")
+            counts = check_class_counts(class_counts, self.num_classes)
+            weights[0] = log_class_weights(counts, self.class_prior) if self.class_prior else None
+            weights[1] = sample_weights(counts) if self.reduction == "balanced" else None
+        self.register_buffer("log_weights", weights[0], persistent=False)
+        self.register_buffer("sample_weights", weights[1], persistent=False)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch: a scalar, or (B,) with `reduction="none"`.
@@ -151,10 +211,21 @@ class SoftSilhouetteLoss(nn.Module):
             normalize=self.normalize,
             softmin=self.softmin,
             num_classes=self.num_classes,
+            log_weights=self.log_weights,
+            memory=self.memory,
             validate=self.validate,
         )
+        if self.memory is not None and self.training:
+            with torch.autocast(embeddings.device.type, enabled=False):
+                self.memory.update(_as_measured(embeddings.detach(), self.distance, self.normalize), labels.long())
+        return self._reduced(values, labels)
+
+    def _reduced(self, values: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of the scores (B,)."""
         if self.reduction == "none":
             return -values
+        if self.sample_weights is not None:
+            values = values * self.sample_weights.to(values)[labels.long()]
         if self.reduction == "macro":
             values = values * self._macro_weights(values, labels)
         return values.sum() / -max(len(values), 1)
@@ -169,7 +240,7 @@ class SoftSilhouetteLoss(nn.Module):
         """Return the options that `print` shows."""
         return (
             f"tau_s={self.tau_s:g}, tau_m={self.tau_m:g}, distance={self.distance!r}, "
-            f"softmin={self.softmin!r}, reduction={self.reduction!r}"
+            f"softmin={self.softmin!r}, reduction={self.reduction!r}, class_prior={self.class_prior:g}"
         )
 
 

@@ -227,7 +227,7 @@ def test_better_clusters_score_better():
         (lambda z, y: soft_silhouette(z, y, softmin="max"), "softmin: must be one of sum, mean, got 'max'"),
         (
             lambda z, y: SoftSilhouetteLoss(reduction="sum"),
-            "reduction: must be one of mean, macro, none, got 'sum'",
+            "reduction: must be one of mean, macro, balanced, none, got 'sum'",
         ),
         (
             lambda z, y: soft_silhouette(z[0], y),

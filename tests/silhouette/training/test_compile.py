@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from silhouette import SoftSilhouetteLoss, Training, TrialConfig
+from silhouette import MomentumMemory, QueueMemory, SoftSilhouetteLoss, Training, TrialConfig
 
 DISTANCES = ("euclidean", "sqeuclidean", "cosine")
 
@@ -23,6 +23,22 @@ def compare(backend, distance, softmin):
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_compiles_to_one_graph(distance):
     compare("aot_eager", distance, "mean")
+
+
+@pytest.mark.parametrize("memory", [MomentumMemory, QueueMemory])
+def test_a_memory_compiles_to_one_graph(memory):
+    plain, compiled = (
+        SoftSilhouetteLoss(num_classes=6, memory=memory(6, 5), class_counts=[9, 5, 4, 3, 2, 1], class_prior=1.0)
+        for _ in range(2)
+    )
+    run = torch.compile(compiled, fullgraph=True, backend="aot_eager")
+    for first in (0, 3):  # the second batch lacks the classes of the first
+        z, labels = torch.randn(24, 5, requires_grad=True), torch.randint(first, first + 3, (24,))
+        values = [loss(z, labels) for loss in (run, plain)]
+        torch.testing.assert_close(*values)
+        torch.testing.assert_close(*[torch.autograd.grad(value, z)[0] for value in values])
+    for got, want in zip(compiled.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(got, want)
 
 
 @pytest.mark.slow
