@@ -47,9 +47,38 @@ _LOSS = (
     Factor(
         "reduction",
         "reduction",
-        ("mean", "macro"),
-        Choice(("mean", "macro")),
-        "All that the loss has; macro gives every class the same weight, which matters in a long tail.",
+        ("mean", "macro", "balanced"),
+        Choice(("mean", "macro", "balanced")),
+        "All that the loss has; macro weighs the classes of a batch equally, balanced all classes over all batches.",
+    ),
+    Factor(
+        "class_prior",
+        "class prior",
+        (-1.0, 0.0, 0.5, 1.0),
+        Interval(-2.0, 2.0),
+        "Power of class counts in the soft minimum: 0 is the paper, 1 balanced softmax; beyond 2 one class is left.",
+    ),
+    Factor(
+        "class_memory",
+        "memory",
+        ("none", "momentum", "queue"),
+        Choice(("none", "momentum", "queue")),
+        "All that there are; with a memory the silhouette also sees the classes that a batch lacks.",
+    ),
+    Factor(
+        "memory_momentum",
+        "memory momentum",
+        (0.0, 0.5, 0.9, 0.99),
+        Interval(0.0, 0.999),
+        "0 keeps the last batch of a class; above 0.999 a mean is older than the weights that it is compared with.",
+    ),
+    Factor(
+        "memory_size",
+        "memory size",
+        (1, 4, 8, 32),
+        Interval(1, 256, log=True, integer=True),
+        "1 is the last sample of a class; above 256 rare classes are remembered over many epochs.",
+        "images",
     ),
 )
 

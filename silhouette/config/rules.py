@@ -80,6 +80,21 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         "give a larger number, got {samples_per_class}",
     ),
     (
+        lambda c: c.lambda_sil > 0 and c.reduction == "balanced" and c.sampler != "uniform",
+        "reduction: balanced corrects for unequal classes, which sampler={sampler} does already; "
+        "use sampler=uniform or reduction=macro, got 'balanced'",
+    ),
+    (
+        lambda c: c.lambda_sil > 0 and c.reduction == "balanced" and c.reweight != "none",
+        "reweight: reduction=balanced weights the classes already; give reweight=none, or reduction=mean, "
+        "got {reweight!r}",
+    ),
+    (
+        lambda c: c.lambda_sil > 0 and c.class_prior != 0 and c.sampler != "uniform",
+        "class_prior: corrects for unequal classes, which sampler={sampler} does already; "
+        "use sampler=uniform or class_prior=0, got {class_prior:g}",
+    ),
+    (
         lambda c: c.shot_few > c.shot_many + 1,
         "shot_few: must not be above shot_many + 1 = {shot_many} + 1, got {shot_few}",
     ),
@@ -106,7 +121,21 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
 """
 
 INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
-    (lambda c: c.lambda_sil == 0, ("tau_s", "tau_m", "distance", "softmin", "reduction"), "lambda_sil above 0"),
+    (
+        lambda c: c.lambda_sil == 0,
+        ("tau_s", "tau_m", "distance", "softmin", "reduction", "class_prior", "class_memory"),
+        "lambda_sil above 0",
+    ),
+    (
+        lambda c: c.lambda_sil == 0 or c.class_memory != "momentum",
+        ("memory_momentum",),
+        "class_memory=momentum and lambda_sil above 0",
+    ),
+    (
+        lambda c: c.lambda_sil == 0 or c.class_memory != "queue",
+        ("memory_size",),
+        "class_memory=queue and lambda_sil above 0",
+    ),
     (
         lambda c: c.imbalance == "none",
         ("imbalance_factor", "class_order"),

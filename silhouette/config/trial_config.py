@@ -68,7 +68,14 @@ class TrialConfig(BaseModel):
         tau_m: Temperature of the soft maximum of both distances; small values take the larger one alone.
         distance: Distance between normalised embeddings.
         softmin: Whether the soft minimum is a log-sum-exp (`sum`, as in the paper) or a log-mean-exp (`mean`).
-        reduction: Mean of the scores over samples (`mean`) or over classes (`macro`).
+        reduction: Mean of the scores over samples (`mean`), over the classes of the batch (`macro`), or over samples
+            weighted by N / (K·n_c), n_c the training samples of their class (`balanced`).
+        class_prior: p: class c competes with weight n_c^p in the soft minimum; 0 as in the paper, 1 as balanced softmax
+            weights logits, -1 the inverse.
+        class_memory: What the silhouette keeps of each class across batches, for classes that a batch lacks and for
+            samples alone in their class: running mean and spread (`momentum`), or the last samples (`queue`).
+        memory_momentum: Weight of the past in the running mean of `class_memory=momentum`.
+        memory_size: Samples of each class that `class_memory=queue` keeps.
         temperature: Temperature of the contrastive terms: `supcon`, `supcon2`, `bcl`, `kcl`, `tsc` and `paco`.
         margin: Margin of `triplet`.
         proxy_scale: Scale of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.
@@ -163,7 +170,11 @@ class TrialConfig(BaseModel):
     tau_m: float = Field(0.1, gt=0, le=1000)
     distance: Literal["euclidean", "sqeuclidean", "cosine"] = "euclidean"
     softmin: Literal["sum", "mean"] = "sum"
-    reduction: Literal["mean", "macro"] = "mean"
+    reduction: Literal["mean", "macro", "balanced"] = "mean"
+    class_prior: float = Field(0.0, ge=-4, le=4)
+    class_memory: Literal["none", "momentum", "queue"] = "none"
+    memory_momentum: float = Field(0.9, ge=0, lt=1)
+    memory_size: int = Field(8, ge=1, le=4096)
     temperature: float = Field(0.1, gt=0, le=100)
     margin: float = Field(0.2, ge=0, le=2)
     proxy_scale: float = Field(32.0, gt=0, le=1000)

@@ -8,7 +8,7 @@ have length 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
 from silhouette.errors import InputError
+from silhouette.loss.memory import ClassMemory, MomentumMemory, QueueMemory
 from silhouette.loss.soft_silhouette import SoftSilhouetteLoss
 from silhouette.registry import TERMS
 from silhouette.training.encoders import Output
@@ -81,7 +82,7 @@ class Objective(nn.Module):
         self.views = max(TERMS[name].views for name in self.weights)
         self.terms = nn.ModuleDict({name: build_term(name, parts) for name in self.weights})
         self.lambda_sil = config.lambda_sil
-        self.silhouette = SilhouetteTerm(config, num_classes)
+        self.silhouette = SilhouetteTerm(config, num_classes, class_counts)
         self.drw_epoch = config.drw_epoch
         late = effective_weights(parts.counts, config.drw_beta) if config.reweight == "drw" else None
         self.register_buffer("late_weights", late, persistent=False)
@@ -124,15 +125,23 @@ class Objective(nn.Module):
         return Batch(wide(output.logits), output.embedding, labels, images, class_weights, weights)
 
 
+_MEMORIES: dict[str, Callable[[TrialConfig, int], ClassMemory | None]] = {
+    "none": lambda _, classes: None,
+    "momentum": lambda c, classes: MomentumMemory(classes, c.embedding_dim, momentum=c.memory_momentum),
+    "queue": lambda c, classes: QueueMemory(classes, c.embedding_dim, size=c.memory_size),
+}
+
+
 class SilhouetteTerm(Term):
     """The silhouette loss of a config on a batch.
 
     Args:
         config: The options of the loss matter, and `reweight`, which needs one value per sample.
         num_classes: K.
+        class_counts: (K,) training samples of each class; needed by `class_prior` and `reduction="balanced"`.
     """
 
-    def __init__(self, config: TrialConfig, num_classes: int) -> None:
+    def __init__(self, config: TrialConfig, num_classes: int, class_counts: Sequence[int] | None = None) -> None:
         super().__init__()
         self.reweighted, self.macro = config.reweight != "none", config.reduction == "macro"
         self.loss = SoftSilhouetteLoss(
@@ -143,6 +152,9 @@ class SilhouetteTerm(Term):
             reduction="none" if self.reweighted else config.reduction,
             normalize=False,  # the network scales its embeddings
             num_classes=num_classes,
+            class_counts=class_counts,
+            class_prior=config.class_prior,
+            memory=_MEMORIES[config.class_memory](config, num_classes),
             validate=False,  # the trainer checks the loss and the gradient
         )
 
@@ -160,6 +172,8 @@ class SilhouetteTerm(Term):
 def _check_counts(config: TrialConfig, num_classes: int, counts: Sequence[int] | None) -> None:
     needing = [f"objective: {name}" for name in config.terms if TERMS[name].counts]
     needing += ["reweight: drw"] if config.reweight == "drw" else []
+    needing += ["class_prior"] if config.class_prior else []
+    needing += ["reduction: balanced"] if config.reduction == "balanced" else []
     if needing and (counts is None or len(counts) != num_classes):
         given = "none" if counts is None else f"{len(counts)}"
         raise InputError(

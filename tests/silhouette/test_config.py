@@ -26,6 +26,16 @@ def test_fields_without_effect_do_not_change_the_trial_id():
     assert make_config({"tau_s": 5, "lambda_sil": 1}).tau_s == 5
 
 
+def test_a_memory_has_an_effect_only_in_a_silhouette_with_its_kind():
+    assert make_config({"class_memory": "queue", "class_prior": 1, "sampler": "balanced"}) == make_config(
+        {"sampler": "balanced"}
+    )
+    queue = {"lambda_sil": 1, "class_memory": "queue"}
+    assert make_config({**queue, "memory_momentum": 0.5}) == make_config(queue)
+    assert make_config({**queue, "memory_size": 2}) != make_config(queue)
+    assert make_config({"lambda_sil": 1, "class_memory": "momentum", "memory_momentum": 0.5}).memory_momentum == 0.5
+
+
 @pytest.mark.parametrize(
     ("a", "b"),
     [
@@ -127,6 +137,21 @@ def test_readers_import_no_torch():
         ),
         ({"milestones": ""}, r"milestones: must be one or more rising numbers of epochs from 1 on, got \[\]"),
         ({"milestones": "8,x"}, "milestones.1: must be an integer, got 'x'"),
+        (
+            {"lambda_sil": 1, "reduction": "balanced", "sampler": "pk", "samples_per_class": 8},
+            "reduction: balanced corrects for unequal classes, which sampler=pk does already; "
+            "use sampler=uniform or reduction=macro, got 'balanced'",
+        ),
+        (
+            {"lambda_sil": 1, "class_prior": 1, "sampler": "balanced"},
+            "class_prior: corrects for unequal classes, which sampler=balanced does already; "
+            "use sampler=uniform or class_prior=0, got 1",
+        ),
+        (
+            {"lambda_sil": 1, "reduction": "balanced", "reweight": "drw"},
+            "reweight: reduction=balanced weights the classes already; give reweight=none, or reduction=mean, got 'drw'",
+        ),
+        ({"memory_momentum": 1}, "memory_momentum: must be less than 1, got 1"),
         ({"imbalance_factor": 0.5}, "imbalance_factor: must be greater than or equal to 1, got 0.5"),
         ({"shot_few": 200}, r"shot_few: must not be above shot_many \+ 1 = 100 \+ 1, got 200"),
         ({"image_size": 16}, "image_size: digits are 8 pixels wide, got 16"),
