@@ -179,6 +179,17 @@ def test_mean_and_spread_worked_by_hand():
     assert memory.known.tolist() == [False, True]
 
 
+def test_the_root_mean_square_is_close_to_the_mean_distance():
+    rng = torch.Generator().manual_seed(0)
+    centres, noise = torch.randn(10, 1, 64, generator=rng), torch.randn(10, 100, 64, generator=rng)
+    z = torch.nn.functional.normalize(centres + noise, dim=2).flatten(0, 1)
+    memory = MomentumMemory(10, 64)
+    memory.update(z, torch.arange(10).repeat_interleave(100))
+    ratio = memory.distances(z, "euclidean") / torch.cdist(z, z).view(1000, 10, 100).mean(2).t()
+    assert ratio.min() >= 1
+    assert 1.005 < ratio.max() < 1.01
+
+
 def test_the_score_of_an_absent_class_worked_by_hand():
     # Batch: class 0 at 0 and 1. Memory: class 1 at 4 (twice seen: 4 and 6, size 1 keeps 6). tau = 1:
     # for the sample at 0, a = 1, b = 6, s = 5 / log(e + e^6)
