@@ -148,8 +148,9 @@ def test_readers_import_no_torch():
             "use sampler=uniform or class_prior=0, got 1",
         ),
         (
-            {"lambda_sil": 1, "reduction": "balanced", "reweight": "drw"},
-            "reweight: reduction=balanced weights the classes already; give reweight=none, or reduction=mean, got 'drw'",
+            {"lambda_sil": 1, "reduction": "balanced", "reweight": "drw", "drw_epoch": 9},
+            "reweight: reduction=balanced weights the classes already; give reweight=none, or reduction=mean, "
+            "got 'drw'",
         ),
         ({"memory_momentum": 1}, "memory_momentum: must be less than 1, got 1"),
         ({"imbalance_factor": 0.5}, "imbalance_factor: must be greater than or equal to 1, got 0.5"),
