@@ -26,7 +26,10 @@ from silhouette.registry import (
 
 Vary = Literal["all", "init", "order", "augment", "split", "class_order", "subset", "all_and_test_split"]
 SOURCES = ("split", "class_order", "subset", "init", "order", "augment")
-"""Sources of chance in a trial. Dropout belongs to the order of the batches, label noise to the subset."""
+"""Sources of chance in a trial.
+
+Dropout and the positives that `kcl` and `tsc` draw belong to the order of the batches, label noise to the subset.
+"""
 NEW_TEST_SPLITS = "all_and_test_split"
 """The value of `vary` under which each seed also draws test samples of its own."""
 

@@ -5,11 +5,12 @@ import torch
 import torch.nn.functional as F
 
 from silhouette import Training, TrialConfig
-from silhouette.registry import TERMS, parse_objective
+from silhouette.registry import TERMS
 from silhouette.training.encoders import Output
 from silhouette.training.objectives import Objective
 from silhouette.training.terms import Batch
 from silhouette.training.terms.center import CenterLoss
+from tests.helpers.terms import needed
 
 TINY = {
     "dataset": "synthetic",
@@ -33,10 +34,7 @@ def output(samples=12, dim=5, classes=3):
 
 
 def settings(objective, **others):
-    views = max(TERMS[name].views for name in parse_objective(objective))
-    needed = {"transform": "crop_flip" if views == 2 else "none"}
-    needed |= {"classifier": "cosine"} if "ldam" in objective else {}
-    return {**TINY, "objective": objective, **needed, **others}
+    return {**TINY, "objective": objective, **needed(objective), **others}
 
 
 SUMS = ["ce + 0.5*supcon2", "ce + 0.1*center", "triplet + proxy_nca", "logit_adjusted + 0.35*bcl"]
