@@ -19,8 +19,8 @@ from analysis.study.plan import Arm, Plan, dataset_of
 from analysis.study.resplits import resplits_of
 
 STRENGTH = "imbalance_factor"
-SHAPE = ("imbalance", "step_share", "class_order")
-"""Settings of the profile beside its strength; without effect where the data are balanced."""
+SHAPE = ("imbalance", "step_share", "class_order", "subset", "val_profile")
+"""Settings that belong to an imbalance, beside its strength; without effect where the data are balanced."""
 DEPENDS, NOT_SHOWN, NONE = "depends on the imbalance", "no dependence shown", "no verdict"
 
 

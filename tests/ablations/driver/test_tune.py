@@ -30,6 +30,7 @@ STUDY = Study(
         settings={CANDIDATES},
         grace=1,
         reduction=2.0,
+        confirm_on="train+val",
     ),
 )
 """
@@ -105,6 +106,16 @@ def test_the_frozen_winner_is_what_was_confirmed(folder):
         assert arm["score"] == pytest.approx(sum(scores[best]) / 2)
 
 
+def test_winners_are_trained_on_the_validation_data_too(folder):
+    """Of 1078 samples, then of 1347, a share of 0.3 by class is used; the test samples are the same ones."""
+    tune, confirm = records(folder, "tune"), records(folder, "confirm")
+    assert {row["val_top1"] is None for row in tune} == {False}
+    assert {row["val_top1"] for row in confirm} == {row["val_loss"] for row in confirm} == {None}
+    assert len({row["test_pool_sha256"] for row in (*tune, *confirm)}) == 1
+    used = [{sum(row["class_train"]) for row in rows} for rows in (tune, confirm)]
+    assert used == [{324}, {404}]
+
+
 def test_nothing_is_left_behind(folder):
     assert not (folder / "results/tuned/open_settings.json").exists()
     assert not list((folder / "results/tuned").glob("checkpoints/*"))
@@ -116,6 +127,8 @@ def test_verdicts_use_the_confirm_phase_alone(again):
     report = json.loads((again.folder / "results/tuned/report/report.json").read_text())
     assert report["ledger"]["tune_phase"] == 2 * CANDIDATES * 2
     assert {arm["n"] for arm in report["arms"]} == {3}
+    assert report["confirm_on"] == "train+val"
+    assert [tuning["confirmed"] for tuning in report["tuning"]] == [None, None]
     assert all(set(arm["values"]) == {"0", "1", "2"} for arm in report["arms"])
 
 

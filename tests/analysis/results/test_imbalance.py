@@ -277,6 +277,10 @@ def interaction_value(a, seed, rng):
     return 0.8 + gain * a["settings"]["lambda_sil"] + rng.normal(0, 0.001)
 
 
+def interaction_noise(a, seed, rng):
+    return 0.8 + rng.normal(0, 0.01)
+
+
 def test_a_contrast_is_made_inside_equal_other_settings_of_the_block():
     data, text = document(write(None, interaction_plan(), interaction_value))
     found = data["interactions"]
@@ -287,6 +291,29 @@ def test_a_contrast_is_made_inside_equal_other_settings_of_the_block():
     assert all(abs(c["difference"]) < 0.005 for c in found)
     assert {c["verdict"] for c in found} == {"no dependence shown"}
     assert "depends on the imbalance" not in text.replace("Does the gain depend", "").replace("on whether", "")
+
+
+@pytest.mark.parametrize(("subset", "references"), [("fixed", ["mild"]), ("seed", [])])
+def test_a_contrast_of_two_imbalances_needs_the_same_way_to_draw_the_subset(subset, references):
+    """A balanced block has no subset, so it is the reference of both."""
+    blocks = {"none": ("none", 1.0, "seed"), "mild": ("long_tail", 5.0, subset), "strong": ("long_tail", 20.0, "fixed")}
+    arms, families = [], []
+    for block, (imbalance, factor, own) in blocks.items():
+        settings = {"imbalance": imbalance, "imbalance_factor": factor, "subset": own}
+        arms += [
+            {
+                **arm(f"λ={lam} {block}", {"lambda_sil": lam, **settings}, block, baseline=lam == 0),
+                "method": f"λ={lam}",
+                "block_settings": settings if imbalance != "none" else {"imbalance": imbalance},
+            }
+            for lam in (0, 1)
+        ]
+        families.append(family(block, f"λ=0 {block}", [f"λ=1 {block}"]))
+    plan = demo_plan(study="subset", seeds=3, arms=arms, families=families, factors=[])
+    uneven = {**plan, "arms": arms[2:], "families": families[1:]}
+    whole, part = (analysed(write(None, p, interaction_noise))["interactions"] for p in (plan, uneven))
+    assert [(c["block"], c["reference"]) for c in whole] == [("mild", "none"), ("strong", "none")]
+    assert [c["reference"] for c in part] == references
 
 
 def test_plans_of_0_1_without_block_settings_are_kept_apart_likewise():
