@@ -23,6 +23,7 @@ TINY = {
 }
 OTHERS = {
     "drw": ("ldam", {"reweight": "drw", "drw_epoch": 1, "lambda_sil": 0.1, "reduction": "macro"}),
+    "memory": ("kcl", {"reweight": "drw", "drw_epoch": 1, "lambda_sil": 0.1, "class_memory": "queue"}),
     "etf": ("ce", {"classifier": "etf"}),
     "cosine": ("balanced_softmax + 0.5*bcl", {"classifier": "cosine"}),
 }
