@@ -1,5 +1,8 @@
 """Forward + backward of the silhouette's forms against SupCon, a naive silhouette and bare matrix products.
 
+"+ counts" is a form with the class prior and the balanced reduction, "+ momentum" and "+ queue" with a memory of the
+classes, filled before and updated in every pass.
+
     python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
 
 All forms of a size take turns in one process, so that a busy machine slows all of them. Times and ratios are medians
@@ -19,12 +22,13 @@ import torch
 from timing import arguments, interleave, ratio, table
 from torch import Tensor
 
-from silhouette import SoftSilhouetteLoss
+from silhouette import MomentumMemory, QueueMemory, SoftSilhouetteLoss
 from silhouette.training.machine import peak_memory, reset_peak_memory
 
 SIZES = ((256, 128, 10), (1024, 128, 100), (4096, 128, 1000), (16384, 128, 1000))
 ALL_PAIRS_UP_TO = 4096
 FAST = ("sqeuclidean", "cosine")
+TAIL = ("counts", "momentum", "queue")
 MEASURE = "import sys; sys.path[:0] = {path!r}; import loss; loss.print_peak({form!r}, {size!r})"
 
 
@@ -64,6 +68,25 @@ def class_products(z: Tensor, classes: int) -> Callable[[], None]:
     return run
 
 
+def silhouette(form: str, classes: int, dim: int, device: str) -> SoftSilhouetteLoss:
+    """Return the loss of a form: the distance, and after a plus what it has for a long tail."""
+    distance, _, tail = form.partition(" + ")
+    counts = [max(int(500 * 0.01 ** (c / classes)), 1) for c in range(classes)] if tail == "counts" else None
+    memory: MomentumMemory | QueueMemory | None = None
+    if tail in ("momentum", "queue"):
+        memory = MomentumMemory(classes, dim) if tail == "momentum" else QueueMemory(classes, dim)
+        memory.update(torch.randn(classes * 8, dim), torch.arange(classes).repeat(8))
+    loss = SoftSilhouetteLoss(
+        distance=distance,
+        num_classes=classes if tail else None,
+        class_counts=counts,
+        class_prior=1.0 if counts else 0.0,
+        reduction="balanced" if counts else "mean",
+        memory=memory,
+    )
+    return loss.to(device)
+
+
 def build(form: str, size: tuple[int, int, int], device: str = "cpu") -> Callable[[], None]:
     """Return a function that runs one forward and backward pass of a form."""
     samples, dim, classes = size
@@ -79,7 +102,7 @@ def build(form: str, size: tuple[int, int, int], device: str = "cpu") -> Callabl
 
         loss: Callable[[Tensor, Tensor], Tensor] = SupConLoss()
     else:
-        loss = naive if form == "naive" else SoftSilhouetteLoss(distance=form)
+        loss = naive if form == "naive" else silhouette(form, classes, dim, device)
 
     def run() -> None:
         z.grad = None
@@ -116,8 +139,9 @@ def peak(form: str, size: tuple[int, int, int], device: str) -> float:
 
 def forms_of(size: tuple[int, int, int]) -> list[str]:
     """Return the forms that are measured at a size."""
-    everything = ["SupConLoss", "naive", "euclidean", "pair products", *FAST, "class products"]
-    return everything if size[0] <= ALL_PAIRS_UP_TO else [*FAST, "class products"]
+    fast = [form for name in FAST for form in (name, *(f"{name} + {tail}" for tail in TAIL))]
+    pairs = ["SupConLoss", "naive", "euclidean", *(f"euclidean + {tail}" for tail in TAIL), "pair products"]
+    return [*pairs, *fast, "class products"] if size[0] <= ALL_PAIRS_UP_TO else [*fast, "class products"]
 
 
 def measure(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[str]]:
@@ -126,7 +150,7 @@ def measure(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[s
     times = interleave(runs, args.repeats, args.device)
     rows = []
     for form in times:
-        pairs = form in ("SupConLoss", "naive", "euclidean", "pair products")
+        pairs = form.partition(" + ")[0] in ("SupConLoss", "naive", "euclidean", "pair products")
         rows.append(
             [
                 "×".join(map(str, size)),

@@ -56,7 +56,7 @@ _LOSS = (
         "class prior",
         (-1.0, 0.0, 0.5, 1.0),
         Interval(-2.0, 2.0),
-        "Power of class counts in the soft minimum: 0 is the paper, 1 balanced softmax; beyond 2 one class is left.",
+        "Power of class counts in the soft minimum: 0 is the paper, 1 balanced softmax; beyond 2 rare classes vanish.",
     ),
     Factor(
         "class_memory",

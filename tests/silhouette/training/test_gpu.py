@@ -19,12 +19,14 @@ def train(training):
     return training.result()
 
 
-def test_an_interrupted_trial_gives_the_same_bits():
-    whole = Training(make_config(CONFIG), 3, device="cuda")
-    half = Training(make_config(CONFIG), 3, device="cuda")
+@pytest.mark.parametrize("memory", ["none", "momentum", "queue"])
+def test_an_interrupted_trial_gives_the_same_bits(memory):
+    config = make_config({**CONFIG, "class_memory": memory})
+    whole = Training(config, 3, device="cuda")
+    half = Training(config, 3, device="cuda")
     half.step()
     half.step()
-    resumed = Training(make_config(CONFIG), 3, device="cuda")
+    resumed = Training(config, 3, device="cuda")
     resumed.load_state_dict(half.state_dict())
     expected, found = train(whole), train(resumed)
     assert found["device"].startswith("cuda")
