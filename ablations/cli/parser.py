@@ -210,7 +210,7 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="K=V",
-        help="fix a setting, or give a factor other values: K=V1,V2",
+        help="fix a setting, or give a factor other values: K=V1,V2; recipe=NAME starts from a recipe",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
     parser.add_argument("--epochs", metavar="N", help="epochs of every trial; as --set epochs=N")
