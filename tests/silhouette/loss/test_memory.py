@@ -8,6 +8,7 @@ import torch
 
 from silhouette import SoftSilhouetteLoss, soft_silhouette
 from silhouette.loss import MomentumMemory, QueueMemory
+from silhouette.loss import memory as memory_file
 from tests.helpers import reference
 
 CLASSES, DIM = 6, 4
@@ -125,6 +126,16 @@ def test_tiles_do_not_change_the_gradient(kind, distance, monkeypatch):
     want = torch.autograd.grad(loss(z.requires_grad_(), y), z)[0]
     monkeypatch.setattr("silhouette.loss.memory._TILE", 2 * 3 * len(z))
     torch.testing.assert_close(torch.autograd.grad(loss(z, y), z)[0], want)
+
+
+def test_no_array_of_pairs_with_a_queue_is_larger_than_a_tile(monkeypatch):
+    sizes, squared = [], memory_file._squared
+    monkeypatch.setattr(memory_file, "_TILE", 300)
+    monkeypatch.setattr(memory_file, "_squared", lambda x, z: sizes.append(len(x) * len(z)) or squared(x, z))
+    z, y = samples([0, 0, 1, 2, 2, 2] * 5)
+    SoftSilhouetteLoss(num_classes=CLASSES, memory=filled("queue"))(z.requires_grad_(), y).backward()
+    assert sum(sizes) == 2 * CLASSES * 3 * len(z)  # in the forward and in the backward pass
+    assert max(sizes) <= 300
 
 
 @each_memory
