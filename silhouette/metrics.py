@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from silhouette.geometry.names import BY_GROUP, GROUPS, MEASURES, SPLITS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,11 +24,55 @@ class Metric:
         label: Name in tables and figures.
         direction: `max` if higher is better, `min` if lower is better.
         percent: True if the value is a fraction that is shown as a percentage.
+        needs: Field of the config, and its value, under which the metric is measured, once, after the last epoch; None
+            if every trial measures it.
     """
 
     label: str
     direction: Literal["max", "min"]
     percent: bool
+    needs: tuple[str, Any] | None = None
+
+    def measured_by(self, config: object) -> bool:
+        """Return True if trials of a config measure the metric.
+
+        >>> from types import SimpleNamespace as Config
+        >>> METRICS["test_nc1"].measured_by(Config(metrics=())), METRICS["test_top1"].measured_by(Config())
+        (False, True)
+        """
+        if self.needs is None:
+            return True
+        field, value = self.needs
+        given = getattr(config, field)
+        return value in given if isinstance(given, tuple) else bool(given == value)
+
+
+_GEOMETRY: dict[str, tuple[str, Literal["max", "min"], bool]] = {
+    "recall_at_1": ("recall@1", "max", True),
+    "recall_at_5": ("recall@5", "max", True),
+    "recall_at_10": ("recall@10", "max", True),
+    "r_precision": ("R-precision", "max", True),
+    "map_at_r": ("MAP@R", "max", True),
+    "nmi": ("NMI", "max", True),
+    "nc1": ("NC1 (variability within classes)", "min", False),
+    "nc2": ("NC2 (distance from a simplex)", "min", False),
+    "nc3": ("NC3 (distance of classifier and class means)", "min", False),
+    "nc4": ("NC4 (disagreement with the nearest class mean)", "min", True),
+    "alignment": ("alignment", "min", False),
+    "uniformity": ("uniformity", "min", False),
+}
+"""Label, direction and percent of each measure of geometry."""
+
+
+def _geometry_metrics() -> Iterator[tuple[str, Metric]]:
+    """Return the geometry of features on both splits: over all classes, then by shot group."""
+    for split, data in zip(SPLITS, ("validation data", "test data"), strict=True):
+        for group in ("", *GROUPS):
+            for name in BY_GROUP if group else MEASURES:
+                label, direction, percent = _GEOMETRY[name]
+                column = f"{split}_{group}_{name}" if group else f"{split}_{name}"
+                classes = f", {group}-shot classes" if group else ""
+                yield column, Metric(f"{label} on {data}{classes}", direction, percent, ("metrics", "geometry"))
 
 
 METRICS = {
@@ -39,7 +85,7 @@ METRICS = {
     "test_medium_top1": Metric("top-1 accuracy on test data, medium-shot classes", "max", True),
     "test_few_top1": Metric("top-1 accuracy on test data, few-shot classes", "max", True),
     "test_knn_top1": Metric("kNN top-1 accuracy on test data", "max", True),
-    "test_corruption_top1": Metric("top-1 accuracy on corrupted test data", "max", True),
+    "test_corruption_top1": Metric("top-1 accuracy on corrupted test data", "max", True, ("corruptions", True)),
     "test_loss": Metric("loss on test data", "min", False),
     "test_ece": Metric("calibration error on test data", "min", True),
     "test_silhouette": Metric("silhouette on test data", "max", False),
@@ -48,17 +94,22 @@ METRICS = {
     "seconds": Metric("seconds", "min", False),
     "images_per_second": Metric("images per second", "max", False),
     "peak_memory": Metric("peak memory in bytes", "min", False),
+    **dict(_geometry_metrics()),
 }
+
+
+JUDGED = tuple(name for name, metric in METRICS.items() if name.startswith("val_") and metric.needs is None)
+"""Validation metrics that every validation measures, so that a search can judge a trial before its end."""
 
 
 def validation_metric(metric: str) -> str:
     """Return the validation metric that stands for a test metric while a study runs; `val_top1` where there is none.
 
-    >>> validation_metric("test_macro_top1"), validation_metric("test_silhouette")
-    ('val_macro_top1', 'val_top1')
+    >>> validation_metric("test_macro_top1"), validation_metric("test_silhouette"), validation_metric("test_nc1")
+    ('val_macro_top1', 'val_top1', 'val_top1')
     """
     found = metric.replace("test_", "val_", 1)
-    return found if found in METRICS else "val_top1"
+    return found if found in JUDGED else "val_top1"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
 from silhouette.location import ResultsLocation, StoreError
-from silhouette.schema import FAILED, FINISHED, SCHEMA, SCHEMA_VERSION, STATUSES
+from silhouette.schema import FAILED, FINISHED, GEOMETRY, SCHEMA, SCHEMA_VERSION, STATUSES
 
 __all__ = ["FINISHED", "SCHEMA", "SCHEMA_VERSION", "Store", "check_name"]
 
@@ -167,7 +167,9 @@ class Store:
         if record["status"] not in STATUSES:
             raise ValueError(f"status: one of {STATUSES}, got {record['status']!r}")
         row = {"schema_version": SCHEMA_VERSION, "study": self.study, **record}
-        table = pa.Table.from_pylist([row], schema=SCHEMA)
+        left_out = () if any(row.get(name) is not None for name in GEOMETRY) else GEOMETRY  # an empty column has a cost
+        schema = pa.schema([field for field in SCHEMA if field.name not in left_out])
+        table = pa.Table.from_pylist([row], schema=schema)
         self.write_bytes(_to_parquet(table), "trials", f"{check_name('trial_id', record['trial_id'])}.parquet")
 
     def finished_record(self, trial_id: str) -> dict[str, Any] | None:
@@ -238,6 +240,10 @@ def _empty(columns: list[str]) -> pa.Table:
     return pa.Table.from_batches([], pa.schema([SCHEMA.field(name) for name in columns]))
 
 
+def _nulls(column: str, rows: int) -> pa.Array:
+    return pa.nulls(rows, SCHEMA.field(column).type)
+
+
 def _to_parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
@@ -254,9 +260,9 @@ def _read(data: bytes | None, columns: list[str]) -> pa.Table:
         there = set(file.schema_arrow.names)  # once: the schema is converted anew each time that it is asked for
         present = [name for name in columns if name in there]
         table = file.read(present, use_threads=False)
-        for name in columns:  # a record of an older schema version lacks columns that came later
-            if name not in there:
-                table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
+        if len(present) < len(columns):  # left out, or of an older schema version than the column
+            arrays = [table[name] if name in there else _nulls(name, table.num_rows) for name in columns]
+            table = pa.Table.from_arrays(arrays, names=columns)
         table, wanted = table.select(columns), _empty(columns).schema
         return table if table.schema == wanted else table.cast(wanted)
     except (pa.ArrowException, OSError, KeyError):

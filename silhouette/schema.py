@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from silhouette.geometry.names import COLUMNS
+
 SCHEMA_VERSION = 1
+GEOMETRY = COLUMNS
 FINISHED = ("complete", "stopped", "diverged")
 """Statuses of trials that are never run again; a `failed` one is retried by the next run."""
 FAILED = "failed"
@@ -69,6 +72,7 @@ SCHEMA = pa.schema(
         ("test_few_top1", pa.float64()),
         ("test_corruption_top1", pa.float64()),
         ("test_corruptions", pa.list_(_CORRUPTION)),
+        *((name, pa.float64()) for name in GEOMETRY),
         ("class_train", pa.list_(pa.int64())),
         ("class_correct", pa.list_(pa.int64())),
         ("class_total", pa.list_(pa.int64())),
@@ -104,4 +108,5 @@ SCHEMA = pa.schema(
 values (JSON), the places of the settings whose outcome was known when it was proposed, and its ASHA bracket.
 `source_sha256` is the digest of this project's code on the node that trained the trial, as `ablate doctor` prints it;
 `test_pool_sha256` is that of the sorted indices of the test samples. Both are null in records of version 0.1.
+The columns `GEOMETRY` are null unless the config's `metrics` asks for them; the file of such a trial leaves them out.
 """

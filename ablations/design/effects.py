@@ -11,6 +11,7 @@ from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
 from search_spaces import FACTORS, SEARCHABLE
 from silhouette.config import TrialConfig, inert_fields, needed_for
+from silhouette.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -146,4 +147,20 @@ def check_sources(arms: Iterable[Arm]) -> None:
             raise StudyError(
                 f"vary: the seed moves nothing in arm {arm.label!r}, since {arm.config.vary} needs {needs}; "
                 f"set that, or another vary, got {arm.config.vary!r}"
+            )
+
+
+def check_measured(metric: str, arms: Iterable[Arm]) -> None:
+    """Check that the trials of every arm measure the metric of the study.
+
+    Raises:
+        StudyError: One line for the first arm that does not.
+    """
+    needs = METRICS[metric].needs
+    for arm in arms:
+        if needs is not None and not METRICS[metric].measured_by(arm.config):
+            field, value = needs
+            raise StudyError(
+                f"metric: {metric} is measured with {field}={value} only, which arm {arm.label!r} does not have; "
+                f"put it in fixed, or add --set {field}={value}, got {getattr(arm.config, field)!r}"
             )

@@ -12,13 +12,14 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from ablations.design.arms import Arm, Expansion, Trial, by_block
 from ablations.design.batches import check_batches
 from ablations.design.data_use import check_validation, confirmed
-from ablations.design.effects import Merge, check_effects, check_sources, merges
+from ablations.design.effects import Merge, check_effects, check_measured, check_sources, merges
 from ablations.design.families import Family, Role, check_families
 from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
 from search_spaces import RECIPES, SEARCHABLE
 from silhouette.config import MAX_SEED, first_line, parse_value, trial_id
+from silhouette.errors import instead
 from silhouette.metrics import METRICS
 from silhouette.results import check_name
 
@@ -184,8 +185,11 @@ class Study(Declared):
 
     def _check_metric(self) -> None:
         if self.metric not in METRICS or not self.metric.startswith("test_"):
-            known = ", ".join(name for name in METRICS if name.startswith("test_"))
-            raise ValueError(f"metric: must be one of {known} (a claim is made on test data), got {self.metric!r}")
+            known = [name for name in METRICS if name.startswith("test_")]
+            advice = instead(self.metric, known, "docs/method.md lists them;")
+            raise ValueError(
+                f"metric: must be a metric of test data ({advice} a claim is made on test data), got {self.metric!r}"
+            )
 
     def _check_margin(self) -> None:
         if self.sesoi is not None and METRICS[self.metric].percent and self.sesoi >= MAX_MARGIN:
@@ -219,6 +223,7 @@ class Study(Declared):
         if self.experiment is None:
             check_sources(self.start_arms)
             check_sources(self._confirmed(arm) for arm in self.start_arms)
+            check_measured(self.metric, self.start_arms)
         if self.tuning is None:
             for arm in self.start_arms:
                 check_batches(arm, {})

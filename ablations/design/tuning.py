@@ -18,7 +18,7 @@ from ablations.design.models import Declared, as_list
 from ablations.errors import StudyError
 from search_spaces import SEARCHABLE, Choice, Interval
 from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, make_config, parse_value, trial_id
-from silhouette.metrics import METRICS
+from silhouette.metrics import JUDGED
 
 FIRST_SEED = 1_000_000
 """The first tuning seed by default: far above the usual confirm seeds, since no seed may be both."""
@@ -83,8 +83,8 @@ class Tuning(Declared):
             raise ValueError(f"tuning.seeds: must be at least one and different, got {list(self.seeds)}")
         if not all(0 <= seed <= MAX_SEED for seed in self.seeds):
             raise ValueError(f"tuning.seeds: must be integers from 0 to {MAX_SEED}, got {list(self.seeds)}")
-        if self.metric is not None and not (self.metric in METRICS and self.metric.startswith("val_")):
-            known = ", ".join(name for name in METRICS if name.startswith("val_"))
+        if self.metric is not None and self.metric not in JUDGED:
+            known = ", ".join(JUDGED)
             raise ValueError(
                 f"tuning.metric: must be one of {known} (test data are not for choosing), got {self.metric!r}"
             )
@@ -110,8 +110,11 @@ class Tuning(Declared):
             StudyError: If there is none; the study then names one.
         """
         found = self.metric or metric.replace("test_", "val_", 1)
-        if found not in METRICS:
-            raise StudyError(f"tuning.metric: {metric} has no validation counterpart, so name one, got None")
+        if found not in JUDGED:
+            raise StudyError(
+                f"tuning.metric: {metric} has no counterpart that every validation measures; "
+                f"name one of {', '.join(JUDGED)}, got None"
+            )
         return found
 
     def check(self, seeds: tuple[int, ...], given: Mapping[str, str], epochs: int, eval_every: int) -> None:

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from silhouette.config.milestones import Milestones
+from silhouette.config.lists import Measured, Milestones
 from silhouette.config.rules import COMBINATIONS, INERT
 from silhouette.registry import (
     TERMS,
@@ -135,6 +135,8 @@ class TrialConfig(BaseModel):
         shot_many: Classes with more training samples than this are `many` (Liu et al. 2019).
         shot_few: Classes with fewer training samples than this are `few`; the others are `medium`.
         corruptions: Also measure the test split under corruptions.
+        metrics: What is also measured after the last epoch. `geometry` is retrieval, NMI, neural collapse, alignment
+            and uniformity of the features, on validation and test data; docs/method.md has the formulas.
         vary: What the seed moves: everything but the test samples (`all`), or one source of chance while the others
             stay as under seed 0. `split` draws the validation samples, `class_order` the classes of an imbalance
             profile, `subset` the training samples that are kept and the labels that are replaced.
@@ -234,6 +236,7 @@ class TrialConfig(BaseModel):
     shot_many: int = Field(100, ge=0)
     shot_few: int = Field(20, ge=0)
     corruptions: bool = False
+    metrics: Measured = ()
 
     vary: Vary = "all"
 

@@ -29,12 +29,14 @@ class Outputs:
         embedding: (N, D).
         logits: (N, K).
         labels: (N,).
+        weight: (K, F) of the classifier that gives the logits.
     """
 
     features: Tensor
     embedding: Tensor
     logits: Tensor
     labels: Tensor
+    weight: Tensor
 
     @property
     def finite(self) -> bool:
@@ -52,7 +54,7 @@ class Outputs:
     def probed(self, on: Outputs) -> Outputs:
         """Return these outputs with the logits of a linear probe that is fitted on the features of `on`."""
         probe = fit_linear_probe(on.features, on.labels, on.logits.shape[1])
-        return replace(self, logits=probe(self.features))
+        return replace(self, logits=probe(self.features), weight=probe.weight / probe.scale)
 
 
 def chunks(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -87,4 +89,4 @@ def evaluate(
             parts.append(network(images))
     network.train(training)
     features, embedding, logits = (torch.cat(part).float() for part in zip(*parts, strict=True))
-    return Outputs(features, embedding, logits, labels)
+    return Outputs(features, embedding, logits, labels, network.classifier.weight.detach().float())

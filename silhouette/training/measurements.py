@@ -8,6 +8,8 @@ from typing import Any
 from silhouette import metrics
 from silhouette.config import TrialConfig
 from silhouette.data.corruptions import SEVERITIES, STRENGTHS
+from silhouette.geometry.measure import Sample, measure
+from silhouette.geometry.tiles import class_means
 from silhouette.training.evaluation import Outputs
 from silhouette.training.objectives import Losses
 
@@ -110,6 +112,24 @@ def test_metrics(config: TrialConfig, outputs: Outputs, train: Outputs, class_tr
         "class_correct": list(counts.correct),
         "class_total": list(counts.total),
     }
+
+
+def geometry_metrics(
+    split: str, config: TrialConfig, outputs: Outputs, train: Outputs, class_train: Sequence[int]
+) -> dict[str, float | None]:
+    """Return the columns of the geometry of features on one split.
+
+    Args:
+        split: `val` or `test`.
+        config: The shot thresholds matter.
+        outputs: Outputs on the samples of the split.
+        train: Outputs on the training samples, without augmentation.
+        class_train: Number of training samples of each class.
+    """
+    means = class_means(train.features, train.labels, len(class_train))
+    sample = Sample(outputs.features, outputs.logits, outputs.labels, outputs.weight, means)
+    values = measure(sample, metrics.shot_groups(class_train, config.shot_many, config.shot_few))
+    return {f"{split}_{name}": value for name, value in values.items()}
 
 
 def corrupted_metrics(run: Callable[[tuple[str, int]], Outputs], probe_on: Outputs | None) -> dict[str, Any]:

@@ -19,11 +19,20 @@ from silhouette.data import transforms
 from silhouette.data.corruptions import corrupt
 from silhouette.data.sampling import Composition, composition, epoch_batches
 from silhouette.data.splits import load, make_split
+from silhouette.geometry.names import COLUMNS
 from silhouette.seeding import derive
 from silhouette.training import determinism, machine
 from silhouette.training.encoders import build_network
 from silhouette.training.evaluation import Outputs, chunks, evaluate
-from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, EpochSums, corrupted_metrics, mean_of, test_metrics
+from silhouette.training.measurements import (
+    CURVE_KEYS,
+    TEST_KEYS,
+    EpochSums,
+    corrupted_metrics,
+    geometry_metrics,
+    mean_of,
+    test_metrics,
+)
 from silhouette.training.objectives import Losses, Objective
 from silhouette.training.optimizer import build_optimizer, learning_rate
 
@@ -78,7 +87,7 @@ class Training:
         self.error: str | None = None
         self.curve: list[dict[str, Any]] = []
         self.terms: list[dict[str, Any]] = []
-        self._tested: dict[str, Any] | None = None
+        self._measured: dict[bool, dict[str, Any]] = {}
         machine.reset_peak_memory(self.device)
         self._data = load(config)
         self._seeds = config.source_seeds(seed)
@@ -241,16 +250,14 @@ class Training:
             test: Whether to read test data; False in the tune phase.
         """
         last = self.curve[-1] if self.curve and self.status != "diverged" else {}
-        if test and self.status == "complete" and self._tested is None:
-            self._tested = self._test()
         return {
             "status": self.status,
             "error": self.error,
             "epochs_planned": self.config.epochs,
             "epochs_reached": self.epoch,
             **{name: last.get(name) for name in ("val_top1", "val_macro_top1", "val_loss")},
-            **dict.fromkeys(TEST_KEYS),
-            **((self._tested or {}) if test else {}),
+            **dict.fromkeys((*TEST_KEYS, *COLUMNS)),
+            **self._at_end(test),
             "class_train": self._class_train(),
             **{name: mean_of(self.curve, name) for name in Composition.__dataclass_fields__},
             "terms": [dict(row) for row in self.terms],
@@ -272,17 +279,31 @@ class Training:
     def _device_name(self) -> str:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
 
-    def _test(self) -> dict[str, Any]:
-        determinism.reset(derive(self.seed, "test"), self.threads)
-        labels = self._data.labels[self._split.test]
-        on = self._train_outputs()
-        outputs, run = self._run(self._split.test, labels), partial(self._run, self._split.test, labels)
-        if self._needs_probe:
-            outputs = outputs.probed(on)
+    def _at_end(self, test: bool) -> dict[str, Any]:
+        """Return what is measured once, after the last epoch; nothing before."""
+        geometry = "geometry" in self.config.metrics
+        if self.status == "complete" and (test or geometry) and test not in self._measured:
+            determinism.reset(derive(self.seed, "test"), self.threads)
+            on = self._train_outputs()
+            measured = self._geometry("val", self._outputs(self._split.val, on), on) if geometry else {}
+            self._measured[test] = measured | (self._test(on) if test else {})
+        return self._measured.get(test, {})
+
+    def _test(self, on: Outputs) -> dict[str, Any]:
+        outputs, labels = self._outputs(self._split.test, on), self._data.labels[self._split.test]
         measured = test_metrics(self.config, outputs, on, self._class_train())
         if self.config.corruptions:
+            run = partial(self._run, self._split.test, labels)
             measured |= corrupted_metrics(run, on if self._needs_probe else None)
-        return measured
+        return measured | (self._geometry("test", outputs, on) if "geometry" in self.config.metrics else {})
+
+    def _outputs(self, indices: Indices, on: Outputs) -> Outputs:
+        """Return outputs on samples, with the logits of a linear probe where the classifier was not trained."""
+        outputs = self._run(indices, self._data.labels[indices])
+        return outputs.probed(on) if self._needs_probe else outputs
+
+    def _geometry(self, split: str, outputs: Outputs, on: Outputs) -> dict[str, float | None]:
+        return geometry_metrics(split, self.config, outputs, on, self._class_train())
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to resume, as tensors and plain values for `torch.load(weights_only=True)`."""
@@ -319,4 +340,4 @@ class Training:
         self.epoch, self.status, self.error = state["epoch"], state["status"], state["error"]
         self.curve = [dict(row) for row in state["curve"]]
         self.terms = [dict(row) for row in state["terms"]]
-        self._tested = None
+        self._measured = {}

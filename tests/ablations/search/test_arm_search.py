@@ -291,7 +291,7 @@ def test_a_fault_of_the_search_is_one_clear_line(changes, line):
         ({"fixed": {"epochs": EPOCHS, "lr": 0.1}}, "lr: is tuned; remove it from fixed"),
         ({"factors": {"tau_s": (0.1, 0.2)}}, "tau_s: is tuned; remove it from factors"),
         ({"fixed": {"epochs": EPOCHS, "eval_every": 2}}, "eval_every: must be 1 where a search judges epochs, got 2"),
-        ({"metric": "test_silhouette"}, "tuning.metric: test_silhouette has no validation counterpart"),
+        ({"metric": "test_silhouette"}, "tuning.metric: test_silhouette has no counterpart"),
         ({"looks": (3,)}, "looks: must be at least two rising numbers"),
         ({"looks": (5, 10)}, "seeds: their number must be one of looks [5, 10], got 3"),
     ],

@@ -1,8 +1,8 @@
-"""The milestones of a learning rate, as a field of a config: rising numbers of epochs, also from a text."""
+"""Fields of a config that are lists; they are read from a text too, as `160,180`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -28,3 +28,17 @@ def check_milestones(epochs: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Milestones = Annotated[tuple[int, ...], BeforeValidator(split_text), AfterValidator(check_milestones)]
+"""Epochs after which the learning rate falls."""
+
+
+def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the values without doubles, in their order.
+
+    >>> each_once(("geometry", "geometry"))
+    ('geometry',)
+    """
+    return tuple(dict.fromkeys(values))
+
+
+Measured = Annotated[tuple[Literal["geometry"], ...], BeforeValidator(split_text), AfterValidator(each_once)]
+"""Groups of metrics that a trial measures after its last epoch."""
