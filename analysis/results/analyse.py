@@ -20,7 +20,7 @@ from analysis.results.imbalance.tail import tail_comparisons
 from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
 from analysis.results.provenance import frozen_part, provenance
-from analysis.results.robustness import failure_table, robustness
+from analysis.results.robustness import GEOMETRY, failure_table, robustness
 from analysis.results.sensitivity import curves
 from analysis.results.summary import metric_scale, summarise
 from analysis.results.tuning import tunings
@@ -170,7 +170,7 @@ def load(store: Store) -> tuple[Plan, list[Record]]:
         ReportError: If there is no plan, or its metric is not a column of the records.
     """
     plan = read_plan(store)
-    return plan, read_records(store.load(_columns(plan)), [plan.metric])
+    return plan, read_records(store.load(_columns(plan)), _metrics(plan))
 
 
 def load_whole(store: Store) -> tuple[Plan, list[Record], pa.Table]:
@@ -181,7 +181,7 @@ def load_whole(store: Store) -> tuple[Plan, list[Record], pa.Table]:
     """
     plan = read_plan(store)
     columns, table = _columns(plan), store.load()
-    return plan, read_records(table.select(columns), [plan.metric]), table
+    return plan, read_records(table.select(columns), _metrics(plan)), table
 
 
 def _columns(plan: Plan) -> list[str]:
@@ -190,10 +190,15 @@ def _columns(plan: Plan) -> list[str]:
     Raises:
         ReportError: If the metric of the study is none.
     """
-    columns = [name for name in dict.fromkeys((*COLUMNS, plan.metric)) if name in SCHEMA.names]
+    columns = [name for name in dict.fromkeys((*COLUMNS, *_metrics(plan))) if name in SCHEMA.names]
     if plan.metric not in columns:
         raise ReportError(f"{plan.study}: metric {plan.metric!r} is not a column of the records")
     return columns
+
+
+def _metrics(plan: Plan) -> tuple[str, ...]:
+    """Metrics that are read for this study beside those that every report reads."""
+    return (plan.metric, *(GEOMETRY if any(arm.config.get("metrics") for arm in plan.arms) else ()))
 
 
 def load_curves(store: Store, records: int) -> list[dict[str, Any]]:

@@ -15,8 +15,11 @@ from analysis.stats.pairing import pair
 from analysis.stats.types import Floats
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
+from silhouette.geometry.names import MEASURES
 
-OTHER_METRICS = ("test_top1", "test_macro_top1", "test_silhouette", "val_top1", "val_macro_top1")
+GEOMETRY = tuple(f"test_{name}" for name in MEASURES)
+"""The geometry of features, which the records of a study have if its configs ask for it."""
+OTHER_METRICS = ("test_top1", "test_macro_top1", "test_silhouette", "val_top1", "val_macro_top1", *GEOMETRY)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,18 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "misspelt setting": ({"fixed": {"lamda_sil": 1}}, "lamda_sil: no such setting; did you mean lambda_sil?"),
     "seeds a word": ({"seeds": "ten"}, "seeds: give a list, for example range(5), got 'ten'"),
     "validation metric": ({"metric": "val_top1"}, "a claim is made on test data), got 'val_top1'"),
-    "unknown metric": ({"metric": "accuracy"}, "got 'accuracy'"),
+    "unknown metric": ({"metric": "accuracy"}, "metric: must be a metric of test data (docs/method.md lists them; a"),
+    "misspelt metric": ({"metric": "test_map_at_k"}, "(did you mean test_map_at_r? a claim is made on test data), got"),
+    "metric that no arm measures": (
+        {"metric": "test_map_at_r"},
+        "metric: test_map_at_r is measured with metrics=geometry only, which arm 'λ=0' does not have; put it in fixed, "
+        "or add --set metrics=geometry, got ()",
+    ),
+    "metric under corruptions": (
+        {"metric": "test_corruption_top1"},
+        "metric: test_corruption_top1 is measured with corruptions=True only",
+    ),
+    "unknown group of metrics": ({"fixed": {"metrics": ["geom"]}}, "metrics.0: must be 'geometry', got 'geom'"),
     "margin of zero": ({"sesoi": 0}, "sesoi: must be greater than 0, got 0"),
     "margin in points": ({"sesoi": 0.2}, "sesoi: test_top1 is a fraction, 0.2 is 20 points; did you mean 0.002?"),
     "level too high": ({"alpha": 0.5}, "alpha: must be less than 0.5, got 0.5"),
