@@ -105,6 +105,8 @@ def _type(annotation: Any) -> str:
 
     >>> _type(float | None), _type(tuple[int, ...]), _type(Literal["none", "step"])
     ('number or None', 'list of integers', "'none', 'step'")
+    >>> _type(tuple[Literal["geometry"], ...])
+    "list of 'geometry'"
     """
     if annotation in NAMES:
         return NAMES[annotation]
@@ -114,7 +116,8 @@ def _type(annotation: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_type(part) for part in arguments)
     if origin is tuple:
-        return f"list of {PLURALS.get(arguments[0], 'values')}"
+        literal = typing.get_origin(arguments[0]) is Literal
+        return f"list of {_type(arguments[0]) if literal else PLURALS.get(arguments[0], 'values')}"
     if origin is dict:
         return "dict" if arguments[1] is Any else f"dict of {PLURALS.get(typing.get_origin(arguments[1]), 'domains')}"
     return str(getattr(annotation, "__name__", annotation))

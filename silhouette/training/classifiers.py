@@ -38,6 +38,16 @@ class CosineClassifier(nn.Module):
             return self.scale * F.linear(unit(features.to(self.weight)), unit(self.weight))
 
 
+def class_vectors(classifier: nn.Linear | CosineClassifier) -> Tensor:
+    """Return the vectors (K, F), in float32, whose products with features of one length order the classes.
+
+    >>> class_vectors(CosineClassifier(torch.tensor([[3.0, 4.0]]), 30.0)).tolist()
+    [[0.6000000238418579, 0.800000011920929]]
+    """
+    weight = classifier.weight.detach().float()
+    return unit(weight) if isinstance(classifier, CosineClassifier) else weight
+
+
 def build_classifier(config: TrialConfig, features: int, num_classes: int) -> nn.Linear | CosineClassifier:
     """Return the untrained classifier of a config; torch's global generator decides its weights.
 

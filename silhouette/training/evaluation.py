@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from silhouette.metrics import Counts, count_correct
+from silhouette.training.classifiers import class_vectors
 from silhouette.training.encoders import Network
 from silhouette.training.linear_probe import fit_linear_probe
 
@@ -29,7 +30,7 @@ class Outputs:
         embedding: (N, D).
         logits: (N, K).
         labels: (N,).
-        weight: (K, F) of the classifier that gives the logits.
+        weight: (K, F) of the classifier that gives the logits; rows of length 1 if it compares directions.
     """
 
     features: Tensor
@@ -89,4 +90,4 @@ def evaluate(
             parts.append(network(images))
     network.train(training)
     features, embedding, logits = (torch.cat(part).float() for part in zip(*parts, strict=True))
-    return Outputs(features, embedding, logits, labels, network.classifier.weight.detach().float())
+    return Outputs(features, embedding, logits, labels, class_vectors(network.classifier))

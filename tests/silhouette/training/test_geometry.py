@@ -104,6 +104,12 @@ def test_the_weights_of_a_probe_are_those_of_its_logits():
     torch.testing.assert_close(rest, rest[:1].expand(60, 3), rtol=0, atol=1e-4)  # the bias
 
 
+def test_a_simplex_as_classifier_is_compared_with_the_class_means():
+    fixed = trained(classifier="etf", epochs=1).result()
+    untrained = trained(classifier="etf", epochs=1, lr=1e-9).result()
+    assert 0 < fixed["test_nc3"] < untrained["test_nc3"] < 4
+
+
 def test_without_cross_entropy_the_probe_is_compared_with_the_class_means():
     result = trained(objective="center", lambda_sil=0, epochs=1).result()
     assert result["test_nc3"] is not None
