@@ -119,7 +119,7 @@ def _draft(
     refused = (
         stopped
         or ("" if result else untestable(result))
-        or refusal_of_seeds(plan, set(a), set(b))
+        or refusal_of_seeds(plan, ledger, set(a), set(b))
         or untestable(result)
         or (copied_unpaired(a, b) if plan.unpaired else copied(ledger, arms, pairs))
         or _refusal_of_splits(plan, splits)

@@ -193,7 +193,7 @@ def bounds_of(
 
 def _refusal_of_seeds(plan: Plan, ledger: Ledger, arms: Sequence[str]) -> str:
     first, *rest = (set(ledger.values(arm, plan.metric)) for arm in arms)
-    return next((reason for other in rest if (reason := refusal_of_seeds(plan, first, other))), "")
+    return next((reason for other in rest if (reason := refusal_of_seeds(plan, ledger, first, other))), "")
 
 
 def _curve_warnings(levels: Sequence[Level], best: Level, n: int) -> tuple[str, ...]:

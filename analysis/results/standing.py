@@ -16,6 +16,8 @@ RULES = "0.2"
 """The rules of verdicts that this version follows."""
 EXTENDED, MIXED_CODE = "extended after looking", "mixed code"
 UNEQUAL_SEEDS = "the arms have different seeds"
+FAILED_SEEDS = " failed"
+"""End of the reason where every planned trial has a record, and some of them have no result."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def refusal_of_study(plan: Plan, ledger: Ledger) -> str:
     return MIXED_CODE if len(sources(plan, ledger)) > 1 else ""
 
 
-def refusal_of_seeds(plan: Plan, ours: set[int], theirs: set[int]) -> str:
+def refusal_of_seeds(plan: Plan, ledger: Ledger, ours: set[int], theirs: set[int]) -> str:
     """Why the complete seeds of two arms allow no verdict yet, or an empty text.
 
     A verdict needs all planned seeds, or those of a declared look, in both arms. A plain table has no plan: there the
@@ -52,7 +54,8 @@ def refusal_of_seeds(plan: Plan, ours: set[int], theirs: set[int]) -> str:
         return UNEQUAL_SEEDS
     if plan.from_table or at_look(plan, ours):
         return ""
-    return f"interim: {len(ours)} of {count(len(plan.seeds), 'planned seed')}"
+    share = f"{len(ours)} of {count(len(plan.seeds), 'planned seed')}"
+    return f"interim: {share}" if ledger.missing else f"{share}; {len(plan.seeds) - len(ours)}{FAILED_SEEDS}"
 
 
 def at_look(plan: Plan, seeds: set[int]) -> bool:
@@ -84,9 +87,9 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
         yield Notice("mixed_code", "mixed code: no verdict", _mixed_text(found))
     if _undeclared(plan):
         yield Notice("extended", "extended after looking: no verdict", _extended_text(plan))
-    short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim")]
+    short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim") or r.endswith(FAILED_SEEDS)]
     if short and not plan.from_table:
-        yield Notice("interim", "interim: no verdict", _interim_text(plan, len(short), len(refusals)))
+        yield _short_of_seeds(plan, ledger, len(short), len(refusals))
     if copies := sum(r == COPIED for r in refusals):
         yield Notice("copied_seeds", f"{COPIED}: no verdict", _copied_text(copies, len(refusals)))
     if collapsed := [c for arm in plan.arms for c in collapsed_seeds(plan, ledger, arm.label)]:
@@ -115,6 +118,19 @@ def _extended_text(plan: Plan) -> str:
         f"Extended after looking: no verdict. Seeds were extended after results could be seen, {steps} (not a declared "
         "look). Neither the p-values nor the intervals hold their level."
     )
+
+
+def _short_of_seeds(plan: Plan, ledger: Ledger, short: int, of: int) -> Notice:
+    """The notice of comparisons without all planned seeds: trials are missing, or some failed for good."""
+    if ledger.missing:
+        return Notice("interim", "interim: no verdict", _interim_text(plan, short, of))
+    trials = count(ledger.failed + ledger.diverged + ledger.stopped, "trial")
+    text = (
+        f"Failed trials: no verdict on {short} of {count(of, 'comparison')}. Every planned trial has a record, but "
+        f"{trials} ended without a result, and no seed may be left out. The section Robustness compares the arms with "
+        "such trials ranked last. `ablate run` repeats failed trials, but not diverged ones."
+    )
+    return Notice("failed_seeds", "failed trials: no verdict", text)
 
 
 def _interim_text(plan: Plan, short: int, of: int) -> str:

@@ -129,7 +129,7 @@ def _gain(plan: Plan, ledger: Ledger, treatment: str, baseline: str) -> _Gain | 
         factor,
         tuple(repr(known.get(name)) for name in SHAPE),
         {seed: ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())},
-        refusal_of_seeds(plan, set(ours), set(base)),
+        refusal_of_seeds(plan, ledger, set(ours), set(base)),
     )
 
 
@@ -171,7 +171,7 @@ def _draft(plan: Plan, ledger: Ledger, gain: _Gain, reference: _Gain) -> _Draft:
         refusal_of_study(plan, ledger)
         or gain.refused
         or reference.refused
-        or refusal_of_seeds(plan, set(gain.by_seed), set(reference.by_seed))
+        or refusal_of_seeds(plan, ledger, set(gain.by_seed), set(reference.by_seed))
         or splits.refusal
         or ("the differences have no spread" if test is None else "fewer than 3 seeds" if test.p is None else "")
     )

@@ -143,7 +143,7 @@ def _compare(
     if len(seeds) < 2:
         return None
     splits = resplits_of(plan, ledger, (treatment, family.baseline), seeds)
-    reason = refusal_of_study(plan, ledger) or refusal_of_seeds(plan, set(ours.runs), set(base.runs))
+    reason = refusal_of_study(plan, ledger) or refusal_of_seeds(plan, ledger, set(ours.runs), set(base.runs))
     terms = Terms(plan.alpha, splits.overlap, reason or splits.refusal, plan.scope_of(splits.moving))
     pairs = [(ours.runs[seed], base.runs[seed]) for seed in seeds]
     groups = make_gaps([_group(name, pairs) for name in GROUPS], "holm", terms)

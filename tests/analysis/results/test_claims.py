@@ -105,6 +105,16 @@ def test_a_study_that_is_read_while_it_runs_gives_no_verdict(done):
     assert "\\textbf{Interim: no verdict.}" in latex.render(page.sections[0].tables[0], page.marks)
 
 
+def test_a_study_whose_last_seed_failed_in_both_arms_is_not_called_interim():
+    plan = demo_plan()
+    data = analysed(write_study(None, plan, change=lambda a, s: {"status": "failed"} if s == 9 else {}))
+    assert {c["reason"] for c in data["comparisons"]} == {"9 of 10 planned seeds; 1 failed"}
+    assert [n["key"] for n in data["notices"]] == ["failed_seeds"]
+    text = markdown.render(make_page(data))
+    assert "Failed trials: no verdict on 6 of 6 comparisons. Every planned trial has a record" in text
+    assert "Interim" not in text
+
+
 def test_a_declared_look_gives_verdicts_at_its_own_level():
     looked, between = analysed(after(5, looks=[5, 10])), analysed(after(6, looks=[5, 10]))
     assert "worse" in {c["verdict"] for c in looked["comparisons"]}
