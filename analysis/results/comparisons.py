@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.results.feasibility import Feasibility, feasibility
-from analysis.results.guards import Collapse, collapsed_seeds, copied, copied_unpaired
+from analysis.results.guards import Collapse, collapsed_seeds, refusal_of_copies
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.results.verdicts import BETTER, NONE, Corrected, Verdict, decide, untestable, verdict_interval
 from analysis.stats.comparison import Comparison, compare_paired, compare_unpaired
@@ -121,7 +121,7 @@ def _draft(
         or ("" if result else untestable(result))
         or refusal_of_seeds(plan, ledger, set(a), set(b))
         or untestable(result)
-        or (copied_unpaired(a, b) if plan.unpaired else copied(ledger, arms, pairs))
+        or refusal_of_copies(plan, ledger, arms[::-1])
         or _refusal_of_splits(plan, splits)
     )
     return _Draft(family, treatment, pairs, result, refused)

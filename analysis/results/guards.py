@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
-from analysis.stats.pairing import Pairs
+from analysis.stats.pairing import Pairs, pair
 from analysis.stats.types import Floats
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
@@ -59,6 +59,18 @@ def copied(ledger: Ledger, arms: tuple[str, str], pairs: Pairs) -> str:
     same_loss = any(_has_repeats(ledger.values(arm, loss)) for arm in arms for loss in LOSSES)
     alone = _is_copied_alone(pairs.treatment) or _is_copied_alone(pairs.baseline)
     return COPIED if same_loss or alone or _is_copied_in_pairs(pairs) else ""
+
+
+def refusal_of_copies(plan: Plan, ledger: Ledger, arms: Sequence[str]) -> str:
+    """Why some arms, each compared with the first, cannot be independent runs; or an empty text."""
+    first, *rest = (ledger.values(arm, plan.metric) for arm in arms)
+    for label, values in zip(arms[1:], rest, strict=True):
+        found = (
+            copied_unpaired(values, first) if plan.unpaired else copied(ledger, (label, arms[0]), pair(values, first))
+        )
+        if found:
+            return found
+    return ""
 
 
 def copied_unpaired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.formatting import show_level
+from analysis.results.guards import refusal_of_copies
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import describe, mean_interval
 from analysis.stats.paired_t import PairedTest, paired_test
@@ -187,7 +188,12 @@ def bounds_of(
         seeds: The seeds that all of them have.
     """
     splits = resplits_of(plan, ledger, arms, seeds)
-    reason = refusal_of_study(plan, ledger) or _refusal_of_seeds(plan, ledger, arms) or splits.refusal
+    reason = (
+        refusal_of_study(plan, ledger)
+        or _refusal_of_seeds(plan, ledger, arms)
+        or refusal_of_copies(plan, ledger, arms)
+        or splits.refusal
+    )
     return None if reason else compare_with_best(matrix, plan.better, plan.alpha, splits.overlap), reason
 
 

@@ -13,6 +13,9 @@ from scipy import stats
 
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval, as_floats
 
+ROUNDING = 1e-9
+"""Share of a value, or of a difference, below which a spread is rounding."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -86,8 +89,11 @@ def sd(values: ArrayLike) -> float:
 
 
 def is_constant(values: Floats) -> bool:
-    """Return True if the values are equal up to rounding in the last digits."""
-    return bool(np.ptp(values) <= 1e-12 * max(1e-300, float(np.abs(values).max(initial=0.0))))
+    """Return True if the values are equal up to rounding in the last digits.
+
+    Differences carry the rounding of the values that were subtracted, which may be a thousand times as large.
+    """
+    return bool(np.ptp(values) <= ROUNDING * max(1e-300, float(np.abs(values).max(initial=0.0))))
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:

@@ -146,7 +146,8 @@ def _rank_text(data: Document, ranks: RanksData) -> list[str]:
         f"Ranks of {test['methods']} methods over {test['datasets']} datasets: "
         f"{f}permutation {p_equals(test['p_permutation'], data['alpha'])} "
         f"({test['permutation_method']}). The pairwise verdicts are those of the Holm-adjusted exact Wilcoxon tests in "
-        "the table; the diagram only illustrates them."
+        "the table; the diagram only illustrates them. Two methods are called different only if one of them is better "
+        "or worse on a single dataset."
     )
     out = [text, *(f"Note: {w}." for w in test["warnings"])]
     if ranks["dropped"]:
@@ -180,13 +181,14 @@ def _matrix_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     rows = tuple((a, b, *values) for (a, b), values in cells.items())
     caption = (
         f"Each row's method against each column's over {ranks['test']['datasets']} datasets: mean difference"
-        f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: different (p ≤ α). "
+        f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: different. "
         "Colour: the difference, not the p. The p-values describe new datasets of this kind."
     )
     alt = "Pairwise matrix. " + "; ".join(
         f"{a} against {b}: {scale.signed(v[0])}" for (a, b), v in list(cells.items())[:20]
     )
-    drawing = draw_matrix(ranks["methods"], cells, scale, data["alpha"])
+    apart = [(r["a"], r["b"]) for r in ranks["pairwise"] if r["apart"]]
+    drawing = draw_matrix(ranks["methods"], cells, {*apart, *((b, a) for a, b in apart)}, scale, data["alpha"])
     header = ("method", "against", "difference", "wins", "losses", "p adjusted")
     return Figure(f"matrix{tag}", caption, alt, drawing, header, rows)
 
@@ -197,7 +199,7 @@ def _matrix(data: Document, ranks: RanksData, tag: str) -> Table:
         (
             Cell(r["a"]), Cell(r["b"]), gain(scale, r["difference"]), whole(r["wins"]), whole(r["losses"]),
             p_cell(data, r["p"]), p_cell(data, r["p_adjusted"]),
-            Cell("different" if r["apart"] else "no difference shown"),
+            Cell("different" if r["apart"] else "no verdict" if r["reason"] else "no difference shown"),
         )
         for r in ranks["pairwise"]
     ]  # fmt: skip

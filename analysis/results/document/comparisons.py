@@ -91,7 +91,7 @@ class RankTestData(TypedDict):
 
 
 class MethodPairData(TypedDict):
-    """Two methods over datasets; `apart` says whether the adjusted test rejects."""
+    """Two methods over datasets; `apart` says whether they are different, `reason` why that cannot be said."""
 
     a: str
     b: str
@@ -101,6 +101,7 @@ class MethodPairData(TypedDict):
     p: float
     p_adjusted: float
     apart: bool
+    reason: str
 
 
 class RanksData(TypedDict):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.results.guards import refusal_of_copies
 from analysis.results.imbalance.gaps import tested
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import mean
@@ -129,7 +130,7 @@ def _gain(plan: Plan, ledger: Ledger, treatment: str, baseline: str) -> _Gain | 
         factor,
         tuple(repr(known.get(name)) for name in SHAPE),
         {seed: ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())},
-        refusal_of_seeds(plan, ledger, set(ours), set(base)),
+        refusal_of_seeds(plan, ledger, set(ours), set(base)) or refusal_of_copies(plan, ledger, (baseline, treatment)),
     )
 
 

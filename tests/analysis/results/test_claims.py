@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.formatting import make_scale
 from analysis.report.page import make_page
 from analysis.report.writers import html, latex, markdown
+from analysis.results.analyse import analyse_table
+from analysis.study.table import TableOptions
 from tests.helpers.studies import arm, family, write
 from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
 
@@ -296,6 +299,9 @@ def test_every_sentence_on_a_verdict_states_scope_seeds_and_the_correction():
         assert "CI after correction: " in c["sentence"]
 
 
+TWO_DECIMALS = [75.13, 75.27, 74.91, 75.02, 75.33, 74.87]
+
+
 def test_differences_without_spread_have_no_interval_of_no_width():
     plan = demo_plan(lambdas=(0.0, 1.0), blocks=("none",), seeds=4)
     store = write_study(None, plan, change=lambda a, s: {"test_top1": 0.9 if "λ=1" in a else 0.89})
@@ -303,6 +309,22 @@ def test_differences_without_spread_have_no_interval_of_no_width():
     (c,) = data["comparisons"]
     assert (c["ci_low"], c["ci_high"], c["reason"]) == (None, None, "the differences have no spread")
     assert "+1.00 to +1.00" not in text
+
+
+@pytest.mark.parametrize(("values", "gap"), [(TWO_DECIMALS, 0.01), ([5000.3, 5001.7, 4999.1, 5000.9], 0.1)])
+def test_the_rounding_of_a_subtraction_is_no_spread(values, gap):
+    rows = [(arm, s, v + gap * (arm == "ours")) for arm in ("CE", "ours") for s, v in enumerate(values)]
+    columns = dict(zip(("arm", "seed", "acc"), map(list, zip(*rows, strict=True)), strict=True))
+    (c,) = analyse_table(columns, TableOptions(arm="arm", seed="seed", metric="acc", baseline="CE"))["comparisons"]
+    assert (c["verdict"], c["reason"]) == ("no verdict", "the differences have no spread")
+
+
+def test_an_interval_with_a_width_shows_two_different_ends():
+    scale = make_scale("test_top1")
+    assert scale.range(0.01, 0.01 + 1e-6) == "+1.0000 to +1.0001"
+    assert scale.range(0.00004, 0.009) == "+0.004 to +0.900"
+    assert scale.range(0.0, 0.01) == "+0.00 to +1.00"
+    assert scale.value_range(0.9034, 0.909) == "90.34 to 90.90"
 
 
 def test_claims_that_do_not_fit_into_the_box_are_counted():

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from analysis.results.analyse import analyse, load
+from analysis.results.guards import COPIED
 from silhouette.config import TrialConfig
 from silhouette.results import Store
 from silhouette.training.run import Training
@@ -326,6 +327,16 @@ def test_a_real_dependence_is_named_with_its_interval_p_seeds_and_scope():
     line = next(line for line in text.splitlines() if line.startswith("The gain of λ=1 over λ=0 depends"))
     for words in ("97.5 % CI", "over 2 contrasts", "n = 4 seeds", "new seeds on the same data"):
         assert words in line
+
+
+def test_copied_runs_give_no_verdict_in_any_part():
+    """Two records of one loss: neither the interaction, nor the shot groups, nor the sweep says a word."""
+    losses = lambda a, s, r: {"test_loss": 0.5 if s in (2, 3) else float(r.normal())}  # noqa: E731
+    data = analysed(write(None, interaction_plan(), interaction_value, losses))
+    assert {c["reason"] for c in data["comparisons"]} == {COPIED}
+    assert {(c["verdict"], c["reason"]) for c in data["interactions"]} == {("no verdict", COPIED)}
+    assert {t["reason"] for t in data["tail"]} <= {COPIED}
+    assert {c["reason"] for c in data["sensitivity"]["curves"]} <= {COPIED}
 
 
 def test_a_contrast_has_no_verdict_without_all_planned_seeds():
