@@ -87,6 +87,8 @@ class StudyFindings(Findings):
         Raises:
             ReportError: If a column does not exist.
         """
+        if isinstance(columns, str):
+            raise ReportError(f"columns: give a list of names, got {columns!r}")
         unknown = [name for name in columns or () if name not in SCHEMA.names]
         if unknown:
             raise ReportError(f"columns: no column {unknown[0]!r}; there are {', '.join(SCHEMA.names)}")

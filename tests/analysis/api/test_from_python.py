@@ -108,6 +108,8 @@ def test_records_are_the_rows_of_the_store(study):
     assert picked.column_names == ["seed", "class_train"]
     with pytest.raises(ReportError, match="columns: no column 'sed'; there are"):
         study.records(["sed"])
+    with pytest.raises(ReportError, match=r"columns: give a list of names, got 'config'"):
+        study.records("config")
 
 
 def test_a_study_that_grows_is_read_as_it_was_when_it_was_opened(tmp_path):
