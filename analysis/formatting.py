@@ -167,6 +167,24 @@ def show_percent_range(low: float, high: float) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
+def show_alpha(alpha: float) -> str:
+    """The level of a test as it is everywhere: four significant digits.
+
+    >>> show_alpha(0.05), show_alpha(0.0224817)
+    ('0.05', '0.02248')
+    """
+    return f"{alpha:.4g}"
+
+
+def show_alpha_percent(alpha: float) -> str:
+    """The level of a test as a rate.
+
+    >>> show_alpha_percent(0.05), show_alpha_percent(0.0224817)
+    ('5 %', '2.248 %')
+    """
+    return f"{show_alpha(100 * alpha)} %"
+
+
 def show_confidence(alpha: float) -> str:
     """The level of an interval that belongs to a test at level alpha.
 

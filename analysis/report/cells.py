@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.formatting import MISSING, Scale, count, listing, show_coverage, show_number, show_p, show_percent
+from analysis.formatting import (
+    MISSING,
+    Scale,
+    count,
+    listing,
+    show_alpha,
+    show_alpha_percent,
+    show_coverage,
+    show_number,
+    show_p,
+    show_percent,
+)
 from analysis.report.elements import Cell, Table
 from analysis.results.document import ComparisonData, Document, IntervalData
 from analysis.results.sentences import CORRECTION_NAMES
@@ -88,7 +99,7 @@ def rates_line(data: Document) -> str:
     if not data["comparisons"]:
         return ""
     looks = " and over all looks" if data["frozen"]["looks"] else ""
-    level = f"{100 * data['frozen']['declared_alpha']:.4g} %"
+    level = show_alpha_percent(data["frozen"]["declared_alpha"])
     parts = []
     if any(f["declared_role"] != EXPLORATORY for f in data["families"]):
         over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
@@ -116,7 +127,7 @@ def correction_line(data: Document) -> str:
     found = dict.fromkeys((CORRECTION_NAMES[f["correction"]], f["m"], f["role"]) for f in data["families"])
     parts = listing([f"{name} over {count(m, f'{role} comparison')}" for name, m, role in found], 12)
     apart = ", each block by itself" if data["error_rate"] == PER_BLOCK else ""
-    return f"{tests}, two-sided, α = {data['alpha']:.4g} after {parts}{apart}"
+    return f"{tests}, two-sided, α = {show_alpha(data['alpha'])} after {parts}{apart}"
 
 
 def verdict_interval(scale: Scale, c: ComparisonData) -> Cell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.formatting import Scale, count, p_equals, show_coverage, show_hours, show_p
+from analysis.formatting import Scale, count, p_equals, show_alpha, show_coverage, show_hours, show_p
 from analysis.results.comparisons import Evidence
 from analysis.results.feasibility import Feasibility
 from analysis.results.verdicts import BETTER, EQUIVALENT, FRAGILE_BELOW, NONE, UNCLEAR, WORSE
@@ -132,8 +132,8 @@ def _corrected(plan: Plan, e: Evidence, adjusted: float | None, raw: float | Non
 def _collapse(e: Evidence, scale: Scale) -> str:
     """Seeds that lie far from all others of their arm, in words."""
     found = [
-        f"Seed {c.seed} of {c.arm} collapsed: {scale.factor * c.value:.4g}, where the other seeds have "
-        f"{scale.factor * c.low:.4g} to {scale.factor * c.high:.4g}."
+        f"Seed {c.seed} of {c.arm} collapsed: {scale.value(c.value)}, where the other seeds have "
+        f"{scale.value_range(c.low, c.high)}."
         for c in e.collapsed
     ]
     return " ".join([*found, "A mean over seeds does not describe such runs, nor does the test."] if found else [])
@@ -188,7 +188,7 @@ def _range_found(can: Feasibility, scale: Scale) -> str:
 
 
 def _at_level(plan: Plan, e: Evidence) -> str:
-    return "" if e.m == 1 else f" at the level of its verdict, {plan.alpha:g}/{e.m}"
+    return "" if e.m == 1 else f" at the level of its verdict, {show_alpha(plan.alpha)}/{e.m}"
 
 
 def _smallest_p(plan: Plan, m: int, can: Feasibility, result: Comparison) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.formatting import count, listing
+from analysis.formatting import count, listing, show_alpha_percent
 from analysis.results.guards import COPIED, Collapse, collapsed_seeds
 from analysis.study.ledger import Ledger
 from analysis.study.plan import PER_BLOCK, Plan
@@ -168,7 +168,7 @@ def _old_text(plan: Plan, changed: Sequence[str]) -> str:
 
 
 def _block_text(plan: Plan) -> str:
-    level = f"{100 * plan.alpha:.4g} %"
+    level = show_alpha_percent(plan.alpha)
     return (
         f"Each of the {len(plan.corrected_together)} blocks holds an error rate of {level} of its own, as declared. "
         "The rate of a false verdict anywhere in all blocks together is not held."

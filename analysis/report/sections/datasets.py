@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis.formatting import Scale, count, listing, p_equals, show_confidence, show_number
+from analysis.formatting import Scale, count, listing, p_equals, show_alpha, show_confidence, show_number
 from analysis.report import style
 from analysis.report.cells import between, gain, number, numbers_of, p_cell, percent, table, whole, word
 from analysis.report.elements import Cell, Figure, Section, Table
@@ -160,7 +160,7 @@ def _cd_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     drawing = critical_difference_diagram(ranks, arm_colours(data))
     caption = (
         f"Mean ranks (1 is best) over {test['datasets']} datasets; the bar shows Nemenyi's critical difference "
-        f"{show_number(test['critical_difference'])} at α = {test['alpha']:g}. A line joins "
+        f"{show_number(test['critical_difference'])} at α = {show_alpha(test['alpha'])}. A line joins "
         "methods for which the Holm-adjusted exact Wilcoxon tests show no difference. More datasets shorten the bar, "
         "more seeds do not."
     )

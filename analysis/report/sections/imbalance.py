@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.formatting import MISSING, count, listing, make_scale, show_confidence, show_coverage, show_p
+from analysis.formatting import (
+    MISSING,
+    count,
+    listing,
+    make_scale,
+    show_alpha_percent,
+    show_confidence,
+    show_coverage,
+    show_p,
+)
 from analysis.report.cells import between, gain, number, p_cell, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours, method_of
@@ -51,8 +60,8 @@ def _grouping(data: Document, tails: Sequence[TailData]) -> list[str]:
     parts += [f"The test set is {'balanced' if balanced else 'not balanced'} over classes."]
     parts += [f"{words} ({listing(families, 6)})." for words, families in _empty(tails)]
     parts.append(
-        f"Holm holds {100 * data['alpha']:.4g} % over the groups of one comparison; different comparisons are not "
-        "corrected together, so this section is secondary to the declared comparisons."
+        f"Holm holds {show_alpha_percent(data['alpha'])} over the groups of one comparison; different comparisons are "
+        "not corrected together, so this section is secondary to the declared comparisons."
     )
     reasons = listing(sorted({t["reason"] for t in tails if t["reason"]}))
     parts += [f"No adjusted p-values: {reasons}."] if reasons else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.formatting import count, listing, show_level
+from analysis.formatting import count, listing, show_alpha, show_level
 from analysis.report.cells import rates_line, table
 from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text
@@ -34,7 +34,7 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
     if not data["from_table"]:
         yield "phase", f"{data['phase']}: full budget, no scheduler" if data["phase"] == "confirm" else data["phase"]
     yield "factors", "; ".join(_factor(f) for f in data["factors"])
-    yield "level", f"α = {data['alpha']:.4g}, two-sided"
+    yield "level", f"α = {show_alpha(data['alpha'])}, two-sided"
     yield "error rate", rates_line(data)
     yield "looks", looks_text(data)
     margin = f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "none declared"

@@ -9,6 +9,7 @@ from analysis.formatting import (
     count,
     listing,
     sentence_case,
+    show_alpha_percent,
     show_confidence,
     show_coverage,
     show_level,
@@ -84,7 +85,7 @@ def _range_like_default(data: Document, c: CurveData) -> str:
         return f"No neighbour is shown to lie within {margin} ({how})."
     return (
         f"Within {margin} at each level tested from {show_level(found[0])} to {show_level(found[-1])} ({how}, so that "
-        f"the whole range holds {100 * data['alpha']:.4g} %)."
+        f"the whole range holds {show_alpha_percent(data['alpha'])})."
     )
 
 

@@ -131,7 +131,7 @@ def test_a_collapsed_seed_is_named_and_nothing_is_planned_from_it():
     document = analyse_table(COLLAPSED, OPTIONS)
     (c,) = document["comparisons"]
     assert [(x["arm"], x["seed"], x["value"]) for x in c["collapsed"]] == [("CE", 9, 31.0)]
-    assert "Seed 9 of CE collapsed: 31, where the other seeds have 74.66 to 75.41." in c["sentence"]
+    assert "Seed 9 of CE collapsed: 31, where the other seeds have 75 to 75." in c["sentence"]
     assert notices(document)["collapsed"].startswith("Collapsed: seed 9 of CE, far on the worse side")
     assert c["feasibility"]["seeds_for_effect"] is None
     assert c["feasibility_line"].startswith("A seed collapsed: ")
@@ -166,3 +166,9 @@ def test_the_command_line_prints_what_is_wrong(tmp_path, capsys, given, key):
     assert key in notices(report)
     assert "better" not in {c["verdict"] for c in report["comparisons"]}
     assert {"collapsed": "note: Collapsed: seed 9 of CE", "copied_seeds": COPIED}[key] in shown
+
+
+def test_the_numbers_of_a_collapse_are_written_like_all_others():
+    losses = {"CE": [*(0.1 + s / 1000 for s in range(9)), -0.31], "A": [0.1 + s / 990 for s in range(10)]}
+    (c,) = analyse_table(table(**losses), OPTIONS)["comparisons"]
+    assert "collapsed: −0.31, where the other seeds have 0.10 to 0.11." in c["sentence"]
