@@ -158,13 +158,13 @@ def show_percent(share: float | None, digits: int = 1) -> str:
     return MISSING if share is None else f"{100 * share:.{digits}f} %"
 
 
-def show_percent_range(low: float, high: float) -> str:
+def show_percent_range(low: float | None, high: float | None) -> str:
     """An interval of a share.
 
-    >>> show_percent_range(0.1, 0.25)
-    '10.0 to 25.0 %'
+    >>> show_percent_range(0.1, 0.25), show_percent_range(None, None)
+    ('10.0 to 25.0 %', '–')
     """
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
+    return MISSING if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
 def show_alpha(alpha: float) -> str:

@@ -25,6 +25,7 @@ from analysis.report.sections import (
     sensitivity,
     tuning,
 )
+from analysis.report.withheld import withheld
 from analysis.results.document import ComparisonData, Document, scale_of
 from analysis.results.verdicts import INCONCLUSIVE, NONE
 
@@ -53,6 +54,7 @@ MAX_CLAIMS = 24
 
 def make_page(data: Document) -> Page:
     """The whole report from its document."""
+    data = withheld(data)
     sections = [section(data) for section in SECTIONS]
     return Page(
         title=data["study"],

@@ -176,7 +176,7 @@ def _judge(
         p_max_t=p_max_t,
         ci_adjusted=draft.result.interval(1 - plan.alpha / corrected.m) if draft.result else None,
         ci_verdict=verdict_interval(draft.result, verdict, corrected),
-        feasibility=can.without_seeds() if can and collapsed else can,
+        feasibility=can.without_plans() if can and collapsed else can,
         collapsed=collapsed,
         verdict=verdict,
     )

@@ -48,9 +48,10 @@ class Feasibility:
     seconds_for_effect: float | None
     device: str
 
-    def without_seeds(self) -> Feasibility:
-        """The same without numbers of seeds, where their SD does not describe the runs."""
-        return replace(self, seeds_for_effect=None, seeds_for_effect_high=None, seconds_for_effect=None)
+    def without_plans(self) -> Feasibility:
+        """The same without what is planned from the SD, where it does not describe the runs."""
+        planned = replace(self, seeds_for_effect=None, seeds_for_effect_high=None, seconds_for_effect=None)
+        return replace(planned, detectable=None, detectable_low=None, detectable_high=None)
 
 
 def feasibility(

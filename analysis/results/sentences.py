@@ -172,6 +172,8 @@ def feasibility_line(plan: Plan, e: Evidence, scale: Scale) -> str:
         return "Too few seeds to say what could be detected."
     if e.collapsed:
         return "A seed collapsed: the SD of the differences describes no typical seed, so nothing is planned from it."
+    if e.verdict.word == NONE and result.p_t is not None:
+        return f"No verdict ({e.verdict.reason}), so nothing is said of what these seeds can show."
     if can.detectable is None:
         return "The differences have no spread, so nothing can be planned from them."
     smallest = _smallest_p(plan, e.m, can, result) if result.sign_flip is not None else ""

@@ -20,6 +20,14 @@ FAILED_SEEDS = " failed"
 """End of the reason where every planned trial has a record, and some of them have no result."""
 
 
+def voids_intervals(reason: str) -> bool:
+    """Return True if a refused comparison leaves not even an interval of one arm its level.
+
+    The number of its seeds was not planned, or its values are no repetitions of one experiment.
+    """
+    return reason in (EXTENDED, MIXED_CODE, COPIED) or reason.startswith(("interim", "records of"))
+
+
 @dataclass(frozen=True)
 class Notice:
     """What a reader must know before any verdict.
@@ -137,7 +145,8 @@ def _interim_text(plan: Plan, short: int, of: int) -> str:
     looks = f" or at a declared look ({listing(plan.looks)} seeds)" if plan.looks else ""
     return (
         f"Interim: no verdict on {short} of {count(of, 'comparison')}. A verdict is given when both arms have all "
-        f"{count(len(plan.seeds), 'planned seed')}{looks}; before that the report shows the data only."
+        f"{count(len(plan.seeds), 'planned seed')}{looks}; before that the report shows means, SDs and seeds "
+        "only."
     )
 
 

@@ -173,9 +173,9 @@ class EffectData(TypedDict):
     df: int
     sum_squares: float
     share: float
-    low: float
-    high: float
-    noise_floor: float
+    low: float | None
+    high: float | None
+    noise_floor: float | None
     f: float | None
     p: float | None
     scope: str
@@ -201,6 +201,7 @@ class SharesData(TypedDict):
     effects: list[EffectData]
     cells: list[GridCellData]
     left_out: list[str]
+    reason: str
 
 
 class SensitivityData(TypedDict):

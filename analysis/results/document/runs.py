@@ -49,8 +49,8 @@ class ComponentData(TypedDict):
     source: str
     n: int
     sd: float
-    sd_low: float
-    sd_high: float
+    sd_low: float | None
+    sd_high: float | None
     share: float | None
     share_low: float | None
     share_high: float | None

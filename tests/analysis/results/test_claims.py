@@ -1,15 +1,20 @@
 """Verdicts keep the error rate that the report prints: one correction, planned seeds, one code, the right interval."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.formatting import make_scale
+from analysis.report.cells import rates_line
+from analysis.report.figures.differences import difference_dot
 from analysis.report.page import make_page
+from analysis.report.withheld import withheld
 from analysis.report.writers import html, latex, markdown
 from analysis.results.analyse import analyse_table
 from analysis.study.table import TableOptions
-from tests.helpers.studies import arm, family, write
+from tests.helpers.studies import arm, family, grid_plan, grid_value, write
 from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
 
 
@@ -71,8 +76,17 @@ def test_an_exploratory_family_does_not_enter_the_correction_of_the_primary_ones
 
 def test_the_rate_that_is_printed_is_that_of_all_looks_together():
     _, text = document(after(5, looks=[5, 10]))
-    assert "At most 5 % of studies without any difference call something better or worse" in text
+    assert "At most about 5 % of studies without any difference call something better or worse" in text
     assert "over all comparisons of a role and over all looks" in text
+
+
+def test_the_rate_of_an_equivalence_says_over_what_it_holds():
+    plan = demo_plan(blocks=("none",))
+    more = family("more", "λ=0 none", plan["families"][0]["treatments"], "exploratory", "bh")
+    data = analysed(write_study(None, demo_plan()))
+    assert "call something equivalent that is not, over all comparisons of a role: a rate" in rates_line(data)
+    both = rates_line(analysed(write_study(None, plan | {"families": [*plan["families"], more]})))
+    assert both.endswith("is false on average. The same holds for what it calls equivalent.")
 
 
 # ------------------------------------------------------------------ the gate
@@ -142,6 +156,50 @@ def test_seeds_added_after_looking_give_no_verdict_and_no_promise():
     assert "use the intervals" not in text
     declared = analysed(write_study(None, demo_plan(looks=[5, 10], extended=[{**note, "declared": True}])))
     assert "worse" in {c["verdict"] for c in declared["comparisons"]}
+
+
+NOTE = {"from": 5, "to": 10, "at": "2026-01-01T00:00:00+00:00", "declared": False}
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda: write(None, grid_plan(), grid_value, lambda a, s, rng: {"status": "failed"} if s == 5 else {}),
+        lambda: grid_after(5),
+        lambda: write(None, grid_plan() | {"extended": [NOTE]}, grid_value),
+        lambda: write(None, grid_plan(), grid_value, lambda a, s, rng: {"source_sha256": str(s % 2) * 64}),
+    ],
+    ids=["failed", "interim", "extended", "mixed"],
+)
+def test_without_a_verdict_a_page_shows_neither_p_nor_intervals(store):
+    data, text = document(store())
+    assert data["comparisons"][0]["p_t"] is not None  # for programs
+    assert "Where there is no verdict, neither p-values nor intervals are shown." in text
+    assert "At most" not in text
+    shown = "\n".join(line for line in text.splitlines() if not line.startswith("*"))  # all but captions
+    assert not re.findall(r"p (?:=|<) |CI [+−\d]|80 % power|Hsu|< 0.001|[+−][\d.]+ to [+−][\d.]+", shown)
+    page = withheld(data)
+    assert {dot.low for dot in (difference_dot(page, c) for c in page["comparisons"])} == {None}
+    assert page["robustness"] == []
+    assert [e for s in page["sensitivity"]["shares"] for e in s["effects"] if e["f"] or e["p"] or e["low"]] == []
+
+
+def grid_after(done):
+    store = write(None, grid_plan(), grid_value)
+    store.rows = [row for row in store.rows if row["seed"] < done]
+    return store
+
+
+def test_an_unfinished_study_shows_no_interval_of_a_mean_either():
+    page = withheld(analysed(after(5)))
+    assert {a["ci_low"] for a in page["arms"]} == {None}
+    assert {lv["band_low"] for c in page["sensitivity"]["curves"] for lv in c["levels"]} == {None}
+    assert {a["sd"] is None for a in page["arms"]} == {False}
+
+
+def test_a_mark_that_is_missing_may_mean_no_verdict():
+    _, text = document(write_study(None, demo_plan(), skip={("λ=0.2 none", 3)}))
+    assert "no mark: no significant difference or no verdict." in text
 
 
 # ------------------------------------------------------------------ A6: the interval of the verdict

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ablations.cli.parser import main
+from analysis.report.cells import rates_line
 from analysis.results.analyse import analyse, analyse_table
 from analysis.results.guards import COPIED, copied
 from analysis.stats.pairing import pair
@@ -133,7 +134,8 @@ def test_a_collapsed_seed_is_named_and_nothing_is_planned_from_it():
     assert [(x["arm"], x["seed"], x["value"]) for x in c["collapsed"]] == [("CE", 9, 31.0)]
     assert "Seed 9 of CE collapsed: 31, where the other seeds have 75 to 75." in c["sentence"]
     assert notices(document)["collapsed"].startswith("Collapsed: seed 9 of CE, far on the worse side")
-    assert c["feasibility"]["seeds_for_effect"] is None
+    assert c["feasibility"]["seeds_for_effect"] is c["feasibility"]["detectable"] is None
+    assert rates_line(document).endswith("It does not hold where a seed collapsed.")
     assert c["feasibility_line"].startswith("A seed collapsed: ")
     assert "80 % power" not in c["sentence"]
 
