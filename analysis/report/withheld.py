@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from analysis.results.document import (
+    AcrossData,
+    AcrossPairData,
     ArmData,
     ComparisonData,
     ComponentData,
@@ -42,6 +44,7 @@ def withheld(data: Document) -> Document:
         **data,
         "arms": [_arm(a) if a["arm"] in void else a for a in data["arms"]],
         "comparisons": [_comparison(c) if _pair(c) in reasons else c for c in data["comparisons"]],
+        "across": [_across(part, _methods_without_a_verdict(data)) for part in data["across"]],
         "sensitivity": {
             "curves": [_curve(c) if c["reason"] else c for c in data["sensitivity"]["curves"]],
             "shares": [_shares(s) if s["reason"] else s for s in data["sensitivity"]["shares"]],
@@ -100,6 +103,32 @@ def _detail(d: DetailData) -> DetailData:
 
 def _estimate(interval: IntervalData | None) -> IntervalData | None:
     return None if interval is None else {**interval, "low": None, "high": None}
+
+
+def _methods_without_a_verdict(data: Document) -> set[str]:
+    """Methods with a comparison on a single dataset that has no verdict."""
+    methods = {a["arm"]: a["method"] for a in data["arms"]}
+    return {methods[c["treatment"]] for c in data["comparisons"] if c["verdict"] == NONE}
+
+
+def _across(part: AcrossData, refused: set[str]) -> AcrossData:
+    """Over several datasets: a method needs a verdict on each of them, the ranks need one for some method."""
+    pairs = [_across_pair(p) if p["treatment"] in refused else p for p in part["pairs"]]
+    nothing = all(p["treatment"] in refused for p in part["pairs"])
+    return {**part, "pairs": pairs, "ranks": None if nothing else part["ranks"]}
+
+
+def _across_pair(p: AcrossPairData) -> AcrossPairData:
+    return {
+        **p,
+        "average": {**p["average"], "ci": None, "p": None},
+        "intervals": dict.fromkeys(p["intervals"]),
+        "p_average_adjusted": None,
+        "pooled": None,
+        "wilcoxon": None,
+        "p_wilcoxon_adjusted": None,
+        "bayes": None,
+    }
 
 
 def _curve(c: CurveData) -> CurveData:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from analysis.formatting import Scale, count, listing, p_equals, show_alpha, show_confidence, show_number
 from analysis.report import style
@@ -112,30 +114,34 @@ def _reasons(part: AcrossData) -> set[str]:
 
 
 def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
-    scale = scale_of(data)
-    rows = []
-    for p in part["pairs"]:
-        pooled, b = p["pooled"], p["bayes"]
-        _, low, high = numbers_of(pooled["ci"] if pooled else None)
-        _, wide_low, wide_high = numbers_of(pooled["prediction"] if pooled else None)
-        rows.append((
-            Cell(p["treatment"]), gain(scale, pooled["estimate"] if pooled else None), between(scale, low, high),
-            between(scale, wide_low, wide_high), gain(scale, pooled["tau"] if pooled else None),
-            p_cell(data, p["wilcoxon"]["p"]), p_cell(data, p["p_wilcoxon_adjusted"]), word(p["verdict_new"]),
-            *(percent(b[key]) if b else Cell("") for key in ("worse", "equivalent", "better")),
-        ))  # fmt: skip
+    """What is said of new datasets; without a margin there is no region inside of it."""
+    regions: tuple[Literal["worse", "equivalent", "better"], ...]
+    regions = ("worse", "equivalent", "better") if data["sesoi"] else ("worse", "better")
+    rows = [_new_row(data, p, [p["bayes"][key] if p["bayes"] else None for key in regions]) for p in part["pairs"]]
+    names = {"worse": "P(below)", "equivalent": "P(inside)", "better": "P(above)"}
     header = (
         "treatment", "pooled", "CI", "prediction interval", "τ", "p (Wilcoxon)", "p Holm", "verdict",
-        "P(below)", "P(inside)", "P(above)",
+        *(names[key] for key in regions),
     )  # fmt: skip
-    margin = scale.value(data["sesoi"]) if data["sesoi"] else "0"
+    margin = f"below, inside or above ±{scale_of(data).value(data['sesoi'])}" if data["sesoi"] else "below or above 0"
     return table(
         f"new-datasets{tag}",
         "For new datasets of this kind: random effects (modified Hartung–Knapp), exact Wilcoxon over datasets (Holm "
-        "over the rows), and the probabilities that the mean difference on a new dataset lies below, inside or above "
-        f"±{margin} (hierarchical normal model, half-normal prior of τ). "
-        f"{_where(part)}; datasets are the observations, seeds are not.",
+        f"over the rows), and the probabilities that the mean difference on a new dataset lies {margin} (hierarchical "
+        f"normal model, half-normal prior of τ). {_where(part)}; datasets are the observations, seeds are not.",
         header, rows, text=(0, 7),
+    )  # fmt: skip
+
+
+def _new_row(data: Document, p: AcrossPairData, probabilities: Sequence[float | None]) -> tuple[Cell, ...]:
+    scale, pooled, test = scale_of(data), p["pooled"], p["wilcoxon"]
+    _, low, high = numbers_of(pooled["ci"] if pooled else None)
+    _, wide_low, wide_high = numbers_of(pooled["prediction"] if pooled else None)
+    return (
+        Cell(p["treatment"]), gain(scale, pooled["estimate"] if pooled else None), between(scale, low, high),
+        between(scale, wide_low, wide_high), gain(scale, pooled["tau"] if pooled else None),
+        p_cell(data, test["p"] if test else None), p_cell(data, p["p_wilcoxon_adjusted"]), word(p["verdict_new"]),
+        *(percent(share) for share in probabilities),
     )  # fmt: skip
 
 

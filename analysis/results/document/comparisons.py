@@ -61,8 +61,8 @@ class AcrossPairData(TypedDict):
     p_average_adjusted: float | None
     verdict: str
     pooled: PooledData | None
-    wilcoxon: TestData
-    p_wilcoxon_adjusted: float
+    wilcoxon: TestData | None
+    p_wilcoxon_adjusted: float | None
     verdict_new: str
     reason: str
     sign_flip: TestData
