@@ -155,15 +155,34 @@ def _print_report(document: Mapping[str, Any], path: str) -> None:
 
 
 def verdict_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each comparison of a report: its verdict, and the first sentence on it.
+    """One line for each comparison of a report: its verdict with what limits it, and the first sentence on it.
 
-    >>> found = {"verdict": "worse", "sentence": "λ=1 is below λ=0 by 9 points (p < 0.001). More follows."}
-    >>> list(verdict_lines({"comparisons": [found]}))
-    ['worse: λ=1 is below λ=0 by 9 points (p < 0.001).']
+    >>> found = {"verdict": "worse", "size": "size unclear", "role": "exploratory", "n": 4, "collapsed": []}
+    >>> text = {"sentence": "λ=1 is below λ=0 by 9 points (p < 0.001). More follows."}
+    >>> list(verdict_lines({"comparisons": [{**found, **text}]}))
+    ['worse (size unclear, exploratory, fragile: 4 seeds): λ=1 is below λ=0 by 9 points (p < 0.001).']
     """
     for found in document["comparisons"]:
         first = re.match(r".*?\)\.(?= |$)", found["sentence"])
-        yield f"{found['verdict']}: {first.group() if first else found['sentence']}"
+        limits = ", ".join(_limits(found))
+        word = f"{found['verdict']} ({limits})" if limits else found["verdict"]
+        yield f"{word}: {first.group() if first else found['sentence']}"
+
+
+def _limits(found: Mapping[str, Any]) -> Iterator[str]:
+    """What limits a verdict: its size against the declared effect, its role, few seeds, a collapsed one."""
+    from analysis.results.verdicts import FRAGILE_BELOW, NONE
+
+    if found["verdict"] == NONE:
+        return
+    if found["size"]:
+        yield found["size"]
+    if found["role"] == "exploratory":
+        yield "exploratory"
+    if found["n"] < FRAGILE_BELOW:
+        yield f"fragile: {counted(found['n'], 'seed')}"
+    if found["collapsed"]:
+        yield "a seed collapsed"
 
 
 def compact(given: Namespace) -> int:

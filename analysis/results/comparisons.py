@@ -118,7 +118,7 @@ def _draft(
         result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng, overlap=shared)
     refused = (
         stopped
-        or ("" if result else untestable(result))
+        or ("" if result else untestable(result, unpaired=plan.unpaired))
         or refusal_of_seeds(plan, ledger, set(a), set(b))
         or untestable(result)
         or refusal_of_copies(plan, ledger, arms[::-1])

@@ -11,10 +11,15 @@ from analysis.formatting import count, listing, show_alpha_percent
 from analysis.results.guards import COPIED, Collapse, collapsed_seeds
 from analysis.study.ledger import Ledger
 from analysis.study.plan import PER_BLOCK, Plan
+from analysis.study.plan_checks import faults_of_0_1
 
 RULES = "0.2"
 """The rules of verdicts that this version follows."""
+MARGIN_0_1 = 0.002
+"""The margin of a study of version 0.1 that declared none."""
 EXTENDED, MIXED_CODE = "extended after looking", "mixed code"
+NOT_NOTED = "none"
+"""Stands for the digest of code that a record does not note."""
 UNEQUAL_SEEDS = "the arms have different seeds"
 FAILED_SEEDS = " failed"
 """End of the reason where every planned trial has a record, and some of them have no result."""
@@ -72,9 +77,9 @@ def at_look(plan: Plan, seeds: set[int]) -> bool:
 
 
 def sources(plan: Plan, ledger: Ledger) -> Mapping[str, int]:
-    """Digests of the code that made the records in use, with the number of records; `none` where it was not noted."""
+    """Digests of the code of the records in use, with the number of records; `NOT_NOTED` where a record has none."""
     used = (record for arm in plan.arms for record in ledger.used.get(arm.label, {}).values())
-    return Counter(str(record.origin.get("source_sha256") or "none") for record in used)
+    return Counter(str(record.origin.get("source_sha256") or NOT_NOTED) for record in used)
 
 
 def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequence[str] = ()) -> tuple[Notice, ...]:
@@ -90,6 +95,8 @@ def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequen
 
 
 def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequence[str]) -> Iterator[Notice]:
+    if plan.phase != "confirm":
+        yield Notice("phase", f"{plan.phase} phase: no verdict", _phase_text(plan))
     found = sources(plan, ledger)
     if len(found) > 1:
         yield Notice("mixed_code", "mixed code: no verdict", _mixed_text(found))
@@ -98,6 +105,10 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
     short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim") or r.endswith(FAILED_SEEDS)]
     if short and not plan.from_table:
         yield _short_of_seeds(plan, ledger, len(short), len(refusals))
+    if plan.from_table and (absent := ledger.planned - ledger.complete):
+        yield Notice("missing_values", "values are missing", _missing_text(ledger, absent))
+    if alone := _arms_without_baseline(plan):
+        yield Notice("no_baseline", "a block without its baseline", _no_baseline_text(plan, alone))
     if copies := sum(r == COPIED for r in refusals):
         yield Notice("copied_seeds", f"{COPIED}: no verdict", _copied_text(copies, len(refusals)))
     if collapsed := [c for arm in plan.arms for c in collapsed_seeds(plan, ledger, arm.label)]:
@@ -112,11 +123,40 @@ def _undeclared(plan: Plan) -> list[Mapping[str, Any]]:
     return [note for note in plan.extended if not note["declared"]]
 
 
+def _phase_text(plan: Plan) -> str:
+    return f"These are records of the {plan.phase} phase. They are biased by selection, so there is no verdict."
+
+
+def _missing_text(ledger: Ledger, absent: int) -> str:
+    """How many values a plain table lacks, and how many of these have a row."""
+    empty = f" {count(ledger.failed, 'row')} without a value (empty or nan)." if ledger.failed else ""
+    return f"Values are missing: the table has {ledger.complete} of {ledger.complete + absent}.{empty}"
+
+
+def _arms_without_baseline(plan: Plan) -> dict[str, list[str]]:
+    """Arms by block, in the blocks in which a plain table has no row of the baseline."""
+    found: dict[str, list[str]] = {}
+    based = {arm.block for arm in plan.arms if arm.baseline}
+    for arm in plan.arms if plan.from_table else ():
+        if arm.block not in based:
+            found.setdefault(arm.block, []).append(plan.method(arm.label))
+    return found
+
+
+def _no_baseline_text(plan: Plan, alone: Mapping[str, Sequence[str]]) -> str:
+    parts = listing([f"{block} ({listing(methods)})" for block, methods in alone.items()])
+    baseline = next(plan.method(arm.label) for arm in plan.arms if arm.baseline)
+    return f"Not compared: the baseline {baseline} has no row in {parts}, so nothing is compared there."
+
+
 def _mixed_text(found: Mapping[str, int]) -> str:
-    parts = listing([f"{name[:12]} ({count(n, 'record')})" for name, n in sorted(found.items())])
+    noted = {name: n for name, n in sorted(found.items()) if name != NOT_NOTED}
+    parts = listing([f"{name[:12]} ({count(n, 'record')})" for name, n in noted.items()])
+    unknown = f"; {count(found[NOT_NOTED], 'record')} without one" if NOT_NOTED in found else ""
+    versions = f"{count(len(noted), 'version')} of the code{' and by code that was not noted' if unknown else ''}"
     return (
-        f"Mixed code: no verdict. The records in use were made by {len(found)} versions of the code, so a difference "
-        f"may come from the code. Source digests: {parts}."
+        f"Mixed code: no verdict. The records in use were made by {versions}, so a difference may come from the code. "
+        f"Source digests: {parts}{unknown}."
     )
 
 
@@ -166,14 +206,25 @@ def _collapsed_text(collapsed: Sequence[Collapse]) -> str:
 
 
 def _old_text(plan: Plan, changed: Sequence[str]) -> str:
-    verdicts = f"Verdicts that differ: {listing(changed, 12)}." if changed else "No verdict differs."
+    verdicts = "No verdict of a comparison differs."
+    if changed:
+        verdicts = f"Verdicts of comparisons that differ: {listing(changed, len(changed))}."
     resplits = " The test data moved with the seed, so verdicts rest on the corrected resampled t-test."
     return (
         f"Computed under the rules of version {RULES}; records and plan of version 0.1. Since then all families of a "
         "role are corrected together (before: each family by itself), there is no verdict before the planned seeds or "
-        "after an undeclared extension, and “beyond the declared effect” needs the interval of the whole family."
-        f"{resplits if plan.new_splits else ''} {verdicts}"
+        "after an undeclared extension, and “beyond the declared effect” needs the interval of the whole family. "
+        "Statements on the best level, on imbalance and over several datasets follow new rules too."
+        f"{resplits if plan.new_splits else ''}{_old_plan(plan)} {verdicts}"
     )
+
+
+def _old_plan(plan: Plan) -> str:
+    """What a plan of version 0.1 may hold that no one declared, or that would be refused today."""
+    parts = [f"Its plan is kept as it is, although {fault}." for fault in faults_of_0_1(plan)]
+    if plan.sesoi == MARGIN_0_1:
+        parts.append("Its margin is the default of version 0.1 (0.002), so perhaps nobody declared it.")
+    return "".join(f" {part}" for part in parts)
 
 
 def _block_text(plan: Plan) -> str:

@@ -58,7 +58,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         direction=raw["direction"],
         seeds=tuple(raw["seeds"]),
         arms=tuple(_arm(a) for a in raw["arms"]),
-        families=tuple(_family(f) for f in raw.get("families", ())),
+        families=_families(raw),
         factors=tuple(_factor(f) for f in raw.get("factors", ())),
         sesoi=raw.get("sesoi"),
         from_0_1=is_of_version_0_1(raw),
@@ -79,6 +79,15 @@ _OPTIONAL = (
 def _arm(raw: Mapping[str, Any]) -> Arm:
     own = (raw.get("config") or {}, raw.get("method") or "", raw.get("block_settings"))
     return Arm(raw["arm"], raw["settings"], raw["block"], bool(raw.get("baseline")), *own)
+
+
+def _families(raw: Mapping[str, Any]) -> tuple[Family, ...]:
+    """The families; where version 0.1 has two of one name, the later ones get a number."""
+    families = [_family(f) for f in raw.get("families", ())]
+    if not is_of_version_0_1(raw):
+        return tuple(families)
+    before = [sum(f.name == family.name for f in families[:i]) for i, family in enumerate(families)]
+    return tuple(replace(f, name=f"{f.name} ({n + 1})") if n else f for f, n in zip(families, before, strict=True))
 
 
 def _family(raw: Mapping[str, Any]) -> Family:

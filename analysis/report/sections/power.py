@@ -138,7 +138,7 @@ def _power_table(data: Document) -> Table:
         "What n seeds can show (t-test, two-sided, 80 % power, at the level of the verdict: α over the number of "
         "comparisons corrected together), with the measured SD of the differences and at both ends of its 95 % "
         "interval; and how many seeds are needed to detect the declared effect, from the measured SD and from its "
-        "upper 80 % bound. Computing time from the records.",
+        f"upper 80 % bound.{'' if data['from_table'] else ' Computing time from the records.'}",
         header, rows,
     )  # fmt: skip
 

@@ -297,7 +297,8 @@ def test_records_of_two_versions_of_the_code_give_no_verdict(other):
     data, text = document(write_study(None, demo_plan(), change=digest))
     assert {(c["verdict"], c["reason"]) for c in data["comparisons"]} == {("no verdict", "mixed code")}
     assert data["notices"][0]["key"] == "mixed_code"
-    assert "Mixed code: no verdict." in text
+    versions = "2 versions of the code" if other else "1 version of the code and by code that was not noted"
+    assert f"Mixed code: no verdict. The records in use were made by {versions}, so" in text
     same = analysed(write_study(None, demo_plan(), change=lambda a, s: {"source_sha256": "a" * 64}))
     assert "worse" in {c["verdict"] for c in same["comparisons"]}
 
@@ -316,6 +317,32 @@ def test_a_plan_of_version_0_1_is_named_with_the_rules_that_changed():
     assert analysed(write_study(None, demo_plan()))["notices"] == []
 
 
+def test_a_frozen_plan_of_version_0_1_is_read_with_faults_that_are_refused_today():
+    plan = {k: v for k, v in demo_plan(sesoi=0.2).items() if k != "error_rate"}
+    plan["families"].append({**plan["families"][0], "correction": "holm"})
+    for a in plan["arms"]:
+        a["config"]["dataset"] = "mnist"
+    data = analysed(write_study(None, plan))
+    (notice,) = data["notices"]
+    assert "although sesoi: 0.2 is 20 points; did you mean 0.002?." in notice["text"]
+    assert "although families: 'λ=0.05 none' against 'λ=0 none' is declared 2 times as primary" in notice["text"]
+    assert [f["family"] for f in data["families"]] == ["none", "long_tail×20", "none (2)"]
+    assert "Its margin is the default" not in notice["text"]
+    plan["sesoi"] = 0.002
+    assert "Its margin is the default of version 0.1" in analysed(write_study(None, plan))["notices"][0]["text"]
+
+
+def test_records_of_the_tune_phase_are_a_notice():
+    data = analysed(write(None, demo_plan(phase="tune"), lambda a, s, rng: rng.random(), phase="tune"))
+    assert [n["key"] for n in data["notices"]] == ["phase"]
+    assert {c["reason"] for c in data["comparisons"]} == {"records of the tune phase give no verdict"}
+
+
+def test_the_level_of_a_look_stands_in_the_sentence():
+    for c in analysed(after(5, looks=[5, 10]))["comparisons"]:
+        assert "over 6 comparisons at the level 0.02939 of this look" in c["sentence"]
+
+
 def test_a_verdict_that_the_new_rules_change_is_named():
     store = two_blocks({"x": with_p(10, 0.03), "y": with_p(10, 0.6)}, sesoi=None)
     for a in store.plan["arms"]:
@@ -324,7 +351,7 @@ def test_a_verdict_that_the_new_rules_change_is_named():
         row["config"] = row["config"].replace("digits", "mnist")
     del store.plan["error_rate"]
     (notice,) = analysed(store)["notices"]
-    assert notice["text"].endswith("Verdicts that differ: ours x: better, now inconclusive.")
+    assert notice["text"].endswith("Verdicts of comparisons that differ: ours x: better, now inconclusive.")
 
 
 def test_without_a_declared_margin_one_line_says_that_nothing_is_equivalent():
