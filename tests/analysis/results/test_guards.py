@@ -132,7 +132,7 @@ def test_a_collapsed_seed_is_named_and_nothing_is_planned_from_it():
     document = analyse_table(COLLAPSED, OPTIONS)
     (c,) = document["comparisons"]
     assert [(x["arm"], x["seed"], x["value"]) for x in c["collapsed"]] == [("CE", 9, 31.0)]
-    assert "Seed 9 of CE collapsed: 31, where the other seeds have 75 to 75." in c["sentence"]
+    assert "Seed 9 of CE collapsed: 31, where the other seeds have 74.7 to 75.4." in c["sentence"]
     assert notices(document)["collapsed"].startswith("Collapsed: seed 9 of CE, far on the worse side")
     assert c["feasibility"]["seeds_for_effect"] is c["feasibility"]["detectable"] is None
     assert rates_line(document).endswith("It does not hold where a seed collapsed.")

@@ -120,8 +120,9 @@ def test_ranks_call_methods_different_only_where_a_single_dataset_has_a_verdict(
     rows = few["across"][0]["ranks"]["pairwise"]
     assert all(r["p_adjusted"] < 0.01 for r in rows)
     assert {(r["apart"], r["reason"]) for r in rows} == {(False, UNDECIDED)}
-    (pairs,) = [t for s in make_page(few).sections for t in s.tables if t.name.startswith("pairwise")]
-    assert {row[-1].text for row in pairs.rows} == {"no verdict"}
+    tables = {t.name: t for s in make_page(few).sections for t in s.tables}
+    assert "pairwise" not in tables
+    assert {cell.text for row in tables["new-datasets"].rows for cell in row} == {"b", "c", "–", "no verdict"}
 
 
 def test_ranks_of_an_unfinished_study_call_nothing_different():
