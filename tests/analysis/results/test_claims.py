@@ -1,6 +1,7 @@
 """Verdicts keep the error rate that the report prints: one correction, planned seeds, one code, the right interval."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from analysis.report.page import make_page
 from analysis.report.withheld import withheld
 from analysis.report.writers import html, latex, markdown
 from analysis.results.analyse import analyse_table
+from analysis.results.verdicts import Corrected, decide
+from analysis.stats.comparison import compare_paired
+from analysis.stats.pairing import pair
 from analysis.study.table import TableOptions
 from tests.helpers.studies import arm, family, grid_plan, grid_value, write
 from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
@@ -385,6 +389,18 @@ def test_every_sentence_on_a_verdict_states_scope_seeds_and_the_correction():
 
 
 TWO_DECIMALS = [75.13, 75.27, 74.91, 75.02, 75.33, 74.87]
+
+
+def test_a_p_of_zero_decides():
+    result = compare_paired(pair(dict(enumerate([1.0, 1.1, 1.2])), dict.fromkeys(range(3), 0.0)))
+    corrected = Corrected(1, 0.05, 0.0, 0.05, None, 0.05)
+    assert decide(result, corrected, better=1, margin=None).word == "better"
+    assert decide(result, replace(corrected, p_equivalence=0.0), better=1, margin=2.0).word == "equivalent"
+
+
+def test_the_figure_of_wins_gives_both_conditions_of_its_rule():
+    _, text = document(write_study(None, demo_plan(blocks=("none",))))
+    assert "a difference matters where the interval lies above 0.5 and the estimate is 0.75 or more." in text
 
 
 def test_differences_without_spread_have_no_interval_of_no_width():
