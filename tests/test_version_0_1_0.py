@@ -132,7 +132,20 @@ def test_the_frozen_selection_is_kept(ablate):
 
 def test_a_folder_is_not_extended_with_other_test_samples(results, capsys):
     assert main(["plan", "demo", "--set", "epochs=3", "--results", str(results)]) == 2
-    assert "to go on like that give --set vary=all_and_test_split" in capsys.readouterr().err
+    assert "to extend it, give --set vary=all_and_test_split" in capsys.readouterr().err
+
+
+def test_a_folder_whose_seeds_moved_all_of_the_split_is_only_reported(tmp_path, capsys):
+    results = shutil.copytree(KEPT, tmp_path / "results")
+    plan = (results / "demo/study.json").read_text()
+    (results / "demo/study.json").write_text(plan.replace('"vary": "all"', '"vary": "split"'))
+    assert '"vary": "split"' in (results / "demo/study.json").read_text()
+    for vary in ("split", "all", "all_and_test_split"):
+        arguments = ["plan", "demo", "--set", "epochs=3", "--set", f"vary={vary}", "--results", str(results)]
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert "'split' also moved class order and subset; no value means that now: " in error
+        assert "only version 0.1 extends it; give another --results" in error
 
 
 ABSENT = object()
