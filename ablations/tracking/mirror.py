@@ -126,7 +126,7 @@ class Mirror(threading.Thread):
             last = self.closing.is_set()
             try:
                 return call()
-            except Exception as error:  # an MLflow server may fail in any way; the study must go on
+            except Exception as error:  # an MLflow server may fail in any way; the study must continue
                 self._warn_once(error)
             if last:
                 self.dropped = True
