@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from analysis.errors import ReportError
@@ -72,6 +73,17 @@ def _check_columns(table: PlainTable, options: TableOptions) -> None:
         raise ReportError(f"--block: must be another column than --{roles[options.block]}, got {options.block!r}")
 
 
+def _check_types(options: TableOptions) -> None:
+    for name in ("arm", "seed", "metric", "block"):
+        column = getattr(options, name)
+        if not isinstance(column, str) and (name != "block" or column is not None):
+            raise ReportError(f"--{name}: must be the name of a column, got {column!r}")
+    for name in ("alpha", "sesoi"):
+        number = getattr(options, name)
+        if not isinstance(number, Real) and (name != "sesoi" or number is not None):
+            raise ReportError(f"--{name}: must be a number, got {number!r}")
+
+
 def _check_options(options: TableOptions) -> None:
     if options.direction not in ("max", "min"):
         raise ReportError(f"--direction: max or min, got {options.direction!r}")
@@ -127,6 +139,7 @@ def plan_of(table: PlainTable, options: TableOptions) -> tuple[Plan, list[Record
         ReportError: If a column or the baseline is missing, a seed or value is not a number, an option is out of
             its range, or a method has a seed twice.
     """
+    _check_types(options)
     _check_columns(table, options)
     _check_options(options)
     cells = [_cell(f"{table.line} {i}", row, options) for i, row in enumerate(table.rows, table.first)]

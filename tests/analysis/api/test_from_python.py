@@ -15,6 +15,7 @@ import pytest
 
 import analysis
 from analysis import ReportError, compare, open_study, write_report, write_table_report
+from silhouette.location import StoreError
 from silhouette.results import SCHEMA
 from tests.helpers.published import CE, OURS
 from tests.helpers.studies import tail_extra, write
@@ -170,6 +171,11 @@ def test_an_absent_study_is_one_line(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_a_location_that_cannot_be_read_is_one_line():
+    with pytest.raises(StoreError, match=r"^results: must be a location that can be read \(.*\), got '/dev/null'$"):
+        open_study("/dev/null", "demo")
+
+
 def test_html_is_escaped_and_text_names_every_verdict(tmp_path):
     plan = demo_plan(seeds=3, lambdas=(0.0, 0.2), blocks=("none",))
     text = json.dumps(plan, ensure_ascii=False).replace("λ=0.2 none", "<script>alert(1)</script>")
@@ -249,6 +255,10 @@ def test_a_missing_value_of_a_frame_is_a_failed_run():
         (WORKED, {"metric": "accuracy"}, "table: no column 'accuracy' in the table; it has method, seed, acc"),
         (WORKED, {"baseline": "SGD"}, "baseline: no method 'SGD' in the table; it has CE, CE + Sil"),
         (WORKED, {"sesoi": -1.0}, "sesoi: must be above 0, got -1"),
+        (WORKED, {"sesoi": "0.2"}, "sesoi: must be a number, got '0.2'"),
+        (WORKED, {"alpha": "0.05"}, "alpha: must be a number, got '0.05'"),
+        (WORKED, {"arm": None}, "arm: must be the name of a column, got None"),
+        (WORKED, {"block": 3}, "block: must be the name of a column, got 3"),
         (WORKED, {"seed": "acc"}, "table: row 0: acc must be an integer, got 74.2"),
         ({**WORKED, "seed": [0] * 10}, {}, "table: 'CE' has seed 0 twice; is a block column missing?"),
         ({"a": [1], "b": [1, 2]}, {}, "table: columns must have the same length, got a has 1, b has 2"),
@@ -264,3 +274,6 @@ def test_bad_input_is_one_line_that_names_the_argument(table, change, message):
         compare(table, **(COLUMNS | change))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+    with pytest.raises(ReportError) as same:
+        write_table_report(table, **(COLUMNS | change), out="unused")
+    assert str(same.value) == str(error.value)
