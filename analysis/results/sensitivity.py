@@ -18,7 +18,7 @@ from analysis.stats.plateau import MIN_SEEDS, BestBounds, compare_with_best, lev
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import FIELD, Arm, Factor, Plan
-from analysis.study.resplits import resplits_of
+from analysis.study.resplits import overlap_of, resplits_of
 
 MAX_LEVELS = 24  # more levels are an irregular sample, not a grid
 
@@ -221,8 +221,9 @@ def common_seeds(ledger: Ledger, metric: str, arms: Sequence[str]) -> tuple[Floa
 def _level(
     plan: Plan, ledger: Ledger, arm: Arm, values: Sequence[Any], i: int, bounds: BestBounds | None, near: _Near | None
 ) -> Level:
-    d = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha)
-    band = mean_interval(list(d.values.values()), 1 - plan.alpha / len(values)) if d.n > 1 else None
+    overlap = overlap_of(plan, ledger, arm.label)
+    d = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha, overlap)
+    band = mean_interval(list(d.values.values()), 1 - plan.alpha / len(values), overlap) if d.n > 1 else None
     return Level(
         value=values[i],
         arm=arm.label,
@@ -284,5 +285,7 @@ def _reference(plan: Plan, ledger: Ledger, block: str, arms: Sequence[Arm]) -> I
     """Interval of the block's baseline, if it is not on the curve."""
     inside = {a.label for a in arms}
     base = next((a for a in plan.arms if a.block == block and a.baseline and a.label not in inside), None)
-    values = list(ledger.values(base.label, plan.metric).values()) if base else []
-    return mean_interval(values, 1 - plan.alpha) if len(values) > 1 else None
+    if base is None:
+        return None
+    values = list(ledger.values(base.label, plan.metric).values())
+    return mean_interval(values, 1 - plan.alpha, overlap_of(plan, ledger, base.label)) if len(values) > 1 else None

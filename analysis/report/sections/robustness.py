@@ -75,7 +75,7 @@ def _metrics_table(data: Document, rows: Sequence[RobustnessData]) -> Table:
         )
         for r in rows for metric, m in r["other_metrics"].items()
     ]  # fmt: skip
-    header = ("treatment", "metric", "difference", "CI", "p (paired t)")
+    header = ("treatment", "metric", "difference", "CI", f"p ({_test_of_verdict(data)})")
     caption = f"The same comparisons in the other recorded metrics. Exploratory, unadjusted. {scope_line(data)}"
     return table("other-metrics", caption, header, made, text=(0, 1), long=True)
 

@@ -26,6 +26,7 @@ from analysis.report.figures.heat_map import draw_heat_map
 from analysis.results.document import CurveData, Document, EffectData, ImportanceData, SharesData, scale_of
 from analysis.results.verdicts import FRAGILE_BELOW, MIN_SEEDS
 from analysis.stats.anova import REST, SEEDS
+from analysis.stats.types import SCOPE_SPLITS
 
 PERCENT = Scale(100.0, "", "%", 1, "share")
 """How shares are drawn."""
@@ -225,6 +226,8 @@ def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
         for s in parts for e in s["effects"]
     ]  # fmt: skip
     notes = [f"{s['block']}: outside the complete grid: {listing(s['left_out'], 12)}." for s in parts if s["left_out"]]
+    if SCOPE_SPLITS in data["scope"]:
+        notes.append("Intervals, F and p assume independent splits. The splits overlap here, so they are too certain.")
     header = ("block", "effect", "df", "share", "95 % interval", "noise floor", "F", "p")
     return table(
         "shares", "Exact ANOVA of each block's complete grid with the seeds as blocks: the row seeds is what a seed "

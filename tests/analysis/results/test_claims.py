@@ -265,6 +265,27 @@ def test_resplits_of_one_data_set_are_tested_by_the_corrected_resampled_t():
     assert "new splits and new seeds" in data["scope"]
 
 
+def test_every_interval_over_resplits_is_that_of_overlapping_splits():
+    plan, change = resplit()
+    store = write_study(None, plan, change=change)
+    data, text = document(store)
+    wide = stats.t.isf(0.025, 5) * np.sqrt(1 / 6 + 25 / 60)
+    for one in data["arms"]:
+        assert (one["ci_high"] - one["ci_low"]) / 2 == pytest.approx(wide * one["sd"])
+    for level in data["sensitivity"]["curves"][0]["levels"]:
+        spread = np.std(list(level["values"].values()), ddof=1)
+        assert (level["ci_high"] - level["ci_low"]) / 2 == pytest.approx(wide * spread)
+    other = next(iter(data["robustness"][0]["other_metrics"]))
+    by_arm = {a["arm"]: [r[other] for r in store.rows if r["arm"] == a["arm"]] for a in data["arms"]}
+    for row in data["robustness"]:
+        m = row["other_metrics"][other]
+        d = np.subtract(by_arm[row["treatment"]], by_arm[row["baseline"]])
+        assert (m["ci_high"] - m["ci_low"]) / 2 == pytest.approx(wide * d.std(ddof=1))
+        assert m["p"] == pytest.approx(2 * stats.t.sf(abs(d.mean()) / (d.std(ddof=1) * np.sqrt(1 / 6 + 25 / 60)), 5))
+    assert "corrected resampled t test and" in text
+    assert "test data read once" not in text
+
+
 def test_records_with_one_test_pool_are_tested_by_the_paired_t_whatever_the_plan_says():
     plan, change = resplit(test_pool_sha256="a" * 64)
     data = analysed(write_study(None, plan, change=change))
