@@ -62,19 +62,21 @@ def run_study(study: Study, options: RunOptions | None = None) -> int:
     >>> from ablations import RunOptions, load_study, run_study
     >>> run_study(load_study("demo"), RunOptions(cpus=0))
     Traceback (most recent call last):
-    ablations.errors.StudyError: --cpus-per-trial: must be at least 1, got 0
+    ablations.errors.StudyError: cpus: must be at least 1, got 0
     """
-    from dataclasses import replace
-
     from ablations.cluster.session import prepare
     from ablations.driver.options import RunOptions
+    from silhouette.errors import InputError, as_argument
 
     options = options or RunOptions()
     study = study.replaced()  # checks it as one from a file
     prepare(options.address)  # before Ray is imported
     from ablations.driver.run import run_study as run
 
-    return run(study, replace(options, command=options.command or f"run_study({study.name!r})"))
+    try:
+        return run(study, options)
+    except InputError as error:
+        raise error if options.command else type(error)(as_argument(str(error))) from None
 
 
 def __getattr__(name: str) -> Any:

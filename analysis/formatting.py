@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from silhouette.formatting import count as count
 from silhouette.formatting import show_level as show_level
@@ -48,12 +48,28 @@ class Scale:
         return None if x is None else self.factor * x
 
     def range(self, low: float | None, high: float | None) -> str:
-        """An interval of a difference: `+0.34 to +0.90`."""
-        return MISSING if low is None or high is None else f"{self.signed(low)} to {self.signed(high)}"
+        """An interval of a difference: `+0.34 to +0.90`, with more decimals where its ends would look the same."""
+        if low is None or high is None:
+            return MISSING
+        scale = self._finer(low, high)
+        return f"{scale.signed(low)} to {scale.signed(high)}"
 
     def value_range(self, low: float | None, high: float | None) -> str:
-        """An interval of a value: `90.34 to 90.90`."""
-        return MISSING if low is None or high is None else f"{self.value(low)} to {self.value(high)}"
+        """An interval of a value: `90.34 to 90.90`, with more decimals where its ends would look the same."""
+        if low is None or high is None:
+            return MISSING
+        scale = self._finer(low, high)
+        return f"{scale.value(low)} to {scale.value(high)}"
+
+    def _finer(self, low: float, high: float) -> Scale:
+        """The scale with up to six more decimals, so that ends which differ, or are not 0, also look so."""
+        for extra in range(7):
+            scale = replace(self, decimals=self.decimals + extra)
+            shown = scale.signed(low), scale.signed(high)
+            hidden = any(x != 0 and not text.strip(f"+{MINUS}0.") for x, text in zip((low, high), shown, strict=True))
+            if low == high or not (hidden or shown[0] == shown[1]):
+                return scale
+        return self
 
     @property
     def unit_after(self) -> str:
@@ -142,13 +158,31 @@ def show_percent(share: float | None, digits: int = 1) -> str:
     return MISSING if share is None else f"{100 * share:.{digits}f} %"
 
 
-def show_percent_range(low: float, high: float) -> str:
+def show_percent_range(low: float | None, high: float | None) -> str:
     """An interval of a share.
 
-    >>> show_percent_range(0.1, 0.25)
-    '10.0 to 25.0 %'
+    >>> show_percent_range(0.1, 0.25), show_percent_range(None, None)
+    ('10.0 to 25.0 %', '–')
     """
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
+    return MISSING if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def show_alpha(alpha: float) -> str:
+    """The level of a test as it is everywhere: four significant digits.
+
+    >>> show_alpha(0.05), show_alpha(0.0224817)
+    ('0.05', '0.02248')
+    """
+    return f"{alpha:.4g}"
+
+
+def show_alpha_percent(alpha: float) -> str:
+    """The level of a test as a rate.
+
+    >>> show_alpha_percent(0.05), show_alpha_percent(0.0224817)
+    ('5 %', '2.248 %')
+    """
+    return f"{show_alpha(100 * alpha)} %"
 
 
 def show_confidence(alpha: float) -> str:

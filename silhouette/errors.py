@@ -25,6 +25,20 @@ def without_secret(text: str) -> str:
     return _SECRET_FIELD.sub(r"\1***", _USER.sub("://", text))
 
 
+ARGUMENTS = {"cpus-per-trial": "cpus", "gpus-per-trial": "gpus", "label": "labels"}
+"""Options of the command line whose argument in Python has another name."""
+
+
+def as_argument(message: str) -> str:
+    """A message about options of the command line as one about arguments in Python.
+
+    >>> as_argument("--error-rate: study or block"), as_argument("--cpus-per-trial: must be at least 1, got 0")
+    ('error_rate: study or block', 'cpus: must be at least 1, got 0')
+    """
+    named = r"(?<!\S)--([a-z]+(?:-[a-z]+)*)"
+    return re.sub(named, lambda m: ARGUMENTS.get(m[1], m[1].replace("-", "_")), message)
+
+
 ALIASES = {
     "learning_rate": "lr",
     "weight": "lambda_sil",

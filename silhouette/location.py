@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -12,6 +13,19 @@ from silhouette.errors import InputError, without_secret
 
 class StoreError(InputError):
     """A results location that cannot be used; the message is one line for a person."""
+
+
+def local_folder(given: str | Path | ResultsLocation) -> Path | None:
+    """The folder of this machine that a location names; None for an object store. Connects to nothing.
+
+    >>> local_folder("file:///data/x"), local_folder("s3://bucket/x")
+    (PosixPath('/data/x'), None)
+    """
+    text = str(given)
+    if "://" not in text:
+        return Path(text).absolute()
+    parts = urlsplit(text)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 class ResultsLocation:
@@ -31,7 +45,8 @@ class ResultsLocation:
 
     def __init__(self, given: str | Path) -> None:
         self._given = str(given)
-        self.uri = self._given if "://" in self._given else Path(self._given).absolute().as_posix()
+        folder = local_folder(self._given)
+        self.uri = self._given if folder is None or "://" in self._given else folder.as_posix()
         try:
             self.fs, base = pafs.FileSystem.from_uri(self.uri)
         except (pa.ArrowInvalid, OSError) as error:

@@ -20,6 +20,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,47 @@ class Store:
             KeyError: If a key is no column of `SCHEMA`.
             ValueError: If the status is unknown.
         """
+        self.write_bytes(self._record_bytes(record), "trials", f"{check_name('trial_id', record['trial_id'])}.parquet")
+
+    def write_failure(self, record: Mapping[str, Any]) -> bool:
+        """Write the record of a failed trial, unless the trial has a finished record, also one that comes meanwhile.
+
+        An object store cannot write only what is absent; there a finished record is looked for just before.
+
+        Args:
+            record: As `write_record` takes it.
+
+        Returns:
+            True if it was written.
+        """
+        trial_id = check_name("trial_id", record["trial_id"])
+        if self.finished_record(trial_id) is not None:
+            return False
+        if not self.local:
+            self.write_record(record)
+            return True
+        name = f"{trial_id}.{uuid.uuid4().hex[:8]}.tmp"
+        self.write_bytes(self._record_bytes(record), "trials", name)
+        return self._place_failure(self.path("trials", name), self.path("trials", f"{trial_id}.parquet"))
+
+    def _place_failure(self, new: str, path: str) -> bool:
+        """Link a record to its path. What is there is moved aside first, and put back if it is finished."""
+        old, written = f"{new}.old", True
+        try:
+            with suppress(FileNotFoundError):
+                os.rename(path, old)
+                written = _finished(Path(old).read_bytes()) is None
+            os.link(new if written else old, path)
+        except FileExistsError:  # a worker has just written it
+            return False
+        except OSError:  # a file system without links
+            os.replace(new if written else old, path)
+        finally:
+            for name in (new, old):
+                Path(name).unlink(missing_ok=True)
+        return written
+
+    def _record_bytes(self, record: Mapping[str, Any]) -> bytes:
         unknown = set(record) - set(SCHEMA.names)
         if unknown:
             raise KeyError(f"not columns of the results contract: {sorted(unknown)}")
@@ -169,13 +211,11 @@ class Store:
         row = {"schema_version": SCHEMA_VERSION, "study": self.study, **record}
         left_out = () if any(row.get(name) is not None for name in GEOMETRY) else GEOMETRY  # an empty column has a cost
         schema = pa.schema([field for field in SCHEMA if field.name not in left_out])
-        table = pa.Table.from_pylist([row], schema=schema)
-        self.write_bytes(_to_parquet(table), "trials", f"{check_name('trial_id', record['trial_id'])}.parquet")
+        return _to_parquet(pa.Table.from_pylist([row], schema=schema))
 
     def finished_record(self, trial_id: str) -> dict[str, Any] | None:
         """The record of a finished trial, which never runs again; None if there is none, or it is damaged."""
-        rows = _read(self.read_bytes("trials", f"{trial_id}.parquet"), SCHEMA.names).to_pylist()
-        return dict(rows[0]) if rows and rows[0]["status"] in FINISHED else None
+        return _finished(self.read_bytes("trials", f"{trial_id}.parquet"))
 
     def trial_ids(self) -> set[str]:
         """Ids of all trials that have a file in `trials/`, readable or not."""
@@ -248,6 +288,12 @@ def _to_parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
+
+
+def _finished(data: bytes | None) -> dict[str, Any] | None:
+    """The one row of a record's file, if its trial has finished."""
+    rows = _read(data, SCHEMA.names).to_pylist()
+    return dict(rows[0]) if rows and rows[0]["status"] in FINISHED else None
 
 
 def _read(data: bytes | None, columns: list[str]) -> pa.Table:

@@ -132,7 +132,20 @@ def test_the_frozen_selection_is_kept(ablate):
 
 def test_a_folder_is_not_extended_with_other_test_samples(results, capsys):
     assert main(["plan", "demo", "--set", "epochs=3", "--results", str(results)]) == 2
-    assert "to go on like that give --set vary=all_and_test_split" in capsys.readouterr().err
+    assert "to extend it, give --set vary=all_and_test_split" in capsys.readouterr().err
+
+
+def test_a_folder_whose_seeds_moved_all_of_the_split_is_only_reported(tmp_path, capsys):
+    results = shutil.copytree(KEPT, tmp_path / "results")
+    plan = (results / "demo/study.json").read_text()
+    (results / "demo/study.json").write_text(plan.replace('"vary": "all"', '"vary": "split"'))
+    assert '"vary": "split"' in (results / "demo/study.json").read_text()
+    for vary in ("split", "all", "all_and_test_split"):
+        arguments = ["plan", "demo", "--set", "epochs=3", "--set", f"vary={vary}", "--results", str(results)]
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert "'split' also moved class order and subset; no value means that now: " in error
+        assert "only version 0.1 extends it; give another --results" in error
 
 
 ABSENT = object()
@@ -156,13 +169,14 @@ RULES_0_2 = (
     r"\.comparisons\[\d+\]\.(p_t|p_equivalence|p_adjusted|p_equivalence_adjusted|verdict|size|reason)",
     r"\.comparisons\[\d+\]\.detail\.(method|assumptions|t|(g_z|p_better)\..*)",
     r"\.(across|sensitivity\.shares)[.\[].*",
-    r"\.sensitivity\.curves\[\d+\]\.(plateau|scope|levels\[\d+\]\.on_plateau)",
+    r"\.sensitivity\.curves\[\d+\]\.(plateau|scope|levels\[\d+\]\.(on_plateau|(ci|band)_(low|high))|reference\..*)",
     r"\.tail\[\d+\]\.(groups|overall|classes|empty).*",
     r"\.interactions\[\d+\]\.(ci_low|ci_high|p|p_adjusted|scope)",
     r"\.composition\[\d+\]\.(ci_low|ci_high)",
     r"\.checklist\[\d+\]\.where",
     r"\.comparisons\[\d+\]\.feasibility(\..*|_line)",
-    r"\.robustness\[\d+\]\.p_t",
+    r"\.robustness\[\d+\]\.(p_t|other_metrics\..*)",
+    r"\.arms\[\d+\]\.ci_(low|high)",
     r"\.tuning\[\d+\]\.(expected_optimism|evp|warnings)",
     r"(\.arms\[\d+\])?\.scope",
 )

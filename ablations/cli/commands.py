@@ -107,6 +107,7 @@ def run(given: Namespace) -> int:
         checkpoint_seconds=given.checkpoint_seconds,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )
+    options.check()  # before anything is printed
     study = read_study(given)
     if line := seed_line(study):
         print_lines(line)
@@ -196,15 +197,15 @@ def cluster_watch(given: Namespace) -> int:
 
 def init(given: Namespace) -> int:
     """Write a study or the files of a cluster; without a kind, list the kinds."""
-    from ablations.templates.write import KINDS, write
+    from ablations.templates.write import KINDS, next_line, write
 
     if given.kind is None:
         for name, kind in KINDS.items():
             print(f"{name:8s} {kind.what}")
         return 0
-    for path in write(given.kind, given.to):
-        print(path)
-    print(f"next: {KINDS[given.kind].then}")
+    paths = write(given.kind, given.to)
+    print(*paths, sep="\n")
+    print(f"next: {next_line(given.kind, given.to, paths)}")
     return 0
 
 

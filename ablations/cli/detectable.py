@@ -50,10 +50,9 @@ def shared_samples(study: Study) -> float:
 def correction(study: Study) -> tuple[str, int]:
     """Role of the comparisons that answer the question, and how many of them are corrected together.
 
-    All primary ones are, unless the study holds its error rate for each block. Exploratory families stand apart.
+    All of a role are, unless the study holds its error rate for each block.
     """
     families = study.all_families()
     role = next((role for role in ("primary", "ablation", "exploratory") if any(f.role == role for f in families)), "")
     sizes = [len(family.treatments) for family in families if family.role == role]
-    apart = role == "exploratory" or study.error_rate == "block"
-    return role, (max if apart else sum)(sizes) if sizes else 0
+    return role, (max if study.error_rate == "block" else sum)(sizes) if sizes else 0

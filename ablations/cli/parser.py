@@ -47,13 +47,17 @@ def _print_error(text: str) -> None:
 
 def _with_option(error: OSError, parsed: argparse.Namespace) -> str:
     """The error of a file system, with the option that named the folder."""
-    results = getattr(parsed, "results", None)
-    if error.errno not in BAD_PATH or results is None or not isinstance(error.filename, str):
+    named = re.search(r"'([^']+)'", str(error))  # Arrow gives the path in its message only
+    if error.errno not in BAD_PATH or not (named or error.filename):
         return str(error)
-    path = re.sub(r"\.[0-9a-f]{8}\.tmp$", "", error.filename)  # files are written under such a name first
-    below = os.path.abspath(path).startswith(os.path.abspath(results))
-    advice = "give a folder that can be written"
-    return f"--results: {path}: {error.strerror}; {advice}, got {results!r}" if below else str(error)
+    # files are written under a temporary name first
+    path = re.sub(r"\.[0-9a-f]{8}\.tmp$", "", str(error.filename or (named and named[1])))
+    for option in ("to", "out", "results"):
+        value = getattr(parsed, option, None)
+        if value is not None and os.path.abspath(path).startswith(os.path.abspath(value)):
+            advice = "give a folder that can be written"
+            return f"--{option}: {path}: {os.strerror(error.errno)}; {advice}, got {value!r}"
+    return str(error)
 
 
 BAD_PATH = (
@@ -137,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
 def _cluster_commands(commands: Any) -> None:
     cluster = commands.add_parser("cluster", help="check a cluster file; watch for preemption")
     parts = cluster.add_subparsers(required=True, metavar="PART")
-    watch = parts.add_parser("watch", help="drain this spot machine's node when the cloud is about to terminate it")
+    summary = "drain this spot machine's node when the cloud is about to terminate it"
+    watch = parts.add_parser("watch", help=summary, description=summary)
     watch.set_defaults(command="commands.cluster_watch")
     summary = "list missing values and faults of a cluster file, offline"
     check = parts.add_parser("check", help=summary, description=summary)
@@ -163,7 +168,12 @@ def _name_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _trial_ids_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trial_ids", nargs="+", metavar="TRIAL_ID", help="as `ablate status` and the records name it")
+    parser.add_argument(
+        "trial_ids",
+        nargs="+",
+        metavar="TRIAL_ID",
+        help="from the records, `report.json`, or for failed trials `ablate status`",
+    )
 
 
 def _data_option(parser: argparse.ArgumentParser) -> None:

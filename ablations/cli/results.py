@@ -7,6 +7,7 @@ import re
 import shlex
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +96,9 @@ def _stored_state(given: Namespace) -> tuple[Study, StudyState, Store, list[str]
     store = open_store(given, study.name)
     if not store.exists():
         notes = [f"no records yet: there is no {store.location}/{study.name}; `ablate run` makes it"]
-    elif given.seeds is None:
-        study, notes = as_stored(study, store)
     else:
-        notes = []
+        stored, notes = as_stored(study, store)
+        study = stored if given.seeds is None else study
     study = load_selection(study, store)
     return study, read_study_state(study, store), store, notes
 
@@ -132,14 +132,16 @@ def report(given: Namespace) -> int:
 
 
 def _report_table(given: Namespace) -> int:
-    from analysis.report.write import write_table_report
+    from analysis.report.write import write_report_of_table
+    from analysis.study.table import TableOptions
 
     missing = [f"--{name}" for name in TABLE_OPTIONS[:5] if getattr(given, name) is None]
     if missing or given.study is not None:
         what = f"{', '.join(missing)} as well" if missing else f"no STUDY, got {given.study!r}"
         raise StudyError(f"--table: needs {what}")
-    options = {name: getattr(given, name) for name in (*TABLE_OPTIONS, "direction", "alpha", "unpaired", "error_rate")}
-    path = write_table_report(given.table, **options)
+    path = write_report_of_table(
+        given.table, TableOptions(**{f.name: getattr(given, f.name) for f in fields(TableOptions)}), given.out
+    )
     _print_report(json.loads(Path(given.out, "report.json").read_text(encoding="utf-8")), path)
     return 0
 
@@ -155,15 +157,34 @@ def _print_report(document: Mapping[str, Any], path: str) -> None:
 
 
 def verdict_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each comparison of a report: its verdict, and the first sentence on it.
+    """One line for each comparison of a report: its verdict with what limits it, and the first sentence on it.
 
-    >>> found = {"verdict": "worse", "sentence": "λ=1 is below λ=0 by 9 points (p < 0.001). More follows."}
-    >>> list(verdict_lines({"comparisons": [found]}))
-    ['worse: λ=1 is below λ=0 by 9 points (p < 0.001).']
+    >>> found = {"verdict": "worse", "size": "size unclear", "role": "exploratory", "n": 4, "collapsed": []}
+    >>> text = {"sentence": "λ=1 is below λ=0 by 9 points (p < 0.001). More follows."}
+    >>> list(verdict_lines({"comparisons": [{**found, **text}]}))
+    ['worse (size unclear, exploratory, fragile: 4 seeds): λ=1 is below λ=0 by 9 points (p < 0.001).']
     """
     for found in document["comparisons"]:
         first = re.match(r".*?\)\.(?= |$)", found["sentence"])
-        yield f"{found['verdict']}: {first.group() if first else found['sentence']}"
+        limits = ", ".join(_limits(found))
+        word = f"{found['verdict']} ({limits})" if limits else found["verdict"]
+        yield f"{word}: {first.group() if first else found['sentence']}"
+
+
+def _limits(found: Mapping[str, Any]) -> Iterator[str]:
+    """What limits a verdict: its size against the declared effect, its role, few seeds, a collapsed one."""
+    from analysis.results.verdicts import FRAGILE_BELOW, NONE
+
+    if found["verdict"] == NONE:
+        return
+    if found["size"]:
+        yield found["size"]
+    if found["role"] == "exploratory":
+        yield "exploratory"
+    if found["n"] < FRAGILE_BELOW:
+        yield f"fragile: {counted(found['n'], 'seed')}"
+    if found["collapsed"]:
+        yield "a seed collapsed"
 
 
 def compact(given: Namespace) -> int:
@@ -178,6 +199,7 @@ def compact(given: Namespace) -> int:
 
 def forget(given: Namespace) -> int:
     """Remove the records of trials, so that they run again."""
+    from ablations.design.plan import last_command
     from ablations.state.lock import DriverLock
 
     store = _store_with_records(given)
@@ -187,7 +209,7 @@ def forget(given: Namespace) -> int:
     for trial_id, row in rows.items():
         what = f"{row['arm']}, seed {row['seed']} ({trial_id})" if row else trial_id
         print(f"{store.study}: removed the record of {what}")
-    print(f"to run again: {next_command('run', given)}")
+    print(f"to run again: {last_command(store) or next_command('run', given)}")
     print(f"to correct the MLflow view after that: {next_command('sync', given)}")
     return 0
 

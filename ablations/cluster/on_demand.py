@@ -58,7 +58,7 @@ def _poll(fallback: OnDemandFallback, stop: threading.Event) -> None:
     while not stop.wait(POLL_SECONDS):
         try:
             fallback.update(autoscaler.fetch_status(), time.time())
-        except Exception:  # the head may be away for a moment, or Ray may be ending; the study must go on
+        except Exception:  # the head may be away for a moment, or Ray may be ending; the study must continue
             continue
     with suppress(Exception):
         fallback.request(False)

@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablations.design.arms import Arm, Expansion
+from ablations.design.arms import Arm, Expansion, by_block
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
 from search_spaces import FACTORS, SEARCHABLE
 from silhouette.config import TrialConfig, inert_fields, needed_for
 from silhouette.metrics import METRICS
+
+MEASURED = ("shot_many", "shot_few", "knn_k", "eval_every")
+"""Settings of what is measured; training does not depend on them."""
+CUTS_TEST_SAMPLES = ("split_seed", "test_fraction")
+"""Settings that choose the test samples."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,16 @@ def check_effects(expansion: Expansion, arms: Sequence[Arm], fixed: Mapping[str,
         same = len(values) > 1 and len({getattr(arm.config, field) for arm in arms}) == 1
         if same or (_says_more(field, values) and field not in everywhere):
             raise _without_effect("factors", field, list(values))
+        if field in MEASURED and len(values) > 1:
+            raise StudyError(
+                f"factors: {field} changes what is measured and not what is trained, so its arms are the same runs; "
+                f"give one value in fixed, got {list(values)}"
+            )
     for field, value in fixed.items():
         if _says_more(field, [value]) and field not in everywhere:
             raise _without_effect("fixed", field, value)
     _check_treatments(expansion, arms, active)
+    _check_test_samples(arms, active)
     _check_search(tuning, arms)
 
 
@@ -108,6 +119,18 @@ def _check_treatments(expansion: Expansion, arms: Sequence[Arm], active: Mapping
 def _same_as(expansion: Expansion, name: str) -> str:
     merged = ([treatment for treatment, _ in found] for found in expansion.settings_of_arms.values())
     return next(found[0] for found in merged if name in found)
+
+
+def _check_test_samples(arms: Sequence[Arm], active: Mapping[str, frozenset[str]]) -> None:
+    """Check that the arms of a block, which are compared, have the same test samples."""
+    for block, inside in by_block(arms).items():
+        for field in CUTS_TEST_SAMPLES:
+            values = list(dict.fromkeys(getattr(arm.config, field) for arm in inside if field in active[arm.label]))
+            if len(values) > 1:
+                raise StudyError(
+                    f"{field}: the arms of a block must be tested on the same samples; name {field} in blocks, "
+                    f"got {values} in {block!r}"
+                )
 
 
 def _check_search(tuning: Tuning | None, arms: Sequence[Arm]) -> None:

@@ -9,14 +9,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablations.design.arms import Arm
-from ablations.design.extension import extension_notes
+from ablations.design.extension import extension, extension_notes
 from ablations.design.families import Family
 from ablations.design.recipes import describe_recipe
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
 from search_spaces import FACTORS, Choice, Interval
-from silhouette.config import NEW_TEST_SPLITS, TrialConfig, as_version_0_2, defaults, is_of_version_0_1, plan_hash
+from silhouette.config import (
+    NEW_TEST_SPLITS,
+    OLD_SPLIT,
+    TrialConfig,
+    as_version_0_2,
+    defaults,
+    is_of_version_0_1,
+    plan_hash,
+)
 from silhouette.metrics import METRICS
 from silhouette.results import Store
 
@@ -146,6 +154,25 @@ def read_description(store: Store) -> dict[str, Any] | None:
     return stored
 
 
+def planned_trials(store: Store) -> set[tuple[str, int]]:
+    """Label and seed of every confirm trial of the stored plan; none where there is no plan."""
+    stored = store.read_json(FILE)
+    if not isinstance(stored, Mapping) or not {"arms", "seeds"} <= stored.keys():
+        return set()
+    return {(arm["arm"], seed) for arm in stored["arms"] for seed in stored["seeds"]}
+
+
+def planned_extension(study: Study, store: Store) -> dict[str, Any] | None:
+    """The note on seeds that the study would add to a plan whose results could be seen; None if it adds none."""
+    return extension(store.read_json(FILE), describe_study(study), store)
+
+
+def last_command(store: Store) -> str | None:
+    """The command line that last wrote the stored plan; None if there is none."""
+    command = ((read_description(store) or {}).get("provenance") or {}).get("command")
+    return command if isinstance(command, str) and command.startswith("ablate run ") else None
+
+
 def check_plan(study: Study, store: Store) -> None:
     """Raise `StudyError` if the results folder holds a plan that contradicts the study."""
     covers(store.read_json(FILE), describe_study(study), store.root)
@@ -260,9 +287,15 @@ def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str,
 
 
 def _check_test_split(before: str, after: str, arm: str, advice: str) -> None:
-    """A study of version 0.1 goes on with new test samples for every seed, or not at all."""
+    """A study of version 0.1 is extended with what its seeds drew then, if a value of `vary` still means that."""
+    if before == OLD_SPLIT:
+        raise StudyError(
+            f"vary: arm {arm!r} was run by version 0.1, where 'split' also moved class order and subset; "
+            "no value means that now: this folder is read and reported, but only version 0.1 extends it; give another "
+            "--results"
+        )
     if before == NEW_TEST_SPLITS != after:
         raise StudyError(
-            f"vary: arm {arm!r} was run by version 0.1, where every seed drew its own test samples; to go on like that "
-            f"give --set vary={NEW_TEST_SPLITS}; {advice}"
+            f"vary: arm {arm!r} was run by version 0.1, where every seed drew its own test samples; to extend it, give "
+            f"--set vary={NEW_TEST_SPLITS}; {advice}"
         )

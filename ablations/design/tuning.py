@@ -144,6 +144,19 @@ class Tuning(Declared):
             raise StudyError(f"eval_every: must be 1 where a search judges epochs, got {eval_every}")
 
 
+def check_test_pool(config: TrialConfig) -> None:
+    """Check that a search cannot train or choose on samples that a confirm seed tests on.
+
+    Raises:
+        StudyError: If each seed draws test samples of its own.
+    """
+    if config.draws_test_split:
+        raise StudyError(
+            "vary: with tuning, the test samples must be the same for every seed, or the search would train and choose "
+            f"on them; remove tuning or take another vary, got {config.vary!r}"
+        )
+
+
 @dataclass(frozen=True)
 class Space:
     """What is tuned in one arm.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from ablations.doctor import machine
 from ablations.finding import Finding
 from ablations.tracking.mlflow_runs import tracking_uri
 from silhouette.errors import InputError
+from silhouette.location import local_folder
 
 
 def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[Finding]:
@@ -20,7 +20,8 @@ def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[F
         mlflow: MLflow tracking URI; None for the default one.
         address: Ray cluster to check; None checks this machine only.
     """
-    is_new = "://" not in results and not Path(results).exists()
+    folder = local_folder(results)
+    is_new = folder is not None and not folder.exists()
     yield from _guarded("packages", machine.packages)
     yield from _guarded("project", machine.project)
     yield from _guarded("machine", machine.hardware)
@@ -31,9 +32,9 @@ def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[F
     yield from _guarded("data", machine.data)
     if address:
         yield from _guarded("cluster", lambda: _cluster(address, results))
-    if is_new:  # a check must not leave a folder behind
+    if folder is not None and is_new:  # a check must not leave a folder behind
         with suppress(OSError):
-            Path(results).rmdir()
+            folder.rmdir()
 
 
 def _cluster(address: str, results: str) -> Iterator[Finding]:

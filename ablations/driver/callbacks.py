@@ -185,9 +185,9 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         context, records = self.source.context, []
         with suppress(OSError):  # such as a full disk; the trial then counts as missing, and runs again
             for trial in spec.trials:
-                if self.store.finished_record(trial.trial_id) is None:
-                    records.append(failed_record(context, spec, trial, error, epochs_reached=0))
-                    self.store.write_record(records[-1])
+                record = failed_record(context, spec, trial, error, epochs_reached=0)
+                if self.store.write_failure(record):
+                    records.append(record)
         return records
 
     def _show(self, spec: SeedGroupSpec, report: Report) -> None:

@@ -81,7 +81,7 @@ def interruptible(
     Args:
         deadline: Started by the first signal.
         announce: Called at once, from a thread of its own.
-        last_act: Called before the process is ended, if the orderly end takes longer than the deadline allows.
+        last_act: Called before the process is ended, if the shutdown takes longer than the deadline allows.
     """
     _seen.clear()
 

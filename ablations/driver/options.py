@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ablations.cluster.nodes import alive
 from ablations.cluster.resources import TrialResources, usable_cpus
 from ablations.errors import StudyError
+from ablations.formatting import counted
 from silhouette.location import ResultsLocation
 
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
@@ -33,7 +34,7 @@ class RunOptions:
         allow_mixed_code: Add records to a study whose records come from other code; its report then gives no verdict.
         extend: Add seeds to a study whose results could already be seen; its report then gives no verdict.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
-        command: The command line, for the resume line and the provenance.
+        command: The command line, for the resume line and the provenance; empty where Python calls `run_study`.
     """
 
     results: str | ResultsLocation = "results"
@@ -53,6 +54,15 @@ class RunOptions:
         if not isinstance(self.results, ResultsLocation):
             object.__setattr__(self, "results", ResultsLocation(self.results))
 
+    @property
+    def again(self) -> str:
+        """What continues the run, as messages say it.
+
+        >>> RunOptions().again, RunOptions(command="ablate run demo").again
+        ('call run_study again with the same study', 'ablate run demo')
+        """
+        return self.command or "call run_study again with the same study"
+
     def check(self) -> None:
         """Refuse resources that no machine has.
 
@@ -64,7 +74,7 @@ class RunOptions:
         if self.gpus is not None and not 0 <= self.gpus <= 1:
             raise StudyError(f"--gpus-per-trial: must be from 0 to 1, got {self.gpus:g}")
         if self.address is None and self.cpus > usable_cpus():
-            raise StudyError(f"--cpus-per-trial: this process may use {usable_cpus()} CPUs, got {self.cpus}")
+            raise StudyError(f"--cpus-per-trial: this process may use {counted(usable_cpus(), 'CPU')}, got {self.cpus}")
         if self.jobs is not None and self.jobs < 1:
             raise StudyError(f"--jobs: must be at least 1, got {self.jobs}")
         if self.labels and self.address is None:

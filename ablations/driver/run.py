@@ -28,6 +28,9 @@ from ablations.state.provenance import git_state, versions
 from ablations.workers.experiment import load_experiment
 from silhouette.results import FINISHED, Store
 
+CALL = "run_study"
+"""Stands for the command where Python runs the study."""
+
 
 def run_study(study: Study, options: RunOptions) -> int:
     """Run every trial that has no record yet, and compact the records.
@@ -50,7 +53,7 @@ def run_study(study: Study, options: RunOptions) -> int:
     check_additions(study, store, mixed_code=options.allow_mixed_code, extend=options.extend)
     last_act = partial(_last_act, store, options)
     try:
-        with DriverLock(store, options.command) as lock, interruptible(deadline, _announce_end, last_act):
+        with DriverLock(store, options.command or CALL) as lock, interruptible(deadline, _announce_end, last_act):
             confirmed = _run_phases(study, store, options, lock, deadline)
             _compact(store)
     except Interrupted as interruption:
@@ -74,7 +77,7 @@ def _run_phases(study: Study, store: Store, options: RunOptions, lock: DriverLoc
 
 
 def _provenance(options: RunOptions) -> dict[str, Any]:
-    return {**git_state(), "versions": versions(), "command": options.command}
+    return {**git_state(), "versions": versions(), "command": options.command or CALL}
 
 
 def _exit_code(study: Study, store: Store, options: RunOptions) -> int:
@@ -89,7 +92,7 @@ def _print_incomplete(study: Study, state: StudyState, options: RunOptions) -> N
     print_error(f"{study.name}: no complete record of {len(state.incomplete)} of {counted(len(state.wanted), 'trial')}")
     for line in failures(state.incomplete, state.status, state.errors):
         print_error(line)
-    print_error(f"to retry the failed trials: {options.command}")
+    print_error(f"to retry the failed trials: {options.again}")
 
 
 def _announce_end(interruption: Interrupted) -> None:
@@ -101,7 +104,7 @@ def _announce_end(interruption: Interrupted) -> None:
 
 
 def _print_resume(options: RunOptions, interruption: Interrupted) -> None:
-    print_lines(f"interrupted ({interruption}); finished trials are kept. To resume: {options.command}")
+    print_lines(f"interrupted ({interruption}); finished trials are kept. To resume: {options.again}")
 
 
 def _last_act(store: Store, options: RunOptions, interruption: Interrupted) -> None:

@@ -191,7 +191,7 @@ class RunSession:
         try:
             yield mirror
         finally:
-            if mirror.close(counts(), self.deadline.left(CLOSE_SECONDS, COMPACT_SECONDS)):
+            if mirror.close(counts(), lambda: self.deadline.left(CLOSE_SECONDS, COMPACT_SECONDS)):
                 with suppress(OSError):
                     self.store.delete(INCOMPLETE)
             else:

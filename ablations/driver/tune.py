@@ -62,7 +62,7 @@ def _is_finished(study: Study, controller: SearchController, options: RunOptions
     """Return True if every candidate has ended and few of them failed. Print why not."""
     if left := controller.left + len(controller.open):
         print_error(
-            f"{study.name}: {counted(left, 'candidate')} left, so nothing is frozen. To resume: {options.command}"
+            f"{study.name}: {counted(left, 'candidate')} left, so nothing is frozen. To resume: {options.again}"
         )
         return False
     failed = too_many_failed(controller.searches)
@@ -70,7 +70,7 @@ def _is_finished(study: Study, controller: SearchController, options: RunOptions
         print_error(f"{study.name}: the search is not finished, so nothing is frozen")
         for line in failed:
             print_error(line)
-        print_error(f"to retry the failed trials: {options.command}")
+        print_error(f"to retry the failed trials: {options.again}")
     return not failed
 
 

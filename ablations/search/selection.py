@@ -10,6 +10,7 @@ from typing import Any
 
 from ablations.design.plan import describe_study
 from ablations.design.study import Study
+from ablations.design.tuning import check_test_pool
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
@@ -96,10 +97,15 @@ def load_selection(study: Study, store: Store) -> Study:
     """Return the study with the winners that the folder holds; the study itself where there are none.
 
     Raises:
-        StudyError: If `frozen.json` was changed, or was frozen for another plan.
+        StudyError: If `frozen.json` was changed, or was frozen for another plan; or if a search is still to run and
+            would train on samples that are tested later.
     """
-    frozen = store.read_json(FILE) if study.tuning is not None else None
+    if study.tuning is None:
+        return study
+    frozen = store.read_json(FILE)
     if frozen is None:
+        for arm in study.start_arms:
+            check_test_pool(arm.config)
         return study
     where = store.path(FILE)
     try:

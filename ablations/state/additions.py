@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container
 
-from ablations.design.extension import extension
-from ablations.design.plan import FILE, describe_study
+from ablations.design.plan import planned_extension
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from ablations.formatting import counted
@@ -39,10 +38,7 @@ def extension_line(study: Study, store: Store) -> str:
         study: A study that `check_plan` has accepted.
         store: Its results folder.
     """
-    stored = store.read_json(FILE)
-    if stored is None or set(study.seeds) <= set(stored["seeds"]):
-        return ""
-    note = extension(stored, describe_study(study), store)
+    note = planned_extension(study, store)
     if note is None or note["declared"]:
         return ""
     seeds = f"{note['to']} instead of {note['from']} seeds"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ablations.design.arms import Trial
-from ablations.design.plan import FILE
+from ablations.design.plan import planned_trials
 from ablations.design.study import Study
 from ablations.formatting import counted
 from silhouette.results import FINISHED, Store
@@ -92,13 +92,11 @@ def read_study_state(study: Study, store: Store) -> StudyState:
 
 def has_complete_plan(store: Store) -> bool:
     """Return True if every confirm trial of the stored plan has ended; before that nobody should see test values."""
-    stored = store.read_json(FILE)
-    if not isinstance(stored, Mapping) or not {"arms", "seeds"} <= stored.keys():
-        return False
+    planned = planned_trials(store)
     table = store.load(("arm", "seed", "phase", "status"))
     rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
     ended = {(arm, seed) for arm, seed, phase, status in rows if phase == "confirm" and status in FINISHED}
-    return all((arm["arm"], seed) in ended for arm in stored["arms"] for seed in stored["seeds"])
+    return bool(planned) and planned <= ended
 
 
 def _only(table: pa.Table, wanted: list[Trial]) -> pa.Table:

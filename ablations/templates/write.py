@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +28,7 @@ KINDS = {
     "study": Kind(
         "a study of your own, on the digits data: about a minute on 2 cores",
         ("my_study.py",),
-        "ablate run my_study.py && ablate report my_study.py",
+        "ablate run {study} && ablate report {study}",
     ),
     "aws": Kind(
         "a Ray cluster on AWS: cluster.yaml and what it needs",
@@ -76,3 +78,16 @@ def write(kind: str, to: str) -> list[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     return list(targets.values())
+
+
+def next_line(kind: str, to: str, paths: Sequence[Path]) -> str:
+    """What to do with the files of a kind, as a line that can be pasted.
+
+    Args:
+        kind: A key of `KINDS`.
+        to: Where they were written.
+        paths: Their paths.
+    """
+    if kind == "study":
+        return KINDS[kind].then.format(study=shlex.quote(str(paths[0])))
+    return KINDS[kind].then if to == "." else f"cd {shlex.quote(to)}; {KINDS[kind].then}"

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ MAX_QUEUE = 100_000
 MAX_PAUSE = 30.0
 """Longest pause between two attempts to deliver, in seconds."""
 CLOSE_SECONDS = 20.0
+POLL_SECONDS = 0.1
+"""How often the end asks whether it may still wait."""
 MAX_MESSAGE = 120
 
 
@@ -72,19 +75,22 @@ class Mirror(threading.Thread):
         except queue.Full:
             self.dropped = True
 
-    def close(self, counts: Mapping[str, int], timeout: float = CLOSE_SECONDS) -> bool:
+    def close(self, counts: Mapping[str, int], patience: Callable[[], float] = lambda: CLOSE_SECONDS) -> bool:
         """Deliver what is left, and end the parent run.
 
         Args:
             counts: Number of trials by status.
-            timeout: Seconds to wait at most.
+            patience: Returns how many seconds the end may still wait. It is asked again and again, since a signal
+                can come meanwhile; the first answer is the limit of all.
 
         Returns:
             True if MLflow has everything.
         """
         self.counts = counts
         self.closing.set()
-        self.join(max(0.0, timeout))
+        end = time.monotonic() + patience()
+        while self.is_alive() and (left := min(end - time.monotonic(), patience())) > 0:
+            self.join(min(left, POLL_SECONDS))
         return not (self.is_alive() or self.dropped)
 
     def run(self) -> None:
@@ -120,7 +126,7 @@ class Mirror(threading.Thread):
             last = self.closing.is_set()
             try:
                 return call()
-            except Exception as error:  # an MLflow server may fail in any way; the study must go on
+            except Exception as error:  # an MLflow server may fail in any way; the study must continue
                 self._warn_once(error)
             if last:
                 self.dropped = True

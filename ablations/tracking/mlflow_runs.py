@@ -14,9 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablations.errors import StudyError
 from ablations.state.pending import has_complete_plan
 from ablations.tracking.runs_table import VIEW_TAG, runs_table
-from silhouette.location import ResultsLocation
+from silhouette.location import ResultsLocation, local_folder
 from silhouette.metrics import validation_metric
 from silhouette.results import Store
 
@@ -49,17 +50,30 @@ def tracking_uri(results: str | ResultsLocation, given: str | None = None) -> st
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
-        folder = "results" if "://" in str(results) else str(results)
-        uri = f"{SQLITE}{Path(folder).absolute()}/mlflow.db"
+        uri = f"{SQLITE}{local_folder(results) or Path('results').absolute()}/mlflow.db"
     if uri.startswith(SQLITE):
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
     return uri
 
 
 def make_folder(uri: str) -> None:
-    """Create the folder of a database file."""
-    if uri.startswith(SQLITE):
-        Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    """Create the folder of a database file. MLflow would wait for minutes where it cannot write there.
+
+    Raises:
+        StudyError: If nothing can be written there.
+    """
+    if not uri.startswith(SQLITE):
+        return
+    folder = Path(uri.removeprefix(SQLITE)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StudyError(
+            f"--results: the MLflow database is in {folder}: {error.strerror}; give a folder that can be written, or "
+            f"another --mlflow, got {uri}"
+        ) from None
 
 
 @dataclass
@@ -84,6 +98,7 @@ class MlflowRuns:
     @cached_property
     def client(self) -> MlflowClient:
         """The client. MLflow takes seconds to import, so the first thread that needs it does so."""
+        make_folder(self.uri)
         os.environ.update(MLFLOW_ENV)
         import logging
 
@@ -91,7 +106,6 @@ class MlflowRuns:
 
         for name in ("mlflow", "alembic"):  # after the import, which sets levels
             logging.getLogger(name).setLevel(logging.ERROR)
-        make_folder(self.uri)
         return MlflowClient(self.uri)
 
     @cached_property

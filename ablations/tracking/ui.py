@@ -49,7 +49,7 @@ def serve(uri: str, port: int, shown: str) -> int:
     with Server(uri, port) as server:
         if server.answers():
             print(f"MLflow UI of {shown} at {server.address} (Ctrl-C ends it)", flush=True)
-            # a slow or odd answer costs the links, not the page
+            # a slow or unexpected answer costs the links, not the page
             with suppress(OSError, HTTPException, ValueError, KeyError):
                 for name, link in server.study_links():
                     print(f"  {name}, runs by arm: {link}", flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,6 +16,8 @@ from analysis.results.analyse import analyse, analyse_table, curves_of, load_who
 from analysis.results.document import Document, Summary
 from analysis.study.plan import PER_STUDY
 from analysis.study.table import TableOptions
+from silhouette.errors import as_argument, without_secret
+from silhouette.location import StoreError
 from silhouette.results import SCHEMA, Store
 
 
@@ -87,6 +88,8 @@ class StudyFindings(Findings):
         Raises:
             ReportError: If a column does not exist.
         """
+        if isinstance(columns, str):
+            raise ReportError(f"columns: give a list of names, got {columns!r}")
         unknown = [name for name in columns or () if name not in SCHEMA.names]
         if unknown:
             raise ReportError(f"columns: no column {unknown[0]!r}; there are {', '.join(SCHEMA.names)}")
@@ -132,7 +135,14 @@ def open_study(results: str | Path, study: str) -> StudyFindings:
     >>> study.arms().select(["method", "block", "n"]).slice(0, 1).to_pylist()
     [{'method': 'λ=0', 'block': 'balanced', 'n': 3}]
     """
-    return StudyFindings(Store(str(results), study))
+    store = Store(str(results), study)
+    try:
+        return StudyFindings(store)
+    except OSError as error:
+        reason = without_secret(" ".join(str(error).split()))
+        raise StoreError(
+            f"results: must be a location that can be read ({reason}), got {str(store.location)!r}"
+        ) from None
 
 
 def compare(
@@ -182,9 +192,4 @@ def compare(
     try:
         return TableFindings(analyse_table(table, options))
     except ReportError as error:
-        raise ReportError(_as_argument(str(error))) from None
-
-
-def _as_argument(message: str) -> str:
-    """A message about options of the command line as one about arguments: `--error-rate: …` becomes `error_rate: …`."""
-    return re.sub(r"(?<!\S)--([a-z]+)(?:-([a-z]+))?\b", lambda m: "_".join(filter(None, m.groups())), message)
+        raise ReportError(as_argument(str(error))) from None

@@ -30,9 +30,7 @@ def as_html(summary: Summary) -> str:
         f"<p>{escape(_headline(summary))}</p>",
         *(f"<p><strong>{escape(notice['text'])}</strong></p>" for notice in summary["notices"]),
         _table(("arm", "mean", "SD", "n"), arms),
-        _table(("treatment", "baseline", "difference", "CI of the verdict", "p adjusted", "verdict"), found)
-        if found
-        else "",
+        _table(COMPARED, found) if found else "",
         *(f"<p>{escape(line.strip())}</p>" for line in rest),
     ]
     return "".join(parts)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from analysis.formatting import MISSING, Scale, count, listing, show_coverage, show_number, show_p, show_percent
+from analysis.formatting import (
+    MISSING,
+    Scale,
+    count,
+    listing,
+    show_alpha,
+    show_alpha_percent,
+    show_coverage,
+    show_number,
+    show_p,
+    show_percent,
+)
 from analysis.report.elements import Cell, Table
 from analysis.results.document import ComparisonData, Document, IntervalData
 from analysis.results.sentences import CORRECTION_NAMES
-from analysis.results.verdicts import VERDICTS
+from analysis.results.verdicts import NONE, VERDICTS
 from analysis.study.plan import EXPLORATORY, PER_BLOCK
 
 
@@ -79,28 +90,58 @@ def word(verdict: str) -> Cell:
 
 
 def scope_line(data: Document) -> str:
-    """What the intervals of a figure or table describe."""
-    return f"Intervals describe {data['scope']}."
+    """What the intervals of a figure or table describe, and where there are none."""
+    if data["arms"] and all(a["ci_low"] is None for a in data["arms"]):
+        return withheld_line(data) or "With one seed there are no intervals."
+    return with_withheld(data, f"Intervals describe {data['scope']}.")
+
+
+def withheld_line(data: Document) -> str:
+    """That comparisons without a verdict have neither p-values nor intervals; empty where each has a verdict."""
+    if not any(c["verdict"] == NONE for c in data["comparisons"]):
+        return ""
+    return "Where there is no verdict, neither p-values nor intervals are shown."
+
+
+def with_withheld(data: Document, caption: str) -> str:
+    """A caption that also says where neither p-values nor intervals are shown."""
+    return " ".join(part for part in (caption, withheld_line(data)) if part)
+
+
+def decided(data: Document) -> bool:
+    """Whether a comparison has a verdict."""
+    return any(c["verdict"] != NONE for c in data["comparisons"])
 
 
 def rates_line(data: Document) -> str:
-    """Which error rates the verdicts hold, and over what; empty without comparisons."""
-    if not data["comparisons"]:
+    """Which error rates the verdicts hold, over what, and under which condition; empty without a verdict."""
+    if not decided(data):
         return ""
-    looks = " and over all looks" if data["frozen"]["looks"] else ""
-    level = f"{100 * data['frozen']['declared_alpha']:.4g} %"
-    parts = []
-    if any(f["declared_role"] != EXPLORATORY for f in data["families"]):
-        over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
-        parts.append(
-            f"At most {level} of studies without any difference call something better or worse, {over}{looks}."
-        )
-    if any(f["declared_role"] == EXPLORATORY for f in data["families"]):
-        parts.append(f"Of what an exploratory family calls better or worse, at most {level} is false on average.")
-    if data["sesoi"]:
-        apart = ", in each block" if data["error_rate"] == PER_BLOCK else ""
-        parts.append(f"At most {level} of studies call something equivalent that is not{apart}: a rate of its own.")
+    looks, about = (" and over all looks", "about ") if data["frozen"]["looks"] else ("", "")
+    level = f"{about}{show_alpha_percent(data['frozen']['declared_alpha'])}"
+    over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
+    parts = [*_confirmatory_rates(data, level, f"{over}{looks}"), *_exploratory_rates(data, level)]
+    if data["from_table"]:
+        parts.append("This holds if the number of seeds was planned; a table cannot tell.")
+    if any(c["collapsed"] for c in data["comparisons"]):
+        parts.append("It does not hold where a seed collapsed.")
     return " ".join(parts)
+
+
+def _confirmatory_rates(data: Document, level: str, over: str) -> Iterator[str]:
+    if all(f["declared_role"] == EXPLORATORY for f in data["families"]):
+        return
+    yield f"At most {level} of studies without any difference call something better or worse, {over}."
+    if data["sesoi"]:
+        yield f"At most {level} of studies call something equivalent that is not, {over}: a rate of its own."
+
+
+def _exploratory_rates(data: Document, level: str) -> Iterator[str]:
+    if all(f["declared_role"] != EXPLORATORY for f in data["families"]):
+        return
+    yield f"Of what an exploratory family calls better or worse, at most {level} is false on average."
+    if data["sesoi"]:
+        yield "The same holds for what it calls equivalent."
 
 
 def margin_line(data: Document) -> str:
@@ -116,7 +157,7 @@ def correction_line(data: Document) -> str:
     found = dict.fromkeys((CORRECTION_NAMES[f["correction"]], f["m"], f["role"]) for f in data["families"])
     parts = listing([f"{name} over {count(m, f'{role} comparison')}" for name, m, role in found], 12)
     apart = ", each block by itself" if data["error_rate"] == PER_BLOCK else ""
-    return f"{tests}, two-sided, α = {data['alpha']:.4g} after {parts}{apart}"
+    return f"{tests}, two-sided, α = {show_alpha(data['alpha'])} after {parts}{apart}"
 
 
 def verdict_interval(scale: Scale, c: ComparisonData) -> Cell:

@@ -25,6 +25,7 @@ from analysis.report.sections import (
     sensitivity,
     tuning,
 )
+from analysis.report.withheld import withheld
 from analysis.results.document import ComparisonData, Document, scale_of
 from analysis.results.verdicts import INCONCLUSIVE, NONE
 
@@ -53,6 +54,7 @@ MAX_CLAIMS = 24
 
 def make_page(data: Document) -> Page:
     """The whole report from its document."""
+    data = withheld(data)
     sections = [section(data) for section in SECTIONS]
     return Page(
         title=data["study"],
@@ -93,19 +95,16 @@ def _seeds_each(data: Document) -> str:
     """How many seeds an arm has in the plan; unpaired arms may differ."""
     numbers = sorted({a["planned"] for a in data["ledger"]["arms"]})
     few, many = numbers[0], numbers[-1]
-    return f"{count(many, 'seed')} each" if few == many else f"{few} to {many} seeds each"
+    noun = "seed" if data["from_table"] else "planned seed"
+    return f"{count(many, noun)} each" if few == many else f"{few} to {many} {noun}s each"
 
 
 def banners(data: Document) -> Iterable[str]:
     """What a reader must know before any number."""
     ledger = data["ledger"]
     yield from (notice["text"] for notice in data["notices"])
-    if data["phase"] != "confirm":
-        yield f"These are records of the {data['phase']} phase. They are biased by selection, so there is no verdict."
     absent = {k: ledger[k] for k in ("missing", "failed", "diverged", "stopped") if ledger[k]}
-    if absent and data["from_table"]:
-        yield f"Values are missing: the table has {ledger['complete']} of {ledger['planned']}."
-    elif absent:
+    if absent and not data["from_table"]:
         parts = listing([f"{n} {kind}" for kind, n in absent.items()])
         yield f"Unfinished: {ledger['complete']} of {ledger['planned']} trials are complete ({parts})."
     if ledger["excluded"]:

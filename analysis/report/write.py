@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import ReportError
 from analysis.report.elements import Figure, Page
 from analysis.report.page import make_page
 from analysis.report.writers import html, latex, markdown
@@ -17,6 +18,7 @@ from analysis.results.analyse import analyse_study, analyse_table
 from analysis.results.document import Document
 from analysis.study.plan import PER_STUDY
 from analysis.study.table import TableOptions
+from silhouette.errors import as_argument
 from silhouette.results import Store
 
 
@@ -81,7 +83,7 @@ def write_table_report(
         Path of `index.html`.
 
     Raises:
-        ReportError: One line, naming column, rule and value.
+        ReportError: One line, naming argument, rule and value.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -95,9 +97,16 @@ def write_table_report(
     ['figures', 'index.html', 'report.json', 'report.md', 'tables']
     """
     options = TableOptions(arm, seed, metric, baseline, block, sesoi, direction, alpha, unpaired, error_rate)
-    data = analyse_table(path, options)
+    try:
+        return write_report_of_table(path, options, out)
+    except ReportError as error:
+        raise ReportError(as_argument(str(error))) from None
+
+
+def write_report_of_table(path: str | Path, options: TableOptions, out: str | Path) -> str:
+    """Write the report of a table into a folder; as `write_table_report`, with the options' names in messages."""
     folder = Path(out)
-    for name, content in files(data):
+    for name, content in files(analyse_table(path, options)):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)

@@ -67,12 +67,10 @@ class Part:
 
     Attributes:
         key: Its key in the document.
-        section: Key of the section that shows it.
         compute: Computes it from the sources and the document so far.
     """
 
     key: str
-    section: str
     compute: Callable[[Sources, Document], object]
 
 
@@ -85,20 +83,20 @@ def _sensitivity(s: Sources, _: Document) -> object:
 
 
 PARTS = (
-    Part("across", "across", lambda s, _: across_datasets(s.plan, s.ledger, s.evidence, s.rng)),
-    Part("sensitivity", "sensitivity", _sensitivity),
-    Part("importance", "sensitivity", _importance),
-    Part("tail", "imbalance", lambda s, _: tail_comparisons(s.plan, s.ledger)),
-    Part("interactions", "imbalance", lambda s, _: interactions(s.plan, s.ledger)),
-    Part("composition", "composition", lambda s, _: composition(s.plan, s.ledger)),
-    Part("tuning", "tuning", lambda s, _: tunings(s.plan, s.ledger, s.records)),
-    Part("variance", "power", lambda s, _: components(s.plan, s.ledger)),
-    Part("robustness", "robustness", lambda s, _: robustness(s.plan, s.ledger, s.evidence)),
-    Part("failures", "robustness", lambda s, _: failure_table(s.plan, s.ledger)),
-    Part("learning", "tuning", lambda s, _: learning_curves(s.plan, s.ledger, s.curve_rows)),
-    Part("frozen", "frozen", lambda s, _: frozen_part(s.plan)),
-    Part("checklist", "checklist", lambda s, document: checklist(s.plan, document)),
-    Part("provenance", "provenance", lambda s, _: provenance(s.plan, s.ledger)),
+    Part("across", lambda s, _: across_datasets(s.plan, s.ledger, s.evidence, s.rng)),
+    Part("sensitivity", _sensitivity),
+    Part("importance", _importance),
+    Part("tail", lambda s, _: tail_comparisons(s.plan, s.ledger)),
+    Part("interactions", lambda s, _: interactions(s.plan, s.ledger)),
+    Part("composition", lambda s, _: composition(s.plan, s.ledger)),
+    Part("tuning", lambda s, _: tunings(s.plan, s.ledger, s.records)),
+    Part("variance", lambda s, _: components(s.plan, s.ledger)),
+    Part("robustness", lambda s, _: robustness(s.plan, s.ledger, s.evidence)),
+    Part("failures", lambda s, _: failure_table(s.plan, s.ledger)),
+    Part("learning", lambda s, _: learning_curves(s.plan, s.ledger, s.curve_rows)),
+    Part("frozen", lambda s, _: frozen_part(s.plan)),
+    Part("checklist", lambda s, document: checklist(s.plan, document)),
+    Part("provenance", lambda s, _: provenance(s.plan, s.ledger)),
 )
 """The parts in the order in which they are computed, which is that of their keys in `report.json`."""
 

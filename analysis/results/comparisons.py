@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.results.feasibility import Feasibility, feasibility
-from analysis.results.guards import Collapse, collapsed_seeds, copied, copied_unpaired
+from analysis.results.guards import Collapse, collapsed_seeds, refusal_of_copies
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.results.verdicts import BETTER, NONE, Corrected, Verdict, decide, untestable, verdict_interval
 from analysis.stats.comparison import Comparison, compare_paired, compare_unpaired
@@ -118,10 +118,10 @@ def _draft(
         result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng, overlap=shared)
     refused = (
         stopped
-        or ("" if result else untestable(result))
-        or refusal_of_seeds(plan, set(a), set(b))
+        or ("" if result else untestable(result, unpaired=plan.unpaired))
+        or refusal_of_seeds(plan, ledger, set(a), set(b))
         or untestable(result)
-        or (copied_unpaired(a, b) if plan.unpaired else copied(ledger, arms, pairs))
+        or refusal_of_copies(plan, ledger, arms[::-1])
         or _refusal_of_splits(plan, splits)
     )
     return _Draft(family, treatment, pairs, result, refused)
@@ -176,7 +176,7 @@ def _judge(
         p_max_t=p_max_t,
         ci_adjusted=draft.result.interval(1 - plan.alpha / corrected.m) if draft.result else None,
         ci_verdict=verdict_interval(draft.result, verdict, corrected),
-        feasibility=can.without_seeds() if can and collapsed else can,
+        feasibility=can.without_plans() if can and collapsed else can,
         collapsed=collapsed,
         verdict=verdict,
     )

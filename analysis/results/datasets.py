@@ -139,7 +139,7 @@ def _across(
             cells.setdefault(name, {})[plan.method(arm.label)] = arm
     inside = {arm.label for row in cells.values() for arm in row.values()}
     here = [e for e in evidence if e.treatment in inside and e.family.baseline in inside]
-    return Across(condition, tuple(cells), _pairs(plan, here, rng), _ranks(plan, ledger, cells, rng))
+    return Across(condition, tuple(cells), _pairs(plan, here, rng), _ranks(plan, ledger, cells, here, rng))
 
 
 def _pairs(plan: Plan, evidence: Sequence[Evidence], rng: np.random.Generator) -> tuple[AcrossPair, ...]:
@@ -253,7 +253,9 @@ def _word(plan: Plan, over: _Over, difference: float, p: float) -> str:
     return BETTER if plan.better * difference > 0 else WORSE
 
 
-def _ranks(plan: Plan, ledger: Ledger, cells: Cells, rng: np.random.Generator) -> Ranks | None:
+def _ranks(
+    plan: Plan, ledger: Ledger, cells: Cells, evidence: Sequence[Evidence], rng: np.random.Generator
+) -> Ranks | None:
     """Ranks over the datasets on which every method has values; `dropped` are the others."""
     methods = list(dict.fromkeys(m for row in cells.values() for m in row))
     means = {name: [_mean(plan, ledger, row.get(m)) for m in methods] for name, row in cells.items()}
@@ -262,7 +264,7 @@ def _ranks(plan: Plan, ledger: Ledger, cells: Cells, rng: np.random.Generator) -
         return None
     scores = np.array([means[name] for name in kept], dtype=np.float64)
     test = friedman(rank_rows(scores, plan.better), rng, alpha=plan.alpha)
-    pairwise = _pairwise(plan, methods, scores)
+    pairwise = _pairwise(plan, methods, scores, _with_verdicts(plan, evidence))
     apart = [[False] * len(methods) for _ in methods]
     for row in pairwise:
         i, j = methods.index(str(row["a"])), methods.index(str(row["b"]))
@@ -275,8 +277,35 @@ def _mean(plan: Plan, ledger: Ledger, arm: Arm | None) -> float | None:
     return None if arm is None else describe(ledger.values(arm.label, plan.metric)).mean
 
 
-def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats) -> list[dict[str, object]]:
-    """All pairs of methods over datasets: exact Wilcoxon, Holm-adjusted. These decide, not the critical difference."""
+@dataclass(frozen=True)
+class _WithVerdicts:
+    """Methods whose primary comparisons on single datasets all have a verdict; `decided` got a difference there."""
+
+    all: frozenset[str]
+    decided: frozenset[str]
+
+    def allow(self, a: str, b: str) -> bool:
+        """Return True if the ranks may call two methods different."""
+        return {a, b} <= self.all and bool({a, b} & self.decided)
+
+
+def _with_verdicts(plan: Plan, evidence: Sequence[Evidence]) -> _WithVerdicts:
+    words: dict[str, set[str]] = {}
+    for e in evidence:
+        for arm in (e.treatment, e.family.baseline):
+            words.setdefault(plan.method(arm), set()).add(e.verdict.word if e.role == "primary" else INCONCLUSIVE)
+    return _WithVerdicts(
+        frozenset(m for m, found in words.items() if NONE not in found),
+        frozenset(m for m, found in words.items() if found & {BETTER, WORSE}),
+    )
+
+
+def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats, verdicts: _WithVerdicts) -> list[dict[str, object]]:
+    """All pairs of methods over datasets: exact Wilcoxon, Holm-adjusted. These decide, not the critical difference.
+
+    As for the words over all datasets, two methods are called different only where one of them is better or worse on
+    a single dataset. Else the ranks would add an error rate of their own to equal methods.
+    """
     pairs = [(i, j) for i in range(len(methods)) for j in range(i + 1, len(methods))]
     tests = [wilcoxon(scores[:, i] - scores[:, j]) for i, j in pairs]
     adjusted = holm([t.p for t in tests])
@@ -289,7 +318,8 @@ def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats) -> list[dict[s
             "losses": int((plan.better * (scores[:, i] - scores[:, j]) < 0).sum()),
             "p": test.p,
             "p_adjusted": float(p),
-            "apart": bool(p <= plan.alpha),
+            "apart": bool(p <= plan.alpha) and verdicts.allow(methods[i], methods[j]),
+            "reason": "" if verdicts.allow(methods[i], methods[j]) else UNDECIDED,
         }
         for (i, j), test, p in zip(pairs, tests, adjusted, strict=True)
     ]

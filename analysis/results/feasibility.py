@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
+from analysis.results.verdicts import MIN_SEEDS
 from analysis.stats.comparison import Comparison
 from analysis.stats.description import sd_factors
 from analysis.stats.power import detectable_shift, seeds_needed, smallest_family_n
@@ -48,9 +49,10 @@ class Feasibility:
     seconds_for_effect: float | None
     device: str
 
-    def without_seeds(self) -> Feasibility:
-        """The same without numbers of seeds, where their SD does not describe the runs."""
-        return replace(self, seeds_for_effect=None, seeds_for_effect_high=None, seconds_for_effect=None)
+    def without_plans(self) -> Feasibility:
+        """The same without what is planned from the SD, where it does not describe the runs."""
+        planned = replace(self, seeds_for_effect=None, seeds_for_effect_high=None, seconds_for_effect=None)
+        return replace(planned, detectable=None, detectable_low=None, detectable_high=None)
 
 
 def feasibility(
@@ -103,7 +105,12 @@ def _seeds(plan: Plan, result: Comparison, m: int) -> tuple[int | None, int | No
         return None, None
     sds = sd, upper_sd(sd, result.n)
     wanted, at_most = (seeds_needed(round(plan.sesoi / s, 12), plan.alpha / m, POWER) for s in sds)
-    return wanted, at_most
+    return _at_least(wanted), _at_least(at_most)
+
+
+def _at_least(seeds: int | None) -> int | None:
+    """The seeds that a verdict needs, where fewer would do for the power."""
+    return None if seeds is None else max(seeds, MIN_SEEDS)
 
 
 def upper_sd(sd: float, n: int, level: float = 0.8) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
-from analysis.stats.pairing import Pairs
+from analysis.stats.pairing import Pairs, pair
 from analysis.stats.types import Floats
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
@@ -18,9 +19,11 @@ from analysis.study.plan import Plan
 LOSSES = ("test_loss", "val_loss")
 """Measured with all digits: two seeds that share one to the last bit are one run."""
 FALSE_ALARM = 1e-4
-"""Probability at which equal pairs of values are no longer called chance."""
+"""Probability at which repeated values are no longer called chance."""
+LIMITS = (0.0, 1.0, 100.0)
+"""Ends of the usual scales: many honest runs may have these values."""
 FAR = 10.0
-"""A seed has collapsed if it lies so many SDs of the other seeds on the worse side of their mean."""
+"""A seed has collapsed if it lies so many SDs of the seeds that have not on the worse side of their mean."""
 COPIED = "identical values under different seeds"
 
 
@@ -53,8 +56,21 @@ def copied(ledger: Ledger, arms: tuple[str, str], pairs: Pairs) -> str:
     """
     if len(pairs.keys) < 3:
         return ""
-    same_loss = any(_repeats(ledger.values(arm, loss)) for arm in arms for loss in LOSSES)
-    return COPIED if same_loss or _too_many_equal_pairs(pairs) else ""
+    same_loss = any(_has_repeats(ledger.values(arm, loss)) for arm in arms for loss in LOSSES)
+    alone = _is_copied_alone(pairs.treatment) or _is_copied_alone(pairs.baseline)
+    return COPIED if same_loss or alone or _is_copied_in_pairs(pairs) else ""
+
+
+def refusal_of_copies(plan: Plan, ledger: Ledger, arms: Sequence[str]) -> str:
+    """Why some arms, each compared with the first, cannot be independent runs; or an empty text."""
+    first, *rest = (ledger.values(arm, plan.metric) for arm in arms)
+    for label, values in zip(arms[1:], rest, strict=True):
+        found = (
+            copied_unpaired(values, first) if plan.unpaired else copied(ledger, (label, arms[0]), pair(values, first))
+        )
+        if found:
+            return found
+    return ""
 
 
 def copied_unpaired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
@@ -64,48 +80,92 @@ def copied_unpaired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> s
         ours: Values of the treatment by seed.
         theirs: Values of the baseline by seed.
     """
-    return COPIED if _is_copied_alone(ours) or _is_copied_alone(theirs) else ""
+    arms = [np.array([arm[seed] for seed in sorted(arm)]) for arm in (ours, theirs)]
+    return COPIED if any(_is_copied_alone(values) for values in arms) else ""
 
 
-def _is_copied_alone(values: Mapping[int, float]) -> bool:
-    """Return True if the values of one arm, in the order of their seeds, are repetitions of a shorter list.
-
-    Rounded values of one arm often agree, so a few equal ones prove nothing. That a whole list comes again needs as
-    many agreements as it adds seeds, each with the probability of two rounded values.
-    """
-    x = np.array([values[seed] for seed in sorted(values)])
-    if np.unique(x).size < 2:  # a method without chance
-        return False
-    lengths = [n for n in range(1, x.size // 2 + 1) if x.size % n == 0 and np.array_equal(x[n:], x[:-n])]
-    return any(_chance(x[:n]) ** (x.size - n) < FALSE_ALARM for n in lengths if n > 1)
-
-
-def _repeats(values: Mapping[int, float]) -> bool:
+def _has_repeats(values: Mapping[int, float]) -> bool:
     return len(set(values.values())) < len(values)
 
 
-def _too_many_equal_pairs(pairs: Pairs) -> bool:
-    """Return True if more seeds share the values of both arms than rounding explains.
-
-    Two normal values on a grid of step g agree with probability g / (2√π·SD). The step is at most the smallest gap
-    between different values. The number of seeds that agree in both arms is about Poisson.
-    """
-    counts = Counter(zip(pairs.treatment.tolist(), pairs.baseline.tolist(), strict=True))
-    equal = sum(n * (n - 1) // 2 for n in counts.values())
-    if not equal:
+def _is_copied_alone(values: Floats) -> bool:
+    """Return True if one arm repeats more values than rounding explains, or a whole list of them in its order."""
+    inside = values[~np.isin(values, LIMITS)]
+    n, different = inside.size, np.unique(inside).size
+    if different < 2 or different == n:  # a method without chance, or nothing to explain
         return False
-    seeds = len(pairs.keys)
-    expected = seeds * (seeds - 1) / 2 * _chance(pairs.treatment) * _chance(pairs.baseline)
-    return bool(stats.poisson.sf(equal - 1, expected) < FALSE_ALARM)
+    chance = _chance(inside, _grid(inside))
+    return _is_unlikely(n - different, n, chance) or any(
+        chance**added < FALSE_ALARM for added in _added_by_lists(inside)
+    )
 
 
-def _chance(values: Floats) -> float:
-    """Probability that two seeds agree by rounding."""
-    different = np.unique(values)
-    if different.size < 2:
-        return 1.0
-    step, sd = float(np.diff(different).min()), float(values.std(ddof=1))
-    return min(1.0, step / (2 * math.sqrt(math.pi) * sd))
+def _added_by_lists(values: Floats) -> Iterator[int]:
+    """How many seeds are added, for each shorter list whose repetitions are all the values, in the order of seeds.
+
+    Each of them agrees with one given value, so the probability is a product.
+    """
+    for length in range(2, values.size // 2 + 1):
+        if values.size % length == 0 and np.array_equal(values[length:], values[:-length]):
+            yield values.size - length
+
+
+def _is_copied_in_pairs(pairs: Pairs) -> bool:
+    """Return True if more seeds repeat the values of both arms than rounding explains.
+
+    Arms share what a seed adds to both. So the second value is judged by its difference from the first.
+    """
+    inside = ~(np.isin(pairs.treatment, LIMITS) | np.isin(pairs.baseline, LIMITS))
+    ours, base = pairs.treatment[inside], pairs.baseline[inside]
+    n, different = ours.size, len(set(zip(ours.tolist(), base.tolist(), strict=True)))
+    if different < 2 or different == n:
+        return False
+    grids = _grid(ours), _grid(base)
+    gaps = np.rint((ours - base) / min(grids))
+    often = Counter(gaps.tolist()).most_common(1)[0][1] / n
+    chance = _chance(base, grids[1]) * max(often, _chance(gaps * min(grids), max(grids)))
+    return _is_unlikely(n - different, n, chance)
+
+
+def _is_unlikely(repeats: int, n: int, chance: float) -> bool:
+    """Return True if chance hardly ever gives so many repeats.
+
+    Seed i repeats one of at most i earlier values, each with probability `chance` or less, whatever came before.
+    So the number of repeats is at most a sum of independent events with probabilities i · chance.
+    """
+    distribution = np.ones(1)
+    for i in range(n):
+        q = min(1.0, i * chance)
+        distribution = np.convolve(distribution, [1 - q, q])
+    return bool(distribution[repeats:].sum() < FALSE_ALARM)
+
+
+def _chance(values: Floats, grid: float) -> float:
+    """Probability of the most frequent value, if normal values with the spread of these are rounded to a grid."""
+    spread = min((s for s in (float(values.std(ddof=1)), _median_spread(values)) if s > 0), default=0.0)
+    return min(1.0, grid / (math.sqrt(2 * math.pi) * spread)) if spread else 1.0
+
+
+def _median_spread(values: Floats) -> float:
+    """SD of normal values with this median absolute deviation: a single outlier hardly moves it."""
+    return float(stats.median_abs_deviation(values, scale="normal"))
+
+
+def _grid(values: Floats) -> float:
+    """Largest step of which all values are multiples: 0.01 for two decimals, 1/450 for accuracies of 450 samples."""
+    last_digits = 1e-7 if np.array_equal(values, values.astype(np.float32)) else 1e-9
+    steps = _steps_in_one()
+    for value in np.unique(np.abs(values)):
+        multiple = value * steps
+        steps = steps[np.abs(multiple - np.rint(multiple)) <= last_digits * (1 + multiple)]
+    return 1 / float(steps[0]) if steps.size else last_digits * float(np.abs(values).max())
+
+
+@lru_cache(maxsize=1)
+def _steps_in_one() -> Floats:
+    """Grids that are looked for, as steps in 1: shares and percentages of at most 100,000 samples, and decimals."""
+    samples = np.arange(1.0, 100_001)
+    return np.unique(np.concatenate([samples / 100, samples, 10.0 ** np.arange(6, 10)]))
 
 
 def collapsed_seeds(plan: Plan, ledger: Ledger, arm: str) -> tuple[Collapse, ...]:
@@ -114,7 +174,14 @@ def collapsed_seeds(plan: Plan, ledger: Ledger, arm: str) -> tuple[Collapse, ...
 
 
 def _collapsed(arm: str, values: Mapping[int, float], better: int) -> Iterator[Collapse]:
-    for seed, value in values.items():
-        others = np.array([v for other, v in values.items() if other != seed])
-        if others.size > 2 and better * (others.mean() - value) > FAR * max(others.std(ddof=1), 1e-9):
-            yield Collapse(arm, seed, value, float(others.min()), float(others.max()))
+    """The worst seeds, up to a third of all, if each lies far from the others; two of them cannot hide each other."""
+    worst = sorted(values, key=lambda seed: better * values[seed])
+    for found in range(max(1, len(worst) // 3), 0, -1):
+        others = np.array([values[seed] for seed in worst[found:]])
+        if others.size < 3:
+            continue
+        nearest = better * (others.mean() - values[worst[found - 1]])
+        if nearest > FAR * max(others.std(ddof=1), 1e-9):
+            low, high = float(others.min()), float(others.max())
+            yield from (Collapse(arm, seed, values[seed], low, high) for seed in sorted(worst[:found]))
+            return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
-from analysis.results.document import ExtensionData, FrozenData
+from analysis.results.document import ExtensionData, FrozenData, ProvenanceData
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
 from analysis.study.records import Record
@@ -49,15 +49,17 @@ def _with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults(), **config}
 
 
-def provenance(plan: Plan, ledger: Ledger) -> dict[str, Any]:
+def provenance(plan: Plan, ledger: Ledger) -> ProvenanceData:
     """Provenance as plain data: that of the plan, then the counts over the records in use; a table has no records."""
+    of_plan = cast(ProvenanceData, dict(plan.provenance))
     if plan.from_table:
-        return dict(plan.provenance)
+        return of_plan
     used = [record for arm in plan.arms for record in ledger.used[arm.label].values()]
     seconds = [r.seconds for r in used if r.seconds is not None]
+    fixed: ProvenanceData = {"fixed settings": dict(plan.fixed)} if plan.fixed else {}
     return {
-        **dict(plan.provenance),
-        **({"fixed settings": dict(plan.fixed)} if plan.fixed else {}),
+        **of_plan,
+        **fixed,
         "commits of the records": _counted(_commit(r) for r in used),
         "source digests of the records": _counted(_source(r) for r in used),
         "versions of the records": _counted(_versions(r.origin.get("versions")) for r in used),

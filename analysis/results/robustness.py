@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.results.comparisons import Evidence
-from analysis.stats.comparison import paired_p, welch_test
+from analysis.stats.comparison import welch_test
 from analysis.stats.description import is_constant, mean_interval
 from analysis.stats.effect_sizes import clopper_pearson, win_probability
+from analysis.stats.paired_t import paired_test
 from analysis.stats.pairing import pair
 from analysis.stats.types import Floats
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
+from analysis.study.resplits import resplits_of
 from silhouette.geometry.names import MEASURES
 
 GEOMETRY = tuple(f"test_{name}" for name in MEASURES)
@@ -96,13 +98,15 @@ def _other_metrics(plan: Plan, ledger: Ledger, e: Evidence) -> dict[str, dict[st
         if metric == plan.metric:
             continue
         both = pair(ledger.values(e.treatment, metric), ledger.values(e.family.baseline, metric))
-        if both.complete and len(both.keys) > 2:
-            ci = mean_interval(both.differences, 1 - plan.alpha)
+        splits = resplits_of(plan, ledger, (e.treatment, e.family.baseline), both.keys)
+        if both.complete and len(both.keys) > 2 and not splits.refusal:
+            ci = mean_interval(both.differences, 1 - plan.alpha, splits.overlap)
+            test = paired_test(both.differences, splits.overlap)
             found[metric] = {
                 "difference": ci.estimate,
                 "ci_low": ci.low,
                 "ci_high": ci.high,
-                "p": paired_p(both.differences),
+                "p": 1.0 if test is None else test.p,
             }
     return found
 

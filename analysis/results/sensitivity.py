@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.formatting import show_level
+from analysis.results.guards import refusal_of_copies
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import describe, mean_interval
 from analysis.stats.paired_t import PairedTest, paired_test
@@ -17,7 +18,7 @@ from analysis.stats.plateau import MIN_SEEDS, BestBounds, compare_with_best, lev
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import FIELD, Arm, Factor, Plan
-from analysis.study.resplits import resplits_of
+from analysis.study.resplits import overlap_of, resplits_of
 
 MAX_LEVELS = 24  # more levels are an irregular sample, not a grid
 
@@ -187,13 +188,18 @@ def bounds_of(
         seeds: The seeds that all of them have.
     """
     splits = resplits_of(plan, ledger, arms, seeds)
-    reason = refusal_of_study(plan, ledger) or _refusal_of_seeds(plan, ledger, arms) or splits.refusal
+    reason = (
+        refusal_of_study(plan, ledger)
+        or _refusal_of_seeds(plan, ledger, arms)
+        or refusal_of_copies(plan, ledger, arms)
+        or splits.refusal
+    )
     return None if reason else compare_with_best(matrix, plan.better, plan.alpha, splits.overlap), reason
 
 
 def _refusal_of_seeds(plan: Plan, ledger: Ledger, arms: Sequence[str]) -> str:
     first, *rest = (set(ledger.values(arm, plan.metric)) for arm in arms)
-    return next((reason for other in rest if (reason := refusal_of_seeds(plan, first, other))), "")
+    return next((reason for other in rest if (reason := refusal_of_seeds(plan, ledger, first, other))), "")
 
 
 def _curve_warnings(levels: Sequence[Level], best: Level, n: int) -> tuple[str, ...]:
@@ -215,8 +221,9 @@ def common_seeds(ledger: Ledger, metric: str, arms: Sequence[str]) -> tuple[Floa
 def _level(
     plan: Plan, ledger: Ledger, arm: Arm, values: Sequence[Any], i: int, bounds: BestBounds | None, near: _Near | None
 ) -> Level:
-    d = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha)
-    band = mean_interval(list(d.values.values()), 1 - plan.alpha / len(values)) if d.n > 1 else None
+    overlap = overlap_of(plan, ledger, arm.label)
+    d = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha, overlap)
+    band = mean_interval(list(d.values.values()), 1 - plan.alpha / len(values), overlap) if d.n > 1 else None
     return Level(
         value=values[i],
         arm=arm.label,
@@ -278,5 +285,7 @@ def _reference(plan: Plan, ledger: Ledger, block: str, arms: Sequence[Arm]) -> I
     """Interval of the block's baseline, if it is not on the curve."""
     inside = {a.label for a in arms}
     base = next((a for a in plan.arms if a.block == block and a.baseline and a.label not in inside), None)
-    values = list(ledger.values(base.label, plan.metric).values()) if base else []
-    return mean_interval(values, 1 - plan.alpha) if len(values) > 1 else None
+    if base is None:
+        return None
+    values = list(ledger.values(base.label, plan.metric).values())
+    return mean_interval(values, 1 - plan.alpha, overlap_of(plan, ledger, base.label)) if len(values) > 1 else None

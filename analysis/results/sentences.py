@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.formatting import Scale, count, p_equals, show_coverage, show_hours, show_p
+from analysis.formatting import Scale, count, p_equals, show_alpha, show_coverage, show_hours, show_p
 from analysis.results.comparisons import Evidence
 from analysis.results.feasibility import Feasibility
 from analysis.results.verdicts import BETTER, EQUIVALENT, FRAGILE_BELOW, NONE, UNCLEAR, WORSE
@@ -121,19 +121,20 @@ def _tests(plan: Plan, e: Evidence, result: Comparison) -> str:
 
 def _corrected(plan: Plan, e: Evidence, adjusted: float | None, raw: float | None = None) -> str:
     """Raw p, adjusted p, the correction and its size."""
+    level = f" at the level {show_alpha(plan.alpha)} of this look" if plan.alpha != plan.declared_alpha else ""
     if e.m == 1:
-        return p_equals(adjusted, plan.alpha)
+        return f"{p_equals(adjusted, plan.alpha)}{level}"
     before = "" if raw is None else f"{p_equals(raw, plan.alpha)}, "
     where = " in this block" if plan.error_rate == PER_BLOCK else ""
     name = CORRECTION_NAMES[e.family.correction]
-    return f"{before}{name} {p_equals(adjusted, plan.alpha)} over {e.m} comparisons{where}"
+    return f"{before}{name} {p_equals(adjusted, plan.alpha)} over {e.m} comparisons{where}{level}"
 
 
 def _collapse(e: Evidence, scale: Scale) -> str:
     """Seeds that lie far from all others of their arm, in words."""
     found = [
-        f"Seed {c.seed} of {c.arm} collapsed: {scale.factor * c.value:.4g}, where the other seeds have "
-        f"{scale.factor * c.low:.4g} to {scale.factor * c.high:.4g}."
+        f"Seed {c.seed} of {c.arm} collapsed: {scale.value(c.value)}, where the other seeds have "
+        f"{scale.value_range(c.low, c.high)}."
         for c in e.collapsed
     ]
     return " ".join([*found, "A mean over seeds does not describe such runs, nor does the test."] if found else [])
@@ -152,7 +153,7 @@ def _floor(plan: Plan, e: Evidence) -> str:
     test = e.result.sign_flip if e.result else None
     if test is None or e.feasibility is None or e.feasibility.smallest_p_adjusted <= plan.alpha:
         return ""
-    limit = show_p(test.smallest, plan.alpha)
+    limit = _least(test.smallest)
     times = f", {show_p(e.feasibility.smallest_p_adjusted)} after correction over {e.m}" if e.m > 1 else ""
     ties = (e.result.ties if e.result else 0) or 0
     pairs = count(test.n, "pair") + (f", {ties} of them with a difference of zero," if ties else "")
@@ -172,6 +173,8 @@ def feasibility_line(plan: Plan, e: Evidence, scale: Scale) -> str:
         return "Too few seeds to say what could be detected."
     if e.collapsed:
         return "A seed collapsed: the SD of the differences describes no typical seed, so nothing is planned from it."
+    if e.verdict.word == NONE and result.p_t is not None:
+        return f"No verdict ({e.verdict.reason}), so nothing is said of what these seeds can show."
     if can.detectable is None:
         return "The differences have no spread, so nothing can be planned from them."
     smallest = _smallest_p(plan, e.m, can, result) if result.sign_flip is not None else ""
@@ -188,13 +191,18 @@ def _range_found(can: Feasibility, scale: Scale) -> str:
 
 
 def _at_level(plan: Plan, e: Evidence) -> str:
-    return "" if e.m == 1 else f" at the level of its verdict, {plan.alpha:g}/{e.m}"
+    return "" if e.m == 1 else f" at the level of its verdict, {show_alpha(plan.alpha)}/{e.m}"
+
+
+def _least(p: float) -> str:
+    """A smallest p, which is a number also where it is small."""
+    return f"{p:.1g}" if p < 0.001 else show_p(p)
 
 
 def _smallest_p(plan: Plan, m: int, can: Feasibility, result: Comparison) -> str:
     ties = result.ties or 0
     used = f"{count(result.n - ties, 'difference')} that {'is' if result.n - ties == 1 else 'are'} not zero"
-    limit = f"With {used if ties else count(result.n, 'seed')} the exact p cannot go below {show_p(can.smallest_p)}"
+    limit = f"With {used if ties else count(result.n, 'seed')} the exact p cannot go below {_least(can.smallest_p)}"
     if can.smallest_p_adjusted <= plan.alpha:
         return f"{limit}."
     corrected = f" ({show_p(can.smallest_p_adjusted)} corrected)" if can.smallest_p_adjusted != can.smallest_p else ""

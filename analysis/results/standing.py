@@ -7,15 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.formatting import count, listing
+from analysis.formatting import count, listing, show_alpha_percent
 from analysis.results.guards import COPIED, Collapse, collapsed_seeds
 from analysis.study.ledger import Ledger
 from analysis.study.plan import PER_BLOCK, Plan
+from analysis.study.plan_checks import faults_of_0_1
 
 RULES = "0.2"
 """The rules of verdicts that this version follows."""
+MARGIN_0_1 = 0.002
+"""The margin of a study of version 0.1 that declared none."""
 EXTENDED, MIXED_CODE = "extended after looking", "mixed code"
+NOT_NOTED = "none"
+"""Stands for the digest of code that a record does not note."""
 UNEQUAL_SEEDS = "the arms have different seeds"
+FAILED_SEEDS = " failed"
+"""End of the reason where every planned trial has a record, and some of them have no result."""
+
+
+def voids_intervals(reason: str) -> bool:
+    """Return True if a refused comparison leaves not even an interval of one arm its level.
+
+    The number of its seeds was not planned, or its values are no repetitions of one experiment.
+    """
+    return reason in (EXTENDED, MIXED_CODE, COPIED) or reason.startswith(("interim", "records of"))
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,7 @@ def refusal_of_study(plan: Plan, ledger: Ledger) -> str:
     return MIXED_CODE if len(sources(plan, ledger)) > 1 else ""
 
 
-def refusal_of_seeds(plan: Plan, ours: set[int], theirs: set[int]) -> str:
+def refusal_of_seeds(plan: Plan, ledger: Ledger, ours: set[int], theirs: set[int]) -> str:
     """Why the complete seeds of two arms allow no verdict yet, or an empty text.
 
     A verdict needs all planned seeds, or those of a declared look, in both arms. A plain table has no plan: there the
@@ -52,7 +67,8 @@ def refusal_of_seeds(plan: Plan, ours: set[int], theirs: set[int]) -> str:
         return UNEQUAL_SEEDS
     if plan.from_table or at_look(plan, ours):
         return ""
-    return f"interim: {len(ours)} of {count(len(plan.seeds), 'planned seed')}"
+    share = f"{len(ours)} of {count(len(plan.seeds), 'planned seed')}"
+    return f"interim: {share}" if ledger.missing else f"{share}; {len(plan.seeds) - len(ours)}{FAILED_SEEDS}"
 
 
 def at_look(plan: Plan, seeds: set[int]) -> bool:
@@ -61,9 +77,9 @@ def at_look(plan: Plan, seeds: set[int]) -> bool:
 
 
 def sources(plan: Plan, ledger: Ledger) -> Mapping[str, int]:
-    """Digests of the code that made the records in use, with the number of records; `none` where it was not noted."""
+    """Digests of the code of the records in use, with the number of records; `NOT_NOTED` where a record has none."""
     used = (record for arm in plan.arms for record in ledger.used.get(arm.label, {}).values())
-    return Counter(str(record.origin.get("source_sha256") or "none") for record in used)
+    return Counter(str(record.origin.get("source_sha256") or NOT_NOTED) for record in used)
 
 
 def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequence[str] = ()) -> tuple[Notice, ...]:
@@ -79,14 +95,20 @@ def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequen
 
 
 def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequence[str]) -> Iterator[Notice]:
+    if plan.phase != "confirm":
+        yield Notice("phase", f"{plan.phase} phase: no verdict", _phase_text(plan))
     found = sources(plan, ledger)
     if len(found) > 1:
         yield Notice("mixed_code", "mixed code: no verdict", _mixed_text(found))
     if _undeclared(plan):
         yield Notice("extended", "extended after looking: no verdict", _extended_text(plan))
-    short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim")]
+    short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim") or r.endswith(FAILED_SEEDS)]
     if short and not plan.from_table:
-        yield Notice("interim", "interim: no verdict", _interim_text(plan, len(short), len(refusals)))
+        yield _short_of_seeds(plan, ledger, len(short), len(refusals))
+    if plan.from_table and (absent := ledger.planned - ledger.complete):
+        yield Notice("missing_values", "values are missing", _missing_text(ledger, absent))
+    if alone := _arms_without_baseline(plan):
+        yield Notice("no_baseline", "a block without its baseline", _no_baseline_text(plan, alone))
     if copies := sum(r == COPIED for r in refusals):
         yield Notice("copied_seeds", f"{COPIED}: no verdict", _copied_text(copies, len(refusals)))
     if collapsed := [c for arm in plan.arms for c in collapsed_seeds(plan, ledger, arm.label)]:
@@ -101,11 +123,40 @@ def _undeclared(plan: Plan) -> list[Mapping[str, Any]]:
     return [note for note in plan.extended if not note["declared"]]
 
 
+def _phase_text(plan: Plan) -> str:
+    return f"These are records of the {plan.phase} phase. They are biased by selection, so there is no verdict."
+
+
+def _missing_text(ledger: Ledger, absent: int) -> str:
+    """How many values a plain table lacks, and how many of these have a row."""
+    empty = f" {count(ledger.failed, 'row')} without a value (empty or nan)." if ledger.failed else ""
+    return f"Values are missing: the table has {ledger.complete} of {ledger.complete + absent}.{empty}"
+
+
+def _arms_without_baseline(plan: Plan) -> dict[str, list[str]]:
+    """Arms by block, in the blocks in which a plain table has no row of the baseline."""
+    found: dict[str, list[str]] = {}
+    based = {arm.block for arm in plan.arms if arm.baseline}
+    for arm in plan.arms if plan.from_table else ():
+        if arm.block not in based:
+            found.setdefault(arm.block, []).append(plan.method(arm.label))
+    return found
+
+
+def _no_baseline_text(plan: Plan, alone: Mapping[str, Sequence[str]]) -> str:
+    parts = listing([f"{block} ({listing(methods)})" for block, methods in alone.items()])
+    baseline = next(plan.method(arm.label) for arm in plan.arms if arm.baseline)
+    return f"Not compared: the baseline {baseline} has no row in {parts}, so nothing is compared there."
+
+
 def _mixed_text(found: Mapping[str, int]) -> str:
-    parts = listing([f"{name[:12]} ({count(n, 'record')})" for name, n in sorted(found.items())])
+    noted = {name: n for name, n in sorted(found.items()) if name != NOT_NOTED}
+    parts = listing([f"{name[:12]} ({count(n, 'record')})" for name, n in noted.items()])
+    unknown = f"; {count(found[NOT_NOTED], 'record')} without one" if NOT_NOTED in found else ""
+    versions = f"{count(len(noted), 'version')} of the code{' and by code that was not noted' if unknown else ''}"
     return (
-        f"Mixed code: no verdict. The records in use were made by {len(found)} versions of the code, so a difference "
-        f"may come from the code. Source digests: {parts}."
+        f"Mixed code: no verdict. The records in use were made by {versions}, so a difference may come from the code. "
+        f"Source digests: {parts}{unknown}."
     )
 
 
@@ -117,11 +168,25 @@ def _extended_text(plan: Plan) -> str:
     )
 
 
+def _short_of_seeds(plan: Plan, ledger: Ledger, short: int, of: int) -> Notice:
+    """The notice of comparisons without all planned seeds: trials are missing, or some failed for good."""
+    if ledger.missing:
+        return Notice("interim", "interim: no verdict", _interim_text(plan, short, of))
+    trials = count(ledger.failed + ledger.diverged + ledger.stopped, "trial")
+    text = (
+        f"Failed trials: no verdict on {short} of {count(of, 'comparison')}. Every planned trial has a record, but "
+        f"{trials} ended without a result, and no seed may be left out. The section Robustness compares the arms with "
+        "such trials ranked last. `ablate run` repeats failed trials, but not diverged ones."
+    )
+    return Notice("failed_seeds", "failed trials: no verdict", text)
+
+
 def _interim_text(plan: Plan, short: int, of: int) -> str:
     looks = f" or at a declared look ({listing(plan.looks)} seeds)" if plan.looks else ""
     return (
         f"Interim: no verdict on {short} of {count(of, 'comparison')}. A verdict is given when both arms have all "
-        f"{count(len(plan.seeds), 'planned seed')}{looks}; before that the report shows the data only."
+        f"{count(len(plan.seeds), 'planned seed')}{looks}; before that the report shows means, SDs and seeds "
+        "only."
     )
 
 
@@ -141,18 +206,29 @@ def _collapsed_text(collapsed: Sequence[Collapse]) -> str:
 
 
 def _old_text(plan: Plan, changed: Sequence[str]) -> str:
-    verdicts = f"Verdicts that differ: {listing(changed, 12)}." if changed else "No verdict differs."
+    verdicts = "No verdict of a comparison differs."
+    if changed:
+        verdicts = f"Verdicts of comparisons that differ: {listing(changed, len(changed))}."
     resplits = " The test data moved with the seed, so verdicts rest on the corrected resampled t-test."
     return (
         f"Computed under the rules of version {RULES}; records and plan of version 0.1. Since then all families of a "
         "role are corrected together (before: each family by itself), there is no verdict before the planned seeds or "
-        "after an undeclared extension, and “beyond the declared effect” needs the interval of the whole family."
-        f"{resplits if plan.new_splits else ''} {verdicts}"
+        "after an undeclared extension, and “beyond the declared effect” needs the interval of the whole family. "
+        "Statements on the best level, on imbalance and over several datasets follow new rules too."
+        f"{resplits if plan.new_splits else ''}{_old_plan(plan)} {verdicts}"
     )
 
 
+def _old_plan(plan: Plan) -> str:
+    """What a plan of version 0.1 may hold that no one declared, or that would be refused today."""
+    parts = [f"Its plan is kept as it is, although {fault}." for fault in faults_of_0_1(plan)]
+    if plan.sesoi == MARGIN_0_1:
+        parts.append("Its margin is the default of version 0.1 (0.002), so perhaps nobody declared it.")
+    return "".join(f" {part}" for part in parts)
+
+
 def _block_text(plan: Plan) -> str:
-    level = f"{100 * plan.alpha:.4g} %"
+    level = show_alpha_percent(plan.alpha)
     return (
         f"Each of the {len(plan.corrected_together)} blocks holds an error rate of {level} of its own, as declared. "
         "The rate of a false verdict anywhere in all blocks together is not held."

@@ -33,6 +33,7 @@ from analysis.stats.description import Description, describe
 from analysis.stats.types import Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Family, Plan, dataset_of
+from analysis.study.resplits import overlap_of
 
 
 def metric_scale(plan: Plan, ledger: Ledger) -> Scale:
@@ -108,7 +109,8 @@ def ledger_data(ledger: Ledger) -> LedgerData:
 
 
 def _arm(plan: Plan, ledger: Ledger, arm: Arm) -> ArmData:
-    described = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha)
+    overlap = overlap_of(plan, ledger, arm.label)
+    described = describe(ledger.values(arm.label, plan.metric), 1 - plan.alpha, overlap)
     return {
         "arm": arm.label,
         "method": plan.method(arm.label),

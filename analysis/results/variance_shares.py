@@ -20,7 +20,10 @@ from analysis.study.plan import Factor, Plan
 
 @dataclass(frozen=True)
 class Shares:
-    """ANOVA shares of the complete grid of a block; `left_out` are levels without a full crossing."""
+    """ANOVA shares of the complete grid of a block; `left_out` are levels without a full crossing.
+
+    `reason` says why nothing may be concluded from it, or is empty.
+    """
 
     block: str
     factors: tuple[str, ...]
@@ -29,6 +32,7 @@ class Shares:
     effects: tuple[Effect, ...]
     cells: tuple[Mapping[str, Any], ...]
     left_out: tuple[str, ...]
+    reason: str
 
 
 def shares(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> tuple[Shares, ...]:
@@ -54,7 +58,7 @@ def _block_shares(plan: Plan, ledger: Ledger, block: str, rng: np.random.Generat
     matrix, seeds = common_seeds(ledger, plan.metric, [grid[key] for key in order])
     if len(seeds) < 2:
         return None
-    bounds, _ = bounds_of(plan, ledger, [grid[key] for key in order], matrix, seeds)
+    bounds, reason = bounds_of(plan, ledger, [grid[key] for key in order], matrix, seeds)
     can_be_best = bounds.can_be_best if bounds else (False,) * len(order)
     shape = [len(levels[i]) for i in kept]
     effects = anova_shares(matrix.T.reshape(*shape, len(seeds)), [factors[i].label for i in kept], rng)
@@ -66,6 +70,7 @@ def _block_shares(plan: Plan, ledger: Ledger, block: str, rng: np.random.Generat
         effects=effects,
         cells=_cells([(key, grid[key]) for key in order], kept, matrix, can_be_best),
         left_out=left_out,
+        reason=reason,
     )
 
 

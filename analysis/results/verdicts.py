@@ -51,11 +51,11 @@ class Corrected:
     level_equivalence: float
 
 
-def untestable(comparison: Comparison | None) -> str:
+def untestable(comparison: Comparison | None, *, unpaired: bool = False) -> str:
     """Why these values allow no test, or an empty text."""
-    if comparison is None:
+    if comparison is None and not unpaired:
         return "no seed has both arms"
-    if comparison.n < MIN_SEEDS:
+    if comparison is None or comparison.n < MIN_SEEDS:
         return f"fewer than {MIN_SEEDS} seeds"
     if comparison.p_t is None:
         return "the differences have no spread"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from analysis.errors import ReportError
-from analysis.stats.description import is_constant, mean, sd
+from analysis.stats.description import ROUNDING, is_constant, mean, sd
 from analysis.stats.effect_sizes import d_z, hedges_g_z, rank_biserial, win_probability
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
 from analysis.stats.paired_t import paired_test, t_interval, two_sided_p
@@ -259,7 +259,7 @@ def paired_ps(differences: Floats) -> Floats:
     if n < 3:
         return np.ones(differences.shape[1])
     spread = differences.std(axis=0, ddof=1)
-    flat = np.ptp(differences, axis=0) <= 1e-12 * np.maximum(np.abs(differences).max(axis=0), 1e-300)
+    flat = np.ptp(differences, axis=0) <= ROUNDING * np.maximum(np.abs(differences).max(axis=0), 1e-300)
     t = differences.mean(axis=0) * math.sqrt(n) / np.where(flat, 1.0, spread)
     return np.where(flat, 1.0, 2 * special.stdtr(n - 1, -np.abs(t)))
 

@@ -13,6 +13,9 @@ from scipy import stats
 
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval, as_floats
 
+ROUNDING = 1e-9
+"""Share of a value, or of a difference, below which a spread is rounding."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -45,8 +48,13 @@ class Description:
     warnings: tuple[str, ...] = ()
 
 
-def describe(values: Mapping[int, float], level: float = 0.95) -> Description:
+def describe(values: Mapping[int, float], level: float = 0.95, overlap: float | None = None) -> Description:
     """Describe the values of one arm, keyed by seed.
+
+    Args:
+        values: In the unit of the records.
+        level: Coverage of the intervals.
+        overlap: As for `mean_interval`.
 
     >>> d = describe({0: 0.70, 1: 0.72, 2: 0.74})
     >>> round(d.mean, 3), round(d.sd, 3), d.n
@@ -61,7 +69,7 @@ def describe(values: Mapping[int, float], level: float = 0.95) -> Description:
         n=int(x.size),
         mean=mean(x),
         sd=sd(x) if many else None,
-        ci=mean_interval(x, level) if many else None,
+        ci=mean_interval(x, level, overlap) if many else None,
         sd_ci=sd_interval(x, level) if many else None,
         median=float(np.median(x)),
         low=float(x.min()),
@@ -86,14 +94,24 @@ def sd(values: ArrayLike) -> float:
 
 
 def is_constant(values: Floats) -> bool:
-    """Return True if the values are equal up to rounding in the last digits."""
-    return bool(np.ptp(values) <= 1e-12 * max(1e-300, float(np.abs(values).max(initial=0.0))))
+    """Return True if the values are equal up to rounding in the last digits.
+
+    Differences carry the rounding of the values that were subtracted, which may be a thousand times as large.
+    """
+    return bool(np.ptp(values) <= ROUNDING * max(1e-300, float(np.abs(values).max(initial=0.0))))
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Student-t interval of the mean: mean ± t(n-1) · SD / √n. Assumes roughly normal seeds."""
+def mean_interval(values: ArrayLike, level: float = 0.95, overlap: float | None = None) -> Interval:
+    """Student-t interval of the mean: mean ± t(n-1) · SD · √(1/n + overlap). Assumes roughly normal seeds.
+
+    Args:
+        values: Shape (n,), two or more.
+        level: Coverage.
+        overlap: Test samples per training sample where each seed draws a test split of its own (Nadeau and Bengio
+            2003); None where all seeds have the same one.
+    """
     x = as_floats(values)
-    half = t_quantile(level, x.size - 1) * sd(x) / math.sqrt(x.size)
+    half = t_quantile(level, x.size - 1) * sd(x) * math.sqrt(1 / x.size + (overlap or 0.0))
     return Interval(mean(x), mean(x) - half, mean(x) + half, level, "Student t")
 
 

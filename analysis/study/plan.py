@@ -168,13 +168,12 @@ class Plan:
     def corrected_together(self) -> tuple[tuple[Family, ...], ...]:
         """Families whose comparisons share one correction.
 
-        All primary families, and all ablation families, are one each unless the study declared an error rate per block.
-        Every exploratory family stands alone.
+        All families of a role and a correction are one, unless the study declared an error rate per block.
         """
         groups: dict[str, list[Family]] = {}
         for i, family in enumerate(self.families):
-            alone = family.role == EXPLORATORY or self.error_rate == PER_BLOCK
-            groups.setdefault(f"{family.role} {i}" if alone else family.role, []).append(family)
+            alone = f" {i}" if self.error_rate == PER_BLOCK else ""
+            groups.setdefault(f"{family.role} {family.correction}{alone}", []).append(family)
         return tuple(tuple(group) for group in groups.values())
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:

@@ -29,11 +29,24 @@ def check_plan(plan: Plan) -> None:
 
 
 def _faults(plan: Plan) -> Iterator[str]:
-    checks: tuple[Callable[[Plan], Iterable[str]], ...] = (
-        _fault_of_words, _fault_of_margin, _fault_of_looks, _faults_of_families, _faults_of_comparisons
-    )  # fmt: skip
+    checks: tuple[Callable[[Plan], Iterable[str]], ...] = (_fault_of_words, _fault_of_looks, _faults_of_families)
     for check in checks:
         yield from check(plan)
+    if not plan.from_0_1:
+        yield from _faults_since_0_2(plan)
+    elif plan.sesoi is not None and not plan.sesoi > 0:
+        yield f"sesoi: {margin_fault(plan.sesoi, fractions=False)}"
+
+
+def _faults_since_0_2(plan: Plan) -> Iterator[str]:
+    """Faults that version 0.1 did not look for."""
+    for check in (_fault_of_margin, _faults_of_names, _faults_of_comparisons):
+        yield from check(plan)
+
+
+def faults_of_0_1(plan: Plan) -> tuple[str, ...]:
+    """Faults that a plan of version 0.1 may have; it is frozen, so it is read nevertheless."""
+    return tuple(_faults_since_0_2(plan)) if plan.from_0_1 else ()
 
 
 def _fault_of_words(plan: Plan) -> Iterator[str]:
@@ -71,8 +84,10 @@ def margin_fault(margin: float | None, *, fractions: bool) -> str:
     """
     if margin is None:
         return ""
-    if not margin > 0 or not math.isfinite(margin):
+    if not margin > 0:
         return f"must be above 0, got {margin:g}"
+    if not math.isfinite(margin):
+        return f"must be finite, got {margin:g}"
     if fractions and margin >= LARGEST_SHARE:
         return f"{margin:g} is {100 * margin:g} points; did you mean {margin / 100:g}?"
     return ""
@@ -88,10 +103,13 @@ def _fault_of_looks(plan: Plan) -> Iterator[str]:
         yield f"looks: one of them must be the planned number of seeds, {len(plan.seeds)}, got {list(looks)}"
 
 
-def _faults_of_families(plan: Plan) -> Iterator[str]:
+def _faults_of_names(plan: Plan) -> Iterator[str]:
     twice = _twice(family.name for family in plan.families)
     if twice:
         yield f"families: each name must be declared once, got {twice!r} twice"
+
+
+def _faults_of_families(plan: Plan) -> Iterator[str]:
     for family in plan.families:
         fault = _fault_of_family(family, tuple(arm.label for arm in plan.arms))
         if fault:

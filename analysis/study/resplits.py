@@ -49,6 +49,11 @@ def resplits_of(plan: Plan, ledger: Ledger, labels: Iterable[str], seeds: Iterab
     return Resplits(moving, overlap(ledger, arms, common) if moving else None, different)
 
 
+def overlap_of(plan: Plan, ledger: Ledger, label: str) -> float | None:
+    """Test samples per training sample of one arm whose test splits move with the seed; else None."""
+    return resplits_of(plan, ledger, (label,), ledger.values(label, plan.metric)).overlap
+
+
 def _pools(ledger: Ledger, arms: Iterable[str], seed: Any) -> set[Any]:
     """Digests of the test samples of some arms under one seed, where the records have them."""
     return {ledger.used[arm][seed].origin.get("test_pool_sha256") for arm in arms} - {None}

@@ -58,7 +58,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         direction=raw["direction"],
         seeds=tuple(raw["seeds"]),
         arms=tuple(_arm(a) for a in raw["arms"]),
-        families=tuple(_family(f) for f in raw.get("families", ())),
+        families=_families(raw),
         factors=tuple(_factor(f) for f in raw.get("factors", ())),
         sesoi=raw.get("sesoi"),
         from_0_1=is_of_version_0_1(raw),
@@ -104,6 +104,15 @@ def _profile(config: Mapping[str, Any]) -> str:
     if config["val_fraction"] == 0:
         return "none"
     return "unchanged" if config["imbalance"] == "none" else str(config["val_profile"])
+
+
+def _families(raw: Mapping[str, Any]) -> tuple[Family, ...]:
+    """The families; where version 0.1 has two of one name, the later ones get a number."""
+    families = [_family(f) for f in raw.get("families", ())]
+    if not is_of_version_0_1(raw):
+        return tuple(families)
+    before = [sum(f.name == family.name for f in families[:i]) for i, family in enumerate(families)]
+    return tuple(replace(f, name=f"{f.name} ({n + 1})") if n else f for f, n in zip(families, before, strict=True))
 
 
 def _family(raw: Mapping[str, Any]) -> Family:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from analysis.errors import ReportError
@@ -19,6 +22,8 @@ WHOLE = "all rows"
 MISSING = ("", "nan", "na", "null", "none")
 SMALLEST_PERCENT = 10.0
 """Values between this and 100 are taken for percent where the unit of a margin is checked."""
+SAME_SIZE = 1.25
+"""Values of two methods that differ by at most this factor are taken for the same in two units."""
 LEAST_POINTS = 0.01
 """A smaller margin on values in percent is taken for a fraction."""
 
@@ -58,11 +63,25 @@ class TableOptions:
         return tuple(name for name in (self.arm, self.seed, self.metric, self.block) if name is not None)
 
 
-def _check_columns(table: PlainTable, wanted: Sequence[str]) -> None:
+def _check_columns(table: PlainTable, options: TableOptions) -> None:
     known = [name for name in table.rows[0] if name]
-    for column in wanted:
+    for column in options.columns:
         if column not in known:
             raise ReportError(f"--table: no column {column!r} in {table.source}; it has {', '.join(known)}")
+    roles = {options.metric: "metric", options.seed: "seed", options.arm: "arm"}
+    if options.block in roles:
+        raise ReportError(f"--block: must be another column than --{roles[options.block]}, got {options.block!r}")
+
+
+def _check_types(options: TableOptions) -> None:
+    for name in ("arm", "seed", "metric", "block"):
+        column = getattr(options, name)
+        if not isinstance(column, str) and (name != "block" or column is not None):
+            raise ReportError(f"--{name}: must be the name of a column, got {column!r}")
+    for name in ("alpha", "sesoi"):
+        number = getattr(options, name)
+        if not isinstance(number, Real) and (name != "sesoi" or number is not None):
+            raise ReportError(f"--{name}: must be a number, got {number!r}")
 
 
 def _check_options(options: TableOptions) -> None:
@@ -89,6 +108,28 @@ def _check_margin(margin: float | None, cells: Iterable[Cell]) -> None:
         raise ReportError(f"--sesoi: {fault}")
 
 
+def _check_units(options: TableOptions, cells: Sequence[Cell]) -> None:
+    """Check that no method has fractions where another one has the same values in percent."""
+    found: dict[str, list[float]] = {}
+    for cell in cells:
+        if cell.value is not None:
+            found.setdefault(cell.method, []).append(cell.value)
+    for fractions, percents in itertools.permutations(found, 2):
+        if _same_in_percent(found[fractions], found[percents]):
+            raise ReportError(
+                f"--metric: {options.metric} must have one unit, got fractions for {fractions!r} and percents for "
+                f"{percents!r}"
+            )
+
+
+def _same_in_percent(fractions: Sequence[float], percents: Sequence[float]) -> bool:
+    """Whether some values lie in 0 to 1, others above 10, and both have about the same size in percent."""
+    if not (0 < min(fractions) <= max(fractions) < 1 and SMALLEST_PERCENT <= min(percents) <= max(percents) <= 100):
+        return False
+    ratio = statistics.median(percents) / statistics.median(fractions)
+    return 100 / SAME_SIZE <= ratio <= 100 * SAME_SIZE
+
+
 def plan_of(table: PlainTable, options: TableOptions) -> tuple[Plan, list[Record]]:
     """A plan and records from a table: each block is a dataset, and all comparisons are primary.
 
@@ -98,11 +139,13 @@ def plan_of(table: PlainTable, options: TableOptions) -> tuple[Plan, list[Record
         ReportError: If a column or the baseline is missing, a seed or value is not a number, an option is out of
             its range, or a method has a seed twice.
     """
-    _check_columns(table, options.columns)
+    _check_types(options)
+    _check_columns(table, options)
     _check_options(options)
     cells = [_cell(f"{table.line} {i}", row, options) for i, row in enumerate(table.rows, table.first)]
     _check_twice(cells)
     _check_margin(options.sesoi, cells)
+    _check_units(options, cells)
     plan = _plan(table, options, cells)
     check_plan(plan)
     return plan, [_record(plan, cell) for cell in cells]
@@ -226,6 +269,8 @@ def _arms(cells: Sequence[Cell], blocks: Sequence[str], options: TableOptions) -
     if baseline not in methods:
         known = ", ".join(methods[:12])
         raise ReportError(f"--baseline: no {options.arm} {baseline!r} in the table; it has {known}")
+    if len(methods) == 1:
+        raise ReportError(f"--table: must have a method beside the baseline, got {baseline!r} alone")
     methods.sort(key=lambda method: method != baseline)
     present = {(cell.method, cell.block) for cell in cells}
     pairs = [(method, block) for block in blocks for method in methods if (method, block) in present]

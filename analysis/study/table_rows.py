@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,19 @@ def _rows_of_arrow(table: Any) -> Rows:
     import pyarrow as pa
 
     try:
-        return list(pa.RecordBatchReader.from_stream(table).read_all().to_pylist())
+        read = pa.RecordBatchReader.from_stream(table).read_all()
+        _check_names(read.schema.names, "the table")
+        return list(read.to_pylist())
     except (pa.ArrowException, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise ReportError(f"--table: cannot be read as an Arrow table ({reason})") from None
+
+
+def _check_names(names: Sequence[str], source: str) -> None:
+    """Check that a column stands once: of two with one name only the last would be read."""
+    for name, number in Counter(names).items():
+        if name and number > 1:
+            raise ReportError(f"--table: column {name!r} stands {number} times in {source}; rename or remove one")
 
 
 def _read_file(source: Path, given: str) -> PlainTable:
@@ -99,8 +109,10 @@ def _read_csv(source: Path) -> Rows:
         raise ReportError(f"--table: expected a CSV in UTF-8 or a .parquet file, got {source.name!r}") from None
     first = text.partition("\n")[0]
     delimiter = max((",", ";", "\t"), key=first.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)]
+        _check_names(reader.fieldnames or (), source.name)
+        return [dict(row) for row in reader]
     except csv.Error as error:
         raise ReportError(f"--table: not a CSV file ({error}), got {source.name!r}") from None
 
@@ -110,6 +122,8 @@ def _read_parquet(source: Path) -> Rows:
     import pyarrow.parquet as pq
 
     try:
-        return list(pq.read_table(source).to_pylist())
+        read = pq.read_table(source)
+        _check_names(read.schema.names, source.name)
+        return list(read.to_pylist())
     except (pa.ArrowException, OSError):
         raise ReportError(f"--table: damaged or not Parquet, got {source.name!r}") from None

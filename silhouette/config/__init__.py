@@ -3,6 +3,7 @@
 from silhouette.config.identity import (
     CONFIG_VERSION,
     MAX_SEED,
+    OLD_SPLIT,
     Phase,
     as_version_0_2,
     is_of_version_0_1,
@@ -16,6 +17,7 @@ __all__ = [
     "CONFIG_VERSION",
     "MAX_SEED",
     "NEW_TEST_SPLITS",
+    "OLD_SPLIT",
     "ConfigError",
     "Phase",
     "TrialConfig",

@@ -15,6 +15,8 @@ from silhouette.registry import dataset_entry
 Phase = Literal["tune", "confirm"]
 """Phase of a study: `tune` searches hyper-parameters, `confirm` trains the seeds that are compared."""
 MAX_SEED = 2**31 - 1
+OLD_SPLIT = "split of version 0.1"
+"""Stands for what `vary="split"` meant in version 0.1: it also moved class order and subset."""
 CONFIG_VERSION = 1
 """Part of every trial's identity; raised when a default or the meaning of a field changes."""
 
@@ -87,7 +89,7 @@ def as_version_0_2(config: Mapping[str, Any]) -> dict[str, Any]:
     'all'
     """
     whole = {**defaults(), **config}
-    renamed = {"split": "split of version 0.1"}
+    renamed = {"split": OLD_SPLIT}
     if not dataset_entry(whole["dataset"]).official_test:
         renamed["all"] = NEW_TEST_SPLITS
     return {**whole, "vary": renamed.get(whole["vary"], whole["vary"])}

@@ -71,6 +71,21 @@ def test_a_failed_row_gives_way_to_a_later_one(store):
     assert store.load(["status", "error"]).to_pylist() == [{"status": "complete", "error": None}]
 
 
+@pytest.mark.parametrize("links", [True, False], ids=["links", "a file system without links"])
+@pytest.mark.parametrize(("before", "after"), [(None, "new"), ("failed", "new"), ("complete", "old")])
+def test_a_failure_replaces_no_finished_record(store, monkeypatch, links, before, after):
+    def refuse(*_):
+        raise PermissionError("no links here")
+
+    if not links:
+        monkeypatch.setattr("silhouette.results.os.link", refuse)
+    if before:
+        store.write_record(record(status=before, error="old"))
+    assert store.write_failure(record(status="failed", error="new")) == (after == "new")
+    assert store.load(["error"]).to_pylist() == [{"error": after}]
+    assert store.names("trials") == ["a1.parquet"]
+
+
 def test_older_records_lack_columns_and_are_read(store, tmp_path):
     store.write_record(record())
     path = tmp_path / "demo/trials/a1.parquet"

@@ -102,7 +102,15 @@ def seed_caption(data: Document, scale: Scale) -> str:
 
 def seed_counts(data: Document) -> str:
     """`n = 10` or `n = 3 to 10`, over the arms of a study."""
-    ns = [a["n"] for a in data["arms"]]
+    return _n([a["n"] for a in data["arms"]])
+
+
+def pair_counts(data: Document) -> str:
+    """The same over its comparisons, which have the seeds of both arms."""
+    return _n([c["n"] for c in data["comparisons"] if c["difference"] is not None])
+
+
+def _n(ns: Sequence[int]) -> str:
     return f"n = {min(ns)}" if min(ns) == max(ns) else f"n = {min(ns)} to {max(ns)}"
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from analysis.formatting import Scale, show_confidence
 from analysis.report.cells import scope_line
 from analysis.report.elements import Figure
-from analysis.report.figures.arms import colour_of, method_of, seed_counts
+from analysis.report.figures.arms import colour_of, method_of, pair_counts
 from analysis.report.figures.axes import Panel, margin_band, pages, suffix, unit_label
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.results.document import ComparisonData, Document, scale_of
@@ -54,7 +54,7 @@ def _difference_caption(data: Document, scale: Scale) -> str:
     return (
         f"{kind} from the baseline of each family: diamond and bar are the mean and its {level} t-interval, not "
         f"corrected for the number of comparisons; the table has the interval of each verdict."
-        f"{'' if data['unpaired'] else f' One dot is one seed ({seed_counts(data)}).'} {scope_line(data)}{band}"
+        f"{'' if data['unpaired'] else f' One dot is one seed ({pair_counts(data)}).'} {scope_line(data)}{band}"
     )
 
 

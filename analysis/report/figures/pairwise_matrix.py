@@ -15,8 +15,14 @@ from analysis.report import style
 Against = tuple[float, int, int, float]
 
 
-def draw_matrix(methods: Sequence[str], cells: dict[tuple[str, str], Against], scale: Scale, alpha: float) -> Canvas:
-    """The method of each row against that of each column; framed where the adjusted test rejects."""
+def draw_matrix(
+    methods: Sequence[str],
+    cells: dict[tuple[str, str], Against],
+    framed: set[tuple[str, str]],
+    scale: Scale,
+    alpha: float,
+) -> Canvas:
+    """The method of each row against that of each column; some are framed."""
     k = len(methods)
     reach = max((abs(v[0]) for v in cells.values()), default=0.0) or 1.0
     names = [style.shorten(m, 18) for m in methods]
@@ -26,7 +32,12 @@ def draw_matrix(methods: Sequence[str], cells: dict[tuple[str, str], Against], s
         shown = [[cells[a, b][0] if a != b else math.nan for b in methods] for a in methods]
         axis.imshow(shown, cmap=style.DIVERGING, vmin=-reach, vmax=reach, aspect="auto")
         for (a, b), value in cells.items():
-            _matrix_cell(axis, methods.index(a), methods.index(b), value, scale, alpha, abs(value[0]) / reach)
+            i, j = methods.index(a), methods.index(b)
+            _matrix_cell(axis, i, j, value, scale, alpha, abs(value[0]) / reach)
+            if (a, b) in framed:
+                axis.add_patch(
+                    Rectangle((j - 0.47, i - 0.46), 0.94, 0.92, fill=False, edgecolor="#111111", linewidth=1.4)
+                )
         axis.set_yticks(range(k), names)
         axis.set_xticks(range(k), [style.shorten(m, 60 // k) for m in methods])
         axis.xaxis.tick_top()
@@ -40,5 +51,3 @@ def _matrix_cell(axis: Axes, i: int, j: int, v: Against, scale: Scale, alpha: fl
     colour = "#ffffff" if depth > 0.62 else "#111111"
     text = f"{scale.signed(v[0])}\n{v[1]} : {v[2]}\np {show_p(v[3], alpha)}"
     axis.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour, linespacing=1.25)
-    if v[3] <= alpha:
-        axis.add_patch(Rectangle((j - 0.47, i - 0.46), 0.94, 0.92, fill=False, edgecolor="#111111", linewidth=1.4))

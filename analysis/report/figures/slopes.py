@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from analysis.report import style
 from analysis.report.cells import scope_line
 from analysis.report.elements import Figure
-from analysis.report.figures.arms import arm_colours, arm_of, seed_counts
+from analysis.report.figures.arms import arm_colours, arm_of, pair_counts
 from analysis.report.figures.axes import metric_label
 from analysis.results.document import ComparisonData, Document, scale_of
 
@@ -32,8 +32,8 @@ def slope_figure(data: Document) -> list[Figure]:
     )  # fmt: skip
     caption = (
         "Each line is one seed, from the baseline (left end) to the treatment (right end); the thick line joins the "
-        f"means over the same seeds ({seed_counts(data)}). Lines that cross mean that the seeds disagree. "
-        f"{scope_line(data)}"
+        f"means over the same seeds ({pair_counts(data)}). Where some lines rise and some fall, the seeds "
+        f"disagree. {scope_line(data)}"
     )
     alt = "Slope plot of every seed from baseline to treatment. " + "; ".join(
         f"{c['treatment']}: {scale.signed(c['difference'])}" for _, rows in shown for c in rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import listing
+from analysis.formatting import listing, show_alpha_percent
 from analysis.report.cells import gain, p_cell, verdict_interval, whole, word
 from analysis.report.elements import Cell, Section, Table
 from analysis.report.figures.axes import unit_label
@@ -51,7 +51,8 @@ def _caption(data: Document, found: Sequence[ComparisonData]) -> str:
     scopes = listing(sorted({c["scope"] for c in found}))
     held = "of each family by itself" if data["error_rate"] == PER_BLOCK else "for all of them together"
     return (
-        f"Each arm against the full method: {tests}, two-sided, {corrections}, at {100 * data['alpha']:.4g} % {held}. "
+        f"Each arm against the full method: {tests}, two-sided, {corrections}, at {show_alpha_percent(data['alpha'])} "
+        f"{held}. "
         "The max-t sign-flip p also uses the correlation that the shared baseline causes; no verdict uses it. "
         f"Intervals describe {scopes}."
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from analysis.formatting import Scale, listing, show_confidence
-from analysis.report.cells import between, gain, number, percent, table, whole
+from analysis.report.cells import between, gain, number, percent, table, whole, with_withheld
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.batch_composition import draw_batch_composition
 from analysis.results.document import Document, GainPointData, scale_of
@@ -46,7 +46,7 @@ def _figure(data: Document, points: Sequence[GainPointData], scale: Scale) -> Fi
         f"{p['treatment']}: {scale.signed(p['difference'])} at {percent(p['singleton_share']).text} singletons"
         for p in points[:10]
     )
-    return Figure("composition", caption, alt, drawing, _POINT, rows)
+    return Figure("composition", with_withheld(data, caption), alt, drawing, _POINT, rows)
 
 
 def _intervals(data: Document, points: Sequence[GainPointData]) -> str:
@@ -81,4 +81,4 @@ def _composition_table(data: Document, points: Sequence[GainPointData]) -> Table
     caption = (
         f"Gain of each treatment ({_intervals(data, points)}), and the average composition of its batches. Exploratory."
     )
-    return table("composition", caption, header, rows, text=(0, 1))
+    return table("composition", with_withheld(data, caption), header, rows, text=(0, 1))

@@ -6,6 +6,7 @@ from analysis.formatting import MISSING, Scale, listing, show_confidence, show_p
 from analysis.report.cells import (
     between,
     correction_line,
+    decided,
     gain,
     number,
     numbers_of,
@@ -78,11 +79,14 @@ _OF_PAIRS = ("p (sign-flip)", "p (Wilcoxon)", "d_z")
 
 def _comparisons_caption(data: Document) -> str:
     families = [f"{f['family']} ({f['role']})" for f in data["families"]]
+    listed = f"Families: {listing(families, 12)}. {scope_line(data)}"
+    if not decided(data):
+        return f"All comparisons. {listed}"
     return (
         f"All comparisons: {correction_line(data)}.{_exact_tests(data)} The interval of a verdict agrees with it: "
         "for a difference it has the level at which Holm's step or the false discovery rate tested the comparison; "
         f"where it lies beyond the declared effect, it holds for all comparisons together. {rates_line(data)} "
-        f"Families: {listing(families, 12)}. {scope_line(data)}"
+        f"{listed}"
     )
 
 
@@ -134,7 +138,7 @@ def _effect_row(scale: Scale, c: ComparisonData, d: DetailData) -> tuple[Cell, .
     shift, *shift_ends = numbers_of(d["shift"])
     d_z, *d_z_ends = numbers_of(d["d_z"])
     better, *better_ends = numbers_of(d["p_better"])
-    level = f" ({show_percent(d['shift']['level'])})" if d["shift"] else ""
+    level = f" ({show_percent(d['shift']['level'])})" if d["shift"] and d["shift"]["low"] is not None else ""
     return (
         Cell(c["treatment"]),
         whole(c["n"]),

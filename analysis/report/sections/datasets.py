@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
-from analysis.formatting import Scale, count, listing, p_equals, show_confidence, show_number
+from analysis.formatting import Scale, count, listing, p_equals, show_alpha, show_confidence, show_number
 from analysis.report import style
 from analysis.report.cells import between, gain, number, numbers_of, p_cell, percent, table, whole, word
 from analysis.report.elements import Cell, Figure, Section, Table
@@ -112,30 +114,34 @@ def _reasons(part: AcrossData) -> set[str]:
 
 
 def _new_table(data: Document, part: AcrossData, tag: str) -> Table:
-    scale = scale_of(data)
-    rows = []
-    for p in part["pairs"]:
-        pooled, b = p["pooled"], p["bayes"]
-        _, low, high = numbers_of(pooled["ci"] if pooled else None)
-        _, wide_low, wide_high = numbers_of(pooled["prediction"] if pooled else None)
-        rows.append((
-            Cell(p["treatment"]), gain(scale, pooled["estimate"] if pooled else None), between(scale, low, high),
-            between(scale, wide_low, wide_high), gain(scale, pooled["tau"] if pooled else None),
-            p_cell(data, p["wilcoxon"]["p"]), p_cell(data, p["p_wilcoxon_adjusted"]), word(p["verdict_new"]),
-            *(percent(b[key]) if b else Cell("") for key in ("worse", "equivalent", "better")),
-        ))  # fmt: skip
+    """What is said of new datasets; without a margin there is no region inside of it."""
+    regions: tuple[Literal["worse", "equivalent", "better"], ...]
+    regions = ("worse", "equivalent", "better") if data["sesoi"] else ("worse", "better")
+    rows = [_new_row(data, p, [p["bayes"][key] if p["bayes"] else None for key in regions]) for p in part["pairs"]]
+    names = {"worse": "P(below)", "equivalent": "P(inside)", "better": "P(above)"}
     header = (
         "treatment", "pooled", "CI", "prediction interval", "τ", "p (Wilcoxon)", "p Holm", "verdict",
-        "P(below)", "P(inside)", "P(above)",
+        *(names[key] for key in regions),
     )  # fmt: skip
-    margin = scale.value(data["sesoi"]) if data["sesoi"] else "0"
+    margin = f"below, inside or above ±{scale_of(data).value(data['sesoi'])}" if data["sesoi"] else "below or above 0"
     return table(
         f"new-datasets{tag}",
         "For new datasets of this kind: random effects (modified Hartung–Knapp), exact Wilcoxon over datasets (Holm "
-        "over the rows), and the probabilities that the mean difference on a new dataset lies below, inside or above "
-        f"±{margin} (hierarchical normal model, half-normal prior of τ). "
-        f"{_where(part)}; datasets are the observations, seeds are not.",
+        f"over the rows), and the probabilities that the mean difference on a new dataset lies {margin} (hierarchical "
+        f"normal model, half-normal prior of τ). {_where(part)}; datasets are the observations, seeds are not.",
         header, rows, text=(0, 7),
+    )  # fmt: skip
+
+
+def _new_row(data: Document, p: AcrossPairData, probabilities: Sequence[float | None]) -> tuple[Cell, ...]:
+    scale, pooled, test = scale_of(data), p["pooled"], p["wilcoxon"]
+    _, low, high = numbers_of(pooled["ci"] if pooled else None)
+    _, wide_low, wide_high = numbers_of(pooled["prediction"] if pooled else None)
+    return (
+        Cell(p["treatment"]), gain(scale, pooled["estimate"] if pooled else None), between(scale, low, high),
+        between(scale, wide_low, wide_high), gain(scale, pooled["tau"] if pooled else None),
+        p_cell(data, test["p"] if test else None), p_cell(data, p["p_wilcoxon_adjusted"]), word(p["verdict_new"]),
+        *(percent(share) for share in probabilities),
     )  # fmt: skip
 
 
@@ -146,7 +152,8 @@ def _rank_text(data: Document, ranks: RanksData) -> list[str]:
         f"Ranks of {test['methods']} methods over {test['datasets']} datasets: "
         f"{f}permutation {p_equals(test['p_permutation'], data['alpha'])} "
         f"({test['permutation_method']}). The pairwise verdicts are those of the Holm-adjusted exact Wilcoxon tests in "
-        "the table; the diagram only illustrates them."
+        "the table; the diagram only illustrates them. Two methods are called different only if one of them is better "
+        "or worse on a single dataset."
     )
     out = [text, *(f"Note: {w}." for w in test["warnings"])]
     if ranks["dropped"]:
@@ -159,7 +166,7 @@ def _cd_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     drawing = critical_difference_diagram(ranks, arm_colours(data))
     caption = (
         f"Mean ranks (1 is best) over {test['datasets']} datasets; the bar shows Nemenyi's critical difference "
-        f"{show_number(test['critical_difference'])} at α = {test['alpha']:g}. A line joins "
+        f"{show_number(test['critical_difference'])} at α = {show_alpha(test['alpha'])}. A line joins "
         "methods for which the Holm-adjusted exact Wilcoxon tests show no difference. More datasets shorten the bar, "
         "more seeds do not."
     )
@@ -180,13 +187,14 @@ def _matrix_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     rows = tuple((a, b, *values) for (a, b), values in cells.items())
     caption = (
         f"Each row's method against each column's over {ranks['test']['datasets']} datasets: mean difference"
-        f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: different (p ≤ α). "
+        f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: different. "
         "Colour: the difference, not the p. The p-values describe new datasets of this kind."
     )
     alt = "Pairwise matrix. " + "; ".join(
         f"{a} against {b}: {scale.signed(v[0])}" for (a, b), v in list(cells.items())[:20]
     )
-    drawing = draw_matrix(ranks["methods"], cells, scale, data["alpha"])
+    apart = [(r["a"], r["b"]) for r in ranks["pairwise"] if r["apart"]]
+    drawing = draw_matrix(ranks["methods"], cells, {*apart, *((b, a) for a, b in apart)}, scale, data["alpha"])
     header = ("method", "against", "difference", "wins", "losses", "p adjusted")
     return Figure(f"matrix{tag}", caption, alt, drawing, header, rows)
 
@@ -197,7 +205,7 @@ def _matrix(data: Document, ranks: RanksData, tag: str) -> Table:
         (
             Cell(r["a"]), Cell(r["b"]), gain(scale, r["difference"]), whole(r["wins"]), whole(r["losses"]),
             p_cell(data, r["p"]), p_cell(data, r["p_adjusted"]),
-            Cell("different" if r["apart"] else "no difference shown"),
+            Cell("different" if r["apart"] else "no verdict" if r["reason"] else "no difference shown"),
         )
         for r in ranks["pairwise"]
     ]  # fmt: skip

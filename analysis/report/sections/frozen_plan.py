@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.formatting import MISSING, count, listing, show_level, show_number
+from analysis.formatting import MISSING, count, listing, show_alpha, show_level, show_number
 from analysis.report.cells import number, table, whole
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, FrozenData
@@ -39,8 +39,8 @@ def looks_text(data: Document) -> str:
         return ""
     numbers = listing([str(n) for n in frozen["looks"]])
     return (
-        f"after {numbers} seeds, α = {frozen['declared_alpha']:g} over all looks (Pocock), "
-        f"so {data['alpha']:.4f} at each; approximate for t-tests"
+        f"after {numbers} seeds, α = {show_alpha(frozen['declared_alpha'])} over all looks (Pocock), "
+        f"so {show_alpha(data['alpha'])} at each; approximate for t-tests"
     )
 
 

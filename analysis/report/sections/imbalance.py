@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.formatting import MISSING, count, listing, make_scale, show_confidence, show_coverage, show_p
-from analysis.report.cells import between, gain, number, p_cell, table, value, whole
+from analysis.formatting import (
+    MISSING,
+    count,
+    listing,
+    make_scale,
+    show_alpha_percent,
+    show_confidence,
+    show_coverage,
+    show_p,
+)
+from analysis.report.cells import between, gain, number, p_cell, table, value, whole, with_withheld
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import arm_colours, method_of
 from analysis.report.figures.dots import Dot, dot_rows
@@ -51,8 +60,8 @@ def _grouping(data: Document, tails: Sequence[TailData]) -> list[str]:
     parts += [f"The test set is {'balanced' if balanced else 'not balanced'} over classes."]
     parts += [f"{words} ({listing(families, 6)})." for words, families in _empty(tails)]
     parts.append(
-        f"Holm holds {100 * data['alpha']:.4g} % over the groups of one comparison; different comparisons are not "
-        "corrected together, so this section is secondary to the declared comparisons."
+        f"Holm holds {show_alpha_percent(data['alpha'])} over the groups of one comparison; different comparisons are "
+        "not corrected together, so this section is secondary to the declared comparisons."
     )
     reasons = listing(sorted({t["reason"] for t in tails if t["reason"]}))
     parts += [f"No adjusted p-values: {reasons}."] if reasons else []
@@ -165,7 +174,7 @@ def _group_figure(data: Document, tails: Sequence[TailData]) -> list[Figure]:
     )
     drawing = dot_rows(parts, "difference from the baseline (points)", lines=(0.0,))
     header = ("treatment", "group", "classes", "seeds", "difference", "low", "high")
-    return [Figure("shot-groups", caption, alt, drawing, header, tuple(rows))]
+    return [Figure("shot-groups", with_withheld(data, caption), alt, drawing, header, tuple(rows))]
 
 
 def _group_label(g: GapData) -> str:
@@ -220,7 +229,7 @@ def _class_figures(data: Document, tails: Sequence[TailData]) -> list[Figure]:
     alt = f"Per-class differences of {listing([t['treatment'] for t in uneven])}, from head to tail."
     drawing = dot_rows(parts, "difference from the baseline (points)", lines=(0.0,))
     header = ("treatment", "class", "training samples", "seeds", "difference", "low", "high")
-    return [Figure("classes", caption, alt, drawing, header, tuple(rows))]
+    return [Figure("classes", with_withheld(data, caption), alt, drawing, header, tuple(rows))]
 
 
 def _counts(g: GapData) -> str:
@@ -275,4 +284,4 @@ def _class_tables(data: Document, tails: Sequence[TailData]) -> list[Table]:
         "Benjamini–Hochberg over the classes of a comparison. Exploratory."
     )
     notes = [f"The {MAX_CLASS_ROWS} largest classes of each comparison; report.json has all."] if cut else []
-    return [table("classes", caption, header, rows, text=(0, 1), long=True, notes=notes)]
+    return [table("classes", with_withheld(data, caption), header, rows, text=(0, 1), long=True, notes=notes)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis.formatting import count, listing, p_equals, show_confidence, show_coverage, show_p
 from analysis.report import style
-from analysis.report.cells import between, gain, p_cell, table, whole
+from analysis.report.cells import between, gain, p_cell, table, whole, with_withheld
 from analysis.report.elements import Cell, Figure, Table
 from analysis.report.figures.arms import arm_colours
 from analysis.report.figures.axes import unit_label
@@ -65,7 +65,14 @@ def figure(data: Document, contrasts: Sequence[ContrastData]) -> Figure:
     alt = "Interaction contrasts. " + "; ".join(f"{c['treatment']} {scale.signed(c['difference'])}" for c in contrasts)
     rows = tuple((c["treatment"], c["block"], c["reference"], c["difference"]) for c in contrasts)
     drawing = dot_rows(list(groups.items()), f"gain minus gain{unit_label(scale)}", lines=(0.0,))
-    return Figure("interaction", caption, alt, drawing, ("treatment", "block", "reference", "difference"), rows)
+    return Figure(
+        "interaction",
+        with_withheld(data, caption),
+        alt,
+        drawing,
+        ("treatment", "block", "reference", "difference"),
+        rows,
+    )
 
 
 def _scopes(contrasts: Sequence[ContrastData]) -> str:
@@ -92,4 +99,4 @@ def contrast_table(data: Document, contrasts: Sequence[ContrastData]) -> Table:
         f"the imbalance alone. Pointwise intervals for {_scopes(contrasts)}; Holm over all "
         f"{count(contrasts[0]['m'], 'contrast')}, apart from the declared comparisons."
     )
-    return table("interaction", caption, header, rows, text=(0, 1, 2, 3))
+    return table("interaction", with_withheld(data, caption), header, rows, text=(0, 1, 2, 3))

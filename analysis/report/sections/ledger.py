@@ -10,6 +10,7 @@ from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.flow import draw_flow
 from analysis.results.document import Document, FaultData
+from analysis.stats.types import SCOPE_SPLITS
 
 
 def section(data: Document) -> Section:
@@ -106,6 +107,11 @@ def _plain_cell(value: object) -> Cell:
     return Cell("" if value is None else str(value)[:400])
 
 
+def _budget(data: Document) -> str:
+    """What complete trials had; test images of one seed may be trained on under another where the splits move."""
+    return "full budget" if SCOPE_SPLITS in data["scope"] else "full budget, test data read once"
+
+
 def _flow(data: Document) -> Figure:
     """From planned to analysed, as a trial's flow diagram."""
     found = data["ledger"]
@@ -114,7 +120,7 @@ def _flow(data: Document) -> Figure:
     compared = count(analysed, "pair of seeds", "pairs of seeds") if analysed else "none declared"
     boxes = [
         (f"{found['planned']} planned", f"{count(len(data['arms']), 'arm')} × {count(len(data['seeds']), 'seed')}"),
-        (f"{found['complete']} complete", "full budget, test data read once"),
+        (f"{found['complete']} complete", _budget(data)),
         (count(len(data["comparisons"]), "comparison"), compared),
     ]
     side = [f"{n} {name}" for name, n in lost]

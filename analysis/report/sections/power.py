@@ -56,7 +56,7 @@ def _component_figure(data: Document, parts: Sequence[ComponentData]) -> Figure:
     for c in parts:
         name = f"{c['block']}, {c['method']}" if c["method"] else c["block"]
         colour = style.BASELINE if c["source"] == "all" else style.PALETTE[0]
-        sd, low, high = (scale.factor * c[k] for k in ("sd", "sd_low", "sd_high"))
+        sd, low, high = (scale.on_axis(c[k]) for k in ("sd", "sd_low", "sd_high"))
         dot = Dot(c["source"], sd, low, high, colour)
         groups.setdefault(name, []).append(dot)
     rows = tuple((c["block"], c["method"], c["source"], c["sd"], c["sd_low"], c["sd_high"]) for c in parts)
@@ -138,7 +138,7 @@ def _power_table(data: Document) -> Table:
         "What n seeds can show (t-test, two-sided, 80 % power, at the level of the verdict: α over the number of "
         "comparisons corrected together), with the measured SD of the differences and at both ends of its 95 % "
         "interval; and how many seeds are needed to detect the declared effect, from the measured SD and from its "
-        "upper 80 % bound. Computing time from the records.",
+        f"upper 80 % bound.{'' if data['from_table'] else ' Computing time from the records.'}",
         header, rows,
     )  # fmt: skip
 

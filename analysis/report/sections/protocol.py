@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from analysis.formatting import count, listing, show_level
+from analysis.formatting import count, listing, show_alpha, show_level
 from analysis.report.cells import rates_line, table
 from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text
@@ -51,7 +51,7 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
     yield "validation data", "; ".join(_validation(data, v) for v in data["validation"])
     yield "confirm trials train on", CONFIRM_ON.get(data["confirm_on"] or "", "")
     yield "factors", "; ".join(_factor(f) for f in data["factors"])
-    yield "level", f"α = {data['alpha']:.4g}, two-sided"
+    yield "level", f"α = {show_alpha(data['alpha'])}, two-sided"
     yield "error rate", rates_line(data)
     yield "looks", looks_text(data)
     margin = f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "none declared"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from analysis.formatting import MISSING, count, listing
 from analysis.report.cells import table, whole
@@ -15,7 +16,7 @@ def section(data: Document) -> Section:
     found = data["provenance"]
     rows = [] if data["from_table"] else [(Cell("plan hash"), Cell(data["plan_hash"] or MISSING))]
     rows += [
-        (Cell(str(k)), Cell(_counted(v) if k in _COUNTED else _flat(v)))
+        (Cell(str(k)), Cell(_counted(cast(Mapping[str, int], v)) if k in _COUNTED else _flat(v)))
         for k, v in found.items()
         if k != "trial_ids" and v not in (None, {}, "")
     ]

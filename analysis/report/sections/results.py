@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from analysis.formatting import MISSING, Scale, sentence_case, show_confidence, show_p
-from analysis.report.cells import correction_line, scope_line, verdict_interval
+from analysis.report.cells import correction_line, decided, scope_line, verdict_interval, withheld_line
 from analysis.report.elements import Cell, Section, Table, cells
 from analysis.report.figures.arms import seed_figures
 from analysis.report.writers.siunitx import mark_command, number_column, uncertain
@@ -50,13 +50,13 @@ def results_caption(data: Document) -> str:
     """What the results table shows, and how to read its marks."""
     scale = scale_of(data)
     unit = f" ({scale.symbol})" if scale.symbol else ""
-    if not data["comparisons"]:
+    if not decided(data):
         return f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} {scope_line(data)}"
     margin = f" ≈ equivalent within ±{scale.value(data['sesoi'])};" if data["sesoi"] else ""
     return (
         f"{sentence_case(scale.label)}{unit}: {_MEAN_SD} "
         f"↑ better, ↓ worse than the baseline of the block ({correction_line(data)});{margin} "
-        f"no mark: no significant difference. {scope_line(data)}"
+        f"no mark: no significant difference{' or no verdict' if withheld_line(data) else ''}. {scope_line(data)}"
     )
 
 

@@ -8,6 +8,7 @@ from analysis.formatting import MISSING, make_scale, show_p, show_percent_range,
 from analysis.report.cells import between, gain, number, p_cell, percent, scope_line, table, whole
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, FailureData, RobustnessData
+from analysis.results.verdicts import NONE
 
 
 def section(data: Document) -> Section:
@@ -16,7 +17,7 @@ def section(data: Document) -> Section:
     tables: list[Table] = []
     texts: list[str] = []
     if rows:
-        texts.append(_agreement(rows))
+        texts.append(_agreement(data, rows))
         tables.append(_tests_table(data, rows))
         if any(r["other_metrics"] for r in rows):
             tables.append(_metrics_table(data, rows))
@@ -25,12 +26,19 @@ def section(data: Document) -> Section:
     return Section("robustness", "Robustness", tuple(texts), tuple(tables))
 
 
-def _agreement(rows: Sequence[RobustnessData]) -> str:
+def _test_of_verdict(data: Document) -> str:
+    """The test that the verdicts use, in words."""
+    found = {c["detail"]["method"] for c in data["comparisons"] if "detail" in c and c["verdict"] != NONE}
+    return found.pop() if len(found) == 1 else "declared"
+
+
+def _agreement(data: Document, rows: Sequence[RobustnessData]) -> str:
+    name = _test_of_verdict(data)
     apart = [r["treatment"] for r in rows if not r["agree"]]
     if not apart:
-        return "The paired t-test and the exact tests agree at level α in every comparison (unadjusted)."
+        return f"The {name} test and the exact tests agree at level α in every comparison (unadjusted)."
     return (
-        f"In {len(apart)} of {len(rows)} comparisons the paired t-test and an exact test disagree at level α "
+        f"In {len(apart)} of {len(rows)} comparisons the {name} test and an exact test disagree at level α "
         "(unadjusted). With few seeds an exact test may be unable to reject."
     )
 
@@ -43,10 +51,11 @@ def _tests_table(data: Document, rows: Sequence[RobustnessData]) -> Table:
         )
         for r in rows
     ]  # fmt: skip
-    header = ("treatment", "paired t", "sign-flip", "Wilcoxon", "Welch", "paired t, one seed left out", "agree")
+    name = _test_of_verdict(data)
+    header = ("treatment", name, "sign-flip", "Wilcoxon", "Welch", f"{name}, one seed left out", "agree")
     return table(
         "robustness",
-        "The same comparisons under other tests (raw p), and the range of the paired-t p when each seed is left out in "
+        "The same comparisons under other tests (raw p), and the range of the first p when each seed is left out in "
         "turn. None of these replaces the declared test.",
         header, made, text=(0, 6),
     )  # fmt: skip
@@ -66,7 +75,7 @@ def _metrics_table(data: Document, rows: Sequence[RobustnessData]) -> Table:
         )
         for r in rows for metric, m in r["other_metrics"].items()
     ]  # fmt: skip
-    header = ("treatment", "metric", "difference", "CI", "p (paired t)")
+    header = ("treatment", "metric", "difference", "CI", f"p ({_test_of_verdict(data)})")
     caption = f"The same comparisons in the other recorded metrics. Exploratory, unadjusted. {scope_line(data)}"
     return table("other-metrics", caption, header, made, text=(0, 1), long=True)
 

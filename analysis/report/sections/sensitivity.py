@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from analysis.formatting import (
     MISSING,
+    Scale,
     count,
     listing,
     sentence_case,
+    show_alpha_percent,
     show_confidence,
     show_coverage,
     show_level,
@@ -16,7 +18,7 @@ from analysis.formatting import (
     show_percent_range,
 )
 from analysis.report import style
-from analysis.report.cells import number, p_cell, percent, scope_line, table, value, values_cell, whole
+from analysis.report.cells import number, p_cell, percent, scope_line, table, value, values_cell, whole, with_withheld
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.dots import Dot, dot_rows
@@ -24,6 +26,10 @@ from analysis.report.figures.heat_map import draw_heat_map
 from analysis.results.document import CurveData, Document, EffectData, ImportanceData, SharesData, scale_of
 from analysis.results.verdicts import FRAGILE_BELOW, MIN_SEEDS
 from analysis.stats.anova import REST, SEEDS
+from analysis.stats.types import SCOPE_SPLITS
+
+PERCENT = Scale(100.0, "", "%", 1, "share")
+"""How shares are drawn."""
 
 
 def section(data: Document) -> Section:
@@ -84,7 +90,7 @@ def _range_like_default(data: Document, c: CurveData) -> str:
         return f"No neighbour is shown to lie within {margin} ({how})."
     return (
         f"Within {margin} at each level tested from {show_level(found[0])} to {show_level(found[-1])} ({how}, so that "
-        f"the whole range holds {100 * data['alpha']:.4g} %)."
+        f"the whole range holds {show_alpha_percent(data['alpha'])})."
     )
 
 
@@ -107,8 +113,9 @@ def _curve_figures(data: Document, curves: Sequence[CurveData]) -> list[Figure]:
 _METHOD = "Hsu's comparison with the best: one pooled error, all levels of a curve together"
 
 
-def _scopes(curves: Sequence[CurveData]) -> list[str]:
-    return sorted({c["scope"] for c in curves})
+def _described(data: Document, curves: Sequence[CurveData]) -> str:
+    """What the intervals of curves describe, and where there are none."""
+    return with_withheld(data, f"Intervals describe {listing(sorted({c['scope'] for c in curves}))}.")
 
 
 def _curve_alt(data: Document, c: CurveData) -> str:
@@ -127,7 +134,7 @@ def _curve_caption(data: Document, curves: Sequence[CurveData]) -> str:
         f"{sentence_case(scale_of(data).label)} against {curves[0]['label']}: mean, pointwise {level} t-interval "
         f"(dark band) and band "
         f"that holds at all levels together (light; Bonferroni); thin lines are seeds (n = {listing(ns)}).{rings}"
-        f"{default}{grey} Nothing is drawn beyond the grid. Intervals describe {listing(_scopes(curves))}."
+        f"{default}{grey} Nothing is drawn beyond the grid. {_described(data, curves)}"
     )
 
 
@@ -152,8 +159,8 @@ def _curve_table(data: Document, curves: Sequence[CurveData]) -> Table:
         f"Each level of each factor: {show_confidence(data['alpha'])} t-interval, simultaneous band (Bonferroni "
         "over the levels), by how much the level can be worse and better than the best of the others "
         f"({_METHOD}; 0 in “better”: it is not the best), and whether it is equivalent to the default within the "
-        "declared margin (t-intervals as in the sentences). Different curves are not corrected together. Intervals "
-        f"describe {listing(_scopes(curves))}.",
+        "declared margin (t-intervals as in the sentences). Different curves are not corrected together. "
+        f"{_described(data, curves)}",
         header, rows, text=(0, 1, 2, 3, 10), long=True,
     )  # fmt: skip
 
@@ -204,9 +211,9 @@ def _share_figures(parts: Sequence[SharesData]) -> list[Figure]:
 
 def _share_dot(e: EffectData) -> Dot:
     seeds = e["name"] in (SEEDS, REST)
-    mark = None if seeds else 100 * e["noise_floor"]
+    low, high, floor = (PERCENT.on_axis(x) for x in (e["low"], e["high"], e["noise_floor"]))
     colour = style.BASELINE if seeds else style.PALETTE[0]
-    return Dot(e["name"], 100 * e["share"], 100 * e["low"], 100 * e["high"], colour, mark=mark)
+    return Dot(e["name"], PERCENT.on_axis(e["share"]), low, high, colour, mark=None if seeds else floor)
 
 
 def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
@@ -219,6 +226,8 @@ def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
         for s in parts for e in s["effects"]
     ]  # fmt: skip
     notes = [f"{s['block']}: outside the complete grid: {listing(s['left_out'], 12)}." for s in parts if s["left_out"]]
+    if SCOPE_SPLITS in data["scope"]:
+        notes.append("Intervals, F and p assume independent splits. The splits overlap here, so they are too certain.")
     header = ("block", "effect", "df", "share", "95 % interval", "noise floor", "F", "p")
     return table(
         "shares", "Exact ANOVA of each block's complete grid with the seeds as blocks: the row seeds is what a seed "

@@ -6,8 +6,6 @@ Numbers have full precision and the unit of the records. A value that does not e
 
 from __future__ import annotations
 
-from typing import Any
-
 from analysis.results.document.comparisons import (
     AcrossData,
     AcrossPairData,
@@ -40,6 +38,7 @@ from analysis.results.document.runs import (
     ImportanceData,
     LearningData,
     OtherMetricData,
+    ProvenanceData,
     RankCorrelationData,
     RobustnessData,
     TuningData,
@@ -109,6 +108,7 @@ __all__ = [
     "OtherMetricData",
     "PooledData",
     "PosteriorData",
+    "ProvenanceData",
     "RankCorrelationData",
     "RankTestData",
     "RanksData",
@@ -144,4 +144,4 @@ class Document(Summary):
     learning: LearningData | None
     frozen: FrozenData
     checklist: list[AnswerData]
-    provenance: dict[str, Any]
+    provenance: ProvenanceData

@@ -61,8 +61,8 @@ class AcrossPairData(TypedDict):
     p_average_adjusted: float | None
     verdict: str
     pooled: PooledData | None
-    wilcoxon: TestData
-    p_wilcoxon_adjusted: float
+    wilcoxon: TestData | None
+    p_wilcoxon_adjusted: float | None
     verdict_new: str
     reason: str
     sign_flip: TestData
@@ -91,7 +91,7 @@ class RankTestData(TypedDict):
 
 
 class MethodPairData(TypedDict):
-    """Two methods over datasets; `apart` says whether the adjusted test rejects."""
+    """Two methods over datasets; `apart` says whether they are different, `reason` why that cannot be said."""
 
     a: str
     b: str
@@ -101,6 +101,7 @@ class MethodPairData(TypedDict):
     p: float
     p_adjusted: float
     apart: bool
+    reason: str
 
 
 class RanksData(TypedDict):
@@ -172,9 +173,9 @@ class EffectData(TypedDict):
     df: int
     sum_squares: float
     share: float
-    low: float
-    high: float
-    noise_floor: float
+    low: float | None
+    high: float | None
+    noise_floor: float | None
     f: float | None
     p: float | None
     scope: str
@@ -200,6 +201,7 @@ class SharesData(TypedDict):
     effects: list[EffectData]
     cells: list[GridCellData]
     left_out: list[str]
+    reason: str
 
 
 class SensitivityData(TypedDict):

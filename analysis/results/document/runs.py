@@ -49,8 +49,8 @@ class ComponentData(TypedDict):
     source: str
     n: int
     sd: float
-    sd_low: float
-    sd_high: float
+    sd_low: float | None
+    sd_high: float | None
     share: float | None
     share_low: float | None
     share_high: float | None
@@ -154,6 +154,30 @@ class FrozenData(TypedDict):
     git_commit: NotRequired[str | None]
     git_dirty: NotRequired[bool | None]
     intact: NotRequired[bool]
+
+
+ProvenanceData = TypedDict(
+    "ProvenanceData",
+    {
+        "git_commit": NotRequired[str | None],
+        "git_dirty": NotRequired[bool | None],
+        "versions": NotRequired[dict[str, str]],
+        "command": NotRequired[str],
+        "fixed settings": NotRequired[dict[str, object]],
+        "commits of the records": NotRequired[dict[str, int]],
+        "source digests of the records": NotRequired[dict[str, int]],
+        "versions of the records": NotRequired[dict[str, int]],
+        "devices": NotRequired[dict[str, int]],
+        "computing time, hours": NotRequired[float | None],
+        "trial_ids": NotRequired[dict[str, list[str]]],
+        "table": NotRequired[str],
+        "SHA-256 of the file": NotRequired[str],
+        "SHA-256 of the values": NotRequired[str],
+        "rows": NotRequired[int],
+        "columns": NotRequired[str],
+    },
+)
+"""Where the numbers come from: the run and the records of a study, or a plain table (the last five keys)."""
 
 
 class AnswerData(TypedDict):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.results.guards import refusal_of_copies
 from analysis.results.imbalance.gaps import tested
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import mean
@@ -129,7 +130,7 @@ def _gain(plan: Plan, ledger: Ledger, treatment: str, baseline: str) -> _Gain | 
         factor,
         tuple(repr(known.get(name)) for name in SHAPE),
         {seed: ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())},
-        refusal_of_seeds(plan, set(ours), set(base)),
+        refusal_of_seeds(plan, ledger, set(ours), set(base)) or refusal_of_copies(plan, ledger, (baseline, treatment)),
     )
 
 
@@ -171,7 +172,7 @@ def _draft(plan: Plan, ledger: Ledger, gain: _Gain, reference: _Gain) -> _Draft:
         refusal_of_study(plan, ledger)
         or gain.refused
         or reference.refused
-        or refusal_of_seeds(plan, set(gain.by_seed), set(reference.by_seed))
+        or refusal_of_seeds(plan, ledger, set(gain.by_seed), set(reference.by_seed))
         or splits.refusal
         or ("the differences have no spread" if test is None else "fewer than 3 seeds" if test.p is None else "")
     )

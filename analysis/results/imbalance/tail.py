@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.formatting import count, listing
+from analysis.results.guards import refusal_of_copies
 from analysis.results.imbalance.gaps import Gap, SeedPair, Series, Terms, make_gaps
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.study.ledger import Ledger
@@ -143,7 +144,11 @@ def _compare(
     if len(seeds) < 2:
         return None
     splits = resplits_of(plan, ledger, (treatment, family.baseline), seeds)
-    reason = refusal_of_study(plan, ledger) or refusal_of_seeds(plan, set(ours.runs), set(base.runs))
+    reason = (
+        refusal_of_study(plan, ledger)
+        or refusal_of_seeds(plan, ledger, set(ours.runs), set(base.runs))
+        or refusal_of_copies(plan, ledger, (family.baseline, treatment))
+    )
     terms = Terms(plan.alpha, splits.overlap, reason or splits.refusal, plan.scope_of(splits.moving))
     pairs = [(ours.runs[seed], base.runs[seed]) for seed in seeds]
     groups = make_gaps([_group(name, pairs) for name in GROUPS], "holm", terms)

@@ -138,6 +138,7 @@ FILES = {  # content of a study's file: part of the line
     "exits": ("raise SystemExit(0)", "SystemExit while reading the study"),
 }
 
+TABLE = ["report", "--table", "runs.csv", "--arm", "m", "--seed", "s", "--metric", "a", "--baseline", "x"]
 COMMANDS = [  # command line: part of the line
     ([], "the following arguments are required: COMMAND"),
     (["fly"], "invalid choice: 'fly'"),
@@ -184,6 +185,13 @@ COMMANDS = [  # command line: part of the line
     (["report", "damaged"], "damaged JSON"),
     (["sync", "demo"], "STUDY: must have run"),
     (["sync", ".."], "study: use letters, digits"),
+    (["run", "demo", "--seeds", "1", "--jobs", "0"], "--jobs: must be at least 1, got 0"),
+    (["init", "study", "--to", "/proc/x"], "--to: /proc/x: No such file or directory; give a folder that can be"),
+    (["status", "demo", "--results", "/dev/null"], "--results: /dev/null/demo"),
+    (["report", "demo", "--results", "/dev/null"], "--results: /dev/null/demo"),
+    (["ui", "--results", "/proc"], "--results: the MLflow database is in /proc: No such file or directory; give a"),
+    ([*TABLE, "--out", "/proc/o"], "--out: /proc/o: No such file or directory; give a folder that can be written"),
+    ([*TABLE, "--out", "/dev/null"], "--out: /dev/null: File exists; give a folder that can be written"),
 ]
 
 
@@ -192,6 +200,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a file").write_text("")
     (tmp_path / "a folder.py").mkdir()
+    (tmp_path / "runs.csv").write_text("m,s,a\nx,0,1\nx,1,2\ny,0,2\ny,1,3\n")
     (tmp_path / "bad name!.py").write_text(_study({}))
     (tmp_path / "results/damaged").mkdir(parents=True)
     (tmp_path / "results/damaged/study.json").write_text("{")
@@ -209,7 +218,8 @@ def answer(capsys, *arguments):
         code = main(arguments)
     except SystemExit as end:  # argparse ends the process itself
         code = end.code
-    errors = capsys.readouterr().err
+    printed, errors = capsys.readouterr()
+    assert "there is no verdict" not in printed  # what the seeds can detect, of a run that begins
     assert code == 2, errors
     assert len(errors.splitlines()) == 1, errors
     return errors

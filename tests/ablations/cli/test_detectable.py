@@ -30,7 +30,7 @@ def study(**changes):
         ({}, ("primary", 6)),
         ({"error_rate": "block"}, ("primary", 3)),
         ({"role": "ablation"}, ("ablation", 6)),
-        ({"role": "exploratory"}, ("exploratory", 3)),
+        ({"role": "exploratory"}, ("exploratory", 6)),
         (
             {
                 "families": [

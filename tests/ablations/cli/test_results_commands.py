@@ -55,6 +55,20 @@ def test_a_forgotten_trial_runs_again(study, capsys):
     assert "4 trials planned, 3 finished, 1 to run" in run(capsys, "plan", "tiny.py")
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("ablate run tiny.py --seeds 3 --set epochs=2", "ablate run tiny.py --seeds 3 --set epochs=2"),
+        ("run_study", "ablate run tiny.py"),
+    ],
+)
+def test_what_forget_says_runs_the_plan_of_the_folder(study, capsys, command, shown):
+    store = finish(study)
+    store.write_json({**store.read_json("study.json"), "provenance": {"command": command}}, "study.json")
+    out = run(capsys, "forget", "tiny.py", next(study.trials()).trial_id)
+    assert f"to run again: {shown}\n" in out
+
+
 def test_forgetting_leaves_all_other_records_as_they_were(study, capsys):
     store = finish(study)
     store.compact()
@@ -117,9 +131,11 @@ def test_status_says_which_arms_of_the_report_it_leaves_out(study, capsys):
     assert "the report shows 1 more of the arms" in out
 
 
-def test_status_says_if_the_folder_has_another_plan(study, capsys):
+@pytest.mark.parametrize("seeds", [(), ("--seeds", "2")])
+def test_status_says_if_the_folder_has_another_plan(study, capsys, seeds):
     finish(study.replaced(sesoi=0.01))
-    assert "note: the report shows another plan than this one: sesoi: was 0.01" in run(capsys, "status", "tiny.py")
+    out = run(capsys, "status", "tiny.py", *seeds)
+    assert "note: the report shows another plan than this one: sesoi: was 0.01" in out
 
 
 def test_status_shows_no_test_value_before_the_plan_is_complete(study, capsys):

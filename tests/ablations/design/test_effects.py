@@ -56,6 +56,18 @@ def study(**changes):
             "treatments: 'CE again' trains the same as 'CE' in every arm; change or remove one",
         ),
         (
+            {"factors": {"lambda_sil": (0.0, 0.2), "shot_many": (50, 100)}, "blocks": ("shot_many",)},
+            "factors: shot_many changes what is measured and not what is trained, so its arms are the same runs; give "
+            "one value in fixed, got [50, 100]",
+        ),
+        (
+            {
+                "factors": {"lambda_sil": (0.0, 0.2), "split_seed": (0, 1)},
+                "baseline": {"lambda_sil": 0.0, "split_seed": 0},
+            },
+            "split_seed: the arms of a block must be tested on the same samples; name split_seed in blocks, got [0, 1]",
+        ),
+        (
             {"tuning": {"nuisance": {"lr": LR, "samples_per_class": None}, "settings": 2}},
             "tuning.nuisance: samples_per_class changes nothing in any arm, since it needs sampler=pk; remove it",
         ),
@@ -75,6 +87,7 @@ def test_a_setting_without_effect_is_one_line(changes, line):
         {"fixed": {"tau_s": 0.3}},
         {"factors": {"lambda_sil": (0.0, 0.2), "tau_s": (0.1, 0.3)}},
         {"fixed": {"imbalance": "long_tail", "imbalance_factor": 20}},
+        {"factors": {"lambda_sil": (0.0, 0.2), "split_seed": (0, 1)}, "blocks": ("split_seed",)},
     ],
 )
 def test_a_setting_at_its_default_or_with_effect_in_one_arm_is_accepted(changes):

@@ -279,3 +279,11 @@ def test_the_command_line_goes_from_look_to_look():
     assert len(change_study(declared, [], seeds=10).seeds) == 10
     with pytest.raises(StudyError, match=r"seeds: their number must be one of looks \[5, 10\], got 7"):
         change_study(declared, [], seeds=7)
+
+
+def test_a_search_may_not_run_where_each_seed_draws_its_own_test_samples(store):
+    fixed = {"epochs": EPOCHS, "vary": "all_and_test_split"}
+    with pytest.raises(StudyError, match=r"^vary: with tuning, the test samples must be the same for every seed"):
+        selection.load_selection(study(fixed=fixed), store)
+    without = {"tuning": None, "treatments": {"CE": {"lambda_sil": 0.0}, "CE+Sil": {"lambda_sil": 0.1}}}
+    assert selection.load_selection(study(fixed=fixed, **without), store).tuning is None

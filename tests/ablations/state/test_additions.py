@@ -57,9 +57,9 @@ def test_records_of_other_code_are_not_mixed_without_the_option(study, code, wor
     check(study, store, mixed_code=True)
 
 
-def test_from_python_the_same_line_is_raised(study):
+def test_from_python_the_line_names_the_argument(study):
     finish(study, seeds=(0,), source_sha256=OTHER)
-    with pytest.raises(StudyError, match=r"^--allow-mixed-code: "):
+    with pytest.raises(StudyError, match=r"^allow_mixed_code: .* or pass allow_mixed_code$"):
         run_study(study, RunOptions())
 
 

@@ -24,7 +24,9 @@ def test_the_files_of_a_kind_are_written_and_named(kind, tmp_path, capsys):
     written = sorted(str(path) for path in (tmp_path / "new").rglob("*") if path.is_file())
     assert code == 0
     assert sorted(lines[:-1]) == written
-    assert lines[-1] == f"next: {KINDS[kind].then}"
+    folder = tmp_path / "new"
+    run = f"ablate run {folder}/my_study.py && ablate report {folder}/my_study.py"
+    assert lines[-1] == f"next: {run if kind == 'study' else f'cd {folder}; {KINDS[kind].then}'}"
     for name in KINDS[kind].files:
         assert (tmp_path / "new" / name).read_bytes() == (FILES / name).read_bytes()
 

@@ -29,7 +29,7 @@ def test_a_server_that_dies_and_comes_back_gets_everything_once(server, store):
     wait_for(lambda: warnings)
     server.start()
     report_all(mirror, [4])
-    assert mirror.close({"complete": 5}, timeout=120)
+    assert mirror.close({"complete": 5}, lambda: 120)
     assert len(warnings) == 1
     assert "does not answer" in warnings[0]
     runs = trial_runs(view)
@@ -84,8 +84,18 @@ def test_closing_waits_no_longer_than_it_is_given(store, monkeypatch):
     mirror = Mirror(MlflowRuns("http://127.0.0.1:1", store, STUDY), spec_of, lambda text: None)
     monkeypatch.setattr(MlflowRuns, "open", lambda self: release.wait())  # no answer
     mirror.start()
-    assert not mirror.close({"complete": 1}, timeout=0.01)
+    assert not mirror.close({"complete": 1}, lambda: 0.01)
     assert mirror.is_alive()
+    release.set()
+
+
+def test_a_signal_that_comes_while_the_mirror_closes_shortens_the_wait(store, monkeypatch):
+    release, answers = threading.Event(), iter([60.0, 60.0, 60.0, 0.0])
+    mirror = Mirror(MlflowRuns("http://127.0.0.1:1", store, STUDY), spec_of, lambda text: None)
+    monkeypatch.setattr(MlflowRuns, "open", lambda self: release.wait())  # no answer
+    mirror.start()
+    assert not mirror.close({"complete": 1}, lambda: next(answers))
+    assert (mirror.is_alive(), list(answers)) == (True, [])
     release.set()
 
 
@@ -108,7 +118,7 @@ def test_a_run_that_an_interrupted_driver_left_open_is_ended_by_the_next_one(dat
     assert trial_runs(before)[trial_id(0)].data.metrics["test_top1"] == 0.4
     assert trial_runs(before)[trial_id(1)].info.status == "RUNNING"
     store.write_record(record(1))  # written while the driver was being interrupted: nobody reports it
-    assert mirror.close({"complete": 2}, timeout=60)
+    assert mirror.close({"complete": 2}, lambda: 60)
     run = trial_runs(before)[trial_id(1)]
     assert (run.info.status, run.data.metrics["test_top1"]) == ("FINISHED", record(1)["test_top1"])
 

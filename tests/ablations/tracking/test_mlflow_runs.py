@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ablations.errors import StudyError
 from ablations.tracking.mirror import sync
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
 from ablations.tracking.runs_table import VIEW_TAG
@@ -22,9 +23,15 @@ def test_uri_is_absolute_and_the_environment_is_respected(tmp_path, monkeypatch)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_uri("results") == f"sqlite:///{tmp_path}/results/mlflow.db"
     assert tracking_uri("s3://bucket/x") == f"sqlite:///{tmp_path}/results/mlflow.db"
+    assert tracking_uri(f"file://{tmp_path}/x") == f"sqlite:///{tmp_path}/x/mlflow.db"
     assert tracking_uri("results", "sqlite:///view.db") == f"sqlite:///{tmp_path}/view.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert tracking_uri("results") == "http://127.0.0.1:1"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_before_mlflow_waits_for_it(store):
+    with pytest.raises(StudyError, match=r"^--results: the MLflow database is in /proc: .*; give a folder that can be"):
+        sync(MlflowRuns("sqlite:////proc/mlflow.db", store, STUDY))
 
 
 def test_sync_ten_times_is_sync_once_and_ends_stale_runs(view, store):

@@ -1,12 +1,10 @@
 """A worker that is lost after it wrote its records and before its report reached the driver, in both phases."""
 
 import types
-from collections import deque
 
 import pytest
 
 from ablations.driver.callbacks import ReportCallback, WorkerFailureCallback
-from ablations.driver.confirm import ConfirmTrials
 from ablations.state.provenance import source_digest
 from ablations.workers.seed_group import SeedGroup
 from ablations.workers.spec import ArmSpec, CandidateSpec, RunContext, SeedGroupSpec, TrialSpec
@@ -109,9 +107,10 @@ class Recorder:
         """Called at the end."""
 
 
-def callback(context, store):
-    recorder = Recorder()
-    return ReportCallback(ConfirmTrials(context, deque()), store, recorder, recorder, {}), recorder
+def callback(phase):
+    """What the driver calls for the reports of a phase whose first group runs, that group, and what it tells."""
+    recorder, spec = Recorder(), phase.source.next()
+    return ReportCallback(phase.source, phase.store, recorder, recorder, {}), spec, recorder
 
 
 def tune_trial(spec):
@@ -121,51 +120,74 @@ def tune_trial(spec):
     )  # fmt: skip
 
 
-def test_the_driver_does_not_write_over_records_that_are_there(context, store, spec):
-    write(store, spec, "complete")
-    reports, recorder = callback(context, store)
+def test_the_driver_does_not_write_over_records_that_are_there(phase):
+    reports, spec, recorder = callback(phase)
+    left = phase.source.left
+    write(phase.store, spec, "complete")
     reports.on_trial_error(0, [], tune_trial(spec))
-    assert statuses(store) == ["complete"] * len(spec.trials)
-    assert not reports.source.left
+    assert statuses(phase.store) == ["complete"] * len(spec.trials)
+    assert phase.source.left == left
     assert {told.record["status"] for told in recorder.told} == {"complete"}
 
 
-def test_a_group_that_tune_gives_up_runs_once_more_and_is_then_recorded_as_failed(context, store, spec):
-    reports, recorder = callback(context, store)
+def test_a_record_that_a_worker_writes_while_the_driver_records_the_failure_is_kept(phase, monkeypatch):
+    reports, spec, _ = callback(phase)
+    look, open_trial = Store.finished_record, spec.trials[0].trial_id
+
+    def look_too_early(store, trial_id):
+        found = look(store, trial_id)
+        if trial_id == open_trial and phase.source.given_up and found is None:
+            write(store, spec, "complete")
+        return found
+
     reports.on_trial_error(0, [], tune_trial(spec))
-    assert statuses(store) == []
-    assert reports.source.next() == spec
+    monkeypatch.setattr(Store, "finished_record", look_too_early)
+    records = reports._write_failed(spec, "lost")
+    assert (records, statuses(phase.store)) == ([], ["complete"] * len(spec.trials))
+    assert all(name.endswith(".parquet") for name in phase.store.names("trials"))
+
+
+def test_a_group_that_tune_gives_up_runs_once_more_and_is_then_recorded_as_failed(phase):
+    reports, spec, recorder = callback(phase)
     reports.on_trial_error(0, [], tune_trial(spec))
-    assert statuses(store) == ["failed"] * len(spec.trials)
-    assert reports.source.next() is None
+    assert statuses(phase.store) == []
+    groups = []
+    while spec not in groups:
+        groups.append(phase.source.next())
+    reports.on_trial_error(0, [], tune_trial(spec))
+    assert statuses(phase.store) == ["failed"] * len(spec.trials)
+    assert spec not in iter(phase.source.next, None)
+    if spec.candidate is not None:
+        assert phase.source.searches[spec.arm].candidates[spec.candidate.number].status == "failed"
+        assert (spec.arm, spec.candidate.number) not in phase.source.open
     assert [told.record["status"] for told in recorder.told] == ["failed"] * len(spec.trials)
     assert "no worker could train it to its end: killed, out of memory" in recorder.told[0].record["error"]
 
 
-def test_at_the_end_of_a_run_display_and_view_follow_the_records(context, store, spec):
+def test_at_the_end_of_a_run_display_and_view_follow_the_records(phase):
     """The worker wrote its records, and a signal ended the run before its report came."""
-    reports, recorder = callback(context, store)
-    unfinished = SeedGroupSpec("uu", "the arm", "confirm", (TrialSpec("uu", 5),))
+    reports, spec, recorder = callback(phase)
+    unfinished = phase.source.next()
     for one in (spec, unfinished):
         reports.on_trial_start(0, [], tune_trial(one))
-        recorder.status[one.id] = "running"
-    write(store, spec, "complete")
+        recorder.status[phase.source.name(one)] = "running"
+    write(phase.store, spec, "complete")
     reports.settle(lambda: True)
     ended = [told for told in recorder.told if told.record is not None]
     assert [told.trial_id for told in ended] == [trial.trial_id for trial in spec.trials]
     assert all([row["epoch"] for row in told.rows] == [1, 2] for told in ended)
     assert recorder.rows[-1].record["status"] == "complete"
-    assert "uu" not in recorder.status  # neither running nor finished: missing
+    assert phase.source.name(unfinished) not in recorder.status  # neither running nor finished: missing
 
 
-def test_a_lost_worker_is_reported_and_a_preempted_node_is_no_failure(context, store, spec):
-    recorder = Recorder()
-    failures = WorkerFailureCallback(ConfirmTrials(context, deque()), recorder)
+def test_a_lost_worker_is_reported_and_a_preempted_node_is_no_failure(phase):
+    recorder, spec = Recorder(), phase.source.next()
+    failures, name = WorkerFailureCallback(phase.source, recorder), phase.source.name(spec)
     failures.on_trial_recover(0, [], tune_trial(spec))
     failures.on_trial_recover(0, [], tune_trial(spec))
     lost, preempted = recorder.notes
-    assert lost.startswith(f"{spec.id}: lost its worker (1 of 3: killed, out of memory, or its node was lost)")
-    assert preempted.startswith(f"{spec.id}: node preempted; not counted as a failure")
+    assert lost.startswith(f"{name}: lost its worker (1 of 3: killed, out of memory, or its node was lost)")
+    assert preempted.startswith(f"{name}: node preempted; not counted as a failure")
 
 
 def test_tune_calls_a_group_through_the_one_trainable(context, store, spec, monkeypatch):

@@ -145,18 +145,6 @@ def test_a_decision_that_a_worker_did_not_get_is_sent_again(tmp_path):
     assert decisions[-1][1:] == (True, True)
 
 
-def test_killed_between_the_records_of_a_candidate_it_ends_where_it_had_ended(whole, tmp_path):
-    _, store = whole
-    controller, again = begin(tmp_path)
-    work(controller)
-    victim = next(row for row in records(again) if row["status"] == "stopped")
-    again.delete("trials", f"{victim['trial_id']}.parquet")
-    resumed, again = begin(tmp_path)
-    assert resumed.left == 1
-    work(resumed)
-    assert records(again) == records(store)
-
-
 def test_a_candidate_that_tune_gives_up_runs_once_more_and_the_search_ends_the_same(whole, tmp_path):
     controller, store = begin(tmp_path)
     spec = controller.next()
@@ -167,24 +155,6 @@ def test_a_candidate_that_tune_gives_up_runs_once_more_and_the_search_ends_the_s
     assert controller.next() == spec
     assert not controller.again(spec)  # a second time is no accident
     controller.waiting.append((spec.arm, controller.searches[spec.arm].candidates[spec.candidate.number]))
-    work(controller)
-    assert records(store) == records(whole[1])
-
-
-def test_a_candidate_whose_worker_is_lost_after_its_records_is_not_trained_again(whole, tmp_path):
-    controller, store = begin(tmp_path)
-    spec = controller.next()
-    first = SeedGroup(controller.context, spec)
-    while first.status == "running":  # the driver gets every report but the last
-        report = sent(first.step())
-        if not report.ended and (stop_at := controller.take(spec, report)) is not None:
-            first.stop(stop_at)
-    second = SeedGroup(controller.context, spec)
-    again = sent(second.step())
-    assert second.trainings == []
-    assert (again.status, again.records[0]["trial_id"]) == (report.status, report.records[0]["trial_id"])
-    assert controller.take(spec, again) is None
-    assert not controller.open
     work(controller)
     assert records(store) == records(whole[1])
 

@@ -15,6 +15,7 @@ import pytest
 
 import analysis
 from analysis import ReportError, compare, open_study, write_report, write_table_report
+from silhouette.location import StoreError
 from silhouette.results import SCHEMA
 from tests.helpers.published import CE, OURS
 from tests.helpers.studies import tail_extra, write
@@ -108,6 +109,8 @@ def test_records_are_the_rows_of_the_store(study):
     assert picked.column_names == ["seed", "class_train"]
     with pytest.raises(ReportError, match="columns: no column 'sed'; there are"):
         study.records(["sed"])
+    with pytest.raises(ReportError, match=r"columns: give a list of names, got 'config'"):
+        study.records("config")
 
 
 def test_a_study_that_grows_is_read_as_it_was_when_it_was_opened(tmp_path):
@@ -166,6 +169,11 @@ def test_an_absent_study_is_one_line(tmp_path):
     with pytest.raises(ReportError, match=r"no study\.json there; run the study first") as error:
         open_study(tmp_path, "absent")
     assert "\n" not in str(error.value)
+
+
+def test_a_location_that_cannot_be_read_is_one_line():
+    with pytest.raises(StoreError, match=r"^results: must be a location that can be read \(.*\), got '/dev/null'$"):
+        open_study("/dev/null", "demo")
 
 
 def test_html_is_escaped_and_text_names_every_verdict(tmp_path):
@@ -247,6 +255,10 @@ def test_a_missing_value_of_a_frame_is_a_failed_run():
         (WORKED, {"metric": "accuracy"}, "table: no column 'accuracy' in the table; it has method, seed, acc"),
         (WORKED, {"baseline": "SGD"}, "baseline: no method 'SGD' in the table; it has CE, CE + Sil"),
         (WORKED, {"sesoi": -1.0}, "sesoi: must be above 0, got -1"),
+        (WORKED, {"sesoi": "0.2"}, "sesoi: must be a number, got '0.2'"),
+        (WORKED, {"alpha": "0.05"}, "alpha: must be a number, got '0.05'"),
+        (WORKED, {"arm": None}, "arm: must be the name of a column, got None"),
+        (WORKED, {"block": 3}, "block: must be the name of a column, got 3"),
         (WORKED, {"seed": "acc"}, "table: row 0: acc must be an integer, got 74.2"),
         ({**WORKED, "seed": [0] * 10}, {}, "table: 'CE' has seed 0 twice; is a block column missing?"),
         ({"a": [1], "b": [1, 2]}, {}, "table: columns must have the same length, got a has 1, b has 2"),
@@ -262,3 +274,6 @@ def test_bad_input_is_one_line_that_names_the_argument(table, change, message):
         compare(table, **(COLUMNS | change))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+    with pytest.raises(ReportError) as same:
+        write_table_report(table, **(COLUMNS | change), out="unused")
+    assert str(same.value) == str(error.value)

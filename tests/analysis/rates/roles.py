@@ -48,7 +48,18 @@ def _roles(name, effects, others, role, **bounds):
     return Simulation(name, partial(roles, primary=effects, others=others, role=role), rates)
 
 
+def exploratory_families(rng):
+    """Six blocks with two equal arms each, all exploratory, as in a study of what moves the seeds."""
+    plan = study([family(f"block {i}", f"base{i}", [f"t{i}"], "exploratory") for i in range(6)], 20)
+    values = {arm: LEVEL + rng.normal(0, NOISE, 20) for i in range(6) for arm in (f"base{i}", f"t{i}")}
+    return {"exploratory": differences(verdicts(plan, records(values)))}
+
+
 ROLES = (
+    Simulation(
+        "6 exploratory families of 1 equal, n = 20", exploratory_families,
+        {"exploratory": Rate("any false *better* or *worse* in any of them", 3.5, 6.5)},
+    ),
     _roles(
         "primary of 1 equal, ablation of 10 equal, n = 10", (0.0,), 10, "ablation",
         primary=(3.5, 6.5), second=(0.0, 2.5), both=(3.5, 6.5), exploratory=(0.0, 6.5),

@@ -66,7 +66,7 @@ def test_comparisons_without_a_verdict_are_no_answer_and_say_why():
     store = write_study(None, demo_plan(seeds=6), change=lambda a, s: {"status": "failed"} if s == 5 else {})
     found, where = answer(analysed(store), "Paired t-tests")
     assert found == "not answered"
-    assert where == "No comparison has a verdict: interim: 5 of 6 planned seeds."
+    assert where == "No comparison has a verdict: 5 of 6 planned seeds; 1 failed."
 
 
 def test_a_plain_table_has_no_checklist_of_the_review():

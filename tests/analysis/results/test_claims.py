@@ -1,12 +1,24 @@
 """Verdicts keep the error rate that the report prints: one correction, planned seeds, one code, the right interval."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.formatting import make_scale
+from analysis.report.cells import rates_line
+from analysis.report.figures.differences import difference_dot
 from analysis.report.page import make_page
+from analysis.report.withheld import withheld
 from analysis.report.writers import html, latex, markdown
-from tests.helpers.studies import arm, family, write
+from analysis.results.analyse import analyse_table
+from analysis.results.verdicts import Corrected, decide
+from analysis.stats.comparison import compare_paired
+from analysis.stats.pairing import pair
+from analysis.study.table import TableOptions
+from tests.helpers.studies import arm, family, grid_plan, grid_value, write
 from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
 
 
@@ -68,8 +80,17 @@ def test_an_exploratory_family_does_not_enter_the_correction_of_the_primary_ones
 
 def test_the_rate_that_is_printed_is_that_of_all_looks_together():
     _, text = document(after(5, looks=[5, 10]))
-    assert "At most 5 % of studies without any difference call something better or worse" in text
+    assert "At most about 5 % of studies without any difference call something better or worse" in text
     assert "over all comparisons of a role and over all looks" in text
+
+
+def test_the_rate_of_an_equivalence_says_over_what_it_holds():
+    plan = demo_plan(blocks=("none",))
+    more = family("more", "λ=0 none", plan["families"][0]["treatments"], "exploratory", "bh")
+    data = analysed(write_study(None, demo_plan()))
+    assert "call something equivalent that is not, over all comparisons of a role: a rate" in rates_line(data)
+    both = rates_line(analysed(write_study(None, plan | {"families": [*plan["families"], more]})))
+    assert both.endswith("is false on average. The same holds for what it calls equivalent.")
 
 
 # ------------------------------------------------------------------ the gate
@@ -105,6 +126,16 @@ def test_a_study_that_is_read_while_it_runs_gives_no_verdict(done):
     assert "\\textbf{Interim: no verdict.}" in latex.render(page.sections[0].tables[0], page.marks)
 
 
+def test_a_study_whose_last_seed_failed_in_both_arms_is_not_called_interim():
+    plan = demo_plan()
+    data = analysed(write_study(None, plan, change=lambda a, s: {"status": "failed"} if s == 9 else {}))
+    assert {c["reason"] for c in data["comparisons"]} == {"9 of 10 planned seeds; 1 failed"}
+    assert [n["key"] for n in data["notices"]] == ["failed_seeds"]
+    text = markdown.render(make_page(data))
+    assert "Failed trials: no verdict on 6 of 6 comparisons. Every planned trial has a record" in text
+    assert "Interim" not in text
+
+
 def test_a_declared_look_gives_verdicts_at_its_own_level():
     looked, between = analysed(after(5, looks=[5, 10])), analysed(after(6, looks=[5, 10]))
     assert "worse" in {c["verdict"] for c in looked["comparisons"]}
@@ -129,6 +160,50 @@ def test_seeds_added_after_looking_give_no_verdict_and_no_promise():
     assert "use the intervals" not in text
     declared = analysed(write_study(None, demo_plan(looks=[5, 10], extended=[{**note, "declared": True}])))
     assert "worse" in {c["verdict"] for c in declared["comparisons"]}
+
+
+NOTE = {"from": 5, "to": 10, "at": "2026-01-01T00:00:00+00:00", "declared": False}
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda: write(None, grid_plan(), grid_value, lambda a, s, rng: {"status": "failed"} if s == 5 else {}),
+        lambda: grid_after(5),
+        lambda: write(None, grid_plan() | {"extended": [NOTE]}, grid_value),
+        lambda: write(None, grid_plan(), grid_value, lambda a, s, rng: {"source_sha256": str(s % 2) * 64}),
+    ],
+    ids=["failed", "interim", "extended", "mixed"],
+)
+def test_without_a_verdict_a_page_shows_neither_p_nor_intervals(store):
+    data, text = document(store())
+    assert data["comparisons"][0]["p_t"] is not None  # for programs
+    assert "Where there is no verdict, neither p-values nor intervals are shown." in text
+    assert "At most" not in text
+    shown = "\n".join(line for line in text.splitlines() if not line.startswith("*"))  # all but captions
+    assert not re.findall(r"p (?:=|<) |CI [+−\d]|80 % power|Hsu|< 0.001|[+−][\d.]+ to [+−][\d.]+", shown)
+    page = withheld(data)
+    assert {dot.low for dot in (difference_dot(page, c) for c in page["comparisons"])} == {None}
+    assert page["robustness"] == []
+    assert [e for s in page["sensitivity"]["shares"] for e in s["effects"] if e["f"] or e["p"] or e["low"]] == []
+
+
+def grid_after(done):
+    store = write(None, grid_plan(), grid_value)
+    store.rows = [row for row in store.rows if row["seed"] < done]
+    return store
+
+
+def test_an_unfinished_study_shows_no_interval_of_a_mean_either():
+    page = withheld(analysed(after(5)))
+    assert {a["ci_low"] for a in page["arms"]} == {None}
+    assert {lv["band_low"] for c in page["sensitivity"]["curves"] for lv in c["levels"]} == {None}
+    assert {a["sd"] is None for a in page["arms"]} == {False}
+
+
+def test_a_mark_that_is_missing_may_mean_no_verdict():
+    _, text = document(write_study(None, demo_plan(), skip={("λ=0.2 none", 3)}))
+    assert "no mark: no significant difference or no verdict." in text
 
 
 # ------------------------------------------------------------------ A6: the interval of the verdict
@@ -190,6 +265,27 @@ def test_resplits_of_one_data_set_are_tested_by_the_corrected_resampled_t():
     assert "new splits and new seeds" in data["scope"]
 
 
+def test_every_interval_over_resplits_is_that_of_overlapping_splits():
+    plan, change = resplit()
+    store = write_study(None, plan, change=change)
+    data, text = document(store)
+    wide = stats.t.isf(0.025, 5) * np.sqrt(1 / 6 + 25 / 60)
+    for one in data["arms"]:
+        assert (one["ci_high"] - one["ci_low"]) / 2 == pytest.approx(wide * one["sd"])
+    for level in data["sensitivity"]["curves"][0]["levels"]:
+        spread = np.std(list(level["values"].values()), ddof=1)
+        assert (level["ci_high"] - level["ci_low"]) / 2 == pytest.approx(wide * spread)
+    other = next(iter(data["robustness"][0]["other_metrics"]))
+    by_arm = {a["arm"]: [r[other] for r in store.rows if r["arm"] == a["arm"]] for a in data["arms"]}
+    for row in data["robustness"]:
+        m = row["other_metrics"][other]
+        d = np.subtract(by_arm[row["treatment"]], by_arm[row["baseline"]])
+        assert (m["ci_high"] - m["ci_low"]) / 2 == pytest.approx(wide * d.std(ddof=1))
+        assert m["p"] == pytest.approx(2 * stats.t.sf(abs(d.mean()) / (d.std(ddof=1) * np.sqrt(1 / 6 + 25 / 60)), 5))
+    assert "corrected resampled t test and" in text
+    assert "test data read once" not in text
+
+
 def test_records_with_one_test_pool_are_tested_by_the_paired_t_whatever_the_plan_says():
     plan, change = resplit(test_pool_sha256="a" * 64)
     data = analysed(write_study(None, plan, change=change))
@@ -226,7 +322,8 @@ def test_records_of_two_versions_of_the_code_give_no_verdict(other):
     data, text = document(write_study(None, demo_plan(), change=digest))
     assert {(c["verdict"], c["reason"]) for c in data["comparisons"]} == {("no verdict", "mixed code")}
     assert data["notices"][0]["key"] == "mixed_code"
-    assert "Mixed code: no verdict." in text
+    versions = "2 versions of the code" if other else "1 version of the code and by code that was not noted"
+    assert f"Mixed code: no verdict. The records in use were made by {versions}, so" in text
     same = analysed(write_study(None, demo_plan(), change=lambda a, s: {"source_sha256": "a" * 64}))
     assert "worse" in {c["verdict"] for c in same["comparisons"]}
 
@@ -245,6 +342,32 @@ def test_a_plan_of_version_0_1_is_named_with_the_rules_that_changed():
     assert analysed(write_study(None, demo_plan()))["notices"] == []
 
 
+def test_a_frozen_plan_of_version_0_1_is_read_with_faults_that_are_refused_today():
+    plan = {k: v for k, v in demo_plan(sesoi=0.2).items() if k != "error_rate"}
+    plan["families"].append({**plan["families"][0], "correction": "holm"})
+    for a in plan["arms"]:
+        a["config"]["dataset"] = "mnist"
+    data = analysed(write_study(None, plan))
+    (notice,) = data["notices"]
+    assert "although sesoi: 0.2 is 20 points; did you mean 0.002?." in notice["text"]
+    assert "although families: 'λ=0.05 none' against 'λ=0 none' is declared 2 times as primary" in notice["text"]
+    assert [f["family"] for f in data["families"]] == ["none", "long_tail×20", "none (2)"]
+    assert "Its margin is the default" not in notice["text"]
+    plan["sesoi"] = 0.002
+    assert "Its margin is the default of version 0.1" in analysed(write_study(None, plan))["notices"][0]["text"]
+
+
+def test_records_of_the_tune_phase_are_a_notice():
+    data = analysed(write(None, demo_plan(phase="tune"), lambda a, s, rng: rng.random(), phase="tune"))
+    assert [n["key"] for n in data["notices"]] == ["phase"]
+    assert {c["reason"] for c in data["comparisons"]} == {"records of the tune phase give no verdict"}
+
+
+def test_the_level_of_a_look_stands_in_the_sentence():
+    for c in analysed(after(5, looks=[5, 10]))["comparisons"]:
+        assert "over 6 comparisons at the level 0.02939 of this look" in c["sentence"]
+
+
 def test_a_verdict_that_the_new_rules_change_is_named():
     store = two_blocks({"x": with_p(10, 0.03), "y": with_p(10, 0.6)}, sesoi=None)
     for a in store.plan["arms"]:
@@ -253,7 +376,7 @@ def test_a_verdict_that_the_new_rules_change_is_named():
         row["config"] = row["config"].replace("digits", "mnist")
     del store.plan["error_rate"]
     (notice,) = analysed(store)["notices"]
-    assert notice["text"].endswith("Verdicts that differ: ours x: better, now inconclusive.")
+    assert notice["text"].endswith("Verdicts of comparisons that differ: ours x: better, now inconclusive.")
 
 
 def test_without_a_declared_margin_one_line_says_that_nothing_is_equivalent():
@@ -286,6 +409,21 @@ def test_every_sentence_on_a_verdict_states_scope_seeds_and_the_correction():
         assert "CI after correction: " in c["sentence"]
 
 
+TWO_DECIMALS = [75.13, 75.27, 74.91, 75.02, 75.33, 74.87]
+
+
+def test_a_p_of_zero_decides():
+    result = compare_paired(pair(dict(enumerate([1.0, 1.1, 1.2])), dict.fromkeys(range(3), 0.0)))
+    corrected = Corrected(1, 0.05, 0.0, 0.05, None, 0.05)
+    assert decide(result, corrected, better=1, margin=None).word == "better"
+    assert decide(result, replace(corrected, p_equivalence=0.0), better=1, margin=2.0).word == "equivalent"
+
+
+def test_the_figure_of_wins_gives_both_conditions_of_its_rule():
+    _, text = document(write_study(None, demo_plan(blocks=("none",))))
+    assert "a difference matters where the interval lies above 0.5 and the estimate is 0.75 or more." in text
+
+
 def test_differences_without_spread_have_no_interval_of_no_width():
     plan = demo_plan(lambdas=(0.0, 1.0), blocks=("none",), seeds=4)
     store = write_study(None, plan, change=lambda a, s: {"test_top1": 0.9 if "λ=1" in a else 0.89})
@@ -293,6 +431,22 @@ def test_differences_without_spread_have_no_interval_of_no_width():
     (c,) = data["comparisons"]
     assert (c["ci_low"], c["ci_high"], c["reason"]) == (None, None, "the differences have no spread")
     assert "+1.00 to +1.00" not in text
+
+
+@pytest.mark.parametrize(("values", "gap"), [(TWO_DECIMALS, 0.01), ([5000.3, 5001.7, 4999.1, 5000.9], 0.1)])
+def test_the_rounding_of_a_subtraction_is_no_spread(values, gap):
+    rows = [(arm, s, v + gap * (arm == "ours")) for arm in ("CE", "ours") for s, v in enumerate(values)]
+    columns = dict(zip(("arm", "seed", "acc"), map(list, zip(*rows, strict=True)), strict=True))
+    (c,) = analyse_table(columns, TableOptions(arm="arm", seed="seed", metric="acc", baseline="CE"))["comparisons"]
+    assert (c["verdict"], c["reason"]) == ("no verdict", "the differences have no spread")
+
+
+def test_an_interval_with_a_width_shows_two_different_ends():
+    scale = make_scale("test_top1")
+    assert scale.range(0.01, 0.01 + 1e-6) == "+1.0000 to +1.0001"
+    assert scale.range(0.00004, 0.009) == "+0.004 to +0.900"
+    assert scale.range(0.0, 0.01) == "+0.00 to +1.00"
+    assert scale.value_range(0.9034, 0.909) == "90.34 to 90.90"
 
 
 def test_claims_that_do_not_fit_into_the_box_are_counted():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report.page import make_page
+from analysis.report.writers import markdown
 from analysis.results.analyse import PARTS
 from analysis.results.document import Document, Summary
 from tests.helpers.studies import (
@@ -119,9 +120,29 @@ def test_the_table_of_parts_names_every_further_key_once_in_the_order_of_the_doc
     assert keys == [key for key in typing.get_type_hints(Document) if key not in Summary.__annotations__]
 
 
-def test_every_part_is_shown_by_a_section_of_the_page():
-    shown = {section.key for name in STUDIES for section in make_page(document_of(name)).sections}
-    assert {part.section for part in PARTS} - {"frozen"} <= shown  # `frozen` has its own test
+class Watched(dict):
+    """A document that notes which of its keys are read."""
+
+    def __init__(self, document):
+        super().__init__(document)
+        self.read = set()
+
+    def __getitem__(self, key):
+        self.read.add(key)
+        return super().__getitem__(key)
+
+
+def test_every_part_is_read_by_the_page():
+    document = Watched(document_of("uneven classes"))
+    make_page(document)
+    assert {part.key for part in PARTS} - document.read == set()
+
+
+def test_the_level_of_a_look_has_one_form_in_the_whole_report():
+    text = markdown.render(make_page(document_of("looks")))
+    levels = re.findall(r"(?:α = |so |verdict, )(0\.\d+)", text)
+    assert len(levels) > 3
+    assert set(levels) == {"0.05", "0.02939"}  # over all looks, and at each
 
 
 @pytest.mark.parametrize("change", [{"studdy": 1}, {"alpha": "0.05"}, {"arms": [{}]}])

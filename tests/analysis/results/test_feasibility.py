@@ -10,6 +10,8 @@ from analysis.results.analyse import analyse_table
 from analysis.stats.effect_sizes import hedges_g_z, win_probability
 from analysis.stats.power import detectable, seeds_needed
 from analysis.study.table import TableOptions
+from tests.helpers.studies import arm, family, write
+from tests.helpers.synthetic import analysed, demo_plan
 
 
 def comparisons(arms, sesoi=0.5, **options):
@@ -49,6 +51,35 @@ def test_differences_without_spread_plan_nothing():
     assert c["feasibility"]["detectable"] is None
     assert c["feasibility"]["seeds_for_effect"] is None
     assert c["feasibility_line"] == "The differences have no spread, so nothing can be planned from them."
+
+
+def test_a_verdict_needs_three_seeds_however_large_the_effect_is():
+    (c,) = comparisons({"CE": noisy(0), "A": noisy(1)}, sesoi=1000.0)
+    assert (c["feasibility"]["seeds_for_effect"], c["feasibility"]["seeds_for_effect_high"]) == (3, 3)
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_nothing_is_said_of_seeds_that_give_no_verdict(n):
+    (c,) = comparisons({"CE": noisy(0, n), "A": noisy(1, 2)})
+    assert c["feasibility_line"].startswith("No verdict (")
+
+
+def test_unpaired_arms_of_which_one_has_one_seed_have_too_few():
+    (c,) = comparisons({"CE": noisy(0, 5), "A": noisy(1, 1)}, unpaired=True)
+    assert c["sentence"] == "A and CE cannot be compared: fewer than 3 seeds."
+
+
+def test_benjamini_and_hochberg_leave_the_smallest_exact_p_as_it_is():
+    """Five exploratory comparisons that all have the smallest p: Holm would need it below 0.05 / 5."""
+    arms = ["CE", *(f"λ={i}" for i in range(5))]
+    plan = demo_plan(
+        arms=[arm(a, {"m": a}, "b", a == "CE") for a in arms],
+        families=[family("b", "CE", arms[1:], "exploratory", "bh")], factors=[], seeds=7,
+    )  # fmt: skip
+    found = analysed(write(None, plan, lambda a, s, rng: 0.7 + 0.1 * (a["arm"] != "CE") + rng.normal(0, 0.01)))
+    assert {c["p_sign_flip"] for c in found["comparisons"]} == {2 / 2**7}
+    assert {c["feasibility"]["smallest_p_adjusted"] for c in found["comparisons"]} == {2 / 2**7}
+    assert {c["feasibility"]["smallest_n"] for c in found["comparisons"]} == {6}
 
 
 def test_the_smallest_exact_p_names_the_ties():

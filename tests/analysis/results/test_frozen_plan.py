@@ -93,7 +93,7 @@ def test_seeds_extended_after_looking_are_labelled_unless_declared(tmp_path, dec
 def test_declared_looks_share_the_level(tmp_path):
     data, text = document(write_study(tmp_path, demo_plan(looks=[5, 10])))
     assert data["alpha"] == pytest.approx(0.0294, abs=5e-5)
-    assert "after 5, 10 seeds, α = 0.05 over all looks (Pocock), so 0.0294 at each" in text
+    assert "after 5, 10 seeds, α = 0.05 over all looks (Pocock), so 0.02939 at each" in text
     assert all(c["p_adjusted"] <= data["alpha"] for c in data["comparisons"] if c["verdict"] in ("better", "worse"))
     assert make_plan(demo_plan()).alpha == 0.05
 

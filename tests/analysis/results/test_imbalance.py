@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from analysis.results.analyse import analyse, load
+from analysis.results.guards import COPIED
 from silhouette.config import TrialConfig
 from silhouette.results import Store
 from silhouette.training.run import Training
@@ -225,16 +226,16 @@ def test_a_class_without_test_samples_is_left_out_as_in_the_records_own_columns(
     assert any("without test samples" in w for w in tail["warnings"])
 
 
-def test_no_adjusted_p_before_the_planned_seeds():
+def test_no_adjusted_p_without_all_planned_seeds():
     rows = {name: [classes_of([200, 5], [9, 3 + (s + len(name)) % 4]) for s in range(4)] for name in ("CE", "CE+Sil")}
     plan = two_arms(seeds=6)
     late = {"status": "failed"}
     store = write(None, plan, lambda a, s, r: 0.5, lambda a, s, r: rows[a["arm"]][s] if s < 4 else late)
     data, text = document(store)
     (tail,) = data["tail"]
-    assert tail["reason"] == "interim: 4 of 6 planned seeds"
+    assert tail["reason"] == "4 of 6 planned seeds; 2 failed"
     assert {g["p_adjusted"] for g in (*tail["groups"], *tail["overall"], *tail["classes"])} == {None}
-    assert "No adjusted p-values: interim: 4 of 6 planned seeds" in text
+    assert "No adjusted p-values: 4 of 6 planned seeds; 2 failed" in text
 
 
 def test_the_sentence_of_a_comparison_says_scope_seeds_level_and_correction():
@@ -355,12 +356,23 @@ def test_a_real_dependence_is_named_with_its_interval_p_seeds_and_scope():
         assert words in line
 
 
-def test_a_contrast_has_no_verdict_before_the_planned_seeds():
+def test_copied_runs_give_no_verdict_in_any_part():
+    """Two records of one loss: neither the interaction, nor the shot groups, nor the sweep says a word."""
+    losses = lambda a, s, r: {"test_loss": 0.5 if s in (2, 3) else float(r.normal())}  # noqa: E731
+    data = analysed(write(None, interaction_plan(), interaction_value, losses))
+    assert {c["reason"] for c in data["comparisons"]} == {COPIED}
+    assert {(c["verdict"], c["reason"]) for c in data["interactions"]} == {("no verdict", COPIED)}
+    assert {t["reason"] for t in data["tail"]} <= {COPIED}
+    assert {c["reason"] for c in data["sensitivity"]["curves"]} <= {COPIED}
+
+
+def test_a_contrast_has_no_verdict_without_all_planned_seeds():
     plan = interaction_plan(seeds=5)
     store = write(None, plan, interaction_value, lambda a, s, r: {"status": "failed"} if s == 4 else {})
     data, text = document(store)
     assert {(c["verdict"], c["p_adjusted"]) for c in data["interactions"]} == {("no verdict", None)}
-    assert "No verdict on whether the gain of λ=1 over λ=0 depends on the imbalance (interim: 4 of 5" in text
+    line = "No verdict on whether the gain of λ=1 over λ=0 depends on the imbalance (4 of 5 planned seeds; 1 failed"
+    assert line in text
 
 
 def test_the_gain_with_its_batches_says_level_seeds_and_scope():

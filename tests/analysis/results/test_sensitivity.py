@@ -78,16 +78,16 @@ def test_three_seeds_are_named_fragile():
     assert "n = 3 seeds, fragile" in line_of(text)
 
 
-def test_nothing_is_said_of_the_best_level_before_the_planned_seeds():
+def test_nothing_is_said_of_the_best_level_without_all_planned_seeds():
     store = write(None, grid_plan(seeds=6), grid_value, lambda a, s, r: {"status": "failed"} if s == 5 else {})
     data, text = document(store)
     curve = curve_of(data)
-    assert (curve["reason"], curve["error"]) == ("interim: 5 of 6 planned seeds", None)
+    assert (curve["reason"], curve["error"]) == ("5 of 6 planned seeds; 1 failed", None)
     assert {lv["worse_by_at_most"] for lv in curve["levels"]} == {None}
     assert curve["insensitivity"] is None
     assert {cell["on_plateau"] for cell in data["sensitivity"]["shares"][0]["cells"]} == {False}
     assert "No cell is outlined" in text
-    assert "No statement about the best level (interim: 5 of 6 planned seeds)." in line_of(text)
+    assert "No statement about the best level (5 of 6 planned seeds; 1 failed)." in line_of(text)
 
 
 def test_levels_without_a_spread_say_so():

@@ -8,6 +8,9 @@ import pytest
 from scipy import stats
 
 from analysis.report.page import make_page
+from analysis.results.analyse import analyse_table
+from analysis.results.datasets import UNDECIDED
+from analysis.study.table import TableOptions
 from tests.helpers.studies import (
     DATASETS,
     add_tuning,
@@ -100,6 +103,35 @@ def test_an_incomplete_dataset_is_named_and_left_out_of_the_ranks():
     assert data["across"][0]["ranks"]["dropped"] == ["cars"]
     assert data["across"][0]["ranks"]["test"]["datasets"] == 5
     assert "Incomplete, so left out of the ranks: cars" in text
+
+
+def on_ten_datasets(seeds=4):
+    rng = np.random.default_rng(0)
+    cells = [(m, s, f"data {d}") for d in range(10) for m in "abc" for s in range(seeds)]
+    values = [0.8 + "abc".index(m) / 50 + rng.normal(0, 0.005) for m, _, _ in cells]
+    return dict(zip(("arm", "seed", "data"), map(list, zip(*cells, strict=True)), strict=True)) | {"acc": values}
+
+
+def test_ranks_call_methods_different_only_where_a_single_dataset_has_a_verdict():
+    options = TableOptions(arm="arm", seed="seed", metric="acc", baseline="a", block="data")
+    many = analyse_table(on_ten_datasets(), options)["across"][0]["ranks"]["pairwise"]
+    assert {(r["apart"], r["reason"]) for r in many} == {(True, "")}
+    few = analyse_table(on_ten_datasets(seeds=2), options)
+    rows = few["across"][0]["ranks"]["pairwise"]
+    assert all(r["p_adjusted"] < 0.01 for r in rows)
+    assert {(r["apart"], r["reason"]) for r in rows} == {(False, UNDECIDED)}
+    tables = {t.name: t for s in make_page(few).sections for t in s.tables}
+    assert "pairwise" not in tables
+    assert {cell.text for row in tables["new-datasets"].rows for cell in row} == {"b", "c", "–", "no verdict"}
+
+
+def test_ranks_of_an_unfinished_study_call_nothing_different():
+    plan = datasets_plan()
+    store = write(None, plan, datasets_value)
+    store.plan = plan | {"seeds": list(range(9))}
+    found = analysed(store)["across"][0]["ranks"]["pairwise"]
+    assert {r["reason"] for r in found} == {UNDECIDED}
+    assert not any(r["apart"] for r in found)
 
 
 # ------------------------------------------------------------------ sensitivity

@@ -31,6 +31,12 @@ def test_a_comparison_without_a_test_counts_in_the_levels():
     assert step_levels([], "holm", 0.05) == []
 
 
+@pytest.mark.parametrize(("correction", "middle"), [("holm", 1.0), ("bh", 0.75)])
+def test_a_p_of_zero_is_a_p_and_none_is_not(correction, middle):
+    """A t-test of differences far from zero gives a p that is 0 in floating point."""
+    assert adjust([0.0, 0.5, None], correction) == [0.0, middle, None]
+
+
 def test_corrected_resampled_t_equals_its_formula():
     """Nadeau and Bengio 2003, equation 14: variance of the mean = s² (1/n + n_test/n_train)."""
     d = np.array([0.02, 0.01, 0.03, 0.0, 0.02])

@@ -58,9 +58,14 @@ def test_a_study_that_declares_no_margin_has_none():
     assert make_plan({k: v for k, v in demo_plan().items() if k != "sesoi"}).sesoi is None
 
 
+EXPLORED = {"role": "exploratory", "correction": "bh"}
+
+
 def test_families_of_a_role_are_corrected_together_unless_the_study_declares_a_rate_per_block():
     plan = make_plan(with_second_family(role="exploratory", correction="bh"))
     assert [[f.name for f in group] for group in plan.corrected_together] == [["none", "long_tail×20"], ["again"]]
+    described = make_plan(demo_plan(families=[f | EXPLORED for f in demo_plan()["families"]]))
+    assert [[f.name for f in group] for group in described.corrected_together] == [["none", "long_tail×20"]]
     apart = make_plan(demo_plan(error_rate="block"))
     assert [[f.name for f in group] for group in apart.corrected_together] == [["none"], ["long_tail×20"]]
 

@@ -9,6 +9,7 @@ import pytest
 
 from ablations.cli.parser import main
 from analysis import ReportError, compare
+from analysis.report.cells import rates_line
 from analysis.report.page import make_page
 from analysis.report.writers import markdown
 from analysis.results.analyse import analyse_table
@@ -112,7 +113,8 @@ def test_a_row_without_a_value_is_named_by_its_place(tmp_path):
     rows = [*paired_rows(), ("CE", 6, ""), ("Sil", 6, 75.5)]
     document = analyse_table(csv_file(tmp_path, rows), TableOptions(**OPTIONS))
     assert [f["trial_id"] for f in document["ledger"]["faults"]] == ["line 14"]
-    assert "Values are missing: the table has 13 of 14." in text_of(document)
+    assert "Values are missing: the table has 13 of 14. 1 row without a value (empty or nan)." in text_of(document)
+    assert [notice["key"] for notice in document["notices"]] == ["missing_values"]
 
 
 # ------------------------------------------------------------------ one family over all blocks
@@ -234,6 +236,14 @@ def fractions():
         (paired_rows, {"sesoi": 0.002}, f"--sesoi: {IN_PERCENT}"),
         (paired_rows, {"sesoi": -0.2}, "--sesoi: must be above 0, got -0.2"),
         (paired_rows, {"sesoi": float("nan")}, "--sesoi: must be above 0, got nan"),
+        (paired_rows, {"sesoi": float("inf")}, "--sesoi: must be finite, got inf"),
+        (paired_rows, {"block": "method"}, "--block: must be another column than --arm, got 'method'"),
+        (lambda: paired_rows()[:6], {}, "--table: must have a method beside the baseline, got 'CE' alone"),
+        (
+            lambda: [*paired_rows(), *(("mean", s, v / 100) for _, s, v in paired_rows()[:6])],
+            {},
+            "--metric: acc must have one unit, got fractions for 'mean' and percents for 'CE'",
+        ),
         (paired_rows, {"alpha": 0.5}, "--alpha: must be between 0 and 0.5, got 0.5"),
         (paired_rows, {"alpha": -0.05}, "--alpha: must be between 0 and 0.5, got -0.05"),
         (lambda: [*paired_rows(), ("CE", 6, "inf")], {}, "--table: line 14: acc must be finite, got 'inf'"),
@@ -247,6 +257,32 @@ def test_bad_input_of_a_table_is_one_line(tmp_path, capsys, rows, options, messa
     assert str(error.value) == message
     assert run(path, *(f"--{name}={value}" for name, value in options.items())) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path):
+    path = csv_file(tmp_path, [(*row, 0) for row in paired_rows()], "method,seed,acc,acc")
+    with pytest.raises(ReportError, match=r"column 'acc' stands 2 times in runs.csv; rename or remove one"):
+        analyse_table(path, TableOptions(**OPTIONS))
+
+
+def test_a_block_without_the_baseline_is_named(tmp_path, capsys):
+    rows = [(m, "a", s, v) for m, s, v in paired_rows()] + [("Sil", "b", s, 75 + s / 10) for s in range(6)]
+    assert run(csv_file(tmp_path, rows, "method,data,seed,acc"), "--block", "data") == 0
+    line = "Not compared: the baseline CE has no row in b (Sil), so nothing is compared there."
+    assert f"note: {line}" in capsys.readouterr().out
+    assert line in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_the_rates_of_a_table_hold_only_if_its_seeds_were_planned(tmp_path):
+    document = analyse_table(csv_file(tmp_path, paired_rows()), TableOptions(**OPTIONS))
+    assert rates_line(document).endswith("This holds if the number of seeds was planned; a table cannot tell.")
+
+
+def test_two_datasets_without_a_margin_have_no_region_inside_of_it(tmp_path):
+    path = csv_file(tmp_path, null_rows(4), "method,data,seed,acc")
+    text = text_of(analyse_table(path, TableOptions(**OPTIONS, block="data")))
+    assert "on a new dataset lies below or above 0 (" in text
+    assert "P(inside)" not in text
 
 
 @pytest.mark.parametrize(("rows", "margin"), [(fractions, 0.002), (fractions, 0.05), (paired_rows, 0.2)])

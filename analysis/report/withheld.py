@@ -1,0 +1,170 @@
+"""The document as a page shows it: without p-values and intervals where there is no verdict.
+
+`report.json` keeps these numbers for programs. On a page a reader would take them for a verdict.
+"""
+
+from __future__ import annotations
+
+from analysis.results.document import (
+    AcrossData,
+    AcrossPairData,
+    ArmData,
+    ComparisonData,
+    ComponentData,
+    CurveData,
+    DetailData,
+    Document,
+    FailureData,
+    GapData,
+    IntervalData,
+    LevelData,
+    SharesData,
+    TailData,
+    TuningData,
+)
+from analysis.results.standing import voids_intervals
+from analysis.results.verdicts import NONE
+
+Pair = tuple[str, str]
+"""Treatment and baseline of a comparison."""
+
+
+def withheld(data: Document) -> Document:
+    """The same document; p-values and intervals of comparisons without a verdict are null.
+
+    Means, SDs and the values of every seed stay. The intervals of one arm are null too where the reason is one that
+    leaves no interval its level: seeds that were not planned, or values that are no repetitions.
+    """
+    reasons = {_pair(c): c["reason"] for c in data["comparisons"] if c["verdict"] == NONE}
+    if not reasons:
+        return data
+    void = _void_arms(data)
+    nothing = void >= {arm["arm"] for arm in data["arms"] if _compared(data, arm["arm"])}
+    return {
+        **data,
+        "arms": [_arm(a) if a["arm"] in void else a for a in data["arms"]],
+        "comparisons": [_comparison(c) if _pair(c) in reasons else c for c in data["comparisons"]],
+        "across": [_across(part, _methods_without_a_verdict(data)) for part in data["across"]],
+        "sensitivity": {
+            "curves": [_curve(c) if c["reason"] else c for c in data["sensitivity"]["curves"]],
+            "shares": [_shares(s) if s["reason"] else s for s in data["sensitivity"]["shares"]],
+        },
+        "tail": [_tail(t) if t["reason"] or (t["treatment"], t["baseline"]) in reasons else t for t in data["tail"]],
+        "interactions": [
+            {**c, "ci_low": None, "ci_high": None, "p": None} if c["verdict"] == NONE else c
+            for c in data["interactions"]
+        ],
+        "composition": [
+            {**p, "ci_low": None, "ci_high": None} if (p["treatment"], p["baseline"]) in reasons else p
+            for p in data["composition"]
+        ],
+        "tuning": [_tuning(t) if t["arm"] in void else t for t in data["tuning"]],
+        "variance": [_component(c) if nothing else c for c in data["variance"]],
+        "robustness": [r for r in data["robustness"] if (r["treatment"], r["baseline"]) not in reasons],
+        "failures": [_failures(f) if f["arm"] in void else f for f in data["failures"]],
+    }
+
+
+def _pair(c: ComparisonData) -> Pair:
+    return c["treatment"], c["baseline"]
+
+
+def _compared(data: Document, arm: str) -> bool:
+    return any(arm in _pair(c) for c in data["comparisons"])
+
+
+def _void_arms(data: Document) -> set[str]:
+    """Arms of which no comparison has values that an interval may be computed from."""
+    found: dict[str, bool] = {}
+    for c in data["comparisons"]:
+        for arm in _pair(c):
+            found[arm] = found.get(arm, True) and voids_intervals(c["reason"])
+    return {arm for arm, void in found.items() if void}
+
+
+def _arm(a: ArmData) -> ArmData:
+    return {**a, "ci_low": None, "ci_high": None, "sd_low": None, "sd_high": None}
+
+
+def _comparison(c: ComparisonData) -> ComparisonData:
+    shown: ComparisonData = {
+        **c, "ci_low": None, "ci_high": None, "p_t": None, "p_sign_flip": None, "p_wilcoxon": None, "d_z": None,
+        "p_adjusted": None, "p_max_t": None, "ci_adjusted_low": None, "ci_adjusted_high": None,
+        "feasibility": None,
+    }  # fmt: skip
+    if "detail" in c:
+        shown["detail"] = _detail(c["detail"])
+    return shown
+
+
+def _detail(d: DetailData) -> DetailData:
+    return {**d, "shift": _estimate(d["shift"]), "d_z": None, "g_z": None, "p_better": None}
+
+
+def _estimate(interval: IntervalData | None) -> IntervalData | None:
+    return None if interval is None else {**interval, "low": None, "high": None}
+
+
+def _methods_without_a_verdict(data: Document) -> set[str]:
+    """Methods with a comparison on a single dataset that has no verdict."""
+    methods = {a["arm"]: a["method"] for a in data["arms"]}
+    return {methods[c["treatment"]] for c in data["comparisons"] if c["verdict"] == NONE}
+
+
+def _across(part: AcrossData, refused: set[str]) -> AcrossData:
+    """Over several datasets: a method needs a verdict on each of them, the ranks need one for some method."""
+    pairs = [_across_pair(p) if p["treatment"] in refused else p for p in part["pairs"]]
+    nothing = all(p["treatment"] in refused for p in part["pairs"])
+    return {**part, "pairs": pairs, "ranks": None if nothing else part["ranks"]}
+
+
+def _across_pair(p: AcrossPairData) -> AcrossPairData:
+    return {
+        **p,
+        "average": {**p["average"], "ci": None, "p": None},
+        "intervals": dict.fromkeys(p["intervals"]),
+        "p_average_adjusted": None,
+        "pooled": None,
+        "wilcoxon": None,
+        "p_wilcoxon_adjusted": None,
+        "bayes": None,
+    }
+
+
+def _curve(c: CurveData) -> CurveData:
+    return {**c, "levels": [_level(lv) for lv in c["levels"]], "reference": None}
+
+
+def _level(lv: LevelData) -> LevelData:
+    return {**lv, "ci_low": None, "ci_high": None, "band_low": None, "band_high": None}
+
+
+def _shares(s: SharesData) -> SharesData:
+    return {
+        **s,
+        "effects": [{**e, "low": None, "high": None, "noise_floor": None, "f": None, "p": None} for e in s["effects"]],
+    }
+
+
+def _tail(t: TailData) -> TailData:
+    groups, overall, classes = ([_gap(g) for g in gaps] for gaps in (t["groups"], t["overall"], t["classes"]))
+    return {**t, "groups": groups, "overall": overall, "classes": classes}
+
+
+def _gap(g: GapData) -> GapData:
+    return {
+        **g, "ci_low": None, "ci_high": None, "p": None, "p_adjusted": None,
+        "ci_verdict_low": None, "ci_verdict_high": None, "ci_verdict_level": None,
+    }  # fmt: skip
+
+
+def _tuning(t: TuningData) -> TuningData:
+    return {**t, "optimism_low": None, "optimism_high": None}
+
+
+def _component(c: ComponentData) -> ComponentData:
+    return {**c, "sd_low": None, "sd_high": None, "share_low": None, "share_high": None, "p_less": None}
+
+
+def _failures(f: FailureData) -> FailureData:
+    return {**f, "p_better_low": None, "p_better_high": None}
