@@ -13,7 +13,7 @@ _STEPS, _RATE, _TEMPERATURE = 500, 0.5, 0.1
 def simplex(points: int, dim: int) -> Tensor:
     """Return (K, D) unit vectors whose inner products are all -1 / (K - 1), in a random rotation.
 
-    This is the simplex equiangular tight frame (Papyan et al. 2020; Yang et al. 2022, eq. 1). torch's global generator
+    This is the simplex equiangular tight frame (Papyan et al. 2020; Yang et al. 2022). torch's global generator
     draws the rotation.
 
     Args:

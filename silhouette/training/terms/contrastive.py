@@ -8,7 +8,7 @@ z_i are the 2B embeddings, τ the temperature, P(i) the other samples of i's cla
     tsc   as kcl, with K targets t_c in Z_i, minus w·log p(t_y | i)
     paco  -weighted mean of log p over P(i) with weight α and the own centre with weight 1, Z_i = Σ_{j ≠ i} + Σ centres
 
-Zhu et al. 2022 (eq. 8), Kang et al. 2021 (eq. 6), Li et al. 2022 (eq. 3), Cui et al. 2021 (eq. 4).
+Zhu et al. 2022, Kang et al. 2021, Li et al. 2022, Cui et al. 2021.
 docs/method.md says where these forms are shorter than those of the papers.
 """
 

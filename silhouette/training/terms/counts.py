@@ -32,7 +32,7 @@ def log_prior(counts: Sequence[int]) -> Tensor:
 
 
 def effective_weights(counts: Sequence[int], beta: float) -> Tensor:
-    """Return (K,) weights proportional to (1 - β) / (1 - β^n_c), with mean 1 (Cui et al. 2019, eq. 2).
+    """Return (K,) weights proportional to (1 - β) / (1 - β^n_c), with mean 1 (Cui et al. 2019).
 
     Args:
         counts: Training samples of each class.
@@ -47,7 +47,7 @@ def effective_weights(counts: Sequence[int], beta: float) -> Tensor:
 
 
 def label_margins(counts: Sequence[int], largest: float) -> Tensor:
-    """Return (K,) margins Δ_c = C / n_c^(1/4), with C so that the largest is `largest` (Cao et al. 2019, eq. 13).
+    """Return (K,) margins Δ_c = C / n_c^(1/4), with C so that the largest is `largest` (Cao et al. 2019).
 
     >>> label_margins([16, 1], 0.5).tolist()
     [0.25, 0.5]

@@ -2,12 +2,12 @@
 
 With logits f, label y, and n_c training samples of class c, π_c = n_c / Σ n::
 
-    logit_adjusted    -log softmax(f + τ·log π)_y                         Menon et al. 2021, eq. 10
-    balanced_softmax  -log softmax(f + log n)_y                           Ren et al. 2020, eq. 4
-    ldam              -log softmax(f - s·Δ_y·1[c = y])_y, f = s·cos       Cao et al. 2019, eq. 13
-    class_balanced    w_y · -log softmax(f)_y, w_c ∝ (1-β) / (1-β^n_c)    Cui et al. 2019, eq. 10
+    logit_adjusted    -log softmax(f + τ·log π)_y                         Menon et al. 2021
+    balanced_softmax  -log softmax(f + log n)_y                           Ren et al. 2020
+    ldam              -log softmax(f - s·Δ_y·1[c = y])_y, f = s·cos       Cao et al. 2019
+    class_balanced    w_y · -log softmax(f)_y, w_c ∝ (1-β) / (1-β^n_c)    Cui et al. 2019
     focal             (1 - p_y)^γ · -log p_y, p = softmax(f)              Lin et al. 2017, for K classes
-    vs                -log softmax((n / n_max)^γ · f + τ·log π)_y         Kini et al. 2021, eq. 2 with ω = 1
+    vs                -log softmax((n / n_max)^γ · f + τ·log π)_y         Kini et al. 2021 with ω = 1
 """
 
 from __future__ import annotations
