@@ -6,9 +6,6 @@ import os.path
 from dataclasses import dataclass
 from typing import Literal
 
-FOLDER = "image_folder:"
-"""Prefix of a dataset that is a folder of images, as in `image_folder:/data/birds`."""
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -16,14 +13,15 @@ class Dataset:
 
     Attributes:
         classes: Number of classes; None if only the data or the config decide it.
-        size: Side of the square images in pixels: their own, or the usual one if images differ in size.
+        size: Side of the square images in pixels: their own, or the usual one if images differ in size; None if only
+            the data decide it.
         channels: 1 or 3; None if only the data decide it.
         official_test: True if the authors define the test split; otherwise `split_seed` cuts it once.
         paper: True for the seven datasets of Todescato and Carbonera (2026).
     """
 
     classes: int | None
-    size: int
+    size: int | None
     channels: int | None
     official_test: bool
     paper: bool = False
@@ -44,6 +42,16 @@ DATASETS = {
     "fgvc_aircraft": Dataset(100, 224, 3, official_test=True, paper=True),
     "flowers102": Dataset(102, 224, 3, official_test=True, paper=True),
 }
+
+FORMS = {
+    "image_folder": Dataset(None, 224, None, official_test=False),
+    "image_list": Dataset(None, 224, None, official_test=False),
+    "npz": Dataset(None, None, None, official_test=False),
+}
+"""Forms of a person's own data, `FORM:/absolute/path`, and what is known of them before the files are read.
+
+`silhouette.data.own` has the reader of each.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,34 +129,47 @@ TORCHVISION_ENCODERS = tuple(
 ENCODERS = ("small_cnn", "mlp", "resnet32", *TORCHVISION_ENCODERS)
 
 
+def own_data(name: str) -> tuple[str, str] | None:
+    """Return (form, path) of a person's own data; None for a name of `DATASETS`.
+
+    >>> own_data("npz:/data/x.npz"), own_data("mnist")
+    (('npz', '/data/x.npz'), None)
+    """
+    form, colon, path = name.partition(":")
+    return (form, path) if colon and form in FORMS else None
+
+
 def dataset_entry(name: str) -> Dataset:
     """Return the facts about a dataset whose name has been checked.
 
     >>> dataset_entry("mnist").size
     28
     """
-    return Dataset(None, 224, None, official_test=False) if name.startswith(FOLDER) else DATASETS[name]
+    own = own_data(name)
+    return FORMS[own[0]] if own else DATASETS[name]
 
 
 def check_dataset(name: str) -> str:
     """Return the name of a dataset in its normal form.
 
-    A folder must be an absolute path, since a trial may run in another directory or on another machine.
+    A person's own data have an absolute path, since a trial may run in another directory or on another machine.
 
     Raises:
-        ValueError: If it is neither a known name nor an absolute folder.
+        ValueError: If it is neither a known name nor a known form with an absolute path.
 
     >>> check_dataset("image_folder:/data/../data/birds/")
     'image_folder:/data/birds'
     """
     if name in DATASETS:
         return name
-    if not name.startswith(FOLDER):
-        raise ValueError(f"dataset: must be one of {', '.join(DATASETS)} or {FOLDER}PATH, got {name!r}")
-    path = name.removeprefix(FOLDER)
+    own = own_data(name)
+    if own is None:
+        known = ", ".join((*DATASETS, *(f"{form}:PATH" for form in FORMS)))
+        raise ValueError(f"dataset: must be one of {known}, got {name!r}")
+    form, path = own
     if not path.startswith("/") or not path.isprintable():
-        raise ValueError(f"dataset: {FOLDER}PATH must be an absolute path, got {name!r}")
-    return FOLDER + os.path.normpath(path)
+        raise ValueError(f"dataset: {form}:PATH must be an absolute path, got {name!r}")
+    return f"{form}:{os.path.normpath(path)}"
 
 
 def check_encoder(name: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ablations.design.arms import Arm
 from ablations.errors import StudyError
 from search_spaces import Choice, Interval
 from silhouette.config import TrialConfig
-from silhouette.registry import FOLDER
+from silhouette.registry import own_data
 
 
 def check_batches(arm: Arm, domains: Mapping[str, Interval | Choice]) -> None:
@@ -39,15 +38,16 @@ def check_batches(arm: Arm, domains: Mapping[str, Interval | Choice]) -> None:
 
 
 def count_classes(config: TrialConfig) -> int | None:
-    """Number of classes of a data set; None for a folder that is not on this machine."""
-    if not config.dataset.startswith(FOLDER):
+    """Number of classes of a data set; None for a person's own data that are not on this machine.
+
+    Raises:
+        silhouette.errors.InputError: If such data are damaged.
+    """
+    if own_data(config.dataset) is None:
         return config.classes
-    root = Path(config.dataset.removeprefix(FOLDER))
-    split = (root / "train").is_dir() and (root / "test").is_dir()
-    try:
-        return sum(path.is_dir() for path in (root / "train" if split else root).iterdir()) or None
-    except OSError:
-        return None
+    from silhouette.data.own import count_own_classes  # it imports NumPy, which few plans need
+
+    return count_own_classes(config.dataset)
 
 
 def _values(field: str, arm: Arm, domains: Mapping[str, Interval | Choice]) -> Sequence[Any]:

@@ -41,7 +41,8 @@ class TrialConfig(BaseModel):
     default, so that settings which train the same thing are the same config and the same trial.
 
     Attributes:
-        dataset: A name of `silhouette.registry.DATASETS` or `image_folder:/absolute/path`.
+        dataset: A name of `silhouette.registry.DATASETS`, or your own data: `image_folder:/absolute/folder`,
+            `image_list:/absolute/train.txt`, `npz:/absolute/file.npz`; docs/data.md describes them.
         image_size: Side of the square images; None for the dataset's own.
         val_fraction: Share of all data (of the official training data, where there is such) to validate on. 0 trains on
             all training data; nothing can be chosen then, and the validation columns are null.
@@ -299,8 +300,8 @@ class TrialConfig(BaseModel):
         return ",".join(map(str, self.milestones))
 
     @property
-    def size(self) -> int:
-        """Side of the square images in pixels."""
+    def size(self) -> int | None:
+        """Side of the square images in pixels, or None where only the data can say."""
         return self.image_size or dataset_entry(self.dataset).size
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import struct
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -13,17 +12,16 @@ from typing import Any
 import numpy as np
 
 from silhouette.data.cache import Source, raw_folder
-from silhouette.data.images import Image, resize, square
+from silhouette.data.images import Image, resize
 from silhouette.data.torchvision_sources import missing
 from silhouette.errors import InputError
-from silhouette.registry import DATASETS, FOLDER
+from silhouette.registry import DATASETS
 from silhouette.seeding import numpy_stream
 
 _IDX_FILES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
-_IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
 # --- without files of their own
 
@@ -137,65 +135,3 @@ def _idx_file(name: str, folder: Path, file: str) -> Path:
             error = fault
     every = ", ".join(f"{f}.gz" for pair in _IDX_FILES for f in pair)
     raise missing(name, f"{name}/ with {every}", error)
-
-
-# --- a folder of images
-
-
-def image_folder(name: str, side: int) -> Source:
-    """Return the images of `image_folder:PATH`.
-
-    The folder has one subfolder per class, or `train/` and `test/` with one subfolder per class each.
-
-    Args:
-        name: `image_folder:` and an absolute path.
-        side: Side of the images in pixels.
-
-    Raises:
-        InputError: If the folder has no such form.
-    """
-    root = Path(name.removeprefix(FOLDER))
-    listing = list_folder(root)
-    classes = tuple(sorted({path.parent.name for part in listing for path in part}))
-    if len(classes) < 2:
-        raise InputError(f"dataset: {root} must hold a subfolder of images for each of two or more classes")
-    labels = np.array([classes.index(path.parent.name) for part in listing for path in part], dtype=np.int64)
-    channels = 1 if all(_is_grey(part[0]) for part in listing) else 3
-    images = (square(_open_image(path), channels, side) for part in listing for path in part)
-    train = len(listing[0]) if len(listing) == 2 else None
-    return Source((len(labels), channels, side, side), images, labels, classes, train)
-
-
-def list_folder(root: Path) -> list[list[Path]]:
-    """Return the image files in sorted order: of the whole folder, or of its `train` and its `test`."""
-    official = (root / "train").is_dir() and (root / "test").is_dir()
-    roots = [root / "train", root / "test"] if official else [root]
-    listing = [
-        sorted(p for p in part.glob("*/*") if p.suffix.lower() in _IMAGE_ENDINGS and p.is_file()) for part in roots
-    ]
-    if not all(listing):
-        raise InputError(f"dataset: {root} must hold subfolders with images, one for each class")
-    return listing
-
-
-def folder_digest(root: Path) -> str:
-    """Return 16 hex digits over names, sizes and times of the images, so that a changed folder is decoded again."""
-    digest = hashlib.sha256(str(root).encode())
-    for path in (path for part in list_folder(root) for path in part):
-        stat = path.stat()
-        digest.update(f"{path.relative_to(root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _open_image(path: Path) -> Any:
-    from PIL import Image as pil
-    from PIL import UnidentifiedImageError
-
-    try:
-        return pil.open(path)
-    except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"dataset: {path} is not an image that can be read ({error})") from None
-
-
-def _is_grey(path: Path) -> bool:
-    return bool(_open_image(path).mode in ("1", "L", "I", "I;16"))

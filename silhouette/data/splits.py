@@ -6,19 +6,20 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silhouette.config import ConfigError, TrialConfig
-from silhouette.data import sources, torchvision_sources
+from silhouette.data import own, sources, torchvision_sources
 from silhouette.data.cache import Arrays, Progress, Source, in_memory, open_entry
 from silhouette.data.imbalance import fixed_subset, keep_counts, noisy_labels, subsample
-from silhouette.registry import FOLDER, check_dataset
 from silhouette.seeding import numpy_stream
 
 Indices = NDArray[np.int64]
+Synthetic = tuple[int, int, float]
+"""Classes, samples of each and spread of the dataset `synthetic`."""
 _IDX = ("mnist", "fashion_mnist", "kmnist")
 
 
@@ -63,20 +64,20 @@ def load(config: TrialConfig, progress: Progress | None = None) -> Arrays:
 
 
 @lru_cache(maxsize=4)
-def _load(name: str, size: int, synthetic: tuple[int, int, float] | None, progress: Progress | None) -> Arrays:
+def _load(name: str, size: int | None, synthetic: Synthetic | None, progress: Progress | None) -> Arrays:
     if name == "digits":
         return in_memory(sources.digits())
+    key, source = own.find(name, size) or _ours(name, cast(int, size), synthetic)
+    return open_entry(key, source, progress)
+
+
+def _ours(name: str, size: int, synthetic: Synthetic | None) -> tuple[str, Callable[[], Source]]:
+    """Return the key of a dataset of ours in the cache, and what reads it."""
     if synthetic:
-        source: Callable[[], Source] = lambda: sources.synthetic(*synthetic, size)  # noqa: E731
-        key = f"synthetic-{'-'.join(f'{v:g}' for v in synthetic)}"
-    elif name in _IDX:
-        source, key = (lambda: sources.idx(name, size)), name
-    elif name.startswith(FOLDER):
-        source = lambda: sources.image_folder(name, size)  # noqa: E731
-        key = f"folder-{sources.folder_digest(Path(name.removeprefix(FOLDER)))}"
-    else:
-        source, key = (lambda: torchvision_sources.torchvision(check_dataset(name), size)), name
-    return open_entry(f"{key}-{size}", source, progress)
+        key = f"synthetic-{'-'.join(f'{v:g}' for v in synthetic)}-{size}"
+        return key, lambda: sources.synthetic(*synthetic, size)
+    read = sources.idx if name in _IDX else torchvision_sources.torchvision
+    return f"{name}-{size}", partial(read, name, size)
 
 
 def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:

@@ -42,6 +42,10 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "factor is not finite": ({"factors": {"lambda_sil": (0, float("inf"))}}, "lambda_sil: must be"),
     "factor is null": ({"factors": {"lambda_sil": (0, None)}}, "lambda_sil: must be a number, got None"),
     "unknown data set": ({"fixed": {"dataset": "mnits"}}, "dataset:"),
+    "relative path of own data": (
+        {"fixed": {"dataset": "npz:x.npz"}},
+        "dataset: npz:PATH must be an absolute path, got",
+    ),
     "data set is a path trick": ({"fixed": {"dataset": "../../etc"}}, "dataset:"),
     "unknown recipe": ({"recipe": "cifar"}, "recipe: must be one of cifar10_lt, cifar100_lt"),
     "imbalance below 1": ({"fixed": {"imbalance": "long_tail", "imbalance_factor": 0.5}}, "imbalance_factor: must be"),

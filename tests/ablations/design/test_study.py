@@ -11,6 +11,7 @@ from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
 from search_spaces import Choice, Interval
 from silhouette.errors import InputError
+from tests.helpers.own_data import arrays_of, save
 
 BASE = {
     "question": "Does it help?",
@@ -288,6 +289,15 @@ def test_more_classes_in_a_batch_than_a_folder_has_are_refused(tmp_path):
     assert study(fixed={**fixed, "samples_per_class": 8}).arms
     elsewhere = {**fixed, "dataset": "image_folder:/absent/on/this/machine"}
     assert study(fixed=elsewhere).arms
+
+
+def test_more_classes_in_a_batch_than_an_npz_file_has_are_refused(tmp_path):
+    fixed = {**PK, "dataset": save(tmp_path / "x.npz", arrays_of(classes=5))}
+    with pytest.raises(StudyError, match=r"needs 8 classes in arm 'λ=0 balanced', the data have 5; give at least 7"):
+        study(fixed=fixed)
+    (tmp_path / "x.npz").write_bytes(b"no zip")
+    with pytest.raises(InputError, match=rf"^dataset: {tmp_path}/x.npz: cannot be read as npz"):
+        study(fixed=fixed)
 
 
 @pytest.mark.parametrize(

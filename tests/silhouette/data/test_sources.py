@@ -15,13 +15,7 @@ from silhouette.errors import InputError
 from silhouette.registry import DATASETS, check_dataset
 from silhouette.training.run import Training
 
-
-@pytest.fixture(autouse=True)
-def data_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("SILHOUETTE_DATA", str(tmp_path / "data"))
-    splits._load.cache_clear()
-    cache._checked.cache_clear()
-    return tmp_path / "data"
+pytestmark = pytest.mark.usefixtures("data_folder")
 
 
 def idx_bytes(array):

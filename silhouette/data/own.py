@@ -1,0 +1,68 @@
+"""A person's own data: the reader of each form that a name of a dataset can have, `FORM:/absolute/path`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from silhouette.data import folders, image_lists, npz
+from silhouette.data.cache import Source
+from silhouette.registry import FORMS, own_data
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one form is read.
+
+    Attributes:
+        key: Path -> name of the entry in the cache, another one whenever the data have changed.
+        source: (path, side in pixels) -> the dataset.
+        classes: Path -> number of classes, or None if it cannot be told; quick, since plans ask for it.
+        side: Path -> side of the images in pixels, asked where `silhouette.registry.FORMS` has none.
+    """
+
+    key: Callable[[Path], str]
+    source: Callable[[Path, int], Source]
+    classes: Callable[[Path], int | None]
+    side: Callable[[Path], int] | None = None
+
+
+READERS = {
+    "image_folder": Reader(folders.folder_key, folders.image_folder, folders.count_subfolders),
+    "image_list": Reader(image_lists.list_key, image_lists.image_list, image_lists.count_classes),
+    "npz": Reader(npz.npz_key, npz.npz, npz.count_classes, npz.own_side),
+}
+"""Reader of each form in `silhouette.registry.FORMS`."""
+
+
+def find(name: str, size: int | None) -> tuple[str, Callable[[], Source]] | None:
+    """Return the key of a person's own data in the cache, and what reads them; None for a name of our datasets.
+
+    Args:
+        name: A checked name of a dataset.
+        size: Side of the images in pixels; None for their own.
+
+    Raises:
+        InputError: If the data are absent or damaged.
+    """
+    own = own_data(name)
+    if own is None:
+        return None
+    reader, path = READERS[own[0]], Path(own[1])
+    side = size or FORMS[own[0]].size or (reader.side(path) if reader.side else 0)
+    return f"{reader.key(path)}-{side}", partial(reader.source, path, side)
+
+
+def count_own_classes(name: str) -> int | None:
+    """Return the number of classes of a person's own data; None if they are not on this machine.
+
+    Raises:
+        InputError: If they are damaged.
+    """
+    form, path = own_data(name) or ("", "")
+    try:
+        return READERS[form].classes(Path(path)) if Path(path).exists() else None
+    except OSError:
+        return None
