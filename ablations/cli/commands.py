@@ -6,9 +6,13 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ablations.cli.results import next_command, open_store, read_study, study_name
 from ablations.errors import StudyError
+
+if TYPE_CHECKING:
+    from silhouette.data.cache import Arrays
 
 
 def list_studies(given: Namespace) -> int:
@@ -135,9 +139,19 @@ def data(given: Namespace) -> int:
             update = partial(bar.update, bar.add_task(name))
             for config in configs:  # an entry that is there already takes no time
                 if config.dataset == name:
-                    load(config, partial(_decoded, update))
-        print(f"{name}: ready (cache: {cache_folder()})")
+                    arrays = load(config, partial(_decoded, update))
+        print(f"{name}: ready, {_contents(arrays)} (cache: {cache_folder()})")
     return 0
+
+
+def _contents(arrays: Arrays) -> str:
+    """Return the numbers of images and classes, and where the test samples come from."""
+    count = len(arrays.labels)
+    if arrays.train is None:
+        tests = "test images are cut by split_seed"
+    else:
+        tests = f"{count - arrays.train} of them for the official test"
+    return f"{count} images, {len(arrays.classes)} classes, {tests}"
 
 
 def _decoded(update: Callable[..., None], done: int, total: int) -> None:
