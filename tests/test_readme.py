@@ -22,7 +22,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_blocks_run(page):
+def test_python_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("SILHOUETTE_DATA", str(tmp_path))
     for code in blocks(page.read_text(encoding="utf-8"), "python"):
         exec(compile(code, str(page), "exec"), {"__name__": "readme"})
 
