@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 FOLDER = "image_folder:"
 """Prefix of a dataset that is a folder of images, as in `image_folder:/data/birds`."""
@@ -91,7 +92,8 @@ def check_dataset(name: str) -> str:
     if name in DATASETS:
         return name
     if not name.startswith(FOLDER):
-        raise ValueError(f"dataset: must be one of {', '.join(DATASETS)} or {FOLDER}PATH, got {name!r}")
+        similar = "".join(f"; did you mean {close}?" for close in get_close_matches(name, DATASETS, 1))
+        raise ValueError(f"dataset: must be one of {', '.join(DATASETS)} or {FOLDER}PATH{similar}, got {name!r}")
     path = name.removeprefix(FOLDER)
     if not path.startswith("/") or not path.isprintable():
         raise ValueError(f"dataset: {FOLDER}PATH must be an absolute path, got {name!r}")

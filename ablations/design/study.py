@@ -18,6 +18,7 @@ from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, fields_of, make_space
 from ablations.errors import StudyError
 from silhouette.config import MAX_SEED, first_line, make_config, parse_value, trial_id
+from silhouette.errors import instead
 from silhouette.metrics import METRICS
 from silhouette.results import check_name
 
@@ -173,8 +174,10 @@ class Study(Declared):
 
     def _check_metric(self) -> None:
         if self.metric not in METRICS or not self.metric.startswith("test_"):
-            known = ", ".join(name for name in METRICS if name.startswith("test_"))
-            raise ValueError(f"metric: must be one of {known} (a claim is made on test data), got {self.metric!r}")
+            what = instead(self.metric, [name for name in METRICS if name.startswith("test_")])
+            raise ValueError(
+                f"metric: must be one on test data, since claims rest on them; {what}, got {self.metric!r}"
+            )
 
     def _check_margin(self) -> None:
         if self.sesoi is not None and METRICS[self.metric].percent and self.sesoi >= MAX_MARGIN:
