@@ -90,7 +90,7 @@ def test_the_rate_of_an_equivalence_says_over_what_it_holds():
     data = analysed(write_study(None, demo_plan()))
     assert "call something equivalent that is not, over all comparisons of a role: a rate" in rates_line(data)
     both = rates_line(analysed(write_study(None, plan | {"families": [*plan["families"], more]})))
-    assert both.endswith("is false on average. The same holds for what it calls equivalent.")
+    assert both.endswith("is false on average. The same holds for what they call equivalent.")
 
 
 # ------------------------------------------------------------------ the gate
