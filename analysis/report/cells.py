@@ -140,7 +140,8 @@ def _exploratory_rates(data: Document, level: str) -> Iterator[str]:
     if all(f["declared_role"] != EXPLORATORY for f in data["families"]):
         return
     apart = " of a block" if data["error_rate"] == PER_BLOCK else ""
-    yield f"Of what the exploratory comparisons{apart} together call better or worse, at most {level} is false on average."
+    called = f"Of what the exploratory comparisons{apart} together call better or worse"
+    yield f"{called}, at most {level} is false on average."
     if data["sesoi"]:
         yield "The same holds for what they call equivalent."
 
