@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 
@@ -165,7 +166,8 @@ def check_dataset(name: str) -> str:
     own = own_data(name)
     if own is None:
         known = ", ".join((*DATASETS, *(f"{form}:PATH" for form in FORMS)))
-        raise ValueError(f"dataset: must be one of {known}, got {name!r}")
+        similar = "".join(f"; did you mean {close}?" for close in get_close_matches(name, DATASETS, 1))
+        raise ValueError(f"dataset: must be one of {known}{similar}, got {name!r}")
     form, path = own
     if not path.startswith("/") or not path.isprintable():
         raise ValueError(f"dataset: {form}:PATH must be an absolute path, got {name!r}")

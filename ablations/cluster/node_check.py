@@ -10,14 +10,13 @@ from typing import Any
 from ablations.cluster import nodes
 from ablations.errors import StudyError
 from ablations.state.admission import ADVICE, DOCTOR, mismatch
+from ablations.state.lock import DriverIdentity
 from silhouette.results import Store
 
 LOCAL_FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs")
 
 
-def check_nodes(
-    store: Store, driver: Mapping[str, Any], labels: Mapping[str, str], warn: Callable[[str], None]
-) -> None:
+def check_nodes(store: Store, driver: DriverIdentity, labels: Mapping[str, str], warn: Callable[[str], None]) -> None:
     """Ask each other node that may run trials for the driver's lock file.
 
     A node that joins later is checked by its own workers (`require_admission`). While there is no node to ask, a
@@ -25,7 +24,7 @@ def check_nodes(
 
     Args:
         store: Location of the results.
-        driver: Content of the lock file. `sources` is the digest of the driver's code.
+        driver: The driver.
         labels: Labels that a node must have to run trials.
         warn: Prints one line.
 
@@ -36,7 +35,7 @@ def check_nodes(
     others = [node for node in alive if node.id != own and node.has_labels(labels)]
     if not any(node.resources.get("CPU") for node in alive):
         _warn_of_local_disk(store, warn)
-    answers = nodes.ask(others, mismatch, store.uri, store.study, dict(driver))
+    answers = nodes.ask(others, mismatch, store.uri, store.study, driver)
     for node in others:
         _judge(node, answers[node.id], store, warn)
 

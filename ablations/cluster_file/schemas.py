@@ -102,18 +102,6 @@ def _ec2_shape(shape: Any) -> Schema:
     return {"type": EC2_TYPES.get(shape.type_name, "string"), **values}
 
 
-@cache
-def aws_regions() -> list[str]:
-    """Regions in which EC2 exists, as botocore knows them; none if it is not installed."""
-    if not installed("botocore"):
-        return []
-    import botocore.session
-
-    session = botocore.session.Session()
-    partitions = session.get_available_partitions()
-    return [region for name in partitions for region in session.get_available_regions("ec2", name)]
-
-
 def installed(*modules: str) -> bool:
     """Return True if all of these can be imported."""
     try:

@@ -39,5 +39,5 @@ def as_list(field: str, value: Any) -> tuple[Any, ...]:
     if isinstance(value, range | list | tuple):
         return tuple(value)
     count = value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 5
-    example = f"range({count})" if field.endswith("seeds") else "[0.1, 0.2]"
+    example = {"seeds": f"range({count})", "looks": "[5, 10]"}.get(field.rpartition(".")[2], "[0.1, 0.2]")
     raise ValueError(f"{field}: give a list, for example {example}, got {value!r}")

@@ -186,9 +186,9 @@ class Study(Declared):
     def _check_metric(self) -> None:
         if self.metric not in METRICS or not self.metric.startswith("test_"):
             known = [name for name in METRICS if name.startswith("test_")]
-            advice = instead(self.metric, known, "docs/method.md lists them;")
+            what = instead(self.metric, known, "docs/method.md lists them")
             raise ValueError(
-                f"metric: must be a metric of test data ({advice} a claim is made on test data), got {self.metric!r}"
+                f"metric: must be one on test data, since claims rest on them; {what}, got {self.metric!r}"
             )
 
     def _check_margin(self) -> None:

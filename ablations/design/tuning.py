@@ -18,6 +18,7 @@ from ablations.design.models import Declared, as_list
 from ablations.errors import StudyError
 from search_spaces import SEARCHABLE, Choice, Interval
 from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, make_config, parse_value, trial_id
+from silhouette.errors import instead
 from silhouette.metrics import JUDGED
 
 FIRST_SEED = 1_000_000
@@ -71,7 +72,8 @@ class Tuning(Declared):
     def _known_domains(cls, nuisance: dict[str, Domain | None]) -> dict[str, Domain | None]:
         for name, domain in nuisance.items():
             if name not in SEARCHABLE:
-                raise ValueError(f"tuning.nuisance: must be one of {', '.join(SEARCHABLE)}, got {name!r}")
+                what = instead(name, SEARCHABLE, "`ablate list --spaces` lists them")
+                raise ValueError(f"tuning.nuisance: must be factors that can be searched; {what}, got {name!r}")
             if name == "epochs":
                 raise ValueError("tuning.nuisance: epochs are the budget, the same in every arm, got 'epochs'")
             _check_domain(name, domain or SEARCHABLE[name].domain)
@@ -84,9 +86,10 @@ class Tuning(Declared):
         if not all(0 <= seed <= MAX_SEED for seed in self.seeds):
             raise ValueError(f"tuning.seeds: must be integers from 0 to {MAX_SEED}, got {list(self.seeds)}")
         if self.metric is not None and self.metric not in JUDGED:
-            known = ", ".join(JUDGED)
+            what = instead(self.metric, JUDGED)
             raise ValueError(
-                f"tuning.metric: must be one of {known} (test data are not for choosing), got {self.metric!r}"
+                "tuning.metric: must be one on validation data, since test data are not for choosing; "
+                f"{what}, got {self.metric!r}"
             )
         return self
 

@@ -16,7 +16,7 @@ from ablations.errors import first_line
 from ablations.finding import PROBE, Finding
 from ablations.formatting import counted
 from ablations.state.admission import mismatch
-from ablations.state.lock import DriverLock
+from ablations.state.lock import DriverIdentity, DriverLock
 from ablations.state.provenance import source_digest, versions
 from silhouette.results import Store
 
@@ -52,13 +52,13 @@ def cluster(address: str, results: str) -> Iterator[Finding]:
         store.delete()
 
 
-def report(uri: str, study: str, driver: Mapping[str, Any]) -> dict[str, Any]:
+def report(uri: str, study: str, driver: DriverIdentity) -> dict[str, Any]:
     """Return the versions, sources, GPUs and clock of the node that this runs on, and whether it sees the results.
 
     Args:
         uri: Location of the results.
         study: Study name of the doctor's lock file.
-        driver: Content of the lock file.
+        driver: The doctor, as the driver of that study.
     """
     smi = shutil.which("nvidia-smi")
     listed = subprocess.run([smi, "-L"], check=False, capture_output=True, text=True).stdout if smi else ""

@@ -18,7 +18,7 @@ from ablations.driver.interrupts import Deadline
 from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError
 from ablations.state.compaction import END_SECONDS, compacting
-from ablations.state.lock import DriverLock
+from ablations.state.lock import DriverIdentity, DriverLock
 from ablations.state.provenance import git_state, source_digest
 from ablations.tracking.mirror import CLOSE_SECONDS, Mirror
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
@@ -79,16 +79,18 @@ class RunSession:
 
     def context(self) -> RunContext:
         """Return what all workers of the run share."""
-        driver = {**self.lock.holder, "sources": source_digest()} if self.options.address else None
         return RunContext(
             results=self.store.uri,
             study=self.store.study,
             threads=self.options.cpus,
             checkpoint_seconds=self.options.checkpoint_seconds,
             experiment=self.experiment,
-            driver=driver,
+            driver=self._identity() if self.options.address else None,
             **git_state(),
         )
+
+    def _identity(self) -> DriverIdentity:
+        return {**self.lock.holder, "sources": source_digest()}
 
     def run(
         self,
@@ -165,8 +167,7 @@ class RunSession:
     @contextmanager
     def _cluster(self, address: str) -> Iterator[None]:
         with ray_session(address):
-            driver = self.context().driver or {}
-            check_nodes(self.store, driver, self.options.labels, print_error)
+            check_nodes(self.store, self._identity(), self.options.labels, print_error)
             yield
 
     def _local_cpus(self) -> int:

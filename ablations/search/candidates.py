@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow.compute as pc
 
@@ -105,7 +105,16 @@ def _end(group: Rows) -> tuple[str, int]:
     return group_status(row["status"] for row in group), max(row["epochs_reached"] or 0 for row in group)
 
 
-def columns_of(candidate: Candidate) -> dict[str, Any]:
+class CandidateColumns(TypedDict):
+    """The columns of a record that say which candidate of its arm it belongs to; `tune_values` is JSON."""
+
+    tune_number: int
+    tune_values: str
+    tune_known: list[int]
+    tune_bracket: int
+
+
+def columns_of(candidate: Candidate) -> CandidateColumns:
     """The columns of a record that say which candidate of its arm it belongs to."""
     return {
         "tune_number": candidate.number,

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ablations.errors import StudyError, first_line
-from ablations.state.lock import FILE
+from ablations.state.lock import FILE, DriverIdentity
 from ablations.state.provenance import source_digest
 from silhouette.errors import InputError, without_secret
 from silhouette.results import Store
@@ -24,30 +23,27 @@ LATE_PAUSES = (1.0, 5.0, 15.0, 30.0)
 """The same for a node that joins a running study. A verdict against it ends the study, so it waits longer."""
 
 
-def mismatch(
-    uri: str, study: str, driver: Mapping[str, Any], pauses: Sequence[float] = PAUSES
-) -> tuple[str, str] | None:
+def mismatch(uri: str, study: str, driver: DriverIdentity, pauses: Sequence[float] = PAUSES) -> tuple[str, str] | None:
     """Compare this node with the driver.
 
     Args:
         uri: Location of the results.
         study: Name of the study.
-        driver: Content of the driver's lock file. `sources`, if given, is the digest of the driver's code.
+        driver: The driver.
         pauses: Seconds before each retry of a store that does not answer.
 
     Returns:
         None if this node may run trials. Otherwise the option at fault and what is wrong with it on this node.
     """
-    expected = dict(driver)
-    sources = expected.pop("sources", None)
+    sources = driver.get("sources")
     if sources not in (None, source_digest()):
         advice = f"sync the checkout, or submit with --working-dir; {DOCTOR}"
         return "--address", f"runs sources {source_digest()} of this project, the driver {sources}; {advice}"
-    reason = _lock_file_mismatch_with_retries(uri, study, expected, pauses)
+    reason = _lock_file_mismatch_with_retries(uri, study, driver, pauses)
     return None if reason is None else ("--results", without_secret(f"does not see {uri} ({reason}); {ADVICE}"))
 
 
-def require_admission(uri: str, study: str, driver: Mapping[str, Any] | None) -> None:
+def require_admission(uri: str, study: str, driver: DriverIdentity | None) -> None:
     """Check, on a worker and before its first trial, that this node may run trials.
 
     Args:
@@ -63,7 +59,7 @@ def require_admission(uri: str, study: str, driver: Mapping[str, Any] | None) ->
         raise StudyError(f"{found[0]}: {platform.node()} {found[1]}")
 
 
-def lock_file_mismatch(uri: str, study: str, driver: Mapping[str, Any]) -> str | None:
+def lock_file_mismatch(uri: str, study: str, driver: DriverIdentity) -> str | None:
     """Compare the lock file that this node sees with the one that the driver wrote.
 
     Returns:
@@ -76,12 +72,12 @@ def lock_file_mismatch(uri: str, study: str, driver: Mapping[str, Any]) -> str |
     found = Store(uri, study).read_json(FILE)
     if found is None:
         return f"no {FILE} there"
-    same = all(found.get(key) == value for key, value in driver.items())
+    same = all(found.get(key) == value for key, value in driver.items() if key != "sources")
     return None if same else f"another driver's {FILE}"
 
 
 def _lock_file_mismatch_with_retries(
-    uri: str, study: str, driver: Mapping[str, Any], pauses: Sequence[float]
+    uri: str, study: str, driver: DriverIdentity, pauses: Sequence[float]
 ) -> str | None:
     """`lock_file_mismatch`, called again after an error of the store, which may be temporary."""
     reason = None

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NotRequired, TypedDict
 
 from ablations.errors import StudyError
 from silhouette.location import StoreError
@@ -23,6 +23,22 @@ from silhouette.results import Store
 FILE = "driver.json"
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
+
+
+class DriverIdentity(TypedDict):
+    """Which driver runs. Plain data, since a node with other code must be able to read it.
+
+    Attributes:
+        host: Its machine.
+        pid: Its process.
+        started_at: When it started.
+        sources: Digest of its code; a node must have the same.
+    """
+
+    host: str
+    pid: int
+    started_at: str
+    sources: NotRequired[str]
 
 
 class DriverLock:
@@ -35,11 +51,15 @@ class DriverLock:
 
     Raises:
         StudyError: On entering, if another driver holds it; the line names that one.
+
+    Attributes:
+        holder: This driver, as `driver.json` has it for every node.
     """
 
     def __init__(self, store: Store, command: str, running: Callable[[], Iterable[str]] = tuple) -> None:
         self.store, self.running = store, running
-        self.me = {"host": platform.node(), "pid": os.getpid(), "command": command, "started_at": _now()}
+        self.holder: DriverIdentity = {"host": platform.node(), "pid": os.getpid(), "started_at": _now()}
+        self.command = command
         self._file: IO[str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -54,11 +74,6 @@ class DriverLock:
         self._write()
         self._thread.start()
         return self
-
-    @property
-    def holder(self) -> dict[str, Any]:
-        """Host, process and start of this driver, as `driver.json` has them for every node."""
-        return {key: self.me[key] for key in ("host", "pid", "started_at")}
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         """Release the lock and remove `driver.json`."""
@@ -85,7 +100,8 @@ class DriverLock:
                 continue  # a full disk, or a store that does not answer for a moment: the next heartbeat may be written
 
     def _write(self) -> None:
-        self.store.write_json({**self.me, "updated_at": _now(), "running": sorted(self.running())}, FILE)
+        me = {**self.holder, "command": self.command}
+        self.store.write_json({**me, "updated_at": _now(), "running": sorted(self.running())}, FILE)
 
 
 def living_driver(store: Store) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ablations.design.arms import Arm, Trial
-from ablations.search.candidates import Candidate, columns_of
+from ablations.search.candidates import Candidate, CandidateColumns, columns_of
+from ablations.state.lock import DriverIdentity
 from silhouette.config import Phase
 
 Rows = Sequence[Mapping[str, Any]]
@@ -51,7 +52,7 @@ class RunContext:
     experiment: str | None = None
     git_commit: str | None = None
     git_dirty: bool | None = None
-    driver: Mapping[str, Any] | None = None
+    driver: DriverIdentity | None = None
     arms: Mapping[str, ArmSpec] = field(default_factory=dict)
     metric: str | None = None
     rungs: tuple[int, ...] = ()
@@ -77,7 +78,7 @@ class CandidateSpec:
 
     number: int
     config: Mapping[str, Any]
-    columns: Mapping[str, Any]
+    columns: CandidateColumns
 
 
 @dataclass(frozen=True)

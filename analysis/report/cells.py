@@ -139,9 +139,11 @@ def _confirmatory_rates(data: Document, level: str, over: str) -> Iterator[str]:
 def _exploratory_rates(data: Document, level: str) -> Iterator[str]:
     if all(f["declared_role"] != EXPLORATORY for f in data["families"]):
         return
-    yield f"Of what an exploratory family calls better or worse, at most {level} is false on average."
+    apart = " of a block" if data["error_rate"] == PER_BLOCK else ""
+    called = f"Of what the exploratory comparisons{apart} together call better or worse"
+    yield f"{called}, at most {level} is false on average."
     if data["sesoi"]:
-        yield "The same holds for what it calls equivalent."
+        yield "The same holds for what they call equivalent."
 
 
 def margin_line(data: Document) -> str:

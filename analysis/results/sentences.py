@@ -154,7 +154,8 @@ def _floor(plan: Plan, e: Evidence) -> str:
     if test is None or e.feasibility is None or e.feasibility.smallest_p_adjusted <= plan.alpha:
         return ""
     limit = _least(test.smallest)
-    times = f", {show_p(e.feasibility.smallest_p_adjusted)} after correction over {e.m}" if e.m > 1 else ""
+    corrected = e.feasibility.smallest_p_adjusted
+    times = f", {show_p(corrected)} after correction over {e.m}" if corrected != test.smallest else ""
     ties = (e.result.ties if e.result else 0) or 0
     pairs = count(test.n, "pair") + (f", {ties} of them with a difference of zero," if ties else "")
     return (

@@ -221,7 +221,7 @@ def _old_text(plan: Plan, changed: Sequence[str]) -> str:
 
 def _old_plan(plan: Plan) -> str:
     """What a plan of version 0.1 may hold that no one declared, or that would be refused today."""
-    parts = [f"Its plan is kept as it is, although {fault}." for fault in faults_of_0_1(plan)]
+    parts = [f"Its plan would be refused today and is kept as it is ({fault})." for fault in faults_of_0_1(plan)]
     if plan.sesoi == MARGIN_0_1:
         parts.append("Its margin is the default of version 0.1 (0.002), so perhaps nobody declared it.")
     return "".join(f" {part}" for part in parts)

@@ -80,8 +80,10 @@ def first_line(error: ValidationError, field: str = "") -> str:
     fault = error.errors()[0]
     if fault["type"] == "value_error":  # raised by our own validators, whose message is complete
         return str(fault["msg"]).removeprefix("Value error, ")
+    where = ".".join(str(part) for part in (field, *fault["loc"]) if part != "")
+    if fault["type"] == "missing":
+        return f"{where}: {error.title} needs this field, got nothing"
     message = str(fault["msg"])
     for words, plain in PLAIN_WORDS:
         message = re.sub(words, plain, message)
-    where = ".".join(str(part) for part in (field, *fault["loc"]) if part != "")
     return f"{where}: {message}, got {fault['input']!r}"

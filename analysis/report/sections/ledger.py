@@ -109,6 +109,8 @@ def _plain_cell(value: object) -> Cell:
 
 def _budget(data: Document) -> str:
     """What complete trials had; test images of one seed may be trained on under another where the splits move."""
+    if data["phase"] != "confirm":
+        return f"{data['phase']} phase"
     return "full budget" if SCOPE_SPLITS in data["scope"] else "full budget, test data read once"
 
 

@@ -115,6 +115,8 @@ _METHOD = "Hsu's comparison with the best: one pooled error, all levels of a cur
 
 def _described(data: Document, curves: Sequence[CurveData]) -> str:
     """What the intervals of curves describe, and where there are none."""
+    if all(lv["ci_low"] is None for c in curves for lv in c["levels"]):
+        return scope_line(data)
     return with_withheld(data, f"Intervals describe {listing(sorted({c['scope'] for c in curves}))}.")
 
 

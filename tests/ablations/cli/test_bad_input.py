@@ -81,9 +81,9 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
     "seed in the singular": ({"seed": range(3)}, "seed: Study has no such field; did you mean seeds?, got range(0, 3)"),
     "misspelt setting": ({"fixed": {"lamda_sil": 1}}, "lamda_sil: no such setting; did you mean lambda_sil?"),
     "seeds a word": ({"seeds": "ten"}, "seeds: give a list, for example range(5), got 'ten'"),
-    "validation metric": ({"metric": "val_top1"}, "a claim is made on test data), got 'val_top1'"),
-    "unknown metric": ({"metric": "accuracy"}, "metric: must be a metric of test data (docs/method.md lists them; a"),
-    "misspelt metric": ({"metric": "test_map_at_k"}, "(did you mean test_map_at_r? a claim is made on test data), got"),
+    "validation metric": ({"metric": "val_top1"}, "metric: must be one on test data, since claims rest on them; "),
+    "unknown metric": ({"metric": "accuracy"}, "docs/method.md lists them, got 'accuracy'"),
+    "misspelt metric": ({"metric": "test_map_at_k"}, "did you mean test_map_at_r?, got"),
     "metric that no arm measures": (
         {"metric": "test_map_at_r"},
         "metric: test_map_at_r is measured with metrics=geometry only, which arm 'λ=0' does not have; put it in fixed, "
@@ -94,6 +94,16 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
         "metric: test_corruption_top1 is measured with corruptions=True only",
     ),
     "unknown group of metrics": ({"fixed": {"metrics": ["geom"]}}, "metrics.0: must be 'geometry', got 'geom'"),
+    "misspelt nuisance": (
+        {"tuning": {"nuisance": {"lrr": None}}},
+        "tuning.nuisance: must be factors that can be searched; did you mean lr?, got 'lrr'",
+    ),
+    "looks a number": ({"looks": 5}, "looks: give a list, for example [5, 10], got 5"),
+    "family without baseline": (
+        {"families": [{"family": "x", "treatments": ["λ=0.5"]}]},
+        "families.0.baseline: Study needs this field, got nothing",
+    ),
+    "misspelt data set": ({"fixed": {"dataset": "digts"}}, "PATH; did you mean digits?, got 'digts'"),
     "margin of zero": ({"sesoi": 0}, "sesoi: must be greater than 0, got 0"),
     "margin in points": ({"sesoi": 0.2}, "sesoi: test_top1 is a fraction, 0.2 is 20 points; did you mean 0.002?"),
     "level too high": ({"alpha": 0.5}, "alpha: must be less than 0.5, got 0.5"),

@@ -372,7 +372,7 @@ def test_without_the_extra_only_what_aws_knows_is_not_checked(tmp_path):
         paths[name].write_text(filled(file).replace(old, new, 1))
     code, lines = run_without(PACKAGES, *paths.values())
     clean = {name for name, path in paths.items() if f"{path}: nothing to fill in, nothing wrong" in lines}
-    assert (code, clean) == (2, {"unknown instance type", "unknown region"})
+    assert (code, clean) == (2, {"unknown instance type"})
     assert lines[-1].startswith("note: jsonschema, aiohttp_cors, boto3, botocore, googleapiclient cannot be imported")
 
 

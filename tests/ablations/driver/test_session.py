@@ -46,6 +46,12 @@ def test_jobs_bound_the_cpus_of_a_local_ray(tmp_path):
         RunOptions(jobs=0).check()
 
 
+def test_one_cpu_is_named_in_the_singular(monkeypatch):
+    monkeypatch.setattr("ablations.driver.options.usable_cpus", lambda: 1)
+    with pytest.raises(StudyError, match="--cpus-per-trial: this process may use 1 CPU, got 2"):
+        RunOptions(cpus=2).check()
+
+
 def test_workers_preload_what_a_trial_needs_unless_many_would_get_none():
     assert preload_modules(RunOptions(), PRETEND, 2) == ("ablations.workers.trainable", "tests.helpers.pretend")
     assert preload_modules(RunOptions(), None, 2)[1] == "silhouette.training.run"

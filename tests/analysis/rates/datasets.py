@@ -14,10 +14,11 @@ def equal(rng, datasets, treatments, n):
     """All methods are equal on every data set."""
     report = table_report(accuracies(rng, datasets, 1 + treatments, n), "across")
     over = _words(report)
+    apart = any(row["apart"] for part in report["across"] for row in part["ranks"]["pairwise"])
     return {
-        "report": differences(report["comparisons"]) or any(over),
+        "report": differences(report["comparisons"]) or any(over) or apart,
         "over": any(over),
-        "ranks": any(row["apart"] for part in report["across"] for row in part["ranks"]["pairwise"]),
+        "ranks": apart,
     }
 
 
@@ -33,13 +34,13 @@ def opposite(rng, datasets, treatments, n):
     }
 
 
-def new_datasets(rng, datasets, treatments, n):
+def new_datasets(rng, datasets, treatments, n, tau):
     """Data sets drawn at random, on which the treatments differ; over all such data sets they are equal."""
-    effects = rng.normal(0, 2 * SD, (datasets, treatments))
+    effects = rng.normal(0, tau * SD, (datasets, treatments))
     report = table_report(accuracies(rng, datasets, 1 + treatments, n, effects), "across")
     pairs = [pair for part in report["across"] for pair in part["pairs"]]
     pooled = [p["pooled"] for p in pairs]
-    new = rng.normal(0, 2 * SD, len(pooled))
+    new = rng.normal(0, tau * SD, len(pooled))
     return {
         "new": any(p["verdict_new"] in DECIDED for p in pairs),
         "pooled": np.mean([p["ci"]["low"] <= 0 <= p["ci"]["high"] for p in pooled]),
@@ -56,9 +57,9 @@ def _words(report):
 
 def _equal(datasets, treatments, n):
     rates = {
-        "report": Rate("any false *better* or *worse* in the whole report", 1.5, 6.5),
+        "report": Rate("any false *better*, *worse* or *different* in the whole report", 1.5, 6.5),
         "over": Rate("any false one over all data sets", 0.0, 6.5),
-        "ranks": Rate("any two methods apart in the ranks", 0.0, 6.5),
+        "ranks": Rate("any two methods different in the ranks", 0.0, 6.5),
     }
     one = partial(equal, datasets=datasets, treatments=treatments, n=n)
     return Simulation(f"equal methods, {datasets} data sets × {treatments}, n = {n}", one, rates)
@@ -73,14 +74,15 @@ def _opposite(datasets, treatments, n):
     return Simulation(f"opposite differences, {datasets} data sets × {treatments}, n = {n}", one, rates)
 
 
-def _new(datasets, treatments, n):
+def _new(datasets, treatments, n, tau=2.0, pooled=(93.5, 98.0), prediction=(93.0, 98.0)):
     rates = {
         "new": Rate("any false *better* or *worse* for new data sets", 0.0, 6.5),
-        "pooled": Rate("the pooled interval contains the mean over all data sets", 93.5, 98.0),
-        "prediction": Rate("the prediction interval contains a new data set", 93.0, 98.0),
+        "pooled": Rate("the pooled interval contains the mean over all data sets", *pooled),
+        "prediction": Rate("the prediction interval contains a new data set", *prediction),
     }
-    one = partial(new_datasets, datasets=datasets, treatments=treatments, n=n)
-    return Simulation(f"random differences, {datasets} data sets × {treatments}, n = {n}", one, rates)
+    one = partial(new_datasets, datasets=datasets, treatments=treatments, n=n, tau=tau)
+    spread = "" if tau == 2 else f", τ = {tau:g} SD"
+    return Simulation(f"random differences, {datasets} data sets × {treatments}, n = {n}{spread}", one, rates)
 
 
 DATASETS = (
@@ -90,4 +92,7 @@ DATASETS = (
     _opposite(6, 2, 5),
     _new(6, 1, 5),
     _new(8, 2, 5),
+    _new(3, 1, 5, 2.0, (90.0, 98.0, False), (88.0, 98.0, False)),
+    _new(4, 1, 3, 1.0, (90.0, 97.0, False), (88.0, 97.0, False)),
+    _new(6, 1, 5, 0.3, (90.0, 97.0, False), (86.0, 96.0, False)),
 )

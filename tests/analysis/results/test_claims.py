@@ -90,7 +90,7 @@ def test_the_rate_of_an_equivalence_says_over_what_it_holds():
     data = analysed(write_study(None, demo_plan()))
     assert "call something equivalent that is not, over all comparisons of a role: a rate" in rates_line(data)
     both = rates_line(analysed(write_study(None, plan | {"families": [*plan["families"], more]})))
-    assert both.endswith("is false on average. The same holds for what it calls equivalent.")
+    assert both.endswith("is false on average. The same holds for what they call equivalent.")
 
 
 # ------------------------------------------------------------------ the gate
@@ -349,8 +349,8 @@ def test_a_frozen_plan_of_version_0_1_is_read_with_faults_that_are_refused_today
         a["config"]["dataset"] = "mnist"
     data = analysed(write_study(None, plan))
     (notice,) = data["notices"]
-    assert "although sesoi: 0.2 is 20 points; did you mean 0.002?." in notice["text"]
-    assert "although families: 'λ=0.05 none' against 'λ=0 none' is declared 2 times as primary" in notice["text"]
+    assert "kept as it is (sesoi: 0.2 is 20 points; did you mean 0.002?)." in notice["text"]
+    assert "kept as it is (families: 'λ=0.05 none' against 'λ=0 none' is declared 2 times as primary" in notice["text"]
     assert [f["family"] for f in data["families"]] == ["none", "long_tail×20", "none (2)"]
     assert "Its margin is the default" not in notice["text"]
     plan["sesoi"] = 0.002
