@@ -45,6 +45,8 @@ def work(rank, folder):
     mine = slice(0, SIZES[0]) if rank == 0 else slice(SIZES[0], None)
     model = torch.nn.parallel.DistributedDataParallel(net)
     torch.save(two_steps(model, x[mine], y[mine], gather=True), f"{folder}/{rank}.pt")
+    dist.barrier()  # a process that ends while the other still talks to it can be aborted
+    del model
     dist.destroy_process_group()
 
 
