@@ -87,9 +87,9 @@ def _shrunken(
     y: Floats, v: Floats, tau: Floats, weight: Floats, center: Floats, spread: Floats
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Posterior mean and SD of the difference on each dataset, over all τ."""
-    pull = v / (v + tau[:, None] ** 2)
-    mean = (1 - pull) * y + pull * center[:, None]
-    inside = (1 - pull) * v + pull**2 * spread[:, None]
+    shrinkage = v / (v + tau[:, None] ** 2)
+    mean = (1 - shrinkage) * y + shrinkage * center[:, None]
+    inside = (1 - shrinkage) * v + shrinkage**2 * spread[:, None]
     whole = weight @ mean
     sd = np.sqrt(weight @ (inside + mean**2) - whole**2)
     return tuple(whole.tolist()), tuple(sd.tolist())
