@@ -99,13 +99,13 @@ TERMS = {
     "proxy_nca": Term(_EMBEDDINGS, ("proxy_scale",), "proxies"),
     "proxy_anchor": Term(_EMBEDDINGS, ("proxy_scale",), "proxies", per_sample=False),
     "center": Term(_EMBEDDINGS, parameters="proxies"),
-    "triplet": Term(_EMBEDDINGS, ("margin",), per_sample=False),
+    "triplet": Term(_EMBEDDINGS, ("margin",)),
     "arcface": Term(_EMBEDDINGS, ("margin_scale", "arcface_margin"), "proxies"),
     "cosface": Term(_EMBEDDINGS, ("margin_scale", "cosface_margin"), "proxies"),
     "subcenter_arcface": Term(_EMBEDDINGS, ("margin_scale", "arcface_margin", "sub_centers"), "proxies"),
     "softtriple": Term(_EMBEDDINGS, _SOFTTRIPLE, "proxies"),
     "normalized_softmax": Term(_EMBEDDINGS, ("softmax_temperature",), "proxies"),
-    "circle": Term(_EMBEDDINGS, ("circle_margin", "circle_scale"), per_sample=False),
+    "circle": Term(_EMBEDDINGS, ("circle_margin", "circle_scale")),
 }
 """Supervised terms of an objective, in the order in which they are written."""
 

@@ -59,7 +59,7 @@ _BUILDERS: dict[str, Callable[[Parts], Term]] = {
         "ProxyAnchorLoss", p.config, p.classes, per_sample=False, alpha=p.config.proxy_scale
     ),
     "center": lambda p: CenterLoss(p.classes, p.config.embedding_dim),
-    "triplet": lambda p: library.HardTriplets(p.config.margin),
+    "triplet": lambda p: library.HardTriplets(p.config.margin, per_sample=p.config.reweight != "none"),
     "arcface": lambda p: library.margin_softmax("ArcFaceLoss", p.config, p.classes),
     "cosface": lambda p: library.margin_softmax("CosFaceLoss", p.config, p.classes, margin=p.config.cosface_margin),
     "subcenter_arcface": lambda p: library.margin_softmax(
@@ -69,5 +69,5 @@ _BUILDERS: dict[str, Callable[[Parts], Term]] = {
     "normalized_softmax": lambda p: library.proxy_loss(
         "NormalizedSoftmaxLoss", p.config, p.classes, temperature=p.config.softmax_temperature
     ),
-    "circle": lambda p: library.LibraryTerm("CircleLoss", m=p.config.circle_margin, gamma=p.config.circle_scale),
+    "circle": lambda p: library.circle(p.config),
 }

@@ -38,36 +38,39 @@ class LibraryTerm(Term):
     def forward(self, batch: Batch) -> Tensor:
         """Return the scalar loss of a batch."""
         batch = batch.sliced(first_view=self.first_view)
-        found = self.loss(batch.embedding, batch.labels)
+        found = self.found(batch)
         return self._mean(found["loss"], batch) if self.per_sample else found
+
+    def found(self, batch: Batch) -> Any:
+        """Return what the library makes of a batch: the loss, or a dict of the losses of the samples."""
+        return self.loss(batch.embedding, batch.labels)
 
     def _mean(self, found: dict[str, Any], batch: Batch) -> Tensor:
         if found["indices"] is None:  # no positive or no negative in the batch
             return batch.embedding.sum() * 0
-        values, rows = found["losses"], found["indices"]
+        values, rows = found["losses"].flatten(), found["indices"]  # CircleLoss gives a column
+        rows = rows[0] if isinstance(rows, tuple) else rows  # a triplet belongs to its anchor
         weights = torch.ones_like(values) if batch.weights is None else batch.weights[rows]
         return average(values, weights * (values > 0) if self.positive else weights)
 
 
-class HardTriplets(Term):
+class HardTriplets(LibraryTerm):
     """Triplet margin loss on the hardest triplet of each sample.
 
     Args:
         margin: Margin between the two distances.
+        per_sample: As for `LibraryTerm`.
     """
 
-    def __init__(self, margin: float) -> None:
-        super().__init__()
-        from pytorch_metric_learning import losses, miners
+    def __init__(self, margin: float, *, per_sample: bool = False) -> None:
+        super().__init__("TripletMarginLoss", per_sample=per_sample, positive=True, margin=margin)
+        from pytorch_metric_learning import miners
 
-        self.loss, self.miner = losses.TripletMarginLoss(margin=margin), miners.BatchHardMiner()
+        self.miner = miners.BatchHardMiner()
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the scalar loss of a batch."""
-        batch = batch.sliced(first_view=False)
-        triplets = self.miner(batch.embedding, batch.labels)
-        loss: Tensor = self.loss(batch.embedding, batch.labels, triplets)
-        return loss
+    def found(self, batch: Batch) -> Any:
+        """Return what the library makes of the hardest triplets of a batch."""
+        return self.loss(batch.embedding, batch.labels, self.miner(batch.embedding, batch.labels))
 
 
 def supcon(config: TrialConfig, *, first_view: bool) -> LibraryTerm:
@@ -75,6 +78,14 @@ def supcon(config: TrialConfig, *, first_view: bool) -> LibraryTerm:
     weighted = config.reweight != "none"
     return LibraryTerm(
         "SupConLoss", per_sample=weighted, positive=True, first_view=first_view, temperature=config.temperature
+    )
+
+
+def circle(config: TrialConfig) -> LibraryTerm:
+    """Return the circle loss, with one value per sample where it gets weights."""
+    weighted = config.reweight != "none"
+    return LibraryTerm(
+        "CircleLoss", per_sample=weighted, positive=True, m=config.circle_margin, gamma=config.circle_scale
     )
 
 

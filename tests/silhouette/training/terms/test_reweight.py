@@ -77,6 +77,30 @@ def test_weighted_supcon_leaves_out_samples_without_a_positive(output):
     assert at(objective(config_of("supcon", **settings)), 3, alone, LABELS[:5]) > 0
 
 
+def test_weighted_circle_by_the_values_of_its_samples(output):
+    labels, weights = LABELS.repeat(2), effective_weights(COUNTS, 0.9)
+    similar, same = output.embedding @ output.embedding.t(), labels[:, None] == labels
+    itself = torch.eye(len(labels), dtype=torch.bool)
+    pulled = (-4 * (1.3 - similar).relu() * (similar - 0.7)).masked_fill(~same | itself, -torch.inf).logsumexp(1)
+    pushed = (4 * (similar + 0.3).relu() * (similar - 0.3)).masked_fill(same, -torch.inf).logsumexp(1)
+    values = torch.nn.functional.softplus(pulled + pushed)
+    want = ((weights[labels] * values).sum() / weights[labels].sum()).item()
+    options = {"circle_margin": 0.3, "circle_scale": 4.0}
+    assert loss_of("circle", output, labels, COUNTS, epoch=3, **options, **DRW) == pytest.approx(want, rel=1e-9)
+
+
+def test_weighted_triplets_by_a_loop(output):
+    labels, weights = LABELS.repeat(2).tolist(), effective_weights(COUNTS, 0.9).tolist()
+    far = torch.cdist(output.embedding, output.embedding).tolist()
+    total = whole = 0.0
+    for i, own in enumerate(labels):
+        hardest = max(far[i][j] for j, c in enumerate(labels) if c == own and j != i)
+        loss = 0.2 + hardest - min(far[i][j] for j, c in enumerate(labels) if c != own)
+        total, whole = total + weights[own] * max(loss, 0), whole + weights[own] * (loss > 0)
+    got = loss_of("triplet", output, torch.tensor(labels), COUNTS, epoch=3, margin=0.2, **DRW)
+    assert got == pytest.approx(total / whole, rel=1e-9)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "macro"])
 def test_weighted_silhouette(output, reduction):
     labels, weights = LABELS.repeat(2), effective_weights(COUNTS, 0.9)
