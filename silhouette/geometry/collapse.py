@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from silhouette.geometry.tiles import tiles
+from silhouette.geometry.tiles import class_means, tiles
 
 
 def nc1(features: Tensor, labels: Tensor, means: Tensor) -> float | None:
@@ -30,19 +30,23 @@ def nc1(features: Tensor, labels: Tensor, means: Tensor) -> float | None:
     >>> round(nc1(h, y, class_means(h, y, 2)), 4)  # Σ_W = 1, Σ_B = 2.5²
     0.08
     """
+    of_classes = variability(features, labels, means)
+    return None if of_classes is None else float(of_classes.mean())
+
+
+def variability(features: Tensor, labels: Tensor, means: Tensor) -> Tensor | None:
+    """Return (K,) Tr(Σ_c · Σ_B⁺) / K with the covariance Σ_c of each class; their mean is `nc1`, which has the rest."""
     _, size, axes = torch.linalg.svd(means - means.mean(0), full_matrices=False)
     kept = size > size[0] * max(means.shape) * torch.finfo(size.dtype).eps
     kept[len(means) - 1 :] = False  # rows that sum to 0 have a rank below their number
     if not bool(kept.any()):
         return None
-    whiten = axes[kept].t() / size[kept]  # (F, r): Σ_B⁺ = K · whiten · whitenᵀ
-    weight = 1 / (labels.bincount(minlength=len(means)).double() * len(means))
-    within = 0.0
-    for part in tiles(len(features), features.shape[1], features.device):
-        y = labels[part]
-        away = (features[part].double() - means[y]) @ whiten
-        within += float((away.square().sum(1) * weight[y]).sum())
-    return within  # K of Σ_B⁺ and the division by K cancel
+    whiten = axes[kept].t() / size[kept]  # (F, r): Σ_B⁺ = K · whiten · whitenᵀ, whose K the division by K cancels
+    away = [
+        ((features[part].double() - means[labels[part]]) @ whiten).square().sum(1, keepdim=True)
+        for part in tiles(len(features), features.shape[1], features.device)
+    ]
+    return class_means(torch.cat(away), labels, len(means))[:, 0]
 
 
 def nc2(means: Tensor) -> float | None:
@@ -91,11 +95,15 @@ def nc4(features: Tensor, logits: Tensor, train_means: Tensor) -> float | None:
     >>> nc4(torch.tensor([[0.0], [4.0]]), torch.eye(2), torch.tensor([[0.0], [1.0]], dtype=torch.double))
     0.0
     """
-    if not len(features):
-        return None
+    return float(disagreement(features, logits, train_means).double().mean()) if len(features) else None
+
+
+def disagreement(features: Tensor, logits: Tensor, train_means: Tensor) -> Tensor:
+    """Return (N,) whether the classifier does not choose the nearest class mean; the arguments are those of `nc4`."""
     absent = train_means.isnan().any(1)
-    centres, wrong = torch.where(absent[:, None], 0, train_means), 0
+    centres = torch.where(absent[:, None], 0, train_means)
+    wrong = torch.zeros(len(features), dtype=torch.bool, device=features.device)
     for part in tiles(len(features), max(features.shape[1], len(centres)), features.device):
         far = torch.cdist(features[part].double(), centres).masked_fill(absent, torch.inf)
-        wrong += int((far.argmin(1) != logits[part].argmax(1)).sum())
-    return wrong / len(features)
+        wrong[part] = far.argmin(1) != logits[part].argmax(1)
+    return wrong

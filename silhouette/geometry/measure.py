@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from silhouette.geometry.clustering import k_means, normalised_mutual_information
-from silhouette.geometry.collapse import nc1, nc2, nc3, nc4
+from silhouette.geometry.collapse import disagreement, nc2, nc3, variability
 from silhouette.geometry.names import BY_GROUP, GROUPS, MEASURES
 from silhouette.geometry.retrieval import retrieve
 from silhouette.geometry.sphere import alignment, uniformity
@@ -46,8 +46,8 @@ def measure(sample: Sample, groups: Mapping[str, Sequence[int]]) -> dict[str, fl
     """Return each of `MEASURES`, and each of `BY_GROUP` for each shot group, as `few_map_at_r`.
 
     Retrieval, clustering, alignment and uniformity are those of the features scaled to length 1, neural collapse that
-    of the features as they are. Retrieval is the mean over the samples, as in the papers. Alignment, and every value of
-    a group, is the mean over the classes. At no time is an array over all pairs of samples held.
+    of the features as they are. Retrieval and NC4 are means over the samples, as in the papers. Alignment, NC1 and every
+    value of a group are means over the classes. At no time is an array over all pairs of samples held.
 
     Args:
         sample: The samples.
@@ -61,19 +61,33 @@ def measure(sample: Sample, groups: Mapping[str, Sequence[int]]) -> dict[str, fl
     values |= {f"{group}_{name}": None for name in BY_GROUP for group in GROUPS}
     if len(sample.labels) and sample.finite:
         z = unit(sample.features)
-        values |= _classwise(z, sample.labels, sample.logits.shape[1], groups)
-        values |= {"nmi": _nmi(z, sample.labels), "uniformity": uniformity(z), **_collapse(sample)}
+        values |= {"nmi": _nmi(z, sample.labels), "uniformity": uniformity(z)}
+        values |= _classwise(sample, z, groups) | _collapse(sample)
     return values
 
 
-def _classwise(z: Tensor, labels: Tensor, classes: int, groups: Mapping[str, Sequence[int]]) -> dict[str, float | None]:
-    """Return the measures that single classes have: over all samples, and by group."""
+def _classwise(sample: Sample, z: Tensor, groups: Mapping[str, Sequence[int]]) -> dict[str, float | None]:
+    """Return the measures that single classes have: over all samples or classes, and by group."""
+    labels, classes = sample.labels, sample.logits.shape[1]
     retrieved, aligned = retrieve(z, labels), alignment(z, labels, classes)
-    found = dict(zip(BY_GROUP, [*retrieved.mean(), _mean(aligned)], strict=True))
-    by_class = torch.cat([retrieved.of_classes(classes), aligned[:, None]], 1)
+    variable, wrong = _variability(sample), disagreement(sample.features, sample.logits, sample.train_means)[:, None]
+    of_all = [*retrieved.mean(), _mean(aligned), _mean(variable), _mean(wrong.double())]
+    found = dict(zip(BY_GROUP, of_all, strict=True))
+    of_classes = [aligned[:, None], variable[:, None], class_means(wrong, labels, classes)]
+    by_class = torch.cat([retrieved.of_classes(classes), *of_classes], 1)
     for group in GROUPS:
         rows = by_class[list(groups[group])]
         found |= {f"{group}_{name}": _mean(column) for name, column in zip(BY_GROUP, rows.t(), strict=True)}
+    return found
+
+
+def _variability(sample: Sample) -> Tensor:
+    """Return (K,) the part of NC1 of each class; NaN without samples, and where NC1 is not defined."""
+    present, y = torch.unique(sample.labels, return_inverse=True)
+    found = torch.full((sample.logits.shape[1],), torch.nan, dtype=torch.double, device=y.device)
+    if len(present) > 1:
+        parts = variability(sample.features, y, class_means(sample.features, y, len(present)))
+        found[present] = torch.nan if parts is None else parts
     return found
 
 
@@ -89,13 +103,9 @@ def _nmi(z: Tensor, labels: Tensor) -> float | None:
 
 
 def _collapse(sample: Sample) -> dict[str, float | None]:
-    """Return NC1 to NC3 over the classes that have samples, and NC4."""
+    """Return NC2 and NC3 over the classes that have samples."""
     present, y = torch.unique(sample.labels, return_inverse=True)
-    means, agree = (
-        class_means(sample.features, y, len(present)),
-        nc4(sample.features, sample.logits, sample.train_means),
-    )
     if len(present) < 2:
-        return {"nc4": agree}
-    weight = sample.weight[present]
-    return {"nc1": nc1(sample.features, y, means), "nc2": nc2(means), "nc3": nc3(means, weight), "nc4": agree}
+        return {}
+    means = class_means(sample.features, y, len(present))
+    return {"nc2": nc2(means), "nc3": nc3(means, sample.weight[present])}

@@ -17,7 +17,7 @@ MEASURES = (
     "uniformity",
 )
 """What is measured on each split."""
-BY_GROUP = ("recall_at_1", "recall_at_5", "recall_at_10", "r_precision", "map_at_r", "alignment")
+BY_GROUP = ("recall_at_1", "recall_at_5", "recall_at_10", "r_precision", "map_at_r", "alignment", "nc1", "nc4")
 """Measures that single classes have, so that shot groups have them too; the others describe all classes together."""
 GROUPS = ("many", "medium", "few")
 SPLITS = ("val", "test")
@@ -27,7 +27,7 @@ def columns(split: str) -> tuple[str, ...]:
     """Return the columns of one split: each measure, then each measure by shot group.
 
     >>> columns("test")[0], columns("test")[-1], len(columns("test"))
-    ('test_recall_at_1', 'test_few_alignment', 30)
+    ('test_recall_at_1', 'test_few_nc4', 36)
     """
     groups = [f"{split}_{group}_{name}" for name in BY_GROUP for group in GROUPS]
     return (*(f"{split}_{name}" for name in MEASURES), *groups)

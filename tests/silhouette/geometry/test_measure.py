@@ -1,5 +1,6 @@
 """All measures together: names, groups, and what is not defined."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,23 @@ def test_groups_are_means_over_their_classes():
     assert values["medium_map_at_r"] == pytest.approx(float(by_class[1][4]))
     assert values["many_recall_at_5"] == pytest.approx(float(by_class[0][1] + by_class[3][1]) / 2)
     assert values["many_alignment"] == pytest.approx(float(alignment(z, one.labels, 4)[[0, 3]].mean()))
+
+
+def test_collapse_of_groups_by_its_definition():
+    one = sample()
+    values, h, y = measure(one, SHOTS), one.features.double().numpy(), one.labels.numpy()
+    means = np.stack([h[y == c].mean(0) for c in range(4)])
+    between = np.cov(means.T, bias=True)
+    parts = [np.trace(np.cov(h[y == c].T, bias=True) @ np.linalg.pinv(between, rcond=1e-9)) / 4 for c in range(4)]
+    assert values["many_nc1"] == pytest.approx((parts[0] + parts[3]) / 2)
+    assert values["medium_nc1"] == pytest.approx(parts[1])
+    assert values["nc1"] == pytest.approx(sum(parts) / 4)
+    nearest = np.linalg.norm(h[:, None] - means, axis=2).argmin(1)
+    wrong = nearest != one.logits.argmax(1).numpy()
+    assert values["medium_nc4"] == pytest.approx(wrong[y == 1].mean())
+    assert values["many_nc4"] == pytest.approx((wrong[y == 0].mean() + wrong[y == 3].mean()) / 2)
+    assert values["nc4"] == pytest.approx(wrong.mean())
+    assert 0 < values["nc4"] < 1
 
 
 def test_what_is_not_defined_is_none():
