@@ -46,8 +46,8 @@ def measure(sample: Sample, groups: Mapping[str, Sequence[int]]) -> dict[str, fl
     """Return each of `MEASURES`, and each of `BY_GROUP` for each shot group, as `few_map_at_r`.
 
     Retrieval, clustering, alignment and uniformity are those of the features scaled to length 1, neural collapse that
-    of the features as they are. Retrieval and NC4 are means over the samples, as in the papers. Alignment, NC1 and every
-    value of a group are means over the classes. At no time is an array over all pairs of samples held.
+    of the features as they are. Retrieval and NC4 are means over the samples, as in the papers. Alignment, NC1 and the
+    values of a group are means over the classes. At no time is an array over all pairs of samples held.
 
     Args:
         sample: The samples.
