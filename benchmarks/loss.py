@@ -1,7 +1,8 @@
 """Forward + backward of the silhouette's forms against SupCon, a naive silhouette and bare matrix products.
 
-"+ counts" is a form with the class prior and the balanced reduction, "+ momentum" and "+ queue" with a memory of the
-classes, filled before and updated in every pass.
+"+ mean" is a form with the mean in place of the sum in the soft minimum, "+ macro" with the macro reduction, "+ counts"
+with the class prior and the balanced reduction, "+ momentum" and "+ queue" with a memory of the classes, filled before
+and updated in every pass.
 
     python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
 
@@ -28,7 +29,7 @@ from silhouette.training.machine import peak_memory, reset_peak_memory
 SIZES = ((256, 128, 10), (1024, 128, 100), (4096, 128, 1000), (16384, 128, 1000))
 ALL_PAIRS_UP_TO = 4096
 FAST = ("sqeuclidean", "cosine")
-TAIL = ("counts", "momentum", "queue")
+TAIL = ("mean", "macro", "counts", "momentum", "queue")
 MEASURE = "import sys; sys.path[:0] = {path!r}; import loss; loss.print_peak({form!r}, {size!r})"
 
 
@@ -81,7 +82,8 @@ def silhouette(form: str, classes: int, dim: int, device: str) -> SoftSilhouette
         num_classes=classes if tail else None,
         class_counts=counts,
         class_prior=1.0 if counts else 0.0,
-        reduction="balanced" if counts else "mean",
+        softmin="mean" if tail == "mean" else "sum",
+        reduction={"macro": "macro", "counts": "balanced"}.get(tail, "mean"),
         memory=memory,
     )
     return loss.to(device)

@@ -77,6 +77,15 @@ def test_first_and_second_derivatives(distance, normalize):
 
 
 @each_distance
+def test_derivatives_of_the_macro_reduction_and_the_mean_over_classes(distance):
+    z, _ = batch(9, 3)
+    labels = torch.tensor([0, 0, 1, 1, 1, 1, 2, 3, 3])
+    loss = SoftSilhouetteLoss(distance=distance, softmin="mean", reduction="macro", tau_s=0.5)
+    assert torch.autograd.gradcheck(lambda x: loss(x, labels), z.requires_grad_())
+    assert torch.autograd.gradgradcheck(lambda x: loss(x, labels), z)
+
+
+@each_distance
 def test_tiles_do_not_change_the_gradient(distance, monkeypatch):
     z, labels = batch(37, classes=4)
     want = torch.autograd.grad(SoftSilhouetteLoss(distance=distance)(z.requires_grad_(), labels), z)[0]
