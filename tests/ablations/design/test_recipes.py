@@ -65,6 +65,15 @@ def test_a_tuned_setting_is_shown_as_tuned():
     assert recipe_of(one)["overridden"] == {"val_fraction": [0.1], "lr": ["tuned"]}
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("lr_scaling", "linear"), ("sampler", "balanced"), ("train_fraction", 0.5), ("label_noise", 0.1)],
+)
+def test_a_default_that_the_protocol_rests_on_is_shown_as_overridden(field, value):
+    """Each of these changes the learning rate or what is trained on, though no setting of the papers names it."""
+    assert recipe_of(study(fixed={field: value}))["overridden"] == {field: [value]}
+
+
 def test_the_recipe_is_no_identity_of_its_own():
     """The same settings written one by one are the same plan and the same trials."""
     named, written = study(), study(recipe=None, fixed=dict(CIFAR10))
