@@ -41,6 +41,7 @@ def plan(given: Namespace) -> int:
     from ablations import RunOptions
     from ablations.cli.detectable import seed_line
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
+    from ablations.design.data_use import check_own_data
     from ablations.design.plan import check_plan
     from ablations.design.recipes import recipe_lines
     from ablations.formatting import counted
@@ -50,6 +51,8 @@ def plan(given: Namespace) -> int:
 
     RunOptions(results=given.results, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial, jobs=given.jobs).check()
     study = read_study(given)
+    if not study.experiment:
+        check_own_data(study.start_arms, here=False)
     store = open_store(given, study.name)
     study = load_selection(study, store)
     check_plan(study, store)

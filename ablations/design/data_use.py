@@ -1,4 +1,4 @@
-"""Which data a study chooses and confirms on: checks of its validation data, and the config of the confirm phase."""
+"""Which data a study chooses and confirms on: checks of its data, and the config of the confirm phase."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ablations.design.arms import Arm
 from ablations.design.tuning import Tuning, fields_of
 from ablations.errors import StudyError
 from silhouette.config import ConfigError, make_config
+from silhouette.registry import own_data
 
 OF_VALIDATION = ("val_fraction", "val_profile")
 
@@ -55,3 +56,24 @@ def check_validation(tuning: Tuning, arms: Iterable[Arm], compared: Iterable[str
                 f"tuning.confirm_on: with train+val no confirm trial has validation data, so arms cannot differ in "
                 f"{field}; fix {field}, or set confirm_on='train'"
             )
+
+
+def check_own_data(arms: Iterable[Arm], *, here: bool) -> None:
+    """Check a person's own data before trials are planned or run on them.
+
+    Args:
+        arms: The arms.
+        here: Whether this machine trains, so that all of the files must be on it.
+
+    Raises:
+        silhouette.errors.InputError: One line for the first fault.
+    """
+    for name in own_datasets(arms):
+        from silhouette.data.own import check_own  # it imports NumPy, which few plans need
+
+        check_own(name, here=here)
+
+
+def own_datasets(arms: Iterable[Arm]) -> list[str]:
+    """Return the data sets of arms that are a person's own, each once."""
+    return [name for name in dict.fromkeys(arm.config.dataset for arm in arms) if own_data(name)]

@@ -9,6 +9,7 @@ from typing import Any
 from ablations.cluster.session import check_head
 from ablations.console.live import print_error, print_lines
 from ablations.console.status import failures
+from ablations.design.data_use import check_own_data, own_datasets
 from ablations.design.plan import adopt_plan, check_plan
 from ablations.design.study import Study
 from ablations.driver.confirm import confirm
@@ -41,6 +42,7 @@ def run_study(study: Study, options: RunOptions) -> int:
     Raises:
         StudyError: If the results folder holds another plan, another driver works on it, or the Ray head is not
             reachable.
+        silhouette.errors.InputError: If a person's own data are damaged, or not on the machine that trains on them.
     """
     options.check()
     if study.experiment:
@@ -51,6 +53,7 @@ def run_study(study: Study, options: RunOptions) -> int:
     study = load_selection(study, store)
     check_plan(study, store)
     check_additions(study, store, mixed_code=options.allow_mixed_code, extend=options.extend)
+    _check_data(study, store, options)
     last_act = partial(_last_act, store, options)
     try:
         with DriverLock(store, options.command or CALL) as lock, interruptible(deadline, _announce_end, last_act):
@@ -63,6 +66,12 @@ def run_study(study: Study, options: RunOptions) -> int:
         interruption.ended_in_order()
         return interruption.code
     return 1 if confirmed is None else _exit_code(confirmed, store, options)
+
+
+def _check_data(study: Study, store: Store, options: RunOptions) -> None:
+    """Check a person's own data, unless no trial is left that needs them."""
+    if not study.experiment and own_datasets(study.start_arms) and read_study_state(study, store).to_run:
+        check_own_data(study.start_arms, here=options.address is None)
 
 
 def _run_phases(study: Study, store: Store, options: RunOptions, lock: DriverLock, deadline: Deadline) -> Study | None:

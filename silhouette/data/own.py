@@ -66,3 +66,20 @@ def count_own_classes(name: str) -> int | None:
         return READERS[form].classes(Path(path)) if Path(path).exists() else None
     except OSError:
         return None
+
+
+def check_own(name: str, *, here: bool) -> None:
+    """Check the labels of a person's own data as far as they are on this machine; nothing for a dataset of ours.
+
+    Args:
+        name: A checked name of a dataset.
+        here: Whether this machine trains on them, so that all of the files must be here.
+
+    Raises:
+        InputError: If they are damaged, a label has no sample, or a file is missing where they must be here.
+    """
+    own = own_data(name)
+    if own is not None:
+        count_own_classes(name)
+        if here:
+            READERS[own[0]].key(Path(own[1]))
