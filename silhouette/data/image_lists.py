@@ -121,7 +121,7 @@ def read_list(path: Path) -> Listed:
         InputError: If it cannot be read, is empty, or a line is not a path, white space and a label.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"dataset: {path}: cannot be read as a list of images ({error})") from None
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

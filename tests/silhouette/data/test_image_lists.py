@@ -41,6 +41,12 @@ def test_a_list_takes_absolute_paths_and_tabs_and_keeps_grey_images_grey(tmp_pat
     assert (data.images.shape, data.images[3, 0, 0, 0]) == ((12, 1, 7, 7), 30)
 
 
+def test_a_list_may_begin_with_a_byte_order_mark_and_end_lines_as_windows_does(tmp_path):
+    path = write_list(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(opened(f"image_list:{path}", image_size=7).labels) == 12
+
+
 def test_one_colour_image_among_grey_ones_makes_three_channels(tmp_path):
     path = write_list(tmp_path, mode="L")
     Image.new("RGB", (9, 9), (0, 200, 0)).save(tmp_path / "train/an image 11.png")
