@@ -28,7 +28,8 @@ def _features(config: Any) -> int | None:
 COMBINATIONS: tuple[tuple[Condition, str], ...] = (
     (
         lambda c: c.imbalance != "none" and c.imbalance_factor <= 1,
-        "imbalance_factor: must be above 1 with imbalance={imbalance}, got {imbalance_factor:g}",
+        "imbalance_factor: must be above 1 with imbalance={imbalance}; imbalance=none is a factor of 1, "
+        "got {imbalance_factor:g}",
     ),
     (
         lambda c: c.val_fraction + c.test_fraction >= 0.9,

@@ -56,7 +56,7 @@ def test_different_trials_have_different_ids(a, b):
         ({"epochs": 0}, "epochs: must be greater than or equal to 1, got 0"),
         (
             {"imbalance": "long_tail"},
-            "imbalance_factor: must be above 1 with imbalance=long_tail, got 1",
+            "imbalance_factor: must be above 1 with imbalance=long_tail; imbalance=none is a factor of 1, got 1",
         ),
         (
             {"val_fraction": 0.5, "test_fraction": 0.4},

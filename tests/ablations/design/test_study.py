@@ -135,7 +135,7 @@ def test_the_plan_names_method_and_block_of_every_arm():
         ({"fixed": {"lamda": 1}}, "lamda: no such setting"),
         ({"factors": {"lambda_sil": ()}}, "factors: lambda_sil needs at least one value, got none"),
         ({"factors": {"lambda_sil": (0.0, -1)}}, "lambda_sil: must be greater than or equal to 0, got -1"),
-        ({"fixed": {}}, "imbalance_factor: must be above 1 with imbalance=long_tail, got 1"),
+        ({"fixed": {}}, "imbalance_factor: must be above 1 with imbalance=long_tail; imbalance=none is"),
         ({"name": "../escape"}, "study: use letters"),
         ({"blocks": ("width",)}, "blocks: must be factors (lambda_sil, imbalance), got 'width'"),
         ({"colour": "red"}, "colour: Study has no such field; docs/study.md lists them, got 'red'"),
