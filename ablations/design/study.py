@@ -104,7 +104,7 @@ class Study(Declared):
     @field_validator("factors")
     @classmethod
     def _typed_factors(cls, factors: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-        return {field: tuple(parse_value(field, value) for value in values) for field, values in factors.items()}
+        return {field: tuple(_parsed(field, value) for value in values) for field, values in factors.items()}
 
     @field_validator("fixed", "baseline")
     @classmethod
@@ -312,4 +312,10 @@ def make_study(values: Mapping[str, Any]) -> Study:
 
 
 def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {field: parse_value(field, value) for field, value in settings.items()}
+    return {field: _parsed(field, value) for field, value in settings.items()}
+
+
+def _parsed(field: str, value: Any) -> Any:
+    if field == "dataset" and value in tuple(RECIPES):
+        raise ValueError(f"dataset: {value} is a recipe; give recipe={value}, got {value!r}")
+    return parse_value(field, value)

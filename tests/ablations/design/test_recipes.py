@@ -92,6 +92,14 @@ def test_the_command_line_gives_a_recipe():
         change_study(plain, ["recipe=cifar11_lt"])
 
 
+def test_a_recipe_given_as_a_data_set_is_one_line():
+    line = "^dataset: cifar10_lt is a recipe; give recipe=cifar10_lt, got 'cifar10_lt'$"
+    with pytest.raises(StudyError, match=line):
+        change_study(study(recipe=None), ["dataset=cifar10_lt"])
+    with pytest.raises(StudyError, match=line):
+        study(recipe=None, factors={"dataset": ("cifar10", "cifar10_lt")}, baseline={"dataset": "cifar10"})
+
+
 def test_plan_prints_the_recipe_and_what_is_overridden(tmp_path, capsys):
     file = tmp_path / "tail.py"
     file.write_text(f"from ablations import Study\nSTUDY = Study(**{BASE!r})\n")
