@@ -283,7 +283,9 @@ class MlflowRuns:
 
     def _show_verdict(self, comparison: Mapping[str, Any]) -> None:
         name = _allowed(f"{comparison['family']}/{comparison['treatment']}")
-        for key in ("difference", "ci_low", "ci_high", "p_adjusted"):
+        # as on the page of the report: without a verdict there is neither an interval nor a p
+        keys = ("difference",) if comparison.get("reason") else ("difference", "ci_low", "ci_high", "p_adjusted")
+        for key in keys:
             if comparison[key] is not None:
                 self.client.log_metric(self.parent, f"{name}/{key}", float(comparison[key]))
         self.client.set_tag(self.parent, f"verdict/{name}", comparison["verdict"])

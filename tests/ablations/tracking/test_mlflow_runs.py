@@ -58,10 +58,13 @@ def test_sync_attaches_the_report_and_its_verdicts(view, store):
     store.write_record(record(0))
     comparison = {"family": "all arms", "treatment": "λ=0.2", "verdict": "worse", "difference": -0.01}
     comparison |= {"ci_low": -0.02, "ci_high": -0.005, "p_adjusted": 0.01}
-    store.write_json({"comparisons": [comparison]}, "report/report.json")
+    refused = {**comparison, "treatment": "λ=1", "verdict": "no verdict", "reason": "interim: 5 of 10 planned seeds"}
+    store.write_json({"comparisons": [comparison, refused]}, "report/report.json")
     sync(view)
     parent = view.client.get_run(view.parent)
     assert parent.data.metrics["all arms/λ_0.2/difference"] == -0.01
+    assert parent.data.metrics["all arms/λ_0.2/p_adjusted"] == 0.01
+    assert [name for name in parent.data.metrics if "λ_1/" in name] == ["all arms/λ_1/difference"]
     assert parent.data.tags["verdict/all arms/λ_0.2"] == "worse"
     assert [file.path for file in view.client.list_artifacts(view.parent, "report")] == ["report/report.json"]
 
