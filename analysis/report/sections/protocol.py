@@ -49,7 +49,7 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
         yield "phase", f"{data['phase']}: full budget, no scheduler" if data["phase"] == "confirm" else data["phase"]
     yield "recipe", _recipe(data)
     yield "validation data", "; ".join(_validation(data, v) for v in data["validation"])
-    yield "confirm trials train on", CONFIRM_ON.get(data["confirm_on"] or "", "")
+    yield "confirm trials train on", _confirmed_on(data)
     yield "factors", "; ".join(_factor(f) for f in data["factors"])
     yield "level", f"α = {show_alpha(data['alpha'])}, two-sided"
     yield "error rate", rates_line(data)
@@ -76,6 +76,14 @@ def _recipe(data: Document) -> str:
 def _values(values: Sequence[Any]) -> str:
     """Values of a setting; a list is one value."""
     return " or ".join(listing(map(show_level, v)) if isinstance(v, list) else show_level(v) for v in values)
+
+
+def _confirmed_on(data: Document) -> str:
+    """What confirm trials of a tuned study train on; an imbalance then meets validation data too."""
+    words = CONFIRM_ON.get(data["confirm_on"] or "", "")
+    if data["confirm_on"] == "train+val" and any(v["profile"] == "balanced" for v in data["validation"]):
+        words += "; the imbalance, which came after the choice of validation data, then leaves out some of these too"
+    return words
 
 
 def _validation(data: Document, found: ValidationData) -> str:

@@ -93,6 +93,14 @@ def test_the_report_says_what_confirm_trials_of_a_tuned_study_train_on(confirm_o
     assert {v["profile"] for v in data["validation"]} == {"unchanged", "train"}
 
 
+def test_the_report_does_not_claim_that_an_imbalance_keeps_all_validation_data():
+    """Validation data of the default profile were taken before the imbalance, which leaves out most of their tail."""
+    words = "the imbalance, which came after the choice of validation data, then leaves out some of these too"
+    for settings, ends in (({}, True), ({"val_profile": "train"}, False)):
+        _, lines = reported(plan(settings, tuning={**TUNING, "confirm_on": "train+val"}))
+        assert lines["confirm trials train on"].endswith(words) == ends
+
+
 def test_without_a_tune_phase_there_is_no_such_line():
     data, lines = reported(plan({}))
     assert data["confirm_on"] is None
