@@ -80,6 +80,14 @@ _LOSS = (
         "1 is the last sample of a class; above 256 rare classes are remembered over many epochs.",
         "images",
     ),
+    Factor(
+        "memory_least",
+        "memory below",
+        (1, 2, 4, 8),
+        Interval(1, 32, log=True, integer=True),
+        "1 remembers absent classes alone; few samples say little of a class, and above 32 the batch is hardly used.",
+        "images",
+    ),
 )
 
 _DATA = (

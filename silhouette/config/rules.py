@@ -138,6 +138,11 @@ INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
         "class_memory=queue and lambda_sil above 0",
     ),
     (
+        lambda c: c.lambda_sil == 0 or c.class_memory == "none",
+        ("memory_least",),
+        "class_memory=momentum or class_memory=queue, and lambda_sil above 0",
+    ),
+    (
         lambda c: c.imbalance == "none",
         ("imbalance_factor", "class_order"),
         "imbalance=long_tail or imbalance=step",

@@ -80,6 +80,7 @@ class TrialConfig(BaseModel):
             samples alone in their class: running mean and spread (`momentum`), or the last samples (`queue`).
         memory_momentum: Weight of the past in the running mean of `class_memory=momentum`.
         memory_size: Samples of each class that `class_memory=queue` keeps.
+        memory_least: A class of fewer samples in the batch, the sample itself left out, is taken from the memory.
         temperature: Temperature of the contrastive terms: `supcon`, `supcon2`, `bcl`, `kcl`, `tsc` and `paco`.
         margin: Margin of `triplet`.
         proxy_scale: Scale of `proxy_anchor` (α) and, divided by 4, of `proxy_nca`.
@@ -181,6 +182,7 @@ class TrialConfig(BaseModel):
     class_memory: Literal["none", "momentum", "queue"] = "none"
     memory_momentum: float = Field(0.9, ge=0, lt=1)
     memory_size: int = Field(8, ge=1, le=4096)
+    memory_least: int = Field(1, ge=1, le=4096)
     temperature: float = Field(0.1, gt=0, le=100)
     margin: float = Field(0.2, ge=0, le=2)
     proxy_scale: float = Field(32.0, gt=0, le=1000)

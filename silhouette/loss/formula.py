@@ -28,12 +28,15 @@ class Options(NamedTuple):
         tau_m: Temperature of the soft maximum, above 0, in units of the distance.
         distance: A key of `silhouette.loss.distances.KERNELS`.
         softmin: `sum` or `mean`.
+        least: A class of fewer samples in the batch is taken from the memory if that knows it; the own class, if fewer
+            others of it are in the batch.
     """
 
     tau_s: float
     tau_m: float
     distance: str
     softmin: str
+    least: int = 1
 
 
 class Outside(NamedTuple):
@@ -42,7 +45,7 @@ class Outside(NamedTuple):
     Attributes:
         log_weights: (K,) logarithms of the weights of the classes in the soft minimum.
         remembered: (K, B) mean distance of each sample to what a memory holds of each class, with gradient. It is used
-            for classes that are not in the batch, and for the own class of a sample that is alone in it.
+            for classes of fewer than `Options.least` samples in the batch, the sample itself left out.
         known: (K,) the classes that the memory holds.
     """
 
@@ -61,9 +64,10 @@ def scores(z: Tensor, y: Tensor, counts: Tensor, options: Options, outside: Outs
 def autograd_scores(z: Tensor, y: Tensor, counts: Tensor, options: Options, outside: Outside) -> Tensor:
     """Return the same as `scores`, for the compiler and for second derivatives."""
     a, others = CLASS_DISTANCES[options.distance](z, y, counts)
-    if outside.remembered is not None:
-        others = torch.where((counts == 0)[:, None], outside.remembered, others)
-        a = torch.where((counts == 1)[y], outside.remembered.gather(0, y[None])[0], a)
+    if outside.remembered is not None and outside.known is not None:
+        few, alone = _few(y, counts, outside.known, options.least)
+        others = torch.where(few[:, None], outside.remembered, others)
+        a = torch.where(alone, outside.remembered.gather(0, y[None])[0], a)
     covered = _covered(counts, outside)
     own = torch.arange(len(counts), device=y.device)[:, None] == y
     exponents = others / -options.tau_s
@@ -127,7 +131,7 @@ class _Scores(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, y: Tensor, counts: Tensor, options: Options, *parts: Tensor | None) -> Tensor:
         outside = Outside(*parts)
         a, offset, shares, saved = KERNELS[options.distance].forward(z, y, counts, options.tau_s)
-        a, shares = _with_memory(a, shares, offset, y, counts, options.tau_s, outside)
+        a, shares = _with_memory(a, shares, offset, y, counts, options, outside)
         if outside.log_weights is not None:
             shares.add_(outside.log_weights[:, None])
         shares.scatter_(0, y[None], BLOCKED)
@@ -136,7 +140,10 @@ class _Scores(torch.autograd.Function):
         correction = _correction(y, counts, options, outside)
         b = largest.add_(total.log()).mul_(-options.tau_s).add_(offset).add_(correction)
         s, by_a, by_b = _ratio(a, b, _defined(y, counts, outside), options.tau_m)
-        by_a.mul_((counts / others_in_class(counts))[y])  # the kernel's mean counts the sample itself
+        itself = (counts / others_in_class(counts))[y]  # the kernel's mean, unlike a memory, counts the sample
+        if outside.known is not None:
+            itself = torch.where(_few(y, counts, outside.known, options.least)[1], 1, itself)
+        by_a.mul_(itself)
         ctx.save_for_backward(z, y, counts, *outside, shares, by_a, by_b.div_(total), *saved)
         ctx.options = options
         return s
@@ -148,7 +155,7 @@ class _Scores(torch.autograd.Function):
             return _differentiable_backward(ctx.options, grads[0], z, y, counts, log_weights, remembered, known)
         weights = shares * (by_b * grads[0])
         weights.scatter_(0, y[None], (by_a * grads[0])[None])
-        to_memory = None if remembered is None else _take_memory_part(weights, y, counts)
+        to_memory = None if remembered is None else _take_memory_part(weights, y, counts, known, ctx.options.least)
         by_z = KERNELS[ctx.options.distance].backward(z, y, counts, weights, tuple(saved))
         return by_z, None, None, None, None, to_memory, None
 
@@ -165,20 +172,26 @@ def _differentiable_backward(
     return by_z, None, None, None, None, by_memory[0] if by_memory else None, None
 
 
+def _few(y: Tensor, counts: Tensor, known: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    """Return (K,) the classes that are taken from the memory, and (B,) the samples whose own class is."""
+    return known & (counts < least), (known & (counts <= least))[y]
+
+
 def _with_memory(
-    a: Tensor, exponents: Tensor, offset: Tensor | float, y: Tensor, counts: Tensor, tau: float, outside: Outside
+    a: Tensor, exponents: Tensor, offset: Tensor | float, y: Tensor, counts: Tensor, options: Options, outside: Outside
 ) -> tuple[Tensor, Tensor]:
     """Return a (B,) and the exponents (K, B) of a kernel, completed by the distances to the memory."""
     if outside.remembered is None or outside.known is None:
         return a, exponents
-    missing = (outside.known & (counts == 0))[:, None]
-    exponents = torch.where(missing, (offset - outside.remembered) / tau, exponents)
-    return torch.where((counts == 1)[y], outside.remembered.gather(0, y[None])[0], a), exponents
+    few, alone = _few(y, counts, outside.known, options.least)
+    exponents = torch.where(few[:, None], (offset - outside.remembered) / options.tau_s, exponents)
+    return torch.where(alone, outside.remembered.gather(0, y[None])[0], a), exponents
 
 
-def _take_memory_part(weights: Tensor, y: Tensor, counts: Tensor) -> Tensor:
+def _take_memory_part(weights: Tensor, y: Tensor, counts: Tensor, known: Tensor, least: int) -> Tensor:
     """Return the weights (K, B) of distances to the memory, and set them to 0 in `weights`."""
-    from_memory = (counts == 0)[:, None].expand_as(weights).clone().scatter_(0, y[None], (counts == 1)[y][None])
+    few, alone = _few(y, counts, known, least)
+    from_memory = few[:, None].expand_as(weights).clone().scatter_(0, y[None], alone[None])
     part = torch.where(from_memory, weights, 0)
     weights.masked_fill_(from_memory, 0)
     return part

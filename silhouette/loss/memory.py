@@ -26,17 +26,19 @@ class ClassMemory(nn.Module):
     Args:
         num_classes: K; labels lie in [0, K).
         dim: D, the dimension of the embeddings.
+        least: A class of fewer samples in the batch, the sample itself left out, is taken from the memory.
 
     Raises:
         TypeError: If one of them is not an integer.
         ValueError: If one of them is below 1.
     """
 
-    def __init__(self, num_classes: int, dim: int) -> None:
+    def __init__(self, num_classes: int, dim: int, *, least: int = 1) -> None:
         super().__init__()
         check_count("num_classes", num_classes)
         check_count("dim", dim)
-        self.num_classes, self.dim = num_classes, dim
+        check_count("least", least)
+        self.num_classes, self.dim, self.least = num_classes, dim, least
 
     @property
     def known(self) -> Tensor:
@@ -76,6 +78,7 @@ class MomentumMemory(ClassMemory):
         num_classes: K.
         dim: D.
         momentum: β in [0, 1); 0 keeps the last batch of each class alone.
+        least: As for `ClassMemory`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -92,8 +95,8 @@ class MomentumMemory(ClassMemory):
     spread: Tensor
     seen: Tensor
 
-    def __init__(self, num_classes: int, dim: int, *, momentum: float = 0.9) -> None:
-        super().__init__(num_classes, dim)
+    def __init__(self, num_classes: int, dim: int, *, momentum: float = 0.9, least: int = 1) -> None:
+        super().__init__(num_classes, dim, least=least)
         check_share("momentum", momentum)
         self.momentum = momentum
         self.register_buffer("mean", torch.zeros(num_classes, dim))
@@ -139,6 +142,7 @@ class QueueMemory(ClassMemory):
         num_classes: K.
         dim: D.
         size: Samples kept of each class.
+        least: As for `ClassMemory`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -153,8 +157,8 @@ class QueueMemory(ClassMemory):
     stored: Tensor
     taken: Tensor
 
-    def __init__(self, num_classes: int, dim: int, *, size: int = 8) -> None:
-        super().__init__(num_classes, dim)
+    def __init__(self, num_classes: int, dim: int, *, size: int = 8, least: int = 1) -> None:
+        super().__init__(num_classes, dim, least=least)
         check_count("size", size)
         self.size = size
         self.register_buffer("stored", torch.zeros(num_classes, size, dim))

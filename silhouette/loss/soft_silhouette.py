@@ -101,8 +101,9 @@ def soft_silhouette(
         z = _as_measured(embeddings, distance, normalize)
         counts = z.new_zeros(classes).index_add(0, y, z.new_ones(len(y)))
         weights = None if log_weights is None else log_weights.to(z)
+        least = 1 if memory is None else memory.least
         outside = Outside(weights) if memory is None else Outside(weights, memory.distances(z, distance), memory.known)
-        return scores(z, y, counts, Options(tau_s, tau_m, distance, softmin), outside)
+        return scores(z, y, counts, Options(tau_s, tau_m, distance, softmin, least), outside)
 
 
 def _as_measured(embeddings: Tensor, distance: str, normalize: bool) -> Tensor:

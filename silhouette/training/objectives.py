@@ -127,8 +127,10 @@ class Objective(nn.Module):
 
 _MEMORIES: dict[str, Callable[[TrialConfig, int], ClassMemory | None]] = {
     "none": lambda _, classes: None,
-    "momentum": lambda c, classes: MomentumMemory(classes, c.embedding_dim, momentum=c.memory_momentum),
-    "queue": lambda c, classes: QueueMemory(classes, c.embedding_dim, size=c.memory_size),
+    "momentum": lambda c, classes: MomentumMemory(
+        classes, c.embedding_dim, momentum=c.memory_momentum, least=c.memory_least
+    ),
+    "queue": lambda c, classes: QueueMemory(classes, c.embedding_dim, size=c.memory_size, least=c.memory_least),
 }
 
 

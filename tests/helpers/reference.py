@@ -12,12 +12,13 @@ def distance(x, y, kind):
 
 
 def soft_silhouette(
-    z, labels, tau_s=0.1, tau_m=0.1, kind="euclidean", softmin="sum", weights=None, memory=None, power=1
+    z, labels, tau_s=0.1, tau_m=0.1, kind="euclidean", softmin="sum", weights=None, memory=None, power=1, least=1
 ):
     """Scores of samples z (B, D); `labels` is a list.
 
     `weights` holds the weight of each class in the soft minimum. `memory` holds for each known class its remembered
-    samples, each with a share; the shares of a class add up to 1. The mean distance to them is the power mean.
+    samples, each with a share; the shares of a class add up to 1. The mean distance to them is the power mean. It
+    stands for classes of fewer than `least` samples besides i itself.
     """
     scores, memory = [], memory or {}
     for i, own in enumerate(labels):
@@ -26,7 +27,7 @@ def soft_silhouette(
             if j != i:
                 to[c].append(distance(z[i], z[j], kind))
         mean = {c: sum(d) / len(d) for c, d in to.items() if d}
-        for c in to.keys() - mean.keys() & memory.keys():
+        for c in {c for c in to if len(to[c]) < least} & memory.keys():
             mean[c] = sum(share * distance(z[i], x, kind) ** power for share, x in memory[c]) ** (1 / power)
         others = {c: d for c, d in mean.items() if c != own}
         if own not in mean or not others:

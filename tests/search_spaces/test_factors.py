@@ -20,7 +20,7 @@ AREAS = {
     "optimizer": ("lr", "weight_decay", "epochs"),
     "others": ("transform", "objective", "encoder"),
     "loss": ("distance", "softmin", "reduction"),
-    "silhouette of a long tail": ("class_prior", "class_memory", "memory_momentum", "memory_size"),
+    "silhouette of a long tail": ("class_prior", "class_memory", "memory_momentum", "memory_size", "memory_least"),
 }
 
 

@@ -32,6 +32,8 @@ def test_a_memory_has_an_effect_only_in_a_silhouette_with_its_kind():
     )
     queue = {"lambda_sil": 1, "class_memory": "queue"}
     assert make_config({**queue, "memory_momentum": 0.5}) == make_config(queue)
+    assert make_config({**queue, "memory_least": 3}).memory_least == 3
+    assert make_config({"lambda_sil": 1, "memory_least": 3}) == make_config({"lambda_sil": 1})
     assert make_config({**queue, "memory_size": 2}) != make_config(queue)
     assert make_config({"lambda_sil": 1, "class_memory": "momentum", "memory_momentum": 0.5}).memory_momentum == 0.5
 

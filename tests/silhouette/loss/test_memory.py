@@ -81,6 +81,40 @@ def test_equals_the_slow_loop(kind, distance, softmin):
     torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12)
 
 
+@each_memory
+@each_distance
+def test_classes_of_few_samples_equal_the_slow_loop(kind, distance):
+    z, y = samples(NOW)
+    memory = unit_memory(kind) if distance == "cosine" else filled(kind)
+    memory.least = 3
+    options = {"tau_s": 0.3, "softmin": "mean"}
+    got = soft_silhouette(z, y, distance=distance, normalize=False, num_classes=CLASSES, memory=memory, **options)
+    power = 2 if (kind, distance) == ("momentum", "euclidean") else 1
+    past_of = remembered(kind, past())
+    want = reference.soft_silhouette(z, NOW, kind=distance, memory=past_of, power=power, least=3, **options)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12)
+    loss = SoftSilhouetteLoss(
+        distance=distance, normalize=False, tau_s=0.5, num_classes=CLASSES, memory=memory, reduction="none"
+    ).eval()
+    assert torch.autograd.gradcheck(lambda x: loss(x, y), z.requires_grad_())
+    assert torch.autograd.gradgradcheck(lambda x: loss(x, y), z)
+
+
+def test_a_memory_of_classes_of_few_samples_is_closer_to_the_score_over_all_data():
+    y = torch.arange(50).repeat_interleave(60)
+    rng = torch.Generator().manual_seed(0)
+    z = torch.nn.functional.normalize(torch.randn(50, 32, generator=rng)[y] + torch.randn(3000, 32, generator=rng))
+    options = {"num_classes": 50, "distance": "sqeuclidean"}
+    rows = torch.randperm(3000, generator=rng)[:64]
+    want = soft_silhouette(z, y, **options)[rows]
+    errors = [(soft_silhouette(z[rows], y[rows], **options) - want).abs().mean()]
+    for least in (1, 4):
+        memory = MomentumMemory(50, 32, least=least)
+        memory.update(z, y)
+        errors.append((soft_silhouette(z[rows], y[rows], memory=memory, **options) - want).abs().mean())
+    assert errors[0] > 1.2 * errors[1] > 4 * errors[2]
+
+
 def unit_memory(kind):
     memory = MAKE[kind]().double()
     for z, y in past():

@@ -10,7 +10,7 @@ from silhouette.errors import InputError
 from silhouette.training.objectives import Objective
 
 LONG_TAIL = {"imbalance": "long_tail", "imbalance_factor": 50, "batch_size": 16, "epochs": 3, "width": 4}
-MEMORIES = ({"class_memory": "momentum"}, {"class_memory": "queue", "memory_size": 3})
+MEMORIES = ({"class_memory": "momentum", "memory_least": 3}, {"class_memory": "queue", "memory_size": 3})
 each_memory = pytest.mark.parametrize("memory", MEMORIES, ids=["momentum", "queue"])
 
 
