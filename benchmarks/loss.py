@@ -2,7 +2,7 @@
 
 "+ mean" is a form with the mean in place of the sum in the soft minimum, "+ macro" with the macro reduction, "+ counts"
 with the class prior and the balanced reduction, "+ momentum" and "+ queue" with a memory of the classes, filled before
-and updated in every pass.
+and updated in every pass, "+ few" with one that also stands for classes of fewer than 4 samples in the batch.
 
     python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
 
@@ -29,7 +29,7 @@ from silhouette.training.machine import peak_memory, reset_peak_memory
 SIZES = ((256, 128, 10), (1024, 128, 100), (4096, 128, 1000), (16384, 128, 1000))
 ALL_PAIRS_UP_TO = 4096
 FAST = ("sqeuclidean", "cosine")
-TAIL = ("mean", "macro", "counts", "momentum", "queue")
+TAIL = ("mean", "macro", "counts", "momentum", "queue", "few")
 MEASURE = "import sys; sys.path[:0] = {path!r}; import loss; loss.print_peak({form!r}, {size!r})"
 
 
@@ -74,8 +74,9 @@ def silhouette(form: str, classes: int, dim: int, device: str) -> SoftSilhouette
     distance, _, tail = form.partition(" + ")
     counts = [max(int(500 * 0.01 ** (c / classes)), 1) for c in range(classes)] if tail == "counts" else None
     memory: MomentumMemory | QueueMemory | None = None
-    if tail in ("momentum", "queue"):
-        memory = MomentumMemory(classes, dim) if tail == "momentum" else QueueMemory(classes, dim)
+    if tail in ("momentum", "queue", "few"):
+        least = 4 if tail == "few" else 1
+        memory = QueueMemory(classes, dim) if tail == "queue" else MomentumMemory(classes, dim, least=least)
         memory.update(torch.randn(classes * 8, dim), torch.arange(classes).repeat(8))
     loss = SoftSilhouetteLoss(
         distance=distance,

@@ -21,7 +21,7 @@ def test_every_form_for_unequal_classes_has_an_entry(benchmark):
     size = (32, 8, 4)
     forms = benchmark.forms_of(size)
     for distance in ("euclidean", "sqeuclidean", "cosine"):
-        for tail in ("mean", "macro", "counts", "momentum", "queue"):
+        for tail in ("mean", "macro", "counts", "momentum", "queue", "few"):
             assert f"{distance} + {tail}" in forms
     for form in forms:
         benchmark.build(form, size)()
@@ -30,3 +30,4 @@ def test_every_form_for_unequal_classes_has_an_entry(benchmark):
     assert [made[tail].reduction for tail in ("mean", "macro", "counts")] == ["mean", "macro", "balanced"]
     assert made["counts"].class_prior == 1
     assert made["momentum"].memory.known.all()
+    assert [made[tail].memory.least for tail in ("momentum", "queue", "few")] == [1, 1, 4]
