@@ -94,6 +94,13 @@ def _spot_head(config: Any) -> Found:
             yield (*node, key), Got("spot"), f"take {key} out"
 
 
+def _scopes(config: Any) -> Found:
+    scopes = each(config, "available_node_types", "*", "node_config", "serviceAccounts", "*", "scopes", "*")
+    for path, scope in scopes:
+        if path[1] != at(config, "head_node_type") and str(scope).endswith("/cloud-platform"):
+            yield path, scope, "give those that workers need, as .../auth/devstorage.read_write"
+
+
 def _policy(config: Any, file: FilePath) -> Found:
     clusters, roles = _policy_names(file.parent / POLICY if (file.parent / POLICY).is_file() else FILES / POLICY)
     head, todo = at(config, "head_node_type"), "or change the policy and prepare again"
@@ -159,6 +166,7 @@ RULES = (
     Rule("every machine must be in a network of yours", "the default one opens ssh to all", (
         ("aws", _at(f"{NODE} SecurityGroupIds *", SG, "give a group of your own: sg- and 8 or 17 hexadecimal digits")),
         ("gcp", _at(f"{NODE} networkInterfaces * subnetwork", "(?<!/default)$", "give a subnetwork of your own")))),
+    Rule("workers must not have all rights of their account", "every trial would have them", (("gcp", _scopes),)),
     Rule("IMDSv2 must be required", "version 1 gives the rights of the machine to any request", (
         ("aws", _at(f"{NODE} MetadataOptions HttpTokens", "^required$", "write HttpTokens: required")),)),
     Rule("disks must be encrypted and deleted with their machine", "they hold the token, and cost while they exist", (

@@ -72,7 +72,7 @@ BROKEN = {
     "GCP list for a mapping": (GCP, "scheduling: {onHostMaintenance: TERMINATE}", "scheduling: [{onHostMaintenance: TERMINATE}]", "node_config.scheduling: differs from line"),
     "GCP value": (GCP, "provisioningModel: SPOT", "provisioningModel: SPOTTY", "scheduling.provisioningModel: differs from line"),
     "GCP zone elsewhere": (GCP, '"europe-west4-a"', '"us-west1-b"', "the zone must be in the region"),
-    "GCP all rights": (GCP, "devstorage.read_write", "cloud-platform", "node_config.serviceAccounts[0]: differs from line"),
+    "GCP all rights": (GCP, "devstorage.read_write", "cloud-platform", "serviceAccounts[0].scopes[0]: workers must not have all rights of their account"),
     "GCP resources forgotten": (GCP, "    resources: {CPU: 8}\n", "", "cpu-spot.resources: must be given"),
     "GCP GPU not told": (GCP, "    resources: {CPU: 4, GPU: 1}  #", "    resources: {CPU: 4}  #", "gpu-spot.resources: differs from line"),
     "GCP disk that stays": (GCP, "autoDelete: true", "autoDelete: false", "disks[0].autoDelete: disks must be encrypted and deleted with their machine"),
