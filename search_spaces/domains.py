@@ -18,6 +18,9 @@ class Interval:
         high: Largest value.
         log: Search on a logarithmic scale.
         integer: Only whole numbers.
+
+    >>> Interval(1e-4, 1e-1, log=True)
+    Interval(low=0.0001, high=0.1, log=True, integer=False)
     """
 
     low: float
@@ -40,6 +43,9 @@ class Choice:
 
     Attributes:
         values: The values.
+
+    >>> Choice((32, 64)).values
+    (32, 64)
     """
 
     values: tuple[Any, ...]
@@ -67,6 +73,9 @@ class Factor:
         text: Form of the value in the label of an arm; `{value}` is the value of the field.
         qualifier: A field that the label needs too, since the value alone is ambiguous (the strength of an imbalance).
         tied: Other fields that always get the same value.
+
+    >>> Factor("tau_s", "τ", (0.1,), Interval(0.01, 1.0, log=True), "", tied=("tau_m",)).fields
+    ('tau_s', 'tau_m')
     """
 
     field: str

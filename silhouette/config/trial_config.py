@@ -146,6 +146,9 @@ class TrialConfig(BaseModel):
 
     Raises:
         pydantic.ValidationError: If a field is unknown or out of range; `make_config` turns it into one line.
+
+    >>> TrialConfig(dataset="mnist", lambda_sil=0.2).classes
+    10
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
