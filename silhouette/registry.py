@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 
@@ -198,6 +200,12 @@ def parse_objective(text: str) -> dict[str, float]:
     >>> parse_objective("0.5*supcon2 + ce")
     {'ce': 1.0, 'supcon2': 0.5}
     """
+    return dict(_weights(text))
+
+
+@lru_cache(maxsize=256)
+def _weights(text: str) -> Mapping[str, float]:
+    """The weights of an objective; the rules of a config ask for them dozens of times."""
     weights: dict[str, float] = {}
     for part in text.split("+"):
         weight, star, name = part.strip().rpartition("*")
