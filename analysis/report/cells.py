@@ -15,6 +15,7 @@ from analysis.formatting import (
     show_number,
     show_p,
     show_percent,
+    show_percent_range,
 )
 from analysis.report.elements import Cell, Table
 from analysis.results.document import ComparisonData, Document, IntervalData
@@ -77,6 +78,11 @@ def seeds_cell(c: ComparisonData) -> Cell:
     """The seeds of a comparison; of an unpaired one those of both arms."""
     groups = c["detail"]["groups"] if "detail" in c else None
     return whole(c["n"]) if groups is None else Cell(f"{groups[0]} and {groups[1]}", c["n"])
+
+
+def percents(low: float | None, high: float | None) -> Cell:
+    """An interval of a share as percentages."""
+    return Cell(show_percent_range(low, high), low)
 
 
 def percent(x: float | None, digits: int = 1) -> Cell:

@@ -13,7 +13,6 @@ from analysis.formatting import (
     show_hours,
     show_number,
     show_p,
-    show_percent_range,
 )
 from analysis.report import style
 from analysis.report.cells import (
@@ -21,6 +20,7 @@ from analysis.report.cells import (
     numbers_of,
     p_cell,
     percent,
+    percents,
     scope_line,
     seeds_cell,
     table,
@@ -77,7 +77,7 @@ def _component_table(data: Document, parts: Sequence[ComponentData]) -> Table:
             Cell(c["block"]), Cell(c["method"] or MISSING), Cell(c["source"]), whole(c["n"]),
             Cell(scale.value(c["sd"]), c["sd"]),
             values_cell(scale, c["sd_low"], c["sd_high"]),
-            percent(c["share"]), _share_range(c), p_cell(data, c["p_less"]),
+            percent(c["share"]), percents(c["share_low"], c["share_high"]), p_cell(data, c["p_less"]),
         )
         for c in parts
     ]  # fmt: skip
@@ -93,11 +93,6 @@ def _component_table(data: Document, parts: Sequence[ComponentData]) -> Table:
         "is therefore no evidence that a source matters as much as all together."
     )
     return table("variance", caption, header, rows, text=(0, 1, 2))
-
-
-def _share_range(c: ComponentData) -> Cell:
-    low, high = c["share_low"], c["share_high"]
-    return Cell(MISSING if low is None or high is None else show_percent_range(low, high), low)
 
 
 def _win_figure(data: Document, shown: Sequence[tuple[ComparisonData, IntervalData]]) -> Figure:

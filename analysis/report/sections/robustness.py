@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.formatting import MISSING, make_scale, show_p, show_percent_range, show_range
-from analysis.report.cells import between, gain, number, p_cell, percent, scope_line, table, whole
+from analysis.formatting import MISSING, make_scale, show_p, show_range
+from analysis.report.cells import between, gain, number, p_cell, percent, percents, scope_line, table, whole
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, FailureData, RobustnessData
 from analysis.results.verdicts import NONE
@@ -84,7 +84,7 @@ def _failure_table(data: Document, failures: Sequence[FailureData]) -> Table:
     made = [
         (
             Cell(f["arm"]), whole(f["planned"]), whole(f["no_result"]), percent(f["rate"]),
-            Cell(show_percent_range(f["rate_low"], f["rate_high"]), f["rate_low"]),
+            percents(f["rate_low"], f["rate_high"]),
             number(f["p_better"]),
             Cell(show_range(f["p_better_low"], f["p_better_high"]), f["p_better_low"]),
         )

@@ -15,10 +15,20 @@ from analysis.formatting import (
     show_coverage,
     show_level,
     show_percent,
-    show_percent_range,
 )
 from analysis.report import style
-from analysis.report.cells import number, p_cell, percent, scope_line, table, value, values_cell, whole, with_withheld
+from analysis.report.cells import (
+    number,
+    p_cell,
+    percent,
+    percents,
+    scope_line,
+    table,
+    value,
+    values_cell,
+    whole,
+    with_withheld,
+)
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.curves import draw_curves
 from analysis.report.figures.dots import Dot, dot_rows
@@ -222,7 +232,7 @@ def _share_table(data: Document, parts: Sequence[SharesData]) -> Table:
     rows = [
         (
             Cell(s["block"]), Cell(e["name"]), whole(e["df"]), percent(e["share"]),
-            Cell(show_percent_range(e["low"], e["high"]), e["low"]), percent(e["noise_floor"]),
+            percents(e["low"], e["high"]), percent(e["noise_floor"]),
             number(e["f"]), p_cell(data, e["p"]),
         )
         for s in parts for e in s["effects"]
