@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from analysis.errors import ReportError
-from analysis.stats.description import ROUNDING, is_constant, mean, sd
+from analysis.stats.description import is_constant, mean, sd
 from analysis.stats.effect_sizes import d_z, hedges_g_z, rank_biserial, win_probability
 from analysis.stats.exact_tests import hodges_lehmann, sign_flip, wilcoxon
 from analysis.stats.paired_t import paired_test, t_interval, two_sided_p
@@ -246,22 +246,6 @@ def tost(difference: float, se: float, df: float, margin: float | None) -> float
     lower = special.stdtr(df, -(difference + margin) / se)
     upper = special.stdtr(df, -(margin - difference) / se)
     return float(max(lower, upper))
-
-
-def paired_p(differences: Floats) -> float:
-    """Two-sided paired-t p; 1 where the differences have no spread or are fewer than three."""
-    return float(paired_ps(differences[:, None])[0])
-
-
-def paired_ps(differences: Floats) -> Floats:
-    """Two-sided paired-t p of each column; 1 where it has no spread or there are fewer than three rows."""
-    n = differences.shape[0]
-    if n < 3:
-        return np.ones(differences.shape[1])
-    spread = differences.std(axis=0, ddof=1)
-    flat = np.ptp(differences, axis=0) <= ROUNDING * np.maximum(np.abs(differences).max(axis=0), 1e-300)
-    t = differences.mean(axis=0) * math.sqrt(n) / np.where(flat, 1.0, spread)
-    return np.where(flat, 1.0, 2 * special.stdtr(n - 1, -np.abs(t)))
 
 
 def leave_one_out(differences: Floats, overlap: float | None = None) -> tuple[float, float] | None:
