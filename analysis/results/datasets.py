@@ -309,6 +309,7 @@ def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats, verdicts: _Wit
     pairs = [(i, j) for i in range(len(methods)) for j in range(i + 1, len(methods))]
     tests = [wilcoxon(scores[:, i] - scores[:, j]) for i, j in pairs]
     adjusted = holm([t.p for t in tests])
+    reasons = ["" if verdicts.allow(methods[i], methods[j]) else UNDECIDED for i, j in pairs]
     return [
         {
             "a": methods[i],
@@ -318,8 +319,8 @@ def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats, verdicts: _Wit
             "losses": int((plan.better * (scores[:, i] - scores[:, j]) < 0).sum()),
             "p": test.p,
             "p_adjusted": float(p),
-            "apart": bool(p <= plan.alpha) and verdicts.allow(methods[i], methods[j]),
-            "reason": "" if verdicts.allow(methods[i], methods[j]) else UNDECIDED,
+            "apart": bool(p <= plan.alpha) and not reason,
+            "reason": reason,
         }
-        for (i, j), test, p in zip(pairs, tests, adjusted, strict=True)
+        for (i, j), test, p, reason in zip(pairs, tests, adjusted, reasons, strict=True)
     ]
