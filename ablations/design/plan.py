@@ -21,9 +21,9 @@ from silhouette.config import (
     OLD_SPLIT,
     TrialConfig,
     as_version_0_2,
-    defaults,
     is_of_version_0_1,
     plan_hash,
+    with_defaults,
 )
 from silhouette.metrics import METRICS
 from silhouette.results import Store
@@ -274,7 +274,7 @@ def _comparisons(plan: Mapping[str, Any], arms: set[str]) -> set[tuple[str, str,
 
 
 def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str, of_version_0_1: bool) -> None:
-    configs = [{**defaults(), **(arm.get("start") or arm["config"])} for arm in (old, new)]
+    configs = [with_defaults(arm.get("start") or arm["config"]) for arm in (old, new)]
     if of_version_0_1:
         configs[0] = as_version_0_2(configs[0])
         _check_test_split(configs[0]["vary"], configs[1]["vary"], old["arm"], advice)

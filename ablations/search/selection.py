@@ -15,7 +15,7 @@ from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
 from ablations.state.provenance import git_state
-from silhouette.config import as_version_0_2, defaults, is_of_version_0_1, plan_hash
+from silhouette.config import as_version_0_2, is_of_version_0_1, plan_hash, with_defaults
 from silhouette.results import Store
 
 FILE = "frozen.json"
@@ -122,18 +122,13 @@ def load_selection(study: Study, store: Store) -> Study:
 
 def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Only the number of seeds may differ from what was frozen. The report says if it does."""
-    whole = as_version_0_2 if is_of_version_0_1(frozen) else _with_defaults
+    whole = as_version_0_2 if is_of_version_0_1(frozen) else with_defaults
     configs = {arm: whole(config) for arm, config in frozen["configs"].items()}
     frozen = {**frozen, "configs": configs, "split": {**now["split"], **frozen["split"]}}
     for key in frozen:
         if key not in ("plan_hash", "seeds") and frozen[key] != now.get(key):
             before, after = _first_difference(frozen[key], now.get(key))
             raise StudyError(f"{key}: was frozen as {before}, is now {after}; undo the change or use another --results")
-
-
-def _with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config with the defaults of fields that were added after it was frozen."""
-    return {**defaults(), **config}
 
 
 def _first_difference(before: Any, after: Any) -> tuple[str, str]:

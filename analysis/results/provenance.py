@@ -12,7 +12,7 @@ from analysis.results.document import ExtensionData, FrozenData, ProvenanceData
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
 from analysis.study.records import Record
-from silhouette.config import as_version_0_2, defaults, plan_hash
+from silhouette.config import as_version_0_2, plan_hash, with_defaults
 
 
 def frozen_part(plan: Plan) -> FrozenData:
@@ -39,14 +39,9 @@ def is_intact(plan: Plan, frozen: Mapping[str, Any]) -> bool:
     content = frozen.get("plan") or {}
     chosen: Mapping[str, Mapping[str, Any]] = content.get("configs") or {}
     confirmed: Mapping[str, Mapping[str, Any]] = {arm.label: arm.config for arm in plan.arms}
-    whole = as_version_0_2 if plan.from_0_1 else _with_defaults  # either file may have been written before the other
+    whole = as_version_0_2 if plan.from_0_1 else with_defaults  # either file may have been written before the other
     chosen, confirmed = ({arm: whole(c) for arm, c in configs.items()} for configs in (chosen, confirmed))
     return plan_hash(content) == frozen.get("hash") == plan.frozen and chosen == confirmed
-
-
-def _with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config with the defaults of fields that were added after it was written."""
-    return {**defaults(), **config}
 
 
 def provenance(plan: Plan, ledger: Ledger) -> ProvenanceData:

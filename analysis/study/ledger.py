@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.study.plan import Plan
 from analysis.study.records import Record, parsed_config
-from silhouette.config import as_version_0_2, defaults
+from silhouette.config import as_version_0_2, with_defaults
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,11 @@ def _same_config(plan: Plan, planned: Mapping[str, Any], record: Record) -> bool
     found = _whole_config(record.config)
     if not found:
         return False
-    if found == {**defaults(), **planned}:
+    if found == with_defaults(planned):
         return True
     of_0_1 = "test_pool_sha256" not in record.origin
     try:
-        wanted = as_version_0_2(planned) if plan.from_0_1 else {**defaults(), **planned}
+        wanted = as_version_0_2(planned) if plan.from_0_1 else with_defaults(planned)
         return bool(wanted == (as_version_0_2(found) if of_0_1 or plan.from_0_1 else found))
     except KeyError:  # a dataset that is not known here
         return False
@@ -150,7 +150,7 @@ def _seed_set(seeds: tuple[int, ...]) -> frozenset[int]:
 def _whole_config(config: str | None) -> Mapping[str, Any] | None:
     """A record's config with the defaults of fields that came later; None where it cannot be read."""
     found = parsed_config(config)
-    return None if found is None else {**defaults(), **found}
+    return None if found is None else with_defaults(found)
 
 
 def _usable(plan: Plan, record: Record, exclusions: list[Exclusion]) -> bool:

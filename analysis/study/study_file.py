@@ -10,7 +10,7 @@ from analysis.errors import ReportError
 from analysis.stats.sequential import nominal_level
 from analysis.study.plan import Arm, Factor, Family, Plan, Validation
 from analysis.study.plan_checks import check_plan
-from silhouette.config import defaults, is_of_version_0_1
+from silhouette.config import is_of_version_0_1, with_defaults
 from silhouette.results import Store
 
 SYMBOLS_0_1_0 = {"λ_sil": "λ"}
@@ -95,7 +95,7 @@ def _validations(arms: Sequence[Mapping[str, Any]]) -> tuple[Validation, ...]:
     for raw in arms:
         own = raw.get("start") or raw.get("config")
         if own:
-            config = {**defaults(), **own}
+            config = with_defaults(own)
             found.setdefault((_profile(config), config["val_fraction"]), []).append(raw["arm"])
     return tuple(Validation(*kind, tuple(labels)) for kind, labels in found.items())
 

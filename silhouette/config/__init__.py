@@ -10,7 +10,7 @@ from silhouette.config.identity import (
     plan_hash,
     trial_id,
 )
-from silhouette.config.parsing import ConfigError, defaults, first_line, make_config, parse_value
+from silhouette.config.parsing import ConfigError, defaults, first_line, make_config, parse_value, with_defaults
 from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig, inert_fields, needed_for
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "parse_value",
     "plan_hash",
     "trial_id",
+    "with_defaults",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
-from silhouette.config.parsing import ConfigError, defaults
+from silhouette.config.parsing import ConfigError, with_defaults
 from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig
 from silhouette.registry import dataset_entry
 
@@ -88,7 +88,7 @@ def as_version_0_2(config: Mapping[str, Any]) -> dict[str, Any]:
     >>> as_version_0_2({"dataset": "mnist"})["vary"]
     'all'
     """
-    whole = {**defaults(), **config}
+    whole = with_defaults(config)
     renamed = {"split": OLD_SPLIT}
     if not dataset_entry(whole["dataset"]).official_test:
         renamed["all"] = NEW_TEST_SPLITS

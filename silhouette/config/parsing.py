@@ -75,6 +75,15 @@ def defaults() -> Mapping[str, Any]:
     return TrialConfig().model_dump(mode="json")
 
 
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config that was written before some field existed, with all fields of today.
+
+    >>> with_defaults({"lr": 0.1})["lr"], with_defaults({})["lambda_sil"]
+    (0.1, 0.0)
+    """
+    return {**defaults(), **config}
+
+
 def first_line(error: ValidationError, field: str = "") -> str:
     """Return the first fault of a pydantic error as one line: field, rule, value given."""
     fault = error.errors()[0]
