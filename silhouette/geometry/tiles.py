@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from silhouette.loss.distances import row_slices
+
 _TILE = 1 << 22  # values held at a time on a CPU: 16 MB in float32
 _TILE_GPU = 1 << 25
 
@@ -17,8 +19,7 @@ def tiles(rows: int, columns: int, device: torch.device) -> Iterator[slice]:
     >>> [part.stop - part.start for part in tiles(3, 1 << 21, torch.device("cpu"))]
     [2, 1]
     """
-    step = max(1, (_TILE if device.type == "cpu" else _TILE_GPU) // max(1, columns))
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+    return row_slices(rows, columns, _TILE if device.type == "cpu" else _TILE_GPU)
 
 
 def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -40,13 +40,34 @@ def unit(z: Tensor) -> Tensor:
     return z / torch.where(length > 0, length, 1)
 
 
+def wide(values: Tensor) -> Tensor:
+    """Return values in float32 if they are in half precision, else as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def sum_by_class(rows: Tensor, y: Tensor, classes: int) -> Tensor:
+    """Return (K, ...), the sums of the rows (B, ...) of each class."""
+    return rows.new_zeros(classes, *rows.shape[1:]).index_add(0, y, rows)
+
+
+def root(squared: Tensor, where: Tensor) -> Tensor:
+    """Return the square root where asked, elsewhere 0 with gradient 0; it must be positive where asked."""
+    return torch.where(where, torch.where(where, squared, 1).sqrt(), 0)
+
+
+def row_slices(rows: int, columns: int, held: int) -> Iterator[slice]:
+    """Return slices of rows that hold at most about so many values over all columns, and at least one row each."""
+    step = max(1, held // max(1, columns))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
 # --- for autograd: each function returns (own (B,), others (K, B)), the mean distances to the other samples of the own
 # --- class and to all samples of each class; 0 where there are none
 
 
 def cosine(z: Tensor, y: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean cosine distances 1 - cos(angle), in [0, 2], for rows of length 1 or 0."""
-    sums = _sum_by_class(z, y, len(counts))
+    sums = sum_by_class(z, y, len(counts))
     similarity = (z * (sums[y] - z)).sum(1)  # summed over the others of the own class
     means = sums / counts.clamp_min(1)[:, None]
     return (1 - similarity / others_in_class(counts)[y]).clamp_min(0), 1 - means @ z.t()
@@ -67,7 +88,7 @@ def euclidean(z: Tensor, y: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     size = z.square().sum(1)
     squared = size[:, None] + size - 2 * (z @ z.t())
     distinct = (squared > 0) & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-    sums = _one_hot(y, counts) @ torch.where(distinct, torch.where(distinct, squared, 1).sqrt(), 0)
+    sums = _one_hot(y, counts) @ root(squared, distinct)
     return sums.gather(0, y[None])[0] / others_in_class(counts)[y], sums / counts.clamp_min(1)[:, None]
 
 
@@ -113,7 +134,7 @@ class Kernel(NamedTuple):
 
 
 def _cosine_forward(z: Tensor, y: Tensor, counts: Tensor, tau: float) -> ClassDistances:
-    sums = _sum_by_class(z, y, len(counts))
+    sums = sum_by_class(z, y, len(counts))
     means = sums / counts.clamp_min(1)[:, None]
     similarity = (z * (sums[y] - z)).sum(1)
     own = (1 - similarity / others_in_class(counts)[y]).clamp_min_(0)
@@ -200,13 +221,8 @@ def _absent_exponents(counts: Tensor) -> Tensor:
 def _moments(z: Tensor, y: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return squared lengths (B,), class means (K, D), and the mean squared length of each class (K,)."""
     size, per_class = z.square().sum(1), counts.clamp_min(1)
-    means = _sum_by_class(z, y, len(counts)) / per_class[:, None]
-    return size, means, _sum_by_class(size, y, len(counts)) / per_class
-
-
-def _sum_by_class(rows: Tensor, y: Tensor, classes: int) -> Tensor:
-    """Return (K, ...), the sums of the rows (B, ...) of each class."""
-    return rows.new_zeros(classes, *rows.shape[1:]).index_add(0, y, rows)
+    means = sum_by_class(z, y, len(counts)) / per_class[:, None]
+    return size, means, sum_by_class(size, y, len(counts)) / per_class
 
 
 def _one_hot(y: Tensor, counts: Tensor) -> Tensor:
@@ -221,8 +237,7 @@ def _one_hot_if_faster(y: Tensor, counts: Tensor) -> Tensor | None:
 
 def _tiles(z: Tensor) -> Iterator[slice]:
     """Return slices of rows whose distances to all samples fit the tile size."""
-    step = max(1, (_TILE_GPU if z.is_cuda else _TILE) // max(len(z), 1))
-    return (slice(start, min(start + step, len(z))) for start in range(0, len(z), step))
+    return row_slices(len(z), len(z), _TILE_GPU if z.is_cuda else _TILE)
 
 
 def _distance_tile(z: Tensor, size: Tensor, rows: slice) -> Tensor:

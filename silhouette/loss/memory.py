@@ -9,6 +9,7 @@ Arrays over classes and samples are class-major (K, B), as in `silhouette.loss.d
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from silhouette.loss.checks import check_count, check_share
+from silhouette.loss.distances import root, row_slices, sum_by_class
 
 _TILE = 1 << 20  # distances held at a time: 4 MB in float32
 
 
-class ClassMemory(nn.Module):
+class ClassMemory(nn.Module, ABC):
     """What is known of every class from earlier batches; its state is in buffers, and so in `state_dict`.
 
     Args:
@@ -41,10 +43,11 @@ class ClassMemory(nn.Module):
         self.num_classes, self.dim, self.least = num_classes, dim, least
 
     @property
+    @abstractmethod
     def known(self) -> Tensor:
         """(K,) whether a sample of the class has been seen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def distances(self, z: Tensor, distance: str) -> Tensor:
         """Return (K, B), the mean distance of each row of z (B, D) to what is remembered of each class.
 
@@ -54,11 +57,10 @@ class ClassMemory(nn.Module):
             z: (B, D), as the loss sees them: scaled to length 1 for `cosine`.
             distance: `euclidean`, `sqeuclidean` or `cosine`.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, z: Tensor, y: Tensor) -> None:
         """Take in the samples z (B, D), as the loss sees them, with labels y (B,) in [0, K)."""
-        raise NotImplementedError
 
 
 class MomentumMemory(ClassMemory):
@@ -116,10 +118,10 @@ class MomentumMemory(ClassMemory):
     def update(self, z: Tensor, y: Tensor) -> None:
         """Move the classes of the batch; see `ClassMemory.update`."""
         z = z.to(self.mean.dtype)
-        counts = z.new_zeros(self.num_classes).index_add(0, y, z.new_ones(len(y)))
+        counts = sum_by_class(z.new_ones(len(y)), y, self.num_classes)
         per_class = counts.clamp_min(1)
-        means = torch.zeros_like(self.mean).index_add(0, y, z) / per_class[:, None]
-        spread = torch.zeros_like(self.spread).index_add(0, y, (z - means[y]).square().sum(1)) / per_class
+        means = sum_by_class(z, y, self.num_classes) / per_class[:, None]
+        spread = sum_by_class((z - means[y]).square().sum(1), y, self.num_classes) / per_class
         new = torch.where(self.seen, 1 - self.momentum, torch.ones_like(counts)) * (counts > 0)
         shift = means - self.mean
         # new tensors: the loss of this batch still needs the old ones for its gradient
@@ -191,7 +193,7 @@ class QueueMemory(ClassMemory):
     def update(self, z: Tensor, y: Tensor) -> None:
         """Add the samples in their order in the batch; see `ClassMemory.update`."""
         order = y.argsort(stable=True)
-        counts = torch.zeros_like(self.taken).index_add(0, y, torch.ones_like(y))
+        counts = sum_by_class(torch.ones_like(y), y, self.num_classes)
         classes = y[order]
         first = (counts.cumsum(0) - counts)[classes]
         rank = torch.arange(len(y), device=y.device) - first
@@ -223,8 +225,7 @@ def _squared(x: Tensor, z: Tensor) -> Tensor:
 
 def _root(squared: Tensor) -> Tensor:
     """Return the root, with gradient 0 where it is 0."""
-    positive = squared > 0
-    return torch.where(positive, torch.where(positive, squared, 1).sqrt(), 0)
+    return root(squared, squared > 0)
 
 
 def _to_samples(z: Tensor, stored: Tensor, weights: Tensor) -> Tensor:
@@ -262,5 +263,4 @@ class _ToSamples(torch.autograd.Function):
 
 def _tiles(z: Tensor, stored: Tensor) -> Iterator[slice]:
     """Return slices of classes whose stored samples, times all rows of z, fit the tile size."""
-    step = max(1, _TILE // max(len(z) * stored.shape[1], 1))
-    return (slice(start, min(start + step, len(stored))) for start in range(0, len(stored), step))
+    return row_slices(len(stored), len(z) * stored.shape[1], _TILE)

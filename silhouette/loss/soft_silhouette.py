@@ -30,7 +30,7 @@ from silhouette.loss.checks import (
     check_temperature,
     check_values,
 )
-from silhouette.loss.distances import CLASS_DISTANCES, unit
+from silhouette.loss.distances import CLASS_DISTANCES, sum_by_class, unit, wide
 from silhouette.loss.formula import Options, Outside, scores
 from silhouette.loss.frequency import log_class_weights, sample_weights
 from silhouette.loss.memory import ClassMemory
@@ -99,7 +99,7 @@ def soft_silhouette(
     y, classes = _class_indices(labels, num_classes)
     with torch.autocast(embeddings.device.type, enabled=False):
         z = _as_measured(embeddings, distance, normalize)
-        counts = z.new_zeros(classes).index_add(0, y, z.new_ones(len(y)))
+        counts = sum_by_class(z.new_ones(len(y)), y, classes)
         weights = None if log_weights is None else log_weights.to(z)
         least = 1 if memory is None else memory.least
         outside = Outside(weights) if memory is None else Outside(weights, memory.distances(z, distance), memory.known)
@@ -108,7 +108,7 @@ def soft_silhouette(
 
 def _as_measured(embeddings: Tensor, distance: str, normalize: bool) -> Tensor:
     """Return embeddings as distances see them: at least float32, and of length 1 where that is asked for."""
-    z = embeddings.float() if embeddings.dtype in (torch.float16, torch.bfloat16) else embeddings
+    z = wide(embeddings)
     return unit(z) if normalize or distance == "cosine" else z
 
 
@@ -234,7 +234,7 @@ class SoftSilhouetteLoss(nn.Module):
     def _macro_weights(self, values: Tensor, labels: Tensor) -> Tensor:
         """Return (B,) weights with mean 1 whose sum is the same for every class."""
         y, classes = _class_indices(labels, self.num_classes)
-        counts = values.new_zeros(classes).index_add(0, y, torch.ones_like(values))
+        counts = sum_by_class(torch.ones_like(values), y, classes)
         return (len(values) / (counts * (counts > 0).sum()))[y]
 
     def extra_repr(self) -> str:

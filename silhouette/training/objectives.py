@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
 from silhouette.errors import InputError
+from silhouette.loss.distances import wide
 from silhouette.loss.memory import ClassMemory, MomentumMemory, QueueMemory
 from silhouette.loss.soft_silhouette import SoftSilhouetteLoss
 from silhouette.registry import TERMS
 from silhouette.training.encoders import Output
-from silhouette.training.terms import Batch, Term, average, build_term, effective_weights, wide
+from silhouette.training.terms import Batch, Term, average, build_term, effective_weights
 from silhouette.training.terms.build import Parts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import torch
@@ -53,23 +54,23 @@ class Batch:
         return same & other, (image[:, None] == image) & other
 
 
-class Term(nn.Module):
+class Term(nn.Module, ABC):
     """A supervised term: `term(batch) -> scalar`; lower is better."""
 
     def start_epoch(self) -> None:
         """Prepare an epoch; a term whose state follows the epochs overrides this."""
 
+    @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
         """Return the scalar loss of a batch."""
-        raise NotImplementedError
 
 
 class SampleTerm(Term):
     """A term that is the mean of one value per sample, weighted where the batch has weights."""
 
+    @abstractmethod
     def values(self, batch: Batch) -> Tensor:
         """Return the loss (V·B,) of each sample."""
-        raise NotImplementedError
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the mean over samples, Σ w·ℓ / Σ w with weights."""
@@ -85,8 +86,3 @@ def average(values: Tensor, weights: Tensor | None) -> Tensor:
     if weights is None:
         return values.mean()
     return (weights * values).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
-
-
-def wide(values: Tensor) -> Tensor:
-    """Return values in float32 if they are in half precision, else as they are."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
