@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from silhouette.formatting import show_level
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -89,4 +91,4 @@ def value_in_words(value: Any) -> str:
     """
     if isinstance(value, tuple | list):
         return ",".join(map(value_in_words, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return show_level(value)
