@@ -1,4 +1,4 @@
-"""Types of a factor and of its domain. Plain data; imports `silhouette.config` alone."""
+"""Types of a factor and of its domain. Plain data; imports the config and its words alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from silhouette.config import TrialConfig
+from silhouette.formatting import show_level
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def short(value: Any) -> str:
 def listing(factors: Mapping[str, Factor]) -> Iterator[str]:
     """Yield the lines of `ablate list --spaces`: name, label and grid of a factor, then its range and reason."""
     for name, factor in factors.items():
-        grid = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in factor.grid)
+        grid = ", ".join(map(show_level, factor.grid))
         yield f"{name:18s} {factor.label:18s} {grid}{' ' + factor.unit if factor.unit else ''}"
         yield f"{'':18s} {_range(factor.domain)}{factor.reason}"
 
