@@ -92,15 +92,18 @@ def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
 
 
 def run(given: Namespace) -> int:
-    """Run every trial that has no record."""
+    """Run every trial that has no record, or one trial; or train one again and compare it with its record."""
     import shlex
 
     from ablations import RunOptions, run_study
     from ablations.cli.detectable import seed_line
+    from ablations.cli.trials import verify
     from ablations.console.live import print_lines
     from ablations.driver.options import labels_of
     from silhouette.errors import without_secret
 
+    if given.verify and given.only is None:
+        raise StudyError("--verify: requires --only TRIAL_ID")
     options = RunOptions(
         results=given.results,
         cpus=given.cpus_per_trial,
@@ -112,10 +115,13 @@ def run(given: Namespace) -> int:
         allow_mixed_code=given.allow_mixed_code,
         extend=given.extend,
         checkpoint_seconds=given.checkpoint_seconds,
+        only=given.only,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )
     options.check()  # before anything is printed
     study = read_study(given)
+    if given.verify:
+        return verify(study, options)
     if line := seed_line(study):
         print_lines(line)
     code = run_study(study, options)

@@ -239,6 +239,13 @@ def _trial_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", metavar="TRIAL_ID", help="run this trial alone, if it has no finished record")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="with --only: train the finished trial again, in scratch, and compare every number with its record; "
+        "exit code 1 if one differs",
+    )
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=30.0, metavar="N", help="least time between checkpoints (30)"
     )

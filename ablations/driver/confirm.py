@@ -76,21 +76,23 @@ def make_confirm_trials(trials: Iterable[Trial], context: RunContext) -> Confirm
     return ConfirmTrials(replace(context, arms=arm_specs(arms.values())), deque(map(confirm_spec, wanted)))
 
 
-def confirm(study: Study, session: RunSession) -> None:
+def confirm(study: Study, session: RunSession, only: str | None = None) -> None:
     """Run the trials of a study that have no finished record.
 
     Args:
         study: The study, with its winners where it was tuned.
         session: Runs the trials.
+        only: Id of the one trial that may run; None runs all.
     """
     store = session.store
     state = read_study_state(study, store)
+    to_run = [trial for trial in state.to_run if only in (None, trial.trial_id)]
     _announce(study, state, session)
-    if state.to_run:
+    if to_run:
         metric = validation_metric(study.metric)
         table = StatusTable(state.wanted, state.status, state.values(metric, store), metric)
         jobs = session.options.jobs if session.options.address else None  # a local Ray has the CPUs for no more
-        trials = make_confirm_trials(state.to_run, session.context())
+        trials = make_confirm_trials(to_run, session.context())
         session.run(trials, table, lambda _: None if jobs is None else lambda: jobs)
 
 

@@ -35,6 +35,7 @@ class SearchController:
         open: Candidates that run, by (arm, number).
         stopping: Epochs at which the search has stopped groups whose records are not yet written, by id.
         given_up: Ids of the groups on which Tune has given up once.
+        aside: Candidates that stay noted as open while this run trains only another one; None where it trains all.
     """
 
     searches: Mapping[str, ArmSearch]
@@ -45,11 +46,21 @@ class SearchController:
     open: dict[tuple[str, int], SeedGroupSpec] = field(default_factory=dict)
     stopping: dict[str, int] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
+    aside: list[tuple[str, Candidate]] | None = None
 
     @property
     def left(self) -> int:
         """Candidates still to begin."""
-        return len(self.waiting) + sum(search.left for search in self.searches.values())
+        new = sum(search.left for search in self.searches.values()) if self.aside is None else 0
+        return len(self.waiting) + new
+
+    def keep_only(self, trial: str) -> bool:
+        """Train the candidate of one trial and no other; return False if none that waits has that trial."""
+        specs = [(place, self._spec(*place)) for place in self.waiting]
+        wanted = [place for place, spec in specs if any(own.trial_id == trial for own in spec.trials)]
+        self.aside = [place for place in self.waiting if place not in wanted]
+        self.waiting = wanted
+        return bool(wanted)
 
     def next(self) -> SeedGroupSpec | None:
         """Return the next candidate to train, from the arm that has had the fewest; None where none is left."""
@@ -121,7 +132,10 @@ class SearchController:
     def _note_open(self) -> None:
         """Write the open candidates for the next driver. If this fails, the next driver proposes them again."""
         candidates = [(arm, self.searches[arm].candidates[number]) for arm, number in self.open]
-        notes = [{"arm": arm, **columns_of(candidate)} for arm, candidate in (*candidates, *self.waiting)]
+        notes = [
+            {"arm": arm, **columns_of(candidate)}
+            for arm, candidate in (*candidates, *self.waiting, *(self.aside or ()))
+        ]
         with suppress(OSError):
             self.store.write_json(notes, OPEN)
 

@@ -33,6 +33,7 @@ class RunOptions:
         jobs: Trials at once at most; None takes as many as fit.
         allow_mixed_code: Add records to a study whose records come from other code; its report then gives no verdict.
         extend: Add seeds to a study whose results could already be seen; its report then gives no verdict.
+        only: Id of the one trial to run; None runs all that have no record.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
         command: The command line, for the resume line and the provenance; empty where Python calls `run_study`.
     """
@@ -46,6 +47,7 @@ class RunOptions:
     jobs: int | None = None
     allow_mixed_code: bool = False
     extend: bool = False
+    only: str | None = None
     checkpoint_seconds: float = 30.0
     command: str = ""
 

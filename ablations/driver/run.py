@@ -14,6 +14,7 @@ from ablations.design.plan import adopt_plan, check_plan
 from ablations.design.study import Study
 from ablations.driver.confirm import confirm
 from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, interruptible
+from ablations.driver.only import only_exit_code, run_only
 from ablations.driver.options import RunOptions
 from ablations.driver.session import RunSession
 from ablations.driver.tune import tune_and_freeze
@@ -34,7 +35,7 @@ CALL = "run_study"
 
 
 def run_study(study: Study, options: RunOptions) -> int:
-    """Run every trial that has no record yet, and compact the records.
+    """Run every trial that has no record yet, or the one that the options name, and compact the records.
 
     Returns:
         The exit code: 0 if every wanted trial has a complete record, 1 if some have not, 128 + signal if interrupted.
@@ -65,6 +66,8 @@ def run_study(study: Study, options: RunOptions) -> int:
             _compact(store)
         interruption.ended_in_order()
         return interruption.code
+    if options.only is not None:
+        return only_exit_code(store, options.only)
     return 1 if confirmed is None else _exit_code(confirmed, store, options)
 
 
@@ -75,9 +78,12 @@ def _check_data(study: Study, store: Store, options: RunOptions) -> None:
 
 
 def _run_phases(study: Study, store: Store, options: RunOptions, lock: DriverLock, deadline: Deadline) -> Study | None:
-    """Run both phases; returns the study as it was confirmed, None if the search is not finished."""
+    """Run both phases, or one trial alone; returns the study as it was confirmed, None where it was not."""
     description = adopt_plan(study, store, _provenance(options))
     with RunSession(study, store, options, lock, description, deadline) as session:
+        if options.only is not None:
+            run_only(study, session, options.only)
+            return None
         confirmed = study if study.tuning is None else tune_and_freeze(study, session, description)
         if confirmed is not None:
             confirm(confirmed, session)

@@ -34,9 +34,7 @@ def tune_and_freeze(study: Study, session: RunSession, description: Mapping[str,
         controller = make_controller(study, store, session.context())
         _announce(study, controller, session)
         if controller.left:
-            table = candidate_table(study, {arm: s.candidates.values() for arm, s in controller.searches.items()})
-            session.run(controller, table, lambda resources: _limit(session.options, resources))
-            session.print_state()
+            run_candidates(study, controller, session)
         if not _is_finished(study, controller, session.options):
             return None
         frozen = freeze(study, controller.searches, store)
@@ -45,6 +43,13 @@ def tune_and_freeze(study: Study, session: RunSession, description: Mapping[str,
     confirmed = load_selection(study, store)
     note_winners(confirmed, store.read_json(FILE)["hash"], description, store)
     return confirmed
+
+
+def run_candidates(study: Study, controller: SearchController, session: RunSession) -> None:
+    """Train the candidates that a controller hands out."""
+    table = candidate_table(study, {arm: s.candidates.values() for arm, s in controller.searches.items()})
+    session.run(controller, table, lambda resources: _limit(session.options, resources))
+    session.print_state()
 
 
 def _limit(options: RunOptions, resources: TrialResources) -> Callable[[], int]:

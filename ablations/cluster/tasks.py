@@ -1,0 +1,55 @@
+"""Single calls on the workers of the connected Ray, a bounded number at once; results come as they are ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ablations.cluster.resources import TrialResources
+
+RETRIES = 3
+"""How often Ray calls a function again whose worker died."""
+WAITING = 2
+"""Calls that wait for each one that fits, so that no worker is idle between two of them."""
+
+
+def run_tasks(
+    function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], resources: TrialResources
+) -> Iterator[tuple[int, Any]]:
+    """Call a function once for each tuple of arguments; those that have not begun are cancelled if the caller stops.
+
+    Args:
+        function: A function of this project. Ray sends it by name.
+        calls: Its arguments.
+        resources: What one call needs.
+
+    Yields:
+        The place of a call in their order, and what it returned; or the exception that it raised.
+    """
+    import ray
+
+    options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": RETRIES}
+    labels = {"label_selector": dict(resources.labels)} if resources.labels else {}
+    remote = ray.remote(function).options(**options, **labels)
+    left, running = iter(enumerate(calls)), dict[Any, int]()
+    at_once = WAITING * max(1, resources.fits())
+    try:
+        while True:
+            while len(running) < at_once and (call := next(left, None)) is not None:
+                running[remote.remote(*call[1])] = call[0]
+            if not running:
+                return
+            for reference in ray.wait(list(running))[0]:
+                yield running.pop(reference), _result(reference)
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+
+
+def _result(reference: Any) -> Any:
+    import ray
+
+    try:
+        return ray.get(reference)
+    except Exception as error:  # of the function itself, or the loss of its worker
+        return getattr(error, "cause", None) or error
