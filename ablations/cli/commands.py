@@ -47,6 +47,7 @@ def plan(given: Namespace) -> int:
     from ablations.formatting import counted
     from ablations.search.selection import load_selection
     from ablations.state.additions import extension_line
+    from ablations.state.kept import kept_line
     from ablations.state.pending import read_study_state
 
     RunOptions(results=given.results, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial, jobs=given.jobs).check()
@@ -67,6 +68,8 @@ def plan(given: Namespace) -> int:
         print(f"note: {line}; `ablate run` needs --extend for it")
     print(f"{counted(len(study.arms), 'arm')} × {counted(len(study.seeds), 'seed')} = {state.summary()}")
     if line := seed_line(study):
+        print(line)
+    if line := kept_line(store, {i for i, status in state.status.items() if status == "complete"}, study.keep):
         print(line)
     state = state if state.pace else replace(state, pace=tune_pace(store))
     seconds = state.expected_seconds()

@@ -63,6 +63,7 @@ def status(given: Namespace) -> int:
     from rich.console import Console
 
     from ablations.console.status import StatusTable, failures, legend
+    from ablations.state.kept import kept_line
     from ablations.state.lock import living_driver
     from ablations.state.pending import has_complete_plan
     from silhouette.metrics import validation_metric
@@ -79,6 +80,8 @@ def status(given: Namespace) -> int:
     _print_search(console, study, store, running)
     for part in (table.table(), table.line(), legend()):
         console.print(part)
+    if line := kept_line(store, {i for i, status in state.status.items() if status == "complete"}, study.keep):
+        print(line)
     if driver:
         print(f"running: process {driver['pid']} on {driver['host']} since {driver['started_at']}")
     for line in (*failures(state.incomplete, state.status, state.errors), *notes):
@@ -189,23 +192,27 @@ def _limits(found: Mapping[str, Any]) -> Iterator[str]:
 
 def compact(given: Namespace) -> int:
     """Copy the per-trial records into `records.parquet`, while nothing else works on the study."""
+    from ablations.state.kept import sweep_kept
     from ablations.state.lock import DriverLock
 
     store = _store_with_records(given)
     with DriverLock(store, "ablate compact"):
         print(f"{store.study}: {counted(store.compact(), 'record')} in {store.path('records.parquet')}")
+        if kept := sweep_kept(store):
+            print(f"{store.study}: weights or embeddings of {counted(kept, 'trial')} stay in {store.path('kept')}")
     return 0
 
 
 def forget(given: Namespace) -> int:
     """Remove the records of trials, so that they run again."""
     from ablations.design.plan import last_command
+    from ablations.state.kept import forget as forget_trials
     from ablations.state.lock import DriverLock
 
     store = _store_with_records(given)
     with DriverLock(store, "ablate forget"):
         rows = _records_to_forget(store, given.trial_ids)
-        store.forget(rows)
+        forget_trials(store, rows)
     for trial_id, row in rows.items():
         what = f"{row['arm']}, seed {row['seed']} ({trial_id})" if row else trial_id
         print(f"{store.study}: removed the record of {what}")

@@ -6,6 +6,7 @@ A results folder belongs to one plan. A later run may repeat it, run a part of i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ablations.design.arms import Arm
@@ -62,6 +63,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "factors": [_describe_factor(study, field) for field in study.factors],
         **({"recipe": recipe} if recipe else {}),  # not hashed: the settings of the arms are
         "fixed": study.fixed,
+        **({"keep": study.keep} if study.keep != "none" else {}),  # not hashed: it changes no result
         "new_splits": all(arm.config.draws_test_split for arm in study.start_arms),
     }
 
@@ -132,13 +134,24 @@ def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dic
     """
     stored, new = store.read_json(FILE), describe_study(study)
     if covers(stored, new, store.root):
-        return dict(stored)
+        return _with_keep(stored, study, store)
     new |= extension_notes(stored, new, store)
     if stored is not None and is_of_version_0_1(stored):  # a report must still know that other rules held then
         new.pop("error_rate")
     new["provenance"] = dict(provenance)
     store.write_json(new, FILE)
     return new
+
+
+def _with_keep(stored: Mapping[str, Any], study: Study, store: Store) -> dict[str, Any]:
+    """The stored plan, which also says what the trials of this run keep; a change of that is noted in it."""
+    before = stored.get("keep", "none")
+    if before == study.keep:
+        return dict(stored)
+    change = {"from": before, "to": study.keep, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    plan = {**stored, "keep": study.keep, "keep_changes": [*stored.get("keep_changes", ()), change]}
+    store.write_json(plan, FILE)
+    return plan
 
 
 def read_description(store: Store) -> dict[str, Any] | None:

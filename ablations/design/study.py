@@ -25,6 +25,7 @@ from silhouette.results import check_name
 
 TRAINING = "silhouette.training.run:Training"
 """The experiment of a study that names none."""
+Keep = Literal["none", "last", "embeddings"]
 MIN_SEEDS = 3
 """With fewer seeds a report gives no verdict."""
 EXPERIMENT_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -61,6 +62,9 @@ class Study(Declared):
         tuning: How nuisance settings are searched in every arm before it is confirmed; None confirms as given.
         looks: Numbers of seeds after which the results will be looked at, declared beforehand (group-sequential);
             `seeds` has as many as one of them. With seeds added outside of it, a report gives no verdict.
+        keep: What a complete confirm trial leaves beside its record, below `kept/`: `last` the weights of its network
+            (safetensors), `embeddings` features, labels and indices of its test samples (Parquet). `ablate evaluate`
+            measures further metrics on them. It may be changed at any time; trials that have finished are as they are.
         experiment: What trains a trial, as `module:Class` that every node can import; None takes
             `silhouette.training.run:Training`. Its protocol is `ablations.workers.experiment.Experiment`.
         winners: Nuisance values of each tuned arm, by label: the choice of `ablations.search.selection`. Not for
@@ -93,6 +97,7 @@ class Study(Declared):
     families: tuple[Family, ...] = ()
     tuning: Tuning | None = None
     looks: tuple[int, ...] = ()
+    keep: Keep = "none"
     experiment: str | None = None
     winners: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

@@ -144,6 +144,8 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         if stop_at is not None and worker is not None:
             worker.stop_group.remote(stop_at)  # Ray keeps the order of calls, so this comes before the next step
         self._show(spec, report)
+        for note in report.notes:
+            self.display.note(note)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Called when Tune gives up on a group: it runs once more, or the driver writes failed records."""

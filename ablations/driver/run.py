@@ -27,7 +27,7 @@ from ablations.state.lock import FILE as DRIVER
 from ablations.state.lock import DriverLock
 from ablations.state.pending import StudyState, read_study_state
 from ablations.state.provenance import git_state, versions
-from ablations.workers.experiment import load_experiment
+from ablations.workers.experiment import check_keep, load_experiment
 from silhouette.results import FINISHED, Store
 
 CALL = "run_study"
@@ -48,6 +48,7 @@ def run_study(study: Study, options: RunOptions) -> int:
     options.check()
     if study.experiment:
         load_experiment(study.experiment)  # a wrong name is reported here once, not as a failure of every trial
+    check_keep(study.experiment, study.keep)
     if options.address:
         check_head(options.address)
     store, deadline = Store(options.results, study.name), Deadline()

@@ -60,7 +60,7 @@ class RunSession:
         description: Mapping[str, Any],
         deadline: Deadline,
     ) -> None:
-        self.experiment = study.experiment
+        self.experiment, self.keep = study.experiment, study.keep
         self.store, self.options, self.lock, self.deadline = store, options, lock, deadline
         self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
         self.begun: dict[str, BegunTrial] = {}
@@ -85,6 +85,7 @@ class RunSession:
             threads=self.options.cpus,
             checkpoint_seconds=self.options.checkpoint_seconds,
             experiment=self.experiment,
+            keep=self.keep,
             driver=self._identity() if self.options.address else None,
             **git_state(),
         )

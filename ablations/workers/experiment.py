@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from ablations.design.study import TRAINING
@@ -55,6 +56,35 @@ class Experiment(Protocol):
         ...
 
 
+class Keeping(Protocol):
+    """What an experiment may offer beside its protocol, so that its trials can be measured later.
+
+    `Study(keep="last")` needs `weights`, `keep="embeddings"` needs `embeddings`. `ablate evaluate` on kept weights
+    makes the experiment again from config and seed, gives it the weights, and asks for `embeddings`.
+    """
+
+    def weights(self) -> Mapping[str, Any]:
+        """Return what was learned, as arrays by name."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take the weights of a complete trial of the same config and seed, as NumPy arrays."""
+        ...
+
+    def embeddings(self) -> Mapping[str, Any]:
+        """Return what is known of the N test samples.
+
+        Returns:
+            `features` (N, F) and `labels` (N,), and if there are such things `embeddings` (N, D) and `indices` (N,) of
+            the samples in their data set.
+        """
+        ...
+
+
+METHODS = {"last": "weights", "embeddings": "embeddings"}
+"""The method that a study's `keep` calls."""
+
+
 def load_experiment(name: str | None) -> type[Experiment]:
     """Return the class that a study names; importing it may take seconds.
 
@@ -69,3 +99,18 @@ def load_experiment(name: str | None) -> type[Experiment]:
         return cast("type[Experiment]", getattr(importlib.import_module(module), found))
     except (ImportError, AttributeError) as error:
         raise StudyError(f"experiment: must be a class that Python can import ({error}), got {name!r}") from None
+
+
+def check_keep(name: str | None, keep: str) -> None:
+    """Check, before anything trains, that an experiment can give what the study keeps.
+
+    Args:
+        name: As for `load_experiment`.
+        keep: `none`, `last` or `embeddings`.
+
+    Raises:
+        StudyError: If its class has no such method.
+    """
+    method = METHODS.get(keep)
+    if method and not callable(getattr(load_experiment(name), method, None)):
+        raise StudyError(f"keep: {name} must have the method {method}(); add it or remove keep, got {keep!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ablations.search.candidates import group_status, mean_curve
@@ -59,12 +59,21 @@ def write_record(store: Store, record: Mapping[str, Any]) -> None:
     Raises:
         OSError: If the last try fails too.
     """
+    with_retries(lambda: store.write_record(record))
+
+
+def with_retries(write: Callable[[], None]) -> None:
+    """Call what writes a file; again after a few seconds if the store does not take it.
+
+    Raises:
+        OSError: If the last try fails too.
+    """
     for pause in PAUSES:
         try:
-            return store.write_record(record)
+            return write()
         except OSError:
             time.sleep(pause)
-    return store.write_record(record)
+    return write()
 
 
 def without_curve(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +82,10 @@ def without_curve(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ended_report(
-    context: RunContext, records: Sequence[Mapping[str, Any]], rows: Mapping[str, Rows] | None = None
+    context: RunContext,
+    records: Sequence[Mapping[str, Any]],
+    rows: Mapping[str, Rows] | None = None,
+    notes: Sequence[str] = (),
 ) -> Report:
     """The report of a group whose records are written.
 
@@ -81,11 +93,13 @@ def ended_report(
         context: What all groups of the phase share.
         records: One for each seed.
         rows: New rows of each trial's curve; by default the whole curve of each record.
+        notes: What a person should know.
     """
     if rows is None:
         rows = {record["trial_id"]: record["curve"] or [] for record in records}
     status = group_status(record["status"] for record in records)
-    return Report(status, rows, group_means(context, rows), records=[without_curve(record) for record in records])
+    shown = [without_curve(record) for record in records]
+    return Report(status, rows, group_means(context, rows), records=shown, notes=tuple(notes))
 
 
 def group_means(context: RunContext, rows: Mapping[str, Rows]) -> dict[int, float]:

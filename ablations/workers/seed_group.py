@@ -6,7 +6,7 @@ import gc
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns, source_digest
 from ablations.workers.experiment import Experiment, load_experiment
-from ablations.workers.records import ended_report, failed_record, group_means, identity, write_record
+from ablations.workers.keeping import keep_trial, write_record_first
+from ablations.workers.records import ended_report, failed_record, group_means, identity
 from ablations.workers.spec import Report, Rows, RunContext, SeedGroupSpec, TrialSpec
 from silhouette.config import make_config
 from silhouette.results import Store
@@ -168,7 +169,18 @@ class SeedGroup:
         for outcome in outcomes:
             outcome["status"] = "stopped" if outcome["status"] == "running" else outcome["status"]
         records = [self._record(trial, outcome) for (trial, _), outcome in zip(pairs, outcomes, strict=True)]
-        return self._write(records, rows)
+        return self._write(records, rows, self._keep(pairs, outcomes))
+
+    def _keep(self, pairs: Sequence[tuple[TrialSpec, Experiment]], outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Keep what the study asks for, of complete confirm trials; returns a line for each that could not be kept."""
+        if self.context.keep == "none" or self.spec.phase != "confirm":
+            return []
+        kept = (
+            keep_trial(self.store, trial.trial_id, self.context.keep, training)
+            for (trial, training), outcome in zip(pairs, outcomes, strict=True)
+            if outcome["status"] == "complete"
+        )
+        return [note for note in kept if note]
 
     def _fail(self, error: str) -> Report:
         """Write the error for every trial that has no finished record: a record that is written stays."""
@@ -193,14 +205,15 @@ class SeedGroup:
             **outcome,
         }
 
-    def _write(self, records: list[dict[str, Any]], rows: Mapping[str, Rows]) -> Report:
-        for record in records:
-            write_record(self.store, record)
-        return self._end(records, rows)
+    def _write(self, records: list[dict[str, Any]], rows: Mapping[str, Rows], notes: Sequence[str] = ()) -> Report:
+        lost = [note for record in records if (note := write_record_first(self.store, record))]
+        return self._end(records, rows, [*notes, *lost])
 
-    def _end(self, records: list[dict[str, Any]], rows: Mapping[str, Rows] | None = None) -> Report:
+    def _end(
+        self, records: list[dict[str, Any]], rows: Mapping[str, Rows] | None = None, notes: Sequence[str] = ()
+    ) -> Report:
         """Drop experiments and checkpoints: the records are written."""
-        report = ended_report(self.context, records, rows)
+        report = ended_report(self.context, records, rows, notes)
         self.status, self.trainings = report.status, []
         self.checkpoints.clear()
         return report

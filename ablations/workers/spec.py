@@ -37,6 +37,7 @@ class RunContext:
         threads: Threads of a trial.
         checkpoint_seconds: Least time between two checkpoints of a seed group.
         experiment: Name of the experiment; None for the training of this project.
+        keep: What a complete confirm trial leaves beside its record: `none`, `last` or `embeddings`.
         git_commit: Commit of the driver's checkout.
         git_dirty: Whether its files differ from that commit.
         driver: What a node of a cluster must see and run; None on the driver's own machine.
@@ -50,6 +51,7 @@ class RunContext:
     threads: int = 1
     checkpoint_seconds: float = 30.0
     experiment: str | None = None
+    keep: str = "none"
     git_commit: str | None = None
     git_dirty: bool | None = None
     driver: DriverIdentity | None = None
@@ -114,6 +116,7 @@ class Report:
         means: Mean of the validation metric over the seeds by epoch; in the tune phase only.
         at_rung: Whether the worker waits for the decision of the search.
         records: The records that were written, without their curves; empty until the group has ended.
+        notes: What a person should know of it, one line each.
     """
 
     status: str
@@ -121,6 +124,7 @@ class Report:
     means: Mapping[int, float] = field(default_factory=dict)
     at_rung: bool = False
     records: Rows = ()
+    notes: Sequence[str] = ()
 
     @property
     def ended(self) -> bool:

@@ -28,6 +28,7 @@ from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, EpochSums, e
 from silhouette.training.objectives import Losses, Objective
 from silhouette.training.optimizer import build_optimizer, learning_rate
 
+Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
 _SMALLEST_SCALE = 2.0**-10  # of fp16 gradients: an overflow below it is a divergence, not a limit of fp16
@@ -282,6 +283,34 @@ class Training:
             runs = {name: partial(self._run, at, self._data.labels[at]) for name, at in splits.items()}
             self._measured[test] = end_metrics(self.config, runs, on, self._class_train(), probe=self._needs_probe)
         return self._measured.get(test, {})
+
+    def weights(self) -> dict[str, Array]:
+        """Return the parameters and buffers of the network by name, as copies on the CPU."""
+        return {name: value.detach().cpu().numpy().copy() for name, value in self.network.state_dict().items()}
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        """Put the weights of a trial of the same config into the network, so that `embeddings` describes it.
+
+        Args:
+            weights: From `weights`.
+
+        Raises:
+            RuntimeError: If they belong to another network.
+        """
+        self.network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+
+    def embeddings(self) -> dict[str, Array]:
+        """Return the outputs of the network, as it is now, on the N test samples, without augmentation.
+
+        Returns:
+            `features` (N, F) of the encoder and `embeddings` (N, D), both float32; `labels` (N,) and `indices` (N,) of
+            the samples in the data set, both int64.
+        """
+        determinism.reset(derive(self.seed, "test"), self.threads)
+        at = self._split.test
+        outputs = self._run(at, self._data.labels[at])
+        found = {"features": outputs.features, "embeddings": outputs.embedding, "labels": outputs.labels}
+        return {**{name: value.cpu().numpy() for name, value in found.items()}, "indices": at}
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to resume, as tensors and plain values for `torch.load(weights_only=True)`."""

@@ -12,6 +12,8 @@ import random
 import time
 from pathlib import Path
 
+import numpy as np
+
 from ablations.workers import records
 from silhouette.config import TrialConfig
 
@@ -50,7 +52,7 @@ class Pretend:
         self.epoch, self.status, self.error = 0, "running", None
         self.curve = []
         self.noise = random.Random(seed)
-        self.weights = [self.noise.gauss(0, 1) for _ in range(4)]
+        self.point = [self.noise.gauss(0, 1) for _ in range(4)]
         text = json.dumps(config.model_dump(mode="json", exclude={"lr", "epochs"}), sort_keys=True)
         minimum = random.Random(hashlib.sha256(text.encode()).hexdigest())
         self.minimum = [minimum.gauss(0, 1) for _ in range(4)]
@@ -67,8 +69,8 @@ class Pretend:
         self._trace()
         time.sleep(self._seconds())
         self._hold()
-        pairs = zip(self.weights, self.minimum, strict=True)
-        self.weights = [w - self.config.lr * (2 * (w - m) + self.noise.gauss(0, 0.1)) for w, m in pairs]
+        pairs = zip(self.point, self.minimum, strict=True)
+        self.point = [w - self.config.lr * (2 * (w - m) + self.noise.gauss(0, 0.1)) for w, m in pairs]
         row = self._row()
         if row["train_loss"] > DIVERGED:
             self.status, self.error = "diverged", f"epoch {self.epoch + 1}: loss is {row['train_loss']:g}"
@@ -95,7 +97,7 @@ class Pretend:
                 file.write(json.dumps({**line, "pid": os.getpid()}) + "\n")
 
     def _row(self) -> dict:
-        loss = sum((w - m) ** 2 for w, m in zip(self.weights, self.minimum, strict=True))
+        loss = sum((w - m) ** 2 for w, m in zip(self.point, self.minimum, strict=True))
         accuracy = 1 / (1 + math.sqrt(loss))
         return {
             "epoch": self.epoch + 1,
@@ -134,15 +136,28 @@ class Pretend:
             "class_total": [PER_CLASS] * CLASSES,
         }
 
+    def weights(self) -> dict:
+        return {"weights": np.array(self.point)}
+
+    def load_weights(self, weights: dict) -> None:
+        self.point = weights["weights"].tolist()
+
+    def embeddings(self) -> dict:
+        """Samples that lie around their class, one direction a class, at a distance that the training decides."""
+        labels = np.repeat(np.arange(4), 5)
+        noise = np.random.default_rng(self.seed).normal(size=(20, 4))
+        features = noise + np.diag(self.point)[labels]
+        return {"features": features.astype(np.float32), "labels": labels}
+
     def state_dict(self) -> dict:
         kind, words, gauss = self.noise.getstate()
-        own = {name: getattr(self, name) for name in ("seed", "epoch", "status", "error", "weights")}
+        own = {name: getattr(self, name) for name in ("seed", "epoch", "status", "error", "point")}
         return {**own, "curve": [dict(row) for row in self.curve], "noise": [kind, list(words), gauss]}
 
     def load_state_dict(self, state: dict) -> None:
         if state["seed"] != self.seed:
             raise ValueError(f"checkpoint: its seed is not this trial's, got {state['seed']!r}")
-        for name in ("epoch", "status", "error", "weights"):
+        for name in ("epoch", "status", "error", "point"):
             setattr(self, name, state[name])
         self.curve = [dict(row) for row in state["curve"]]
         kind, words, gauss = state["noise"]

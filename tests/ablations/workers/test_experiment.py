@@ -63,7 +63,7 @@ def test_pretend_continues_from_a_checkpoint_with_the_same_numbers(tmp_path):
             one.step()
     assert resumed.result() == whole.result()
     assert resumed.state_dict() == whole.state_dict()
-    assert Pretend(config, 4).weights != Pretend(config, 3).weights
+    assert Pretend(config, 4).point != Pretend(config, 3).point
 
 
 def test_pretend_diverges_with_a_large_learning_rate():
