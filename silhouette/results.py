@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
 from silhouette.location import ResultsLocation, StoreError
+from silhouette.measured import finite, nested_row
 from silhouette.schema import FAILED, FINISHED, GEOMETRY, SCHEMA, SCHEMA_VERSION, STATUSES
 
 __all__ = ["FINISHED", "SCHEMA", "SCHEMA_VERSION", "Store", "check_name"]
@@ -156,10 +157,12 @@ class Store:
         """Write the one record of a finished trial.
 
         Args:
-            record: Values by column of `SCHEMA`; a missing column is null.
+            record: Values by column of `SCHEMA`; a missing column is null. Rows of the curve may have numbers of other
+                names, which `silhouette.measured.flat` gives back.
 
         Raises:
             KeyError: If a key is no column of `SCHEMA`.
+            TypeError: If a value of `metrics` is no number; one that is not finite is written as null.
             ValueError: If the status is unknown.
         """
         self.write_bytes(self._record_bytes(record), "trials", f"{check_name('trial_id', record['trial_id'])}.parquet")
@@ -209,9 +212,9 @@ class Store:
         if record["status"] not in STATUSES:
             raise ValueError(f"status: one of {STATUSES}, got {record['status']!r}")
         row = {"schema_version": SCHEMA_VERSION, "study": self.study, **record}
-        left_out = () if any(row.get(name) is not None for name in GEOMETRY) else GEOMETRY  # an empty column has a cost
-        schema = pa.schema([field for field in SCHEMA if field.name not in left_out])
-        return _to_parquet(pa.Table.from_pylist([row], schema=schema))
+        row["metrics"] = finite(row.get("metrics") or {}) or None
+        row["curve"] = None if row.get("curve") is None else [nested_row(point) for point in row["curve"]]
+        return _to_parquet(pa.Table.from_pylist([row], schema=_schema_of(row)))
 
     def finished_record(self, trial_id: str) -> dict[str, Any] | None:
         """The record of a finished trial, which never runs again; None if there is none, or it is damaged."""
@@ -275,6 +278,17 @@ class Store:
         return pa.concat_tables(tables)
 
 
+def _schema_of(row: Mapping[str, Any]) -> pa.Schema:
+    """The schema of a file with one record: an empty column has a cost, so rarely used ones are left out."""
+    left_out = [] if any(row.get(name) is not None for name in GEOMETRY) else [*GEOMETRY]
+    left_out += [] if row["metrics"] else ["metrics"]
+    schema = pa.schema([field for field in SCHEMA if field.name not in left_out])
+    if any("metrics" in point for point in row["curve"] or ()):
+        return schema
+    plain = pa.list_(pa.struct([field for field in schema.field("curve").type.value_type if field.name != "metrics"]))
+    return schema.set(schema.get_field_index("curve"), pa.field("curve", plain))
+
+
 def _empty(columns: list[str]) -> pa.Table:
     # not schema.empty_table(): that, like pa.array of a list, imports pandas, which takes longer than most commands
     return pa.Table.from_batches([], pa.schema([SCHEMA.field(name) for name in columns]))
@@ -292,7 +306,7 @@ def _to_parquet(table: pa.Table) -> bytes:
 
 def _finished(data: bytes | None) -> dict[str, Any] | None:
     """The one row of a record's file, if its trial has finished."""
-    rows = _read(data, SCHEMA.names).to_pylist()
+    rows = _read(data, SCHEMA.names).to_pylist(maps_as_pydicts="strict")
     return dict(rows[0]) if rows and rows[0]["status"] in FINISHED else None
 
 

@@ -16,6 +16,9 @@ STATUSES = (*FINISHED, FAILED)
 _TERM = pa.struct([("term", pa.string()), ("loss", pa.float64()), ("share", pa.float64())])
 """A term's weighted loss, and its share in the sum of the absolute values of all terms."""
 
+METRICS_MAP = pa.map_(pa.string(), pa.float64())
+"""Numbers by name: what an experiment of a person's own reports, and what own metric functions measure."""
+
 _CURVE = pa.struct(
     [
         ("epoch", pa.int32()),
@@ -32,8 +35,11 @@ _CURVE = pa.struct(
         ("single_class_batches", pa.float64()),
         ("seconds", pa.float64()),
         ("images_per_second", pa.float64()),
+        ("metrics", METRICS_MAP),
     ]
 )
+CURVE_FIELDS = tuple(field.name for field in _CURVE if field.name != "metrics")
+"""What a row of the curve may have beside numbers of an experiment's own, which stand in its `metrics`."""
 
 _CORRUPTION = pa.struct(
     [
@@ -73,6 +79,7 @@ SCHEMA = pa.schema(
         ("test_corruption_top1", pa.float64()),
         ("test_corruptions", pa.list_(_CORRUPTION)),
         *((name, pa.float64()) for name in GEOMETRY),
+        ("metrics", METRICS_MAP),
         ("class_train", pa.list_(pa.int64())),
         ("class_correct", pa.list_(pa.int64())),
         ("class_total", pa.list_(pa.int64())),
@@ -109,4 +116,6 @@ values (JSON), the places of the settings whose outcome was known when it was pr
 `source_sha256` is the digest of this project's code on the node that trained the trial, as `ablate doctor` prints it;
 `test_pool_sha256` is that of the sorted indices of the test samples. Both are null in records of version 0.1.
 The columns `GEOMETRY` are null unless the config's `metrics` asks for them; the file of such a trial leaves them out.
+`metrics` holds numbers that have no column of their own: those of an own experiment and of own metric functions. It is
+null in records of version 0.1, and left out of a file that has none. `silhouette.measured` finds a metric in either.
 """

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import pyarrow.compute as pc
 
+from silhouette.measured import flat
 from silhouette.results import Store
 
 COLUMNS = (
@@ -49,7 +50,7 @@ class Candidate:
 def tune_rows(store: Store) -> list[dict[str, Any]]:
     """The records of the tune phase."""
     table = store.load((*COLUMNS, "phase"))
-    return list(table.filter(pc.equal(table["phase"], "tune")).to_pylist())
+    return list(table.filter(pc.equal(table["phase"], "tune")).to_pylist(maps_as_pydicts="strict"))
 
 
 def read_candidates(rows: Rows, arm: str, seeds: Sequence[int], metric: str) -> list[Candidate]:
@@ -86,7 +87,8 @@ def read_candidate(group: Rows, metric: str) -> Candidate:
 
 def mean_curve(curves: Sequence[Sequence[Mapping[str, Any]]], metric: str) -> dict[int, float]:
     """Mean over seeds of a metric, for each epoch that every seed has measured."""
-    by_seed = [{row["epoch"]: row[metric] for row in curve if row.get(metric) is not None} for curve in curves]
+    rows = [map(flat, curve) for curve in curves]
+    by_seed = [{row["epoch"]: row[metric] for row in curve if row.get(metric) is not None} for curve in rows]
     shared = set.intersection(*(set(values) for values in by_seed)) if by_seed else set()
     return {epoch: sum(values[epoch] for values in by_seed) / len(by_seed) for epoch in sorted(shared)}
 

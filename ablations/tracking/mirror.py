@@ -177,7 +177,7 @@ def sync(runs: MlflowRuns) -> int:
 
 
 def _sync(runs: MlflowRuns) -> int:
-    records = runs.store.load().to_pylist()
+    records = runs.store.load().to_pylist(maps_as_pydicts="strict")
     for record in records:
         _show_record(runs, record)
     driver = living_driver(runs.store) or {}

@@ -18,6 +18,7 @@ from ablations.errors import StudyError
 from ablations.state.pending import has_complete_plan
 from ablations.tracking.runs_table import VIEW_TAG, runs_table
 from silhouette.location import ResultsLocation, local_folder
+from silhouette.measured import flat
 from silhouette.metrics import validation_metric
 from silhouette.results import Store
 
@@ -189,7 +190,7 @@ class MlflowRuns:
             record: Its record; None while it has none.
         """
         run_id = self._run_of(spec)
-        self._log(run_id, [(k, v, row["epoch"]) for row in rows for k, v in row.items() if k != "epoch"])
+        self._log(run_id, [(k, v, row["epoch"]) for row in map(flat, rows) for k, v in row.items() if k != "epoch"])
         if record is not None:
             self._end(run_id, record)
             self._unfinished.discard(spec["trial_id"])
@@ -229,7 +230,9 @@ class MlflowRuns:
     def _end(self, run_id: str, record: Mapping[str, Any]) -> None:
         """Log the final metrics and the status, and end the run."""
         step = int(record["epochs_reached"] or 0)
+        own = record.get("metrics") or {}
         finals = [(k, v, step) for k, v in record.items() if k.startswith("test_") and isinstance(v, int | float)]
+        finals += [(_allowed(k), v, step) for k, v in own.items()]
         self._log(run_id, finals)
         self.client.set_tag(run_id, "status", record["status"])
         if record.get("error"):

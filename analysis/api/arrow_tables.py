@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.results.document import ArmData, ComparisonData, Summary
+from silhouette.measured import metric_column, own_metrics
 from silhouette.results import SCHEMA
 
 _TEXT, _NUMBER, _COUNT, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -79,7 +80,19 @@ def curves_table(records: pa.Table) -> pa.Table:
     epochs = pc.list_flatten(nested)
     rows = records.select(_IDENTITY).take(pc.list_parent_indices(nested))
     for field, column in zip(epochs.type, epochs.flatten(), strict=True):
-        rows = rows.append_column(field.name, column)
+        if field.name == "metrics":
+            rows = with_own_metrics(rows.append_column(field.name, column))
+        else:
+            rows = rows.append_column(field.name, column)
+    return rows
+
+
+def with_own_metrics(rows: pa.Table) -> pa.Table:
+    """Rows with a map `metrics`, with one column for each of its names instead."""
+    found = {name: metric_column(rows, name) for name in own_metrics(rows)}
+    rows = rows.drop_columns(["metrics"])
+    for name, column in found.items():
+        rows = rows if name in rows.column_names else rows.append_column(name, column)
     return rows
 
 

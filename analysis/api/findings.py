@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from analysis.api.arrow_tables import CURVES, PLAIN, arms_table, comparisons_table, curves_table
+from analysis.api.arrow_tables import CURVES, PLAIN, arms_table, comparisons_table, curves_table, with_own_metrics
 from analysis.api.notebook import as_html, as_text, message_html
 from analysis.errors import ReportError
 from analysis.results.analyse import analyse, analyse_table, curves_of, load_whole, summary_of
@@ -83,17 +83,23 @@ class StudyFindings(Findings):
         """One row per recorded trial, of all phases and all statuses, as they were when the study was opened.
 
         Args:
-            columns: Columns wanted; by default all that hold one value each (`config` and `settings` are JSON).
+            columns: Columns wanted, which may be names in the map `metrics`; by default all that hold one value each
+                (`config` and `settings` are JSON), and a column for each name in the map.
 
         Raises:
             ReportError: If a column does not exist.
         """
         if isinstance(columns, str):
             raise ReportError(f"columns: give a list of names, got {columns!r}")
-        unknown = [name for name in columns or () if name not in SCHEMA.names]
+        whole = with_own_metrics(self._table)
+        if "metrics" in (columns or ()):
+            whole = whole.append_column("metrics", self._table["metrics"])
+        unknown = [name for name in columns or () if name not in whole.column_names]
         if unknown:
-            raise ReportError(f"columns: no column {unknown[0]!r}; there are {', '.join(SCHEMA.names)}")
-        return self._table.select(list(PLAIN if columns is None else columns))
+            known = dict.fromkeys([*SCHEMA.names, *whole.column_names])
+            raise ReportError(f"columns: no column {unknown[0]!r}; there are {', '.join(known)}")
+        own = [name for name in whole.column_names if name not in SCHEMA.names]
+        return whole.select([*PLAIN, *own] if columns is None else list(columns))
 
     def curves(self) -> pa.Table:
         """One row per trial and epoch: losses, validation metrics, composition of the batches, seconds."""

@@ -165,7 +165,7 @@ def load(store: Store) -> tuple[Plan, list[Record]]:
     """A study's plan and all its records.
 
     Raises:
-        ReportError: If there is no plan, or its metric is not a column of the records.
+        ReportError: If there is no plan.
     """
     plan = read_plan(store)
     return plan, read_records(store.load(_columns(plan)), _metrics(plan))
@@ -175,7 +175,7 @@ def load_whole(store: Store) -> tuple[Plan, list[Record], pa.Table]:
     """A study's plan and all its records, and the table that they were read from, with all columns: one reading.
 
     Raises:
-        ReportError: If there is no plan, or its metric is not a column of the records.
+        ReportError: If there is no plan.
     """
     plan = read_plan(store)
     columns, table = _columns(plan), store.load()
@@ -183,15 +183,8 @@ def load_whole(store: Store) -> tuple[Plan, list[Record], pa.Table]:
 
 
 def _columns(plan: Plan) -> list[str]:
-    """Columns of the records that a report reads.
-
-    Raises:
-        ReportError: If the metric of the study is none.
-    """
-    columns = [name for name in dict.fromkeys((*COLUMNS, *_metrics(plan))) if name in SCHEMA.names]
-    if plan.metric not in columns:
-        raise ReportError(f"{plan.study}: metric {plan.metric!r} is not a column of the records")
-    return columns
+    """Columns of the records that a report reads; a metric that is none of them stands in the map `metrics`."""
+    return [name for name in dict.fromkeys((*COLUMNS, *_metrics(plan))) if name in SCHEMA.names]
 
 
 def _metrics(plan: Plan) -> tuple[str, ...]:
@@ -206,7 +199,11 @@ def load_curves(store: Store, records: int) -> list[dict[str, Any]]:
 
 def curves_of(table: pa.Table) -> list[dict[str, Any]]:
     """Per-epoch curves by trial, of a table of records; none for more records than a figure could show."""
-    return [] if table.num_rows > MAX_RECORDS else list(table.select(CURVE_COLUMNS).to_pylist())
+    return [] if table.num_rows > MAX_RECORDS else _curve_rows(table.select(CURVE_COLUMNS))
+
+
+def _curve_rows(table: pa.Table) -> list[dict[str, Any]]:
+    return list(table.to_pylist(maps_as_pydicts="strict"))
 
 
 def analyse_study(store: Store) -> Document:

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
+from silhouette.measured import flat
 
 MAX_RECORDS = 5000
 """With more records the curves (by far the largest column) are not read: the report then has no such figure."""
@@ -48,7 +49,8 @@ def learning_curves(plan: Plan, ledger: Ledger, rows: Iterable[Mapping[str, Any]
     complete: dict[str, list[dict[int, float]]] = {}
     stopped: dict[str, list[dict[int, float]]] = {}
     for row in rows:
-        line = {p["epoch"]: p[metric] for p in row["curve"] or () if p.get(metric) is not None}
+        points = map(flat, row["curve"] or ())
+        line = {p["epoch"]: p[metric] for p in points if p.get(metric) is not None}
         if line and row["arm"] in plan.arm:
             if row["trial_id"] in used:
                 complete.setdefault(row["arm"], []).append(line)

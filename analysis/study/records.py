@@ -10,12 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from silhouette.measured import metric_column, own_metrics
+
 COLUMNS = (
     "trial_id", "phase", "arm", "config", "seed", "status", "epochs_planned", "epochs_reached",
     "val_top1", "val_macro_top1", "val_loss", "test_top1", "test_macro_top1", "test_loss", "test_silhouette",
     "class_train", "class_correct", "class_total", "classes_per_batch", "singleton_share", "single_class_batches",
     "seconds", "device", "threads", "versions", "git_commit", "git_dirty", "error",
-    "source_sha256", "test_pool_sha256",
+    "source_sha256", "test_pool_sha256", "metrics",
 )  # fmt: skip
 """Columns of the results contract that a report reads; the study's metric is added."""
 
@@ -61,12 +63,14 @@ def parsed_config(config: str | None) -> Mapping[str, Any] | None:
 
 
 def read_records(table: pa.Table, extra_metrics: Iterable[str] = ()) -> list[Record]:
-    """Records from a table in the results contract's columns."""
+    """Records from a table in the results contract's columns; their `metrics` have the names of its map too."""
     names = table.column_names
     absent = [None] * table.num_rows
     columns = {name: table[name].to_pylist() if name in names else absent for name in (*_PLAIN, *_CLASSES, *_ORIGIN)}
     metrics = [m for m in dict.fromkeys((*_METRICS, *extra_metrics)) if m in names]
-    measured = _rows(metrics, [table[m].to_pylist() for m in metrics], table.num_rows)
+    own = own_metrics(table) if "metrics" in names else []
+    values = [metric_column(table, m).to_pylist() for m in (*own, *metrics)]  # a column of the same name counts
+    measured = _rows([*own, *metrics], values, table.num_rows)
     classes = _rows(_CLASSES, [columns[name] for name in _CLASSES], table.num_rows)
     origin = _rows(_ORIGIN, [columns[name] for name in _ORIGIN], table.num_rows)
     plain = zip(*(columns[name] for name in _PLAIN), strict=True)
