@@ -86,15 +86,21 @@ class ConcurrencyLimit:
 def usable_cpus(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
     """Return how many CPUs this process may use; at least 1.
 
-    Its affinity (`taskset`, a Slurm job) and the CPU quotas of its control groups (a container, a systemd slice) count,
-    not what the machine has.
+    Its affinity (`taskset`, a Slurm job), the CPU quotas of its control groups (a container, a systemd slice) and what
+    Slurm gave its task count, not what the machine has.
 
     Args:
         cgroups: Where the control groups are mounted, version 2.
         own: The file that names the control group of this process.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min([affinity, *_cpu_quotas(cgroups, own)])))
+    return max(1, int(min([affinity, *_cpu_quotas(cgroups, own), *_slurm_cpus()])))
+
+
+def _slurm_cpus() -> list[int]:
+    """CPUs that Slurm gave this task, or else its job on this node: not every site binds processes to them."""
+    values = (os.environ.get(name, "") for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"))
+    return [int(value) for value in values if value.isdecimal()][:1]
 
 
 def _cpu_quotas(cgroups: Path, own: Path) -> list[float]:

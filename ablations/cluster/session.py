@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -37,10 +38,11 @@ RAY_ENV = {
 - Up to 200 trials wait for resources: this makes a cluster grow, and gives a free actor its next trial.
 - `RAY_ENABLE_AUTO_CONNECT`: a background thread that calls Ray after the shutdown must not start another Ray.
 """
-LOCAL_RAY_ENV = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+LOCAL_RAY_ENV = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "20"}
 """Read by Ray while it is imported. A local Ray then listens on 127.0.0.1 only, as by default on macOS and Windows.
 
-Otherwise it listens on the machine's address, and Ray ignores `_node_ip_address="127.0.0.1"` without a message.
+Otherwise it listens on the machine's address, and Ray ignores `_node_ip_address="127.0.0.1"` without a message. The
+driver of a local GCS that has died need not wait a minute for it.
 """
 PRELOAD_VARIABLE = "RAY_preload_python_modules"
 """Read by the raylet: modules that each worker imports while it starts, separated by commas."""
@@ -48,6 +50,8 @@ UNUSED_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
 """Methods of Ray's `Node` that start processes which a local Ray does not need."""
 OBJECT_STORE_BYTES = 200 << 20
 """Trials exchange a few kilobytes. Ray's default is a third of the memory."""
+HEAD_RETURN_SECONDS = 60.0
+"""How long a run that lost its head waits for a new one at the same address."""
 HEAD_SECONDS = 10.0
 """A head that is up answers within about a second. `ray.init` waits two minutes for one that is not."""
 
@@ -171,13 +175,14 @@ def _restrict_token_file() -> None:
         token.chmod(0o600)
 
 
-def check_head(address: str) -> None:
+def check_head(address: str, patience: float = 0.0) -> None:
     """Check that the Ray head is reachable and accepts our token, before `ray.init`, which can block for minutes.
 
     Connects in another process, since Ray may abort the process that connects.
 
     Args:
         address: As for `ray.init`. `ray://` is not accepted: a Ray Client driver ends with its connection.
+        patience: Seconds in which a head that does not answer may come back.
 
     Raises:
         StudyError: If the head does not answer within `HEAD_SECONDS`, or rejects the connection.
@@ -187,9 +192,18 @@ def check_head(address: str) -> None:
             "--address: Ray Client is not used; run on the head with --address auto, or by `ray job submit`, "
             f"got {address!r}"
         )
-    stderr = _connection_error(address)
-    if stderr is not None:
-        raise StudyError(f"--address: {explain_connection_error(stderr)}, got {address!r}")
+    given_up_at = time.monotonic() + patience
+    while (stderr := _connection_error(address)) is not None:
+        if time.monotonic() >= given_up_at:
+            target = target_of(address)
+            given = f"{address!r} (RAY_ADDRESS={target})" if address == "auto" and target else repr(address)
+            raise StudyError(f"--address: {explain_connection_error(stderr, target)}, got {given}")
+        time.sleep(1.0)
+
+
+def target_of(address: str) -> str:
+    """Return where Ray connects to; empty if it looks for a Ray of this machine, as with `auto` without RAY_ADDRESS."""
+    return os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
 
 
 def _connection_error(address: str) -> str | None:
@@ -203,12 +217,19 @@ def _connection_error(address: str) -> str | None:
     return done.stderr if done.returncode else None
 
 
-def explain_connection_error(stderr: str) -> str:
-    """Return, in one line, the cause that Ray's error output names, and what to do about it."""
+def explain_connection_error(stderr: str, target: str = "") -> str:
+    """Return, in one line, the cause that Ray's error output names, and what to do about it.
+
+    Args:
+        stderr: Ray's error output.
+        target: The address that was tried; empty for a Ray of this machine.
+    """
     for words, meaning in _CAUSES:
         if words in stderr:
             return meaning
     if "Version mismatch" in stderr:
         words = " ".join(stderr[stderr.index("Version mismatch") :].split())
         return f"{words}; install the same versions on all machines"
-    return f"no Ray head answers there within {HEAD_SECONDS:g} s; is it up (`ray status` on it), is its port 6379 open?"
+    port = target.rpartition(":")[2] if target.rpartition(":")[2].isdecimal() else "6379"
+    where, advice = f"at {target}" if target else "on this machine", f"is its port {port} open?"
+    return f"no Ray head answers {where} within {HEAD_SECONDS:g} s; is it up (`ray status` on it), {advice}"

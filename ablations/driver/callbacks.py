@@ -13,6 +13,7 @@ from ray.tune import Callback
 
 from ablations.console.live import LiveDisplay
 from ablations.console.status import TrialUpdate
+from ablations.driver.supervisor import note_record
 from ablations.errors import StudyError
 from ablations.state.admission import DOCTOR
 from ablations.tracking.mirror import Mirror, TrialProgress
@@ -196,6 +197,8 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         if report.ended:
             self.open.pop(spec.id, None)
         records = {record["trial_id"]: record for record in report.records}
+        if records:
+            note_record()
         for trial in spec.trials:
             if trial.trial_id in report.rows or trial.trial_id in records:
                 rows, record = report.rows.get(trial.trial_id, ()), records.get(trial.trial_id)

@@ -12,6 +12,9 @@ from types import FrameType
 
 from ablations.cluster.session import STOP_SIGNALS
 
+REPEAT_SECONDS = {signal.SIGTERM: 2.0, signal.SIGHUP: 2.0, signal.SIGINT: 0.1}
+"""A signal that comes again within so long is the same one: Slurm and a job's script, or a process and its group, each
+send theirs. A person who presses Ctrl-C twice means it."""
 GRACE_SECONDS = 8.0
 """From the signal to the end of the process. A trial in the middle of a long epoch continues from its checkpoint."""
 
@@ -22,7 +25,12 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.code = 128 + number
+        self.number, self.came_at = number, time.monotonic()
         self.timer: threading.Timer | None = None
+
+    def is_repeated_by(self, number: int) -> bool:
+        """Return True if a signal that comes now is this one, sent again."""
+        return number == self.number and time.monotonic() - self.came_at < REPEAT_SECONDS.get(signal.Signals(number), 0)
 
     def ended_in_order(self) -> None:
         """Note that nothing is left to do: a process that called `run_study`, such as a notebook, lives on."""
@@ -86,6 +94,8 @@ def interruptible(
     _seen.clear()
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        if _seen and _seen[0].is_repeated_by(number):
+            return
         if _seen:  # the second signal ends the process at once
             _end(_seen[0], last_act)
         _seen.append(Interrupted(number))

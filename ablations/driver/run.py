@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from ablations.cluster.session import check_head
+from ablations.cluster.session import HEAD_RETURN_SECONDS, check_head
 from ablations.console.live import print_error, print_lines
 from ablations.console.status import failures
 from ablations.design.data_use import check_own_data, own_datasets
@@ -17,6 +17,7 @@ from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, in
 from ablations.driver.only import only_exit_code, run_only
 from ablations.driver.options import RunOptions
 from ablations.driver.session import RunSession
+from ablations.driver.supervisor import predecessor
 from ablations.driver.tune import tune_and_freeze
 from ablations.formatting import counted
 from ablations.search.selection import load_selection
@@ -50,7 +51,7 @@ def run_study(study: Study, options: RunOptions) -> int:
         load_experiment(study.experiment)  # a wrong name is reported here once, not as a failure of every trial
     check_keep(study.experiment, study.keep)
     if options.address:
-        check_head(options.address)
+        check_head(options.address, HEAD_RETURN_SECONDS if predecessor() else 0.0)
     store, deadline = Store(options.results, study.name), Deadline()
     study = load_selection(study, store)
     check_plan(study, store)
@@ -58,7 +59,8 @@ def run_study(study: Study, options: RunOptions) -> int:
     _check_data(study, store, options)
     last_act = partial(_last_act, store, options)
     try:
-        with DriverLock(store, options.command or CALL) as lock, interruptible(deadline, _announce_end, last_act):
+        driver = DriverLock(store, options.command or CALL, predecessor=predecessor())
+        with driver as lock, interruptible(deadline, _announce_end, last_act):
             confirmed = _run_phases(study, store, options, lock, deadline)
             _compact(store)
     except Interrupted as interruption:

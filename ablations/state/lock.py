@@ -48,6 +48,7 @@ class DriverLock:
         store: The study's store.
         command: The driver's command line.
         running: Tells the trial_ids that are running now, and the names of the candidates.
+        predecessor: Process id of a driver on this machine that is known to have ended; its heartbeat does not count.
 
     Raises:
         StudyError: On entering, if another driver holds it; the line names that one.
@@ -56,8 +57,14 @@ class DriverLock:
         holder: This driver, as `driver.json` has it for every node.
     """
 
-    def __init__(self, store: Store, command: str, running: Callable[[], Iterable[str]] = tuple) -> None:
-        self.store, self.running = store, running
+    def __init__(
+        self,
+        store: Store,
+        command: str,
+        running: Callable[[], Iterable[str]] = tuple,
+        predecessor: int | None = None,
+    ) -> None:
+        self.store, self.running, self.predecessor = store, running, predecessor
         self.holder: DriverIdentity = {"host": platform.node(), "pid": os.getpid(), "started_at": _now()}
         self.command = command
         self._file: IO[str] | None = None
@@ -69,7 +76,7 @@ class DriverLock:
         holder = living_driver(self.store)
         if self.store.local:
             self._lock_file(holder)
-        elif holder is not None:
+        elif holder is not None and (holder["host"], holder["pid"]) != (platform.node(), self.predecessor):
             raise _taken(self.store, holder)
         self._write()
         self._thread.start()

@@ -88,6 +88,26 @@ def test_a_process_counts_the_cpus_that_its_control_groups_allow(tmp_path, limit
     assert usable_cpus(tmp_path, own) == (expected or len(os.sched_getaffinity(0)))
 
 
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"SLURM_CPUS_PER_TASK": "1"}, 1),
+        ({"SLURM_CPUS_ON_NODE": "1"}, 1),
+        ({"SLURM_CPUS_PER_TASK": "1", "SLURM_CPUS_ON_NODE": "64"}, 1),
+        ({"SLURM_CPUS_PER_TASK": "640"}, None),
+        ({"SLURM_CPUS_PER_TASK": "damaged", "SLURM_CPUS_ON_NODE": ""}, None),
+    ],
+)
+def test_a_process_counts_the_cpus_that_slurm_gave_its_task(monkeypatch, environment, expected):
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    free = usable_cpus()
+    assert free > 1
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert usable_cpus() == (expected or free)
+
+
 def test_without_control_groups_the_affinity_counts(tmp_path):
     assert usable_cpus(tmp_path, tmp_path / "no such file") == len(os.sched_getaffinity(0))
 

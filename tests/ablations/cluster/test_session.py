@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ablations.cluster import session
 from ablations.cluster.session import UNUSED_PROCESSES, _only_needed_processes, check_head, explain_connection_error
 from ablations.errors import StudyError
 
@@ -128,13 +129,36 @@ VERSIONS = "Version mismatch: The cluster was started with: Ray: 2.59.0 Python: 
         (WRONG_TOKEN, TOKEN_REJECTED),
         (NO_RAY, "no Ray runs on this machine"),
         (OTHER_VERSION, VERSIONS),
-        (NO_ANSWER, "no Ray head answers there within 10 s"),
+        (NO_ANSWER, "no Ray head answers on this machine within 10 s"),
     ],
 )
 def test_what_ray_printed_about_a_failed_connection_is_explained_in_one_line(stderr, expected):
     explained = explain_connection_error(stderr)
     assert explained.startswith(expected)
     assert "\n" not in explained
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "target", "got"),
+    [
+        ("auto", "10.1.2.3:4711", "10.1.2.3:4711", "'auto' (RAY_ADDRESS=10.1.2.3:4711)"),
+        ("10.9.9.9:4712", "10.1.2.3:4711", "10.9.9.9:4712", "'10.9.9.9:4712'"),
+    ],
+)
+def test_the_line_names_the_address_that_was_tried(monkeypatch, address, variable, target, got):
+    monkeypatch.setenv("RAY_ADDRESS", variable)
+    monkeypatch.setattr(session, "_connection_error", lambda _: NO_ANSWER)
+    with pytest.raises(StudyError) as caught:
+        check_head(address)
+    port = target.partition(":")[2]
+    assert str(caught.value).startswith(f"--address: no Ray head answers at {target} within 10 s")
+    assert str(caught.value).endswith(f"is its port {port} open?, got {got}")
+
+
+def test_a_head_may_come_back_within_the_patience(monkeypatch):
+    answers = iter([NO_ANSWER, None])
+    monkeypatch.setattr(session, "_connection_error", lambda _: next(answers))
+    check_head("auto", patience=30)
 
 
 def test_ray_client_is_rejected_without_a_connection():

@@ -41,6 +41,41 @@ def test_a_signal_raises_interrupted_also_if_its_exception_was_caught_or_replace
         assert signal.getsignal(number) is before
 
 
+SIGNALLED = """
+import os, signal, sys, time
+from ablations.driver.interrupts import Deadline, interruptible
+
+number, times, pause = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+with interruptible(Deadline(), lambda _: None, lambda _: print("ended at once", flush=True)):
+    try:
+        os.kill(os.getpid(), number)
+    except Exception:
+        for _ in range(times - 1):
+            time.sleep(pause)
+            os.kill(os.getpid(), number)
+    print("ends in order", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "pause", "expected"),
+    [
+        (signal.SIGTERM, 0.2, "ends in order"),  # from Slurm and from the script of a job
+        (signal.SIGHUP, 0.2, "ends in order"),
+        (signal.SIGTERM, 2.2, "ended at once"),
+        (signal.SIGINT, 0.3, "ended at once"),  # a person who presses Ctrl-C twice
+    ],
+)
+def test_a_signal_that_is_repeated_within_two_seconds_is_one(number, pause, expected):
+    command = [sys.executable, "-c", SIGNALLED, str(int(number)), "3" if pause < 0.3 else "2", str(pause)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == [expected]
+
+
+def test_another_signal_is_no_repetition():
+    assert not Interrupted(signal.SIGTERM).is_repeated_by(signal.SIGHUP)
+
+
 def test_an_error_without_a_signal_stays_what_it_is():
     announced = []
     with pytest.raises(ImportError), interruptible(Deadline(), announced.append, announced.append):

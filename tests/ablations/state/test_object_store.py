@@ -1,8 +1,10 @@
 """Records, checkpoints, status and report on an object store: a local S3 server stands in for the cloud."""
 
 import os
+import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -66,6 +68,15 @@ def test_heartbeat_is_the_lock_where_there_is_no_file_lock(store):
         with pytest.raises(StudyError, match="another `ablate run` works on"), DriverLock(store, "ablate run x"):
             pass
     assert living_driver(store) is None
+
+
+def test_the_heartbeat_of_a_driver_that_has_surely_ended_does_not_hold_up_the_next(store):
+    me = {"host": platform.node(), "pid": 4711, "started_at": "2026-11-26T10:00:00+00:00"}
+    store.write_json({**me, "updated_at": datetime.now(UTC).isoformat(timespec="seconds")}, "driver.json")
+    with pytest.raises(StudyError, match="process 4711"), DriverLock(store, "ablate run x", predecessor=4712):
+        pass
+    with DriverLock(store, "ablate run x", predecessor=4711):
+        assert living_driver(store)["pid"] == os.getpid()
 
 
 def test_a_study_runs_and_reports_against_the_bucket(ablate, bucket):
