@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+from ablations.cli.slurm import command_option, slurm_options
 from silhouette.errors import InputError, without_secret
 
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(given)
+    parsed = _parse(given)
     parsed.given = given
     try:
         module, _, name = parsed.command.partition(".")
@@ -38,6 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2 if error.errno in BAD_PATH else 1
     except KeyboardInterrupt:
         return 130
+
+
+def _parse(given: list[str]) -> argparse.Namespace:
+    """The options of a command. What `ablate slurm` does not know is an option of `ablate run`, in the job."""
+    parser = _parser()
+    if given[:1] != ["slurm"]:
+        return parser.parse_args(given)
+    parsed, options = parser.parse_known_args(given)
+    parsed.rest = [parsed.study, *options]
+    parsed.run = parser.parse_args(["run", *parsed.rest])
+    return parsed
 
 
 def _print_error(text: str) -> None:
@@ -134,12 +146,17 @@ def _parser() -> argparse.ArgumentParser:
     add("compact", "results.compact", "copy the records into one file, as each run does", _name_option, _results_option)
     summary = "remove the records of trials, so that they run again"
     add("forget", "results.forget", summary, _name_option, _trial_ids_option, _results_option)
+    summary = "run a study as a Slurm job: write its sbatch file and submit it"
+    epilog = "All other options are those of `ablate run`; STUDY comes first."
+    slurm = commands.add_parser("slurm", help=summary, description=summary, epilog=epilog, allow_abbrev=False)
+    slurm.set_defaults(command="slurm.slurm")
+    slurm_options(slurm)
     _cluster_commands(commands)
     return parser
 
 
 def _cluster_commands(commands: Any) -> None:
-    cluster = commands.add_parser("cluster", help="check a cluster file; watch for preemption")
+    cluster = commands.add_parser("cluster", help="check a cluster file; watch for preemption; parts of a Slurm job")
     parts = cluster.add_subparsers(required=True, metavar="PART")
     summary = "drain this spot machine's node when the cloud is about to terminate it"
     watch = parts.add_parser("watch", help=summary, description=summary)
@@ -156,10 +173,18 @@ def _cluster_commands(commands: Any) -> None:
         "security and cost are still checked",
     )
     check.set_defaults(command="commands.cluster_check")
+    summary = "in the batch script of a Slurm job: Ray on its nodes, the study, and their end in order"
+    job = parts.add_parser("job", help=summary, description=summary)
+    job.set_defaults(command="slurm.job")
+    command_option(job)
+    summary = "on each other node of a Slurm job: a Ray that joins the head; `cluster job` starts it"
+    parts.add_parser("node", help=summary, description=summary).set_defaults(command="slurm.node")
 
 
 def _init_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", nargs="?", metavar="KIND", help="study, aws, gcp, local or kuberay; none lists them")
+    parser.add_argument(
+        "kind", nargs="?", metavar="KIND", help="study, aws, gcp, local, kuberay, slurm; none lists them"
+    )
     parser.add_argument("--to", default=".", metavar="PATH", help="folder, or for a study a .py file (this folder)")
 
 

@@ -193,7 +193,7 @@ def check_head(address: str, patience: float = 0.0) -> None:
             f"got {address!r}"
         )
     given_up_at = time.monotonic() + patience
-    while (stderr := _connection_error(address)) is not None:
+    while (stderr := _connection_error(address, HEAD_SECONDS + patience)) is not None:
         if time.monotonic() >= given_up_at:
             target = target_of(address)
             given = f"{address!r} (RAY_ADDRESS={target})" if address == "auto" and target else repr(address)
@@ -201,16 +201,21 @@ def check_head(address: str, patience: float = 0.0) -> None:
         time.sleep(1.0)
 
 
+def in_batch_job(address: str) -> bool:
+    """Return True if the head is that of the Slurm job that this process is in: then it is up, or comes back."""
+    return "SLURM_JOB_ID" in os.environ and address == os.environ.get("RAY_ADDRESS")
+
+
 def target_of(address: str) -> str:
     """Return where Ray connects to; empty if it looks for a Ray of this machine, as with `auto` without RAY_ADDRESS."""
     return os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
 
 
-def _connection_error(address: str) -> str | None:
+def _connection_error(address: str, seconds: float) -> str | None:
     """What a process that connects to the head prints to stderr; None if it connects."""
     command = [sys.executable, "-c", _CONNECT, address]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HEAD_SECONDS)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired as late:
         stderr = late.stderr or b""
         return stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from ablations.cluster.session import HEAD_RETURN_SECONDS, check_head
+from ablations.cluster.session import HEAD_RETURN_SECONDS, check_head, in_batch_job
 from ablations.console.live import print_error, print_lines
 from ablations.console.status import failures
 from ablations.design.data_use import check_own_data, own_datasets
@@ -51,7 +51,7 @@ def run_study(study: Study, options: RunOptions) -> int:
         load_experiment(study.experiment)  # a wrong name is reported here once, not as a failure of every trial
     check_keep(study.experiment, study.keep)
     if options.address:
-        check_head(options.address, HEAD_RETURN_SECONDS if predecessor() else 0.0)
+        check_head(options.address, HEAD_RETURN_SECONDS if predecessor() or in_batch_job(options.address) else 0.0)
     store, deadline = Store(options.results, study.name), Deadline()
     study = load_selection(study, store)
     check_plan(study, store)

@@ -50,6 +50,11 @@ KINDS = {
         ("deploy/kuberay.yaml", "deploy/Dockerfile", "constraints.txt"),
         f"{WHEEL}; build the image; fill in deploy/kuberay.yaml; ablate cluster check deploy/kuberay.yaml",
     ),
+    "slurm": Kind(
+        "the defaults of your site for `ablate slurm`: partition, account, time, set-up lines",
+        ("slurm.yaml",),
+        "fill in slurm.yaml; ablate doctor --slurm; ablate slurm demo",
+    ),
 }
 
 

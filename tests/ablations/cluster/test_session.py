@@ -147,7 +147,7 @@ def test_what_ray_printed_about_a_failed_connection_is_explained_in_one_line(std
 )
 def test_the_line_names_the_address_that_was_tried(monkeypatch, address, variable, target, got):
     monkeypatch.setenv("RAY_ADDRESS", variable)
-    monkeypatch.setattr(session, "_connection_error", lambda _: NO_ANSWER)
+    monkeypatch.setattr(session, "_connection_error", lambda *_: NO_ANSWER)
     with pytest.raises(StudyError) as caught:
         check_head(address)
     port = target.partition(":")[2]
@@ -157,7 +157,7 @@ def test_the_line_names_the_address_that_was_tried(monkeypatch, address, variabl
 
 def test_a_head_may_come_back_within_the_patience(monkeypatch):
     answers = iter([NO_ANSWER, None])
-    monkeypatch.setattr(session, "_connection_error", lambda _: next(answers))
+    monkeypatch.setattr(session, "_connection_error", lambda *_: next(answers))
     check_head("auto", patience=30)
 
 

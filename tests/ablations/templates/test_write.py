@@ -60,12 +60,12 @@ def test_nothing_is_overwritten_and_nothing_is_half_written(tmp_path, capsys):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
 
 
-@pytest.mark.parametrize("kind", ["slurm", "experiment", "AWS"])
+@pytest.mark.parametrize("kind", ["pbs", "experiment", "AWS"])
 def test_an_unknown_kind_is_one_line_with_the_kinds(kind, capsys):
     assert init(capsys, kind) == (
         2,
         [],
-        [f"ablate: KIND: must be study, aws, gcp, local, kuberay, got {kind!r}"],
+        [f"ablate: KIND: must be study, aws, gcp, local, kuberay, slurm, got {kind!r}"],
     )
 
 
