@@ -41,7 +41,7 @@ def test_a_time_limit_that_slurm_would_not_take(text):
         ("- gpu", "must hold `name: value` lines, got list"),
         ("partion: gpu", "slurm.yaml: partion: there is no such setting; did you mean partition?"),
         (
-            "time: 02:00:00",
+            "time: 4:00:00",
             "slurm.yaml: time: input should be a valid string (write times and numbers of text in quotes)",
         ),
         ("setup:\n  - 3", "slurm.yaml: setup: input should be a valid string"),
