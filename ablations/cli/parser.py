@@ -126,6 +126,15 @@ def _parser() -> argparse.ArgumentParser:
         _report_options,
         _results_option,
     )
+    add(
+        "evaluate",
+        "trials.evaluate",
+        "measure a further metric on trials that kept weights or embeddings; reports call it exploratory",
+        _study_options,
+        _evaluate_options,
+        _trial_options,
+        _cluster_options,
+    )
     add("data", "commands.data", "fetch and decode a data set ahead of time", _data_option)
     add(
         "sync",
@@ -274,14 +283,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=30.0, metavar="N", help="least time between checkpoints (30)"
     )
-    parser.add_argument("--address", metavar="A", help="Ray cluster to join (auto: the one on this machine)")
-    parser.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        metavar="K=V",
-        help="run trials only on nodes of the cluster that have this label, such as pool=gpu",
-    )
+    _cluster_options(parser)
     parser.add_argument(
         "--extend",
         action="store_true",
@@ -293,6 +295,27 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         help="add records to a study that has records of other code; the report then gives no verdict",
     )
     _mlflow_option(parser)
+
+
+def _cluster_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", metavar="A", help="Ray cluster to join (auto: the one on this machine)")
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="run trials only on nodes of the cluster that have this label, such as pool=gpu",
+    )
+
+
+def _evaluate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metric",
+        action="append",
+        required=True,
+        metavar="PKG:FN",
+        help="function of (features, labels) of the test samples that returns a number; repeatable",
+    )
 
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ablations.cluster.resources import TrialResources
+from ablations.errors import StudyError, first_line
 
 RETRIES = 3
 """How often Ray calls a function again whose worker died."""
@@ -24,26 +25,36 @@ def run_tasks(
         resources: What one call needs.
 
     Yields:
-        The place of a call in their order, and what it returned; or the exception that it raised.
+        The place of a call in their order, and what it returned; or, as an exception, why it did not.
     """
     import ray
 
     options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": RETRIES}
     labels = {"label_selector": dict(resources.labels)} if resources.labels else {}
-    remote = ray.remote(function).options(**options, **labels)
+    remote = ray.remote(_attempt).options(**options, **labels)
     left, running = iter(enumerate(calls)), dict[Any, int]()
     at_once = WAITING * max(1, resources.fits())
     try:
         while True:
             while len(running) < at_once and (call := next(left, None)) is not None:
-                running[remote.remote(*call[1])] = call[0]
+                running[remote.remote(function, call[1])] = call[0]
             if not running:
                 return
             for reference in ray.wait(list(running))[0]:
                 yield running.pop(reference), _result(reference)
     finally:
         for reference in running:
-            ray.cancel(reference, force=True)
+            ray.cancel(reference)
+
+
+def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """What a call returns, or the error that it raises. Ray would print an error that nobody fetches."""
+    try:
+        return function(*arguments)
+    except StudyError as error:
+        return error
+    except Exception as error:  # as text, since not every error can be sent
+        return RuntimeError(f"{type(error).__name__}: {first_line(error)}")
 
 
 def _result(reference: Any) -> Any:
@@ -51,5 +62,5 @@ def _result(reference: Any) -> Any:
 
     try:
         return ray.get(reference)
-    except Exception as error:  # of the function itself, or the loss of its worker
-        return getattr(error, "cause", None) or error
+    except Exception as error:  # the loss of its worker
+        return error

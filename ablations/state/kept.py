@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ablations.formatting import counted
+from silhouette.evaluated import forget_evaluations
 from silhouette.results import Store, check_name
 
 if TYPE_CHECKING:
@@ -189,8 +190,12 @@ def drop_kept(store: Store, trial_id: str) -> bool:
 
 
 def forget(store: Store, trial_ids: Iterable[str]) -> None:
-    """Remove the records of trials and what is kept of them, the record last: after a kill this can be repeated."""
+    """Remove the records of trials, what is kept of them, and what was measured on that.
+
+    The record goes last: after a kill this can be repeated.
+    """
     ids = list(trial_ids)
+    forget_evaluations(store, ids)
     for trial_id in ids:
         drop_kept(store, trial_id)
     store.forget(ids)

@@ -8,6 +8,7 @@ import platform
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,29 @@ def source_digest() -> str:
     for package in SOURCES:
         for path in sorted((root / package).rglob("*.py")):
             sums.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    return sums.hexdigest()[:12]
+
+
+def plugin_digest(name: str) -> str:
+    """The first 12 hex digits of the SHA-256 over the sources of the package or module that a person's own name is in.
+
+    Args:
+        name: `module:attribute`, importable; the top-level package or module counts as a whole.
+
+    Raises:
+        ValueError: If it has no Python sources.
+    """
+    top = name.partition(":")[0].partition(".")[0]
+    spec = find_spec(top)
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    files = [(path.relative_to(folder), path) for folder in folders for path in folder.rglob("*.py")]
+    if spec and not folders and spec.origin and spec.origin.endswith(".py"):
+        files = [(Path(Path(spec.origin).name), Path(spec.origin))]
+    if not files:
+        raise ValueError(f"{name}: {top} has no Python sources")
+    sums = hashlib.sha256()
+    for shown, path in sorted(files):
+        sums.update(f"{shown.as_posix()}\0".encode() + path.read_bytes())
     return sums.hexdigest()[:12]
 
 

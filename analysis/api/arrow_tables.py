@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.results.document import ArmData, ComparisonData, Summary
+from silhouette.evaluated import SCHEMA as EVALUATIONS
+from silhouette.evaluated import Evaluation
 from silhouette.measured import metric_column, own_metrics
 from silhouette.results import SCHEMA
 
@@ -98,3 +101,19 @@ def with_own_metrics(rows: pa.Table) -> pa.Table:
 
 CURVES = (*_IDENTITY, "curve")
 """Columns of the records from which `curves_table` is made."""
+
+
+def evaluated_table(records: pa.Table, values: Iterable[Evaluation]) -> pa.Table:
+    """One row per trial and metric that was measured after a study, with the trial's phase, arm, seed and status.
+
+    Args:
+        records: Records with `trial_id`, `phase`, `arm`, `seed` and `status`.
+        values: What was measured.
+    """
+    trials = {row["trial_id"]: row for row in records.select(_IDENTITY).to_pylist()}
+    rows = ({**trials[one.trial_id], **asdict(one)} for one in values if one.trial_id in trials)
+    return _table(EVALUATED, rows)
+
+
+EVALUATED = pa.schema([*(SCHEMA.field(name) for name in _IDENTITY), *(f for f in EVALUATIONS if f.name != "trial_id")])
+"""Columns of the table of metrics that were measured after a study."""

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from analysis.api.arrow_tables import CURVES, PLAIN, arms_table, comparisons_table, curves_table, with_own_metrics
+from analysis.api.arrow_tables import (
+    CURVES,
+    PLAIN,
+    arms_table,
+    comparisons_table,
+    curves_table,
+    evaluated_table,
+    with_own_metrics,
+)
 from analysis.api.notebook import as_html, as_text, message_html
 from analysis.errors import ReportError
 from analysis.results.analyse import analyse, analyse_table, curves_of, load_whole, summary_of
@@ -17,6 +25,7 @@ from analysis.results.document import Document, Summary
 from analysis.study.plan import PER_STUDY
 from analysis.study.table import TableOptions
 from silhouette.errors import as_argument, without_secret
+from silhouette.evaluated import latest, read_evaluations
 from silhouette.location import StoreError
 from silhouette.results import SCHEMA, Store
 
@@ -78,6 +87,7 @@ class StudyFindings(Findings):
 
     def __init__(self, store: Store) -> None:
         self._plan, self._records, self._table = load_whole(store)
+        self._evaluations = read_evaluations(store)
 
     def records(self, columns: Sequence[str] | None = None) -> pa.Table:
         """One row per recorded trial, of all phases and all statuses, as they were when the study was opened.
@@ -101,6 +111,10 @@ class StudyFindings(Findings):
         own = [name for name in whole.column_names if name not in SCHEMA.names]
         return whole.select([*PLAIN, *own] if columns is None else list(columns))
 
+    def evaluated(self) -> pa.Table:
+        """One row per trial and metric that was measured after the study (`ablate evaluate`); exploratory."""
+        return evaluated_table(self._table, latest(self._evaluations))
+
     def curves(self) -> pa.Table:
         """One row per trial and epoch: losses, validation metrics, composition of the batches, seconds."""
         return curves_table(self._table.select(CURVES))
@@ -121,7 +135,7 @@ class StudyFindings(Findings):
         Raises:
             ReportError: If no record is complete.
         """
-        return analyse(self._plan, self._records, curves_of(self._table))
+        return analyse(self._plan, self._records, curves_of(self._table), self._evaluations)
 
 
 def open_study(results: str | Path, study: str) -> StudyFindings:

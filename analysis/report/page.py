@@ -14,6 +14,7 @@ from analysis.report.sections import (
     checklist,
     comparisons,
     datasets,
+    evaluated,
     frozen_plan,
     imbalance,
     ledger,
@@ -43,6 +44,7 @@ SECTIONS: tuple[Callable[[Document], Section], ...] = (
     tuning.section,
     power.section,
     robustness.section,
+    evaluated.section,
     checklist.section,
     provenance.section,
 )

@@ -14,6 +14,8 @@ from analysis.results.document import (
     CurveData,
     DetailData,
     Document,
+    EvaluatedArmData,
+    EvaluatedData,
     FailureData,
     GapData,
     IntervalData,
@@ -61,6 +63,7 @@ def withheld(data: Document) -> Document:
         "tuning": [_tuning(t) if t["arm"] in void else t for t in data["tuning"]],
         "variance": [_component(c) if nothing else c for c in data["variance"]],
         "robustness": [r for r in data["robustness"] if (r["treatment"], r["baseline"]) not in reasons],
+        "evaluated": [_evaluated(e, set(reasons), void) for e in data["evaluated"]],
         "failures": [_failures(f) if f["arm"] in void else f for f in data["failures"]],
     }
 
@@ -164,6 +167,12 @@ def _tuning(t: TuningData) -> TuningData:
 
 def _component(c: ComponentData) -> ComponentData:
     return {**c, "sd_low": None, "sd_high": None, "share_low": None, "share_high": None, "p_less": None}
+
+
+def _evaluated(e: EvaluatedData, refused: set[Pair], void: set[str]) -> EvaluatedData:
+    arms: list[EvaluatedArmData] = [{**a, "ci": None} if a["arm"] in void else a for a in e["arms"]]
+    shown = [c for c in e["comparisons"] if (c["treatment"], c["baseline"]) not in refused]
+    return {**e, "arms": arms, "comparisons": shown}
 
 
 def _failures(f: FailureData) -> FailureData:

@@ -20,7 +20,7 @@ from analysis.results.imbalance.tail import tail_comparisons
 from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
 from analysis.results.provenance import frozen_part, provenance
-from analysis.results.robustness import GEOMETRY, failure_table, robustness
+from analysis.results.robustness import GEOMETRY, evaluated, failure_table, robustness
 from analysis.results.sensitivity import curves
 from analysis.results.summary import metric_scale, summarise
 from analysis.results.tuning import tunings
@@ -33,6 +33,7 @@ from analysis.study.resplits import with_new_splits
 from analysis.study.study_file import read_plan
 from analysis.study.table import TableOptions, plan_of
 from analysis.study.table_rows import read_table
+from silhouette.evaluated import Evaluation, read_evaluations
 from silhouette.results import SCHEMA, Store
 
 CURVE_COLUMNS = ["trial_id", "arm", "status", "curve"]
@@ -51,6 +52,7 @@ class Sources:
         curve_rows: Rows with `trial_id`, `arm`, `status` and `curve`.
         evidence: The declared comparisons.
         rng: The generator, used by the parts in their order.
+        evaluations: What was measured after the study.
     """
 
     plan: Plan
@@ -59,6 +61,7 @@ class Sources:
     curve_rows: Iterable[Mapping[str, Any]]
     evidence: Sequence[Evidence]
     rng: np.random.Generator
+    evaluations: list[Evaluation]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ PARTS = (
     Part("tuning", lambda s, _: tunings(s.plan, s.ledger, s.records)),
     Part("variance", lambda s, _: components(s.plan, s.ledger)),
     Part("robustness", lambda s, _: robustness(s.plan, s.ledger, s.evidence)),
+    Part("evaluated", lambda s, _: evaluated(s.plan, s.ledger, s.evidence, s.evaluations)),
     Part("failures", lambda s, _: failure_table(s.plan, s.ledger)),
     Part("learning", lambda s, _: learning_curves(s.plan, s.ledger, s.curve_rows)),
     Part("frozen", lambda s, _: frozen_part(s.plan)),
@@ -101,18 +105,24 @@ PARTS = (
 """The parts in the order in which they are computed, which is that of their keys in `report.json`."""
 
 
-def analyse(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping[str, Any]] = ()) -> Document:
+def analyse(
+    plan: Plan,
+    records: Sequence[Record],
+    curve_rows: Iterable[Mapping[str, Any]] = (),
+    evaluations: Iterable[Evaluation] = (),
+) -> Document:
     """The document of a study.
 
     Args:
         plan: The study.
         records: Its records, all phases.
         curve_rows: Rows with `trial_id`, `arm`, `status` and `curve`, for learning curves.
+        evaluations: Metrics that were measured after the study.
 
     Raises:
         ReportError: If no record is complete.
     """
-    sources = _sources(plan, records, curve_rows)
+    sources = _sources(plan, records, curve_rows, evaluations)
     return cast(Document, _with_parts(_summary(sources), sources, PARTS))
 
 
@@ -127,17 +137,23 @@ def summary_of(plan: Plan, records: Sequence[Record], parts: Collection[str] = (
     Raises:
         ReportError: If no record is complete.
     """
-    sources = _sources(plan, records, ())
+    sources = _sources(plan, records)
     return _with_parts(_summary(sources), sources, [part for part in PARTS if part.key in parts])
 
 
-def _sources(plan: Plan, records: Sequence[Record], curve_rows: Iterable[Mapping[str, Any]]) -> Sources:
+def _sources(
+    plan: Plan,
+    records: Sequence[Record],
+    curve_rows: Iterable[Mapping[str, Any]] = (),
+    evaluations: Iterable[Evaluation] = (),
+) -> Sources:
     ledger = make_ledger(plan, records)
     if not ledger.complete:
         raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
     plan = with_new_splits(plan, ledger)
     rng = np.random.default_rng(SEED)
-    return Sources(plan, ledger, records, curve_rows, judge_comparisons(plan, ledger, rng), rng)
+    evidence = judge_comparisons(plan, ledger, rng)
+    return Sources(plan, ledger, records, curve_rows, evidence, rng, list(evaluations))
 
 
 def _summary(sources: Sources) -> Summary:
@@ -213,7 +229,7 @@ def analyse_study(store: Store) -> Document:
         ReportError: If there is no plan, or no complete record.
     """
     plan, records = load(store)
-    return analyse(plan, records, load_curves(store, len(records)))
+    return analyse(plan, records, load_curves(store, len(records)), read_evaluations(store))
 
 
 def analyse_table(table: object, options: TableOptions) -> Document:

@@ -9,14 +9,16 @@ import numpy as np
 
 from analysis.results.comparisons import Evidence
 from analysis.stats.comparison import welch_test
-from analysis.stats.description import is_constant, mean_interval
+from analysis.stats.description import describe, is_constant, mean_interval
 from analysis.stats.effect_sizes import clopper_pearson, win_probability
 from analysis.stats.paired_t import paired_test
-from analysis.stats.pairing import pair
-from analysis.stats.types import Floats
+from analysis.stats.pairing import Pairs, pair
+from analysis.stats.types import Floats, Interval
+from analysis.study.evaluated import EvaluatedMetric, evaluated_metrics
 from analysis.study.ledger import Ledger
-from analysis.study.plan import Plan
-from analysis.study.resplits import resplits_of
+from analysis.study.plan import EXPLORATORY, Plan
+from analysis.study.resplits import overlap_of, resplits_of
+from silhouette.evaluated import Evaluation
 from silhouette.geometry.names import MEASURES
 
 GEOMETRY = tuple(f"test_{name}" for name in MEASURES)
@@ -37,6 +39,53 @@ class Robustness:
     leave_one_out: tuple[float, float] | None
     agree: bool
     other_metrics: Mapping[str, Mapping[str, float | None]]
+
+
+@dataclass(frozen=True)
+class EvaluatedArm:
+    """One arm in a metric that was measured after the study."""
+
+    arm: str
+    n: int
+    mean: float | None
+    sd: float | None
+    ci: Interval | None
+
+
+@dataclass(frozen=True)
+class EvaluatedDifference:
+    """One declared comparison in such a metric; interval and p are unadjusted."""
+
+    treatment: str
+    baseline: str
+    n: int
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A metric that was measured after the study, on what its trials kept.
+
+    Attributes:
+        metric: Its name.
+        function: `module:function` that computed it.
+        source_sha256: Digest of its sources.
+        missing: Records in use without a value.
+        role: Always exploratory: it was chosen when results could be seen.
+        arms: Every arm.
+        comparisons: Every declared comparison whose seeds all have a value.
+    """
+
+    metric: str
+    function: str
+    source_sha256: str
+    missing: int
+    role: str
+    arms: tuple[EvaluatedArm, ...]
+    comparisons: tuple[EvaluatedDifference, ...]
 
 
 @dataclass(frozen=True)
@@ -98,17 +147,56 @@ def _other_metrics(plan: Plan, ledger: Ledger, e: Evidence) -> dict[str, dict[st
         if metric == plan.metric:
             continue
         both = pair(ledger.values(e.treatment, metric), ledger.values(e.family.baseline, metric))
-        splits = resplits_of(plan, ledger, (e.treatment, e.family.baseline), both.keys)
-        if both.complete and len(both.keys) > 2 and not splits.refusal:
-            ci = mean_interval(both.differences, 1 - plan.alpha, splits.overlap)
-            test = paired_test(both.differences, splits.overlap)
-            found[metric] = {
-                "difference": ci.estimate,
-                "ci_low": ci.low,
-                "ci_high": ci.high,
-                "p": 1.0 if test is None else test.p,
-            }
+        if difference := _difference(plan, ledger, e, both):
+            found[metric] = difference
     return found
+
+
+def _difference(plan: Plan, ledger: Ledger, e: Evidence, both: Pairs) -> dict[str, float | None]:
+    """The mean difference of a comparison in another metric, unadjusted; empty where a seed has no value."""
+    splits = resplits_of(plan, ledger, (e.treatment, e.family.baseline), both.keys)
+    if not both.complete or len(both.keys) < 3 or splits.refusal:
+        return {}
+    ci, test = (
+        mean_interval(both.differences, 1 - plan.alpha, splits.overlap),
+        paired_test(both.differences, splits.overlap),
+    )
+    return {
+        "difference": ci.estimate,
+        "ci_low": ci.low,
+        "ci_high": ci.high,
+        "p": 1.0 if test is None else test.p,
+    }
+
+
+def evaluated(
+    plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], values: list[Evaluation]
+) -> tuple[Evaluated, ...]:
+    """Metrics that were measured after the study: arms and declared comparisons in each, unadjusted.
+
+    Args:
+        plan: The study.
+        ledger: Its records, sorted.
+        evidence: The declared comparisons.
+        values: What was measured afterwards.
+    """
+    tested = [e for e in evidence if e.result is not None and e.result.p_t is not None and not plan.unpaired]
+    return tuple(_evaluated(plan, ledger, tested, metric) for metric in evaluated_metrics(ledger, values))
+
+
+def _evaluated(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], metric: EvaluatedMetric) -> Evaluated:
+    arms = {
+        arm: describe(values, 1 - plan.alpha, overlap_of(plan, ledger, arm)) for arm, values in metric.values.items()
+    }
+    pairs = [(e, pair(metric.values[e.treatment], metric.values[e.family.baseline])) for e in evidence]
+    differences = [
+        EvaluatedDifference(e.treatment, e.family.baseline, len(both.keys), **found)
+        for e, both in pairs
+        if (found := _difference(plan, ledger, e, both))
+    ]
+    described = tuple(EvaluatedArm(arm, d.n, d.mean, d.sd, d.ci) for arm, d in arms.items())
+    own = (metric.name, metric.function, metric.source_sha256, metric.missing)
+    return Evaluated(*own, EXPLORATORY, described, tuple(differences))
 
 
 def welch_p(a: Floats, b: Floats) -> float | None:

@@ -11,6 +11,7 @@ from analysis.report.writers import markdown
 from analysis.results.analyse import CURVE_COLUMNS, analyse, load, load_curves
 from analysis.study.records import read_records
 from analysis.study.study_file import make_plan
+from silhouette.evaluated import read_evaluations
 from silhouette.results import SCHEMA, Store
 
 LAMBDAS = (0.0, 0.05, 0.2, 1.0)
@@ -154,7 +155,8 @@ def analysed(store):
     else:
         plan, records = load(store)
         curves = load_curves(store, len(records))
-    return json.loads(json.dumps(analyse(plan, records, curves), allow_nan=False))
+    values = [] if isinstance(store, MemoryStore) else read_evaluations(store)
+    return json.loads(json.dumps(analyse(plan, records, curves, values), allow_nan=False))
 
 
 def document(store):

@@ -32,6 +32,9 @@ from analysis.results.document.runs import (
     AnswerData,
     ArmCurveData,
     ComponentData,
+    EvaluatedArmData,
+    EvaluatedData,
+    EvaluatedDifferenceData,
     ExtensionData,
     FailureData,
     FrozenData,
@@ -85,6 +88,9 @@ __all__ = [
     "DetailData",
     "Document",
     "EffectData",
+    "EvaluatedArmData",
+    "EvaluatedData",
+    "EvaluatedDifferenceData",
     "ExclusionData",
     "ExtensionData",
     "FactorData",
@@ -140,6 +146,7 @@ class Document(Summary):
     tuning: list[TuningData]
     variance: list[ComponentData]
     robustness: list[RobustnessData]
+    evaluated: list[EvaluatedData]
     failures: list[FailureData]
     learning: LearningData | None
     frozen: FrozenData

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from analysis.results.document.summary import IntervalData
+
 
 class ImportanceData(TypedDict):
     """Importance of one tuned field in the search of one arm."""
@@ -79,6 +81,40 @@ class RobustnessData(TypedDict):
     leave_one_out: list[float] | None
     agree: bool
     other_metrics: dict[str, OtherMetricData]
+
+
+class EvaluatedArmData(TypedDict):
+    """One arm in a metric that was measured after the study."""
+
+    arm: str
+    n: int
+    mean: float | None
+    sd: float | None
+    ci: IntervalData | None
+
+
+class EvaluatedDifferenceData(TypedDict):
+    """One declared comparison in such a metric, unadjusted."""
+
+    treatment: str
+    baseline: str
+    n: int
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+
+
+class EvaluatedData(TypedDict):
+    """A metric that was measured after the study; `role` is `exploratory`, `missing` counts records without a value."""
+
+    metric: str
+    function: str
+    source_sha256: str
+    missing: int
+    role: str
+    arms: list[EvaluatedArmData]
+    comparisons: list[EvaluatedDifferenceData]
 
 
 class FailureData(TypedDict):
