@@ -88,7 +88,7 @@ def anova_shares(
         Main effects, interactions, then what the seeds add; the shares sum to 1. Empty when nothing varies.
     """
     factors, seeds = values.ndim - 1, values.shape[-1]
-    sums = _sums(values)
+    sums = sums_of_squares(values)
     total = math.fsum(ss for _, ss in sums.values())
     if total <= 0:
         return ()
@@ -138,8 +138,8 @@ def _bounds(share: float, drawn: Floats, level: float) -> tuple[float, float]:
 Key = tuple[int, ...]
 
 
-def _sums(values: Floats) -> dict[Key, tuple[int, float]]:
-    """Degrees of freedom and sum of squares of every effect; the seeds are the last axis, a factor like the others."""
+def sums_of_squares(values: Floats) -> dict[Key, tuple[int, float]]:
+    """Degrees of freedom and sum of squares of every effect, main effects first: a complete grid, a factor per axis."""
     axes = range(values.ndim)
     least = ROUNDING * float((values**2).sum())
     parts: dict[Key, Floats] = {(): values.mean(keepdims=True)}

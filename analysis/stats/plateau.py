@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special, stats
 
+from analysis.stats.designs.blocks import pair_sds, pooled_variance
+from analysis.stats.designs.dunnett import dunnett_one_sided
 from analysis.stats.types import Floats
 
 MIN_SEEDS = 3
@@ -67,61 +67,20 @@ def compare_with_best(
     """
     n, k = matrix.shape
     values, df = better * matrix, (n - 1) * (k - 1)
-    variance = _pooled_variance(values) if n >= MIN_SEEDS and k > 1 else 0.0
+    variance = pooled_variance(values) if n >= MIN_SEEDS and k > 1 else 0.0
     if not variance:
         return None
     error = math.sqrt(2 * variance * (1 / n + (overlap or 0.0)))
     width = dunnett_one_sided(k - 1, df, alpha) * error
-    ahead, sds = _ahead(values.mean(axis=0)), _pair_sds(values)
+    ahead, sds = _ahead(values.mean(axis=0)), pair_sds(values)
     worse, leads = np.maximum(0.0, width - ahead), np.maximum(0.0, width + ahead)
     return BestBounds(tuple(worse.tolist()), tuple(leads.tolist()), error, df, float(sds.min()), float(sds.max()))
-
-
-def _pooled_variance(values: Floats) -> float:
-    """Residual variance without the means of rows and columns; 0 where it is rounding alone."""
-    n, k = values.shape
-    rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
-    variance = float((rest**2).sum()) / ((n - 1) * (k - 1))
-    return variance if variance > 1e-24 * max(1e-300, float((values**2).max())) else 0.0
 
 
 def _ahead(means: Floats) -> Floats:
     """Each mean minus the largest of the others."""
     others = np.where(np.eye(means.size, dtype=bool), -np.inf, means[None, :])
     return np.asarray(means - others.max(axis=1))
-
-
-def _pair_sds(values: Floats) -> Floats:
-    """SD of the differences between every two columns."""
-    first, second = np.triu_indices(values.shape[1], 1)
-    return np.asarray((values[:, first] - values[:, second]).std(axis=0, ddof=1))
-
-
-@lru_cache(maxsize=4096)
-def dunnett_one_sided(k: int, df: int, alpha: float = 0.05) -> float:
-    """One-sided critical value of k comparisons with one control and equal group sizes (correlation 1/2).
-
-    Source: C. W. Dunnett, A multiple comparison procedure for comparing several treatments with a control, 1955.
-
-    >>> round(dunnett_one_sided(1, 10), 2), round(dunnett_one_sided(4, 20), 2)
-    (1.81, 2.3)
-    """
-    if k == 1:
-        return float(stats.t.isf(alpha, df))
-    upper = float(stats.t.isf(alpha / k, df))
-    return float(optimize.brentq(lambda d: _coverage(d, k, df) - (1 - alpha), 0.0, upper, xtol=1e-6))
-
-
-_NORMAL_NODES, _NORMAL_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
-_UNIFORM_NODES, _UNIFORM_WEIGHTS = np.polynomial.legendre.leggauss(96)
-
-
-def _coverage(d: float, k: int, df: int) -> float:
-    """P(all k statistics <= d): over the control's mean (normal) and the pooled SD (chi, by its quantiles)."""
-    sds = np.sqrt(stats.chi2.ppf((1 + _UNIFORM_NODES) / 2, df) / df)
-    below = special.ndtr(math.sqrt(2) * d * sds[:, None] + _NORMAL_NODES[None, :]) ** k
-    inside = below @ _NORMAL_WEIGHTS / math.sqrt(2 * math.pi)
-    return float(inside @ _UNIFORM_WEIGHTS / 2)
 
 
 def full_grid(arms: Mapping[tuple[Any, ...], str]) -> tuple[dict[tuple[Any, ...], str], tuple[str, ...]]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.stats.plateau import compare_with_best, dunnett_one_sided
+from analysis.stats.designs.dunnett import dunnett_one_sided
+from analysis.stats.plateau import compare_with_best
 
 
 @pytest.mark.parametrize(
