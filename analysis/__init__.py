@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from analysis.api.findings import compare, open_study
     from analysis.errors import ReportError
     from analysis.report.write import write_report, write_table_report
+    from analysis.results.seeds.until_decided import decide
 
-__all__ = ["ReportError", "compare", "open_study", "write_report", "write_table_report"]
+__all__ = ["ReportError", "compare", "decide", "open_study", "write_report", "write_table_report"]
 
 _HOMES = {
     "ReportError": "analysis.errors",
     "compare": "analysis.api.findings",
+    "decide": "analysis.results.seeds.until_decided",
     "open_study": "analysis.api.findings",
     "write_report": "analysis.report.write",
     "write_table_report": "analysis.report.write",

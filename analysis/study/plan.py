@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from analysis.formatting import count, show_level
+from analysis.stats.anytime import MIXTURE
 from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS
 
 EXPLORATORY = "exploratory"
 PER_STUDY, PER_BLOCK = "study", "block"
 """Over which comparisons the error rate is held: all of one role together, or those of each block apart."""
+UNTIL_DECIDED = "decided"
+"""The value of `stop` in a plan whose seeds are run until all comparisons are decided."""
 FIELD = "vary"
 """The setting that names the one source of randomness which the seed moves in an arm of a seed study."""
 ALL = "all"
@@ -104,6 +107,8 @@ class Plan:
 
     Attributes:
         error_rate: `study`: all families of a role are corrected together. `block`: each family holds its own level.
+        stop: `decided`: seeds are run until all comparisons are decided, at most those in `seeds`. Empty: all of them.
+        mixture: Variance of the mixture over standardised differences in the confidence sequences of such a study.
         alpha: Level of this look: `declared_alpha` unless several `looks` at the seeds were declared.
         extended: Seeds that were added later.
         new_splits: Whether each seed draws a test split of its own.
@@ -145,6 +150,8 @@ class Plan:
     looks: tuple[int, ...] = ()
     declared_alpha: float = 0.05
     extended: tuple[Mapping[str, Any], ...] = ()
+    stop: str = ""
+    mixture: float = MIXTURE
     frozen: str = ""
     frozen_plan: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)

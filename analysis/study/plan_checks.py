@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from analysis.errors import ReportError
 from analysis.formatting import listing
-from analysis.study.plan import Family, Plan
+from analysis.stats.anytime import first_deciding
+from analysis.study.plan import UNTIL_DECIDED, Family, Plan
 from silhouette.metrics import METRICS
 
 CORRECTIONS = {"primary": ("holm",), "ablation": ("holm",), "exploratory": ("bh", "holm")}
@@ -29,7 +30,12 @@ def check_plan(plan: Plan) -> None:
 
 
 def _faults(plan: Plan) -> Iterator[str]:
-    checks: tuple[Callable[[Plan], Iterable[str]], ...] = (_fault_of_words, _fault_of_looks, _faults_of_families)
+    checks: tuple[Callable[[Plan], Iterable[str]], ...] = (
+        _fault_of_words,
+        _fault_of_looks,
+        _faults_of_stop,
+        _faults_of_families,
+    )
     for check in checks:
         yield from check(plan)
     if not plan.from_0_1:
@@ -61,6 +67,21 @@ def _fault_of_words(plan: Plan) -> Iterator[str]:
         yield f"alpha: must be between 0 and 0.5, got {plan.declared_alpha!r}"
     if _twice(str(seed) for seed in plan.seeds):
         yield f"seeds: must be different, got {_twice(str(seed) for seed in plan.seeds)} twice"
+
+
+def _faults_of_stop(plan: Plan) -> Iterator[str]:
+    """Seeds until all is decided need no looks, a mixture above 0, and enough seeds to decide anything."""
+    if plan.stop not in ("", UNTIL_DECIDED):
+        yield f"stop: must be {UNTIL_DECIDED!r} or absent, got {plan.stop!r}"
+    if not plan.stop:
+        return
+    if plan.looks:
+        yield f"looks: leave them out with stop={UNTIL_DECIDED!r}, which allows any number of looks, got {plan.looks!r}"
+    if not 0 < plan.mixture < math.inf:
+        yield f"mixture: must be a number above 0, got {plan.mixture!r}"
+    together = max((sum(len(f.treatments) for f in group) for group in plan.corrected_together), default=1)
+    if len(plan.seeds) < (least := first_deciding(together, plan.declared_alpha, plan.mixture)):
+        yield f"seeds: {together} comparisons can be decided by {least} seeds or more, got {len(plan.seeds)}"
 
 
 def _fault_of_margin(plan: Plan) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """All simulations, by the question that they answer."""
 
+from tests.analysis.rates.anytime import ANYTIME
 from tests.analysis.rates.datasets import DATASETS
 from tests.analysis.rates.effects import COVERAGE, OTHER_NOISE, OTHER_TESTS, POWER
 from tests.analysis.rates.nulls import MARGINS, NULL_TABLES
@@ -12,6 +13,7 @@ GROUPS = {
     "Equal methods in a plain table": NULL_TABLES,
     "Differences of exactly the margin, and some large ones": MARGINS,
     "Reports that are read while seeds are added": READING,
+    "Seeds until the comparisons are decided": ANYTIME,
     "Primary, ablation and exploratory families": ROLES,
     "Several data sets": DATASETS,
     "Test pools that move with the seed": SPLITS,

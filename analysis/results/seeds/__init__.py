@@ -1,0 +1,1 @@
+"""Seeds that are run until the comparisons are decided."""
