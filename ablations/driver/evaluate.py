@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ablations.cluster.node_check import check_nodes
@@ -82,7 +82,10 @@ def evaluate_study(
 
 
 def _measure_all(tasks: Sequence[EvaluationTask], options: RunOptions, log: EvaluationLog, found: Evaluated) -> None:
-    for place, answer in run_tasks(evaluate_trial, [(task,) for task in tasks], trial_resources(options)):
+    resources = trial_resources(options)
+    if options.gpus is None and not any(task.rebuild for task in tasks):  # only a network uses one
+        resources = replace(resources, gpus=0.0)
+    for place, answer in run_tasks(evaluate_trial, [(task,) for task in tasks], resources):
         if isinstance(answer, StudyError):
             raise answer
         lost = isinstance(answer, BaseException)  # its worker was lost again and again

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow.compute as pc
+
 from ablations.cluster.session import check_head, ray_session
 from ablations.cluster.tasks import run_tasks
 from ablations.design.arms import Arm
@@ -106,7 +108,8 @@ def find_trial(study: Study, store: Store, trial: str) -> FinishedTrial:
         StudyError: If there is no such record, or the study has no such trial.
     """
     where = f"{store.location}/{store.study}"
-    record = next((row for row in store.load().to_pylist() if row["trial_id"] == trial), None)
+    table = store.load()
+    record = next(iter(table.filter(pc.equal(table["trial_id"], trial)).to_pylist()), None)
     if record is None or record["status"] not in FINISHED:
         raise StudyError(f"--only: {where} must have a finished record of the trial, got {trial!r}")
     study = load_selection(as_stored(study, store)[0], store)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from ablations import load_study
 from ablations.design.plan import describe_study
 from ablations.driver.evaluation_plan import check_rebuilds, make_measures, plan_evaluation
 from ablations.errors import StudyError
@@ -14,6 +15,7 @@ from silhouette.evaluated import Evaluation, read_evaluations
 from silhouette.results import Store
 from tests.helpers.ablate import TINY, Ablate
 from tests.helpers.engine import Phase, small_study
+from tests.helpers.pretend import ENVIRONMENT, NO_PAUSES
 
 METRICS = """
 import time
@@ -145,7 +147,7 @@ def test_a_function_that_returns_no_number_ends_the_command(ablate):
         ("own_metrics:absent", "(module 'own_metrics' has no attribute 'absent')"),
         ("own_metrics:one", "--metric: must be a function of (features, labels), got 'own_metrics:one'"),
         ("own_metrics:METRIC", "has no attribute 'METRIC'"),
-        ("os:sep", "--metric: must be a function of (features, labels), got 'os:sep'"),
+        ("json:__file__", "--metric: must be a function of (features, labels), got 'json:__file__'"),
     ],
 )
 def test_a_wrong_function_is_one_line(ablate, name, line):
@@ -158,6 +160,37 @@ def test_a_wrong_function_is_one_line(ablate, name, line):
 def test_a_study_that_has_not_run_is_one_line(ablate):
     done = ablate("evaluate", "tiny.py", "--metric", "own_metrics:size", "--results", "elsewhere")
     assert (done.returncode, done.stderr) == (2, "ablate: STUDY: elsewhere holds no records of it, got 'tiny'\n")
+
+
+def test_a_run_says_what_could_not_be_kept_and_the_commands_count_the_rest(tmp_path):
+    """Where one file should be there is a folder, so it cannot be written."""
+    ablate = Ablate(tmp_path)
+    ablate.study(KEEPING)
+    first = next(load_study(str(tmp_path / "tiny.py")).trials())
+    (tmp_path / f"results/tiny/kept/{first.trial_id}.parquet").mkdir(parents=True)
+    done = ablate("run", "tiny.py", **{NO_PAUSES: "1"})
+    assert done.returncode == 0, done.stderr
+    assert f"{first.trial_id}: nothing kept (IsADirectoryError: " in done.stdout
+    line = "kept: test embeddings of 3 of 4 complete trials (keep='embeddings')"
+    assert line in ablate("status", "tiny.py").stdout
+    assert line in ablate("plan", "tiny.py").stdout
+    assert "weights or embeddings of 3 trials stay in" in ablate("compact", "tiny.py").stdout
+    (tmp_path / "own_metrics.py").write_text(METRICS)
+    measured = ablate("evaluate", "tiny.py", "--metric", "own_metrics:size")
+    assert "note: 1 complete trial kept nothing and cannot be measured" in measured.stdout
+    assert len(values(ablate)) == 3
+    assert ablate("report", "tiny.py").returncode == 0
+    assert "Metrics added afterwards (exploratory)" in (tmp_path / "results/tiny/report/report.md").read_text()
+
+
+def test_an_experiment_that_cannot_keep_is_refused_before_anything_trains(tmp_path):
+    ablate = Ablate(tmp_path)
+    ablate.study(KEEPING.replace("pretend:Pretend", "mute:Mute").replace("tests.helpers.mute", "mute"))
+    code = "from silhouette.config import TrialConfig\nclass Mute:\n    Config = TrialConfig\n"
+    (tmp_path / "mute.py").write_text(code)
+    done = ablate("run", "tiny.py", PYTHONPATH=f"{ENVIRONMENT['PYTHONPATH']}:{tmp_path}")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "keep: mute:Mute must have the method embeddings(); add it or remove keep, got 'embeddings'" in done.stderr
 
 
 SPREAD = "tests.ablations.driver.test_evaluate:spread"

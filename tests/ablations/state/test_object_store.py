@@ -6,12 +6,15 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from ablations import load_study
 from ablations.errors import StudyError
 from ablations.state.checkpoints import Checkpoints
+from ablations.state.kept import forget, kept_bytes, kept_trials, read_sample, read_weights, write_kept
 from ablations.state.lock import DriverLock, living_driver
+from silhouette.evaluated import Evaluation, read_evaluations, write_evaluations
 from silhouette.results import Store
 from tests.helpers.waiting import answers, free_port, wait_for
 
@@ -50,6 +53,22 @@ def test_records_are_written_read_and_compacted(store):
     store.write_record(record("aa"))
     assert [(r["trial_id"], r["status"]) for r in store.load().to_pylist()] == [("aa", "complete"), ("bb", "complete")]
     assert store.trial_ids() == {"aa", "bb"}
+
+
+def test_kept_files_and_what_was_measured_on_them_are_written_read_and_forgotten(store):
+    for trial_id in ("aa", "bb"):
+        store.write_record(record(trial_id))
+        write_kept(store, trial_id, "last", kept_bytes("last", trial_id, {"w": np.arange(3.0)}))
+        sample = {"features": [[0.5, 1.0]], "labels": [2]}
+        write_kept(store, trial_id, "embeddings", kept_bytes("embeddings", trial_id, sample))
+    write_evaluations(store, [Evaluation(i, "test_x", "m:x", "0" * 12, 1.0, "last", "2026") for i in ("aa", "bb")])
+    assert kept_trials(store) == {"last": {"aa", "bb"}, "embeddings": {"aa", "bb"}}
+    assert read_weights(store, "aa")["w"].tolist() == [0.0, 1.0, 2.0]
+    assert read_sample(store, "aa").features.tolist() == [[0.5, 1.0]]
+    forget(store, ["aa"])
+    assert kept_trials(store) == {"last": {"bb"}, "embeddings": {"bb"}}
+    assert [one.trial_id for one in read_evaluations(store)] == ["bb"]
+    assert store.trial_ids() == {"bb"}
 
 
 def test_checkpoints_keep_two_and_are_cleared(store):
