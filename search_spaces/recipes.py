@@ -17,14 +17,16 @@ class Recipe:
 
     Attributes:
         source: Where they come from.
-        settings: All that differ from the defaults, typed as `TrialConfig` holds them.
+        settings: All that differ from the defaults, and the defaults that the protocol rests on, typed as `TrialConfig`
+            holds them.
     """
 
     source: str
     settings: Mapping[str, Any]
 
 
-_CIFAR_LT = {
+_CIFAR_LT: Mapping[str, Any] = {
+    "image_size": None,
     "imbalance": "long_tail",
     "imbalance_factor": 100.0,
     "class_order": "fixed",
@@ -35,6 +37,8 @@ _CIFAR_LT = {
     "transform": "crop_flip",
     "sampler": "uniform",
     "encoder": "resnet32",
+    "pretrained": False,
+    "classifier": "linear",
     "epochs": 200,
     "batch_size": 128,
     "lr": 0.1,
@@ -48,6 +52,10 @@ _CIFAR_LT = {
     "milestones": (160, 180),
     "lr_factor": 0.01,
     "warmup_epochs": 5.0,
+    "grad_clip": None,
+    "amp": "none",
+    "shot_many": 100,
+    "shot_few": 20,
 }
 """What all papers on CIFAR-LT do since Cao et al.; a setting at its default is named too, since it is part of it."""
 _SOURCE = "Cao et al. 2019, Cui et al. 2019"

@@ -53,15 +53,19 @@ def make_config(values: Mapping[str, Any]) -> TrialConfig:
 def parse_value(field: str, value: Any) -> Any:
     """Return one value as its field reads it ("0.2" becomes 0.2), checked without the other fields.
 
+    The text "None" is None in a field whose default is None.
+
     Raises:
         ConfigError: If there is no such field or it does not allow the value.
 
-    >>> parse_value("batch_size", "64")
-    64
+    >>> parse_value("batch_size", "64"), parse_value("grad_clip", "None")
+    (64, None)
     """
     if field not in TrialConfig.model_fields:
         raise ConfigError(f"{field}: no such setting; {instead(field, TrialConfig.model_fields, LISTED)}")
     info = TrialConfig.model_fields[field]
+    if value == "None" and info.default is None:  # as lists and advice show it
+        return None
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
         return adapter.validate_python(value)

@@ -67,11 +67,25 @@ def test_a_tuned_setting_is_shown_as_tuned():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("lr_scaling", "linear"), ("sampler", "balanced"), ("train_fraction", 0.5), ("label_noise", 0.1)],
-)
+    [
+        ("lr_scaling", "linear"), ("sampler", "balanced"), ("train_fraction", 0.5), ("label_noise", 0.1),
+        ("image_size", 64), ("classifier", "cosine"), ("grad_clip", 1.0), ("amp", "bf16"), ("shot_many", 50),
+        ("shot_few", 10),
+    ],
+)  # fmt: skip
 def test_a_default_that_the_protocol_rests_on_is_shown_as_overridden(field, value):
-    """Each of these changes the learning rate or what is trained on, though no setting of the papers names it."""
+    """Each changes what is trained on, how, or how shot groups are cut, though no setting of the papers names it."""
     assert recipe_of(study(fixed={field: value}))["overridden"] == {field: [value]}
+
+
+def test_imagenet_weights_are_shown_as_overridden():
+    found = recipe_of(study(fixed={"encoder": "resnet18", "pretrained": True}))["overridden"]
+    assert found == {"encoder": ["resnet18"], "pretrained": [True]}
+
+
+def test_a_setting_that_the_recipe_leaves_off_is_given_back_as_it_is_listed():
+    one = change_study(study(fixed={"grad_clip": 1.0}), ["grad_clip=None", "image_size=None"])
+    assert recipe_of(one)["overridden"] == {}
 
 
 def test_the_recipe_is_no_identity_of_its_own():
@@ -113,5 +127,8 @@ def test_plan_prints_the_recipe_and_what_is_overridden(tmp_path, capsys):
     assert "  overridden: epochs=20 (recipe: 200)" in out
     assert "  overridden: nesterov=True (recipe: False)" in out
     assert "  overridden: milestones=10,15 (recipe: 160,180)" in out
+    assert "image_size=None" in words
+    assert main(["plan", str(file), "--set", "grad_clip=1", "--results", str(tmp_path)]) == 0
+    assert "  overridden: grad_clip=1 (recipe: None)" in capsys.readouterr().out
     assert main(["plan", str(file), "--set", "epochs=20", "--results", str(tmp_path)]) == 2
     assert "milestones: must be fewer than epochs = 20, got 160,180" in capsys.readouterr().err
