@@ -27,10 +27,10 @@ MAX_VERDICTS = 20
 
 def read_study(given: Namespace) -> Study:
     """The study that a command line names, with its changes applied."""
-    from ablations.design.loading import change_study, load_study
+    from ablations.design.loading import load_changed_study
 
     extra = {"epochs": given.epochs, "dataset": given.dataset}
-    return change_study(load_study(given.study), given.set, given.seeds, extra)
+    return load_changed_study(given.study, given.set, given.seeds, extra)
 
 
 def study_name(given: str) -> str:

@@ -43,7 +43,27 @@ def load_study(name: str | Path) -> Study:
     >>> load_study("demo").metric
     'test_top1'
     """
-    name = str(name)
+    return _read_study(str(name)).replaced()
+
+
+def load_changed_study(
+    name: str, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, str | None] | None = None
+) -> Study:
+    """The study of that name or file, changed by the command line as `change_study` says.
+
+    It is checked with the changes, not before: they may be what makes it complete.
+
+    Raises:
+        StudyError: As `load_study` and `change_study` do.
+
+    >>> load_changed_study("demo", [], seeds=3).seeds
+    (0, 1, 2)
+    """
+    return change_study(_read_study(name), settings, seeds, extra)
+
+
+def _read_study(name: str) -> Study:
+    """The study as its file defines it, under the name of the file; whether its arms can be trained is not checked."""
     path = Path(name) if name.endswith(".py") else built_in().get(name)
     if path is None:
         raise StudyError(f"STUDY: must be one of {', '.join(built_in())}, or a path to a .py file, got {name!r}")
@@ -52,7 +72,7 @@ def load_study(name: str | Path) -> Study:
     found = _run_file(path, name)
     if not isinstance(found, Study):
         raise StudyError(f"{name}: needs STUDY = Study(...), got {type(found).__name__}")
-    return found.replaced(name=path.stem)
+    return found.model_copy(update={"name": path.stem})
 
 
 def _run_file(path: Path, name: str) -> Any:
@@ -134,7 +154,7 @@ def change_study(
     """
     given = [(field, value) for field, value in (extra or {}).items() if value is not None]
     if not settings and not given and seeds is None:
-        return study
+        return study.replaced()
     factors, fixed, more = dict(study.factors), dict(study.fixed), dict[str, Any]()
     treated = {field for settings_ in study.treatments.values() for field in settings_}
     for field, value in [*map(_split, settings), *given]:

@@ -299,5 +299,19 @@ def test_the_good_study_is_good(folder, capsys):
     assert "4 to run" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("metric", ["test_map_at_r", "test_few_map_at_r"])
+def test_what_the_line_tells_to_add_is_enough(metric, folder, capsys):
+    (folder / "own.py").write_text(_study({"metric": metric}))
+    assert "or add --set metrics=geometry, got ()" in answer(capsys, "plan", "own.py")
+    assert main(["plan", "own.py", "--set", "metrics=geometry"]) == 0
+    assert "4 to run" in capsys.readouterr().out
+
+
+def test_a_setting_that_the_file_lacks_is_given_on_the_command_line(folder, capsys):
+    (folder / "own.py").write_text(_study({"fixed": {"imbalance": "long_tail"}}))
+    assert "imbalance_factor: must be above 1" in answer(capsys, "plan", "own.py")
+    assert main(["plan", "own.py", "--set", "imbalance_factor=10"]) == 0
+
+
 def test_there_are_enough_of_them():
     assert len(STUDIES) + len(FILES) + len(COMMANDS) >= 60
