@@ -86,22 +86,25 @@ def metric_name(metric: str) -> str:
     return METRICS[metric].label if metric in METRICS else metric
 
 
-def make_scale(metric: str, values: Iterable[float] = ()) -> Scale:
+def make_scale(metric: str, values: Iterable[float] = (), label: str = "", unit: str = "") -> Scale:
     """How to show a metric: in percent where the table of metrics says so, else as it is.
 
     Args:
         metric: Name of the metric.
         values: Its values, from whose spread the decimals of an unknown metric are chosen.
+        label: Its name for people; empty takes the name that is known, or the metric's own.
+        unit: Unit of a metric that is not ours; `%` for fractions, which are shown in percent.
 
-    >>> make_scale("test_top1").value(0.9132)
-    '91.32'
+    >>> make_scale("test_top1").value(0.9132), make_scale("test_energy", [41.0, 45.5], unit="kWh").signed(-3)
+    ('91.32', '−3')
     """
-    label = metric_name(metric)
-    if metric in METRICS and METRICS[metric].percent:
+    label = label or metric_name(metric)
+    if METRICS[metric].percent if metric in METRICS else unit == "%":
         return Scale(100.0, "points", "%", 2, label)
     spread = _spread(list(values))
     decimals = 3 if spread is None else min(8, max(0, 1 - math.floor(math.log10(spread))))
-    return Scale(1.0, "", "", decimals, label)
+    own = "" if metric in METRICS else unit
+    return Scale(1.0, own, own, decimals, label)
 
 
 def _spread(values: list[float]) -> float | None:

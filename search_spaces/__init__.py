@@ -1,7 +1,21 @@
 """Factors that a study can vary, as data: grids for ablations, domains for search, labels and reasons."""
 
 from search_spaces.domains import Choice, Factor, Interval, listing
-from search_spaces.factors import FACTORS, SEARCHABLE, describe
+from search_spaces.factors import FACTORS, SEARCHABLE
+from search_spaces.models import default_of, describe, factors_of, searchable
 from search_spaces.recipes import RECIPES, Recipe
 
-__all__ = ["FACTORS", "RECIPES", "SEARCHABLE", "Choice", "Factor", "Interval", "Recipe", "describe", "listing"]
+__all__ = [
+    "FACTORS",
+    "RECIPES",
+    "SEARCHABLE",
+    "Choice",
+    "Factor",
+    "Interval",
+    "Recipe",
+    "default_of",
+    "describe",
+    "factors_of",
+    "listing",
+    "searchable",
+]

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from silhouette.config import TrialConfig
+from pydantic import BaseModel
+
 from silhouette.formatting import show_level
 
 
@@ -62,13 +63,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Factor:
-    """A field of `TrialConfig` that a study can vary.
+    """A field of a config that a study can vary.
 
     Attributes:
         field: Name of the field.
         label: Name in figures and tables.
         grid: Values of an ablation, including the default.
         domain: Values that a search can propose. Every value of the grid is in it, except 0 ("off") on a log scale.
+            None for a field of a person's own config.
         reason: Reason for these bounds.
         unit: Unit; empty for a pure number.
         text: Form of the value in the label of an arm; `{value}` is the value of the field.
@@ -82,7 +84,7 @@ class Factor:
     field: str
     label: str
     grid: tuple[Any, ...]
-    domain: Interval | Choice
+    domain: Interval | Choice | None
     reason: str
     unit: str = ""
     text: str = "{label}={value}"
@@ -94,9 +96,10 @@ class Factor:
         """All fields that the factor sets."""
         return (self.field, *self.tied)
 
-    def describe(self, config: TrialConfig) -> str:
+    def describe(self, config: BaseModel) -> str:
         """Return the part of the label of an arm that shows this factor.
 
+        >>> from silhouette.config import TrialConfig
         >>> Factor("lambda_sil", "λ", (0.0,), Interval(0, 1), "").describe(TrialConfig(lambda_sil=0.2))
         'λ=0.2'
         """
@@ -125,7 +128,7 @@ def listing(factors: Mapping[str, Factor]) -> Iterator[str]:
         yield f"{'':18s} {_range(factor.domain)}{factor.reason}"
 
 
-def _range(domain: Interval | Choice) -> str:
-    if isinstance(domain, Choice):
+def _range(domain: Interval | Choice | None) -> str:
+    if not isinstance(domain, Interval):
         return ""
     return f"{domain.low:g} to {domain.high:g}{', log scale' if domain.log else ''}: "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from search_spaces.domains import Choice, Factor, Interval, short
+from search_spaces.domains import Choice, Factor, Interval
 from search_spaces.terms import TERM_FACTORS
-from silhouette.config import TrialConfig
 
 TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -268,22 +267,3 @@ TAU = Factor(
 
 SEARCHABLE = {**FACTORS, "tau": TAU}
 """Factors that a search can tune, by name: all of the above, and `tau` for both temperatures."""
-
-
-def describe(config: TrialConfig, fields: tuple[str, ...]) -> str:
-    """Return the label of an arm: the values of the given fields.
-
-    >>> describe(TrialConfig(lambda_sil=0.2, imbalance="long_tail", imbalance_factor=20), ("lambda_sil", "imbalance"))
-    'λ=0.2 long_tail×20'
-    >>> describe(TrialConfig(), ("imbalance",))
-    'balanced'
-    """
-    parts = []
-    for field in fields:
-        if field == "imbalance" and config.imbalance == "none":
-            parts.append("balanced")
-        elif field in FACTORS:
-            parts.append(FACTORS[field].describe(config))
-        else:
-            parts.append(f"{field}={short(getattr(config, field))}")
-    return " ".join(parts)

@@ -105,11 +105,15 @@ JUDGED = tuple(name for name, metric in METRICS.items() if name.startswith("val_
 def validation_metric(metric: str) -> str:
     """Return the validation metric that stands for a test metric while a study runs; `val_top1` where there is none.
 
+    An own metric has the counterpart of its name.
+
     >>> validation_metric("test_macro_top1"), validation_metric("test_silhouette"), validation_metric("test_nc1")
     ('val_macro_top1', 'val_top1', 'val_top1')
+    >>> validation_metric("test_f1")
+    'val_f1'
     """
     found = metric.replace("test_", "val_", 1)
-    return found if found in JUDGED else "val_top1"
+    return found if found in JUDGED or metric not in METRICS else "val_top1"
 
 
 @dataclass(frozen=True)

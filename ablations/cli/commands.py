@@ -138,14 +138,15 @@ def data(given: Namespace) -> int:
     from rich.progress import Progress
 
     from ablations.design.loading import built_in, load_study
-    from silhouette.config import make_config
+    from silhouette.config import TrialConfig, make_config
     from silhouette.data.cache import cache_folder
     from silhouette.data.splits import load
 
     of_study = given.what in built_in() or given.what.endswith(".py")
-    configs = (
-        [arm.config for arm in load_study(given.what).arms] if of_study else [make_config({"dataset": given.what})]
-    )
+    found = [arm.config for arm in load_study(given.what).arms] if of_study else [make_config({"dataset": given.what})]
+    configs = [config for config in found if isinstance(config, TrialConfig)]
+    if not configs:
+        raise StudyError(f"what: the experiment of a study fetches its own data, got {given.what!r}")
     for name in dict.fromkeys(config.dataset for config in configs):
         with Progress(transient=True) as bar:
             update = partial(bar.update, bar.add_task(name))

@@ -6,6 +6,7 @@ import math
 
 from ablations.design.study import MIN_SEEDS, Study
 from ablations.formatting import counted
+from silhouette.config import TrialConfig
 
 POWER = 0.8
 """Probability with which the difference that is printed is found."""
@@ -42,7 +43,8 @@ def shared_samples(study: Study) -> float:
     times that of one (Nadeau and Bengio, Inference for the generalization error, 2003). Fewer training samples in an
     arm, as under an imbalance, make it larger.
     """
-    drawn = [arm.config for arm in study.arms if arm.config.draws_test_split]
+    configs = [arm.config for arm in study.arms]
+    drawn = [config for config in configs if isinstance(config, TrialConfig) and config.draws_test_split]
     shares = [c.test_fraction / ((1 - c.test_fraction - c.val_fraction) * c.train_fraction) for c in drawn]
     return min(shares, default=0.0)
 

@@ -66,7 +66,6 @@ def status(given: Namespace) -> int:
     from ablations.state.kept import kept_line
     from ablations.state.lock import living_driver
     from ablations.state.pending import has_complete_plan
-    from silhouette.metrics import validation_metric
     from silhouette.schema import FINISHED
 
     study, state, store, notes = _stored_state(given)
@@ -74,7 +73,7 @@ def status(given: Namespace) -> int:
     running = dict.fromkeys(driver.get("running", ()), "running")
     ended = {trial_id: status for trial_id, status in state.status.items() if status in FINISHED}
     shown = {**state.status, **running, **ended}  # a failed trial that runs again is running
-    metric = study.metric if has_complete_plan(store) else validation_metric(study.metric)
+    metric = study.metric if has_complete_plan(store) else study.watched
     table = StatusTable(state.wanted, shown, state.values(metric, store), metric)
     console = Console()
     _print_search(console, study, store, running)

@@ -14,7 +14,6 @@ from ablations.design.study import Study
 from ablations.formatting import counted, metric_value
 from ablations.search.candidates import Candidate, read_candidates, tune_rows
 from ablations.search.selection import FILE
-from silhouette.metrics import METRICS
 from silhouette.results import Store
 
 
@@ -23,6 +22,12 @@ class CandidateTable(StatusTable):
 
     unit = "candidates"
     column = "best"
+
+    def __init__(
+        self, trials: Sequence[Trial], status: Mapping[str, str], values: Mapping[str, float], study: Study
+    ) -> None:
+        super().__init__(trials, status, values, study.chosen_by)
+        self.direction = study.search_direction
 
     def line(self) -> str:
         """Finished candidates, those that were stopped early, and what went wrong or is left."""
@@ -40,7 +45,7 @@ class CandidateTable(StatusTable):
         """The best candidate so far, by the value that the search sees; empty without values."""
         if not self.values:
             return ""
-        pick = max if METRICS[self.metric].direction == "max" else min
+        pick = max if self.direction == "max" else min
         place = pick(self.values, key=lambda name: self.values[name])
         return f"best candidate so far: {place} ({self.metric} {metric_value(self.values[place])})"
 
@@ -58,14 +63,14 @@ class CandidateTable(StatusTable):
 
     def summarise(self, values: Sequence[float]) -> float:
         """What the last column shows of an arm: the value of its best candidate."""
-        return max(values) if METRICS[self.metric].direction == "max" else min(values)
+        return max(values) if self.direction == "max" else min(values)
 
 
 def candidates_by_arm(study: Study, store: Store) -> dict[str, list[Candidate]]:
     """The candidates of each arm that have ended; none for a study that tunes nothing."""
     if study.tuning is None:
         return {}
-    rows, metric = tune_rows(store), study.tuning.chooses_by(study.metric)
+    rows, metric = tune_rows(store), study.chosen_by
     return {arm.label: read_candidates(rows, arm.label, study.tuning.seeds, metric) for arm in study.start_arms}
 
 
@@ -103,7 +108,7 @@ def tune_seconds(study: Study, store: Store, pace: Mapping[str, float]) -> float
         return 0.0
     ended, usual = candidates_by_arm(study, store), statistics.median(pace.values())
     left = {arm.label: study.tuning.settings - len(ended[arm.label]) for arm in study.start_arms}
-    each = {a.label: len(study.tuning.seeds) * a.config.epochs * pace.get(a.label, usual) for a in study.start_arms}
+    each = {a.label: len(study.tuning.seeds) * (a.budget or 0) * pace.get(a.label, usual) for a in study.start_arms}
     return sum(left[label] * each[label] for label in left)
 
 
@@ -138,4 +143,4 @@ def candidate_table(study: Study, candidates: Mapping[str, Iterable[Candidate]])
                 values[name] = candidate.last
     arms, numbers = study.start_arms, range(study.tuning.settings)
     trials = [Trial(candidate_name(arm.label, n), arm, n, "tune") for n in numbers for arm in arms]
-    return CandidateTable(trials, status, values, study.tuning.chooses_by(study.metric))
+    return CandidateTable(trials, status, values, study)

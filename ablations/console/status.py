@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ablations.design.arms import Trial
 from ablations.formatting import counted, duration, metric_value
+from silhouette.measured import flat
 
 SYMBOLS = {
     "complete": ("●", "green"),
@@ -70,8 +71,9 @@ class StatusTable:
         self.status[trial_id] = record["status"] if record else "running"
         if record:
             self.ended += 1
-            if record["status"] == "complete" and record.get(self.metric) is not None:
-                self.values[trial_id] = record[self.metric]
+            value = flat(record).get(self.metric)
+            if record["status"] == "complete" and value is not None:
+                self.values[trial_id] = value
 
     def running(self) -> list[str]:
         """Ids of the trials that are running."""

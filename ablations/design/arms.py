@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pydantic import BaseModel
+
 from ablations.errors import StudyError
-from search_spaces import FACTORS, describe
+from search_spaces import default_of, describe, factors_of
 from silhouette.config import ConfigError, Phase, TrialConfig, inert_fields, make_config
 
 NO_BLOCK = "all arms"
@@ -35,13 +37,19 @@ class Arm:
 
     label: str
     settings: dict[str, Any]
-    config: TrialConfig
+    config: BaseModel
     block: str
     baseline: bool
     method: str = ""
     block_settings: dict[str, Any] = field(default_factory=dict)
     treatment: str = ""
     given: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def budget(self) -> int | None:
+        """Epochs of its trials; None where the config has no such field, and the experiment ends by itself."""
+        epochs = getattr(self.config, "epochs", None)
+        return epochs if isinstance(epochs, int) else None
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class Expansion:
     fixed: Mapping[str, Any]
     baseline: Mapping[str, Any] | str
     blocks: Sequence[str]
+    model: type[BaseModel] = TrialConfig
+    """Type of the config."""
 
     def arms(self) -> tuple[Arm, ...]:
         """The arms, in the order of treatments and factors; settings that train the same thing are one arm.
@@ -77,15 +87,15 @@ class Expansion:
         return found
 
     @cached_property
-    def settings_of_arms(self) -> dict[TrialConfig, list[tuple[str, dict[str, Any]]]]:
+    def settings_of_arms(self) -> dict[BaseModel, list[tuple[str, dict[str, Any]]]]:
         """Treatment and settings of each combination that is planned, by the config that they train.
 
         Raises:
             StudyError: If a setting is invalid.
         """
-        found: dict[TrialConfig, list[tuple[str, dict[str, Any]]]] = {}
+        found: dict[BaseModel, list[tuple[str, dict[str, Any]]]] = {}
         for name, settings in self._settings():
-            found.setdefault(_config({**self.fixed, **settings}), []).append((name, settings))
+            found.setdefault(_config({**self.fixed, **settings}, self.model), []).append((name, settings))
         return found
 
     def _settings(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -100,26 +110,26 @@ class Expansion:
     def _centre(self, field: str) -> Any:
         """The value around which a one-at-a-time design varies a factor."""
         own = {} if isinstance(self.baseline, str) else self.baseline
-        return own.get(field, self.fixed.get(field, TrialConfig.model_fields[field].default))
+        return own.get(field, self.fixed.get(field, default_of(self.model, field)))
 
-    def _arm(self, name: str, settings: Mapping[str, Any], config: TrialConfig) -> Arm:
+    def _arm(self, name: str, settings: Mapping[str, Any], config: BaseModel) -> Arm:
         inert = inert_fields(config)
         fields = tuple(f for f in self.factors if f not in inert)
         blocks = tuple(f for f in fields if f in self.blocks)
         label = _words(name, describe(config, fields))
         return Arm(
             label=label,
-            settings=_values(config, (*settings, *_qualifiers(fields)), inert),
+            settings=_values(config, (*settings, *_qualifiers(self.model, fields)), inert),
             config=config,
             block=describe(config, tuple(f for f in self.blocks if f in blocks)) if blocks else NO_BLOCK,
             baseline=self._is_baseline(name, config, inert),
             method=_words(name, describe(config, tuple(f for f in fields if f not in blocks))) or label,
-            block_settings=_values(config, (*blocks, *_qualifiers(blocks)), inert),
+            block_settings=_values(config, (*blocks, *_qualifiers(self.model, blocks)), inert),
             treatment=name,
             given={**self.fixed, **settings},
         )
 
-    def _is_baseline(self, name: str, config: TrialConfig, inert: frozenset[str]) -> bool:
+    def _is_baseline(self, name: str, config: BaseModel, inert: frozenset[str]) -> bool:
         if isinstance(self.baseline, str):
             return name == self.baseline
         return all(getattr(config, f) == value for f, value in self.baseline.items() if f not in inert)
@@ -129,19 +139,20 @@ def _words(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _qualifiers(fields: Sequence[str]) -> tuple[str, ...]:
+def _qualifiers(model: type[BaseModel], fields: Sequence[str]) -> tuple[str, ...]:
     """Fields without which the value of a factor is ambiguous, such as the strength of an imbalance."""
-    found = (FACTORS[f].qualifier for f in fields if f in FACTORS)
+    factors = factors_of(model)
+    found = (factors[f].qualifier for f in fields if f in factors)
     return tuple(name for name in found if name is not None)
 
 
-def _values(config: TrialConfig, fields: Sequence[str], inert: frozenset[str]) -> dict[str, Any]:
+def _values(config: BaseModel, fields: Sequence[str], inert: frozenset[str]) -> dict[str, Any]:
     return {f: getattr(config, f) for f in fields if f not in inert}
 
 
-def _config(values: Mapping[str, Any]) -> TrialConfig:
+def _config(values: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:
     try:
-        return make_config(values)
+        return make_config(values, model)
     except ConfigError as error:
         raise StudyError(str(error)) from None
 
@@ -160,7 +171,7 @@ def _check_blocks(arms: Sequence[Arm]) -> None:
         if len(found) != 1:
             got = " and ".join(found[:3]) or "none of the arms"
             raise StudyError(f"baseline: must be exactly one arm of block {block!r}, got {got}")
-        budgets = sorted({arm.config.epochs for arm in members})
+        budgets = sorted({budget for arm in members if (budget := arm.budget) is not None})
         if len(budgets) > 1:
             raise StudyError(
                 f"epochs: all arms of block {block!r} need the same budget, got {budgets}; make epochs a block"

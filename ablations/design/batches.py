@@ -23,7 +23,7 @@ def check_batches(arm: Arm, domains: Mapping[str, Interval | Choice]) -> None:
     Raises:
         StudyError: If a batch needs more classes than the data have, or cannot be cut into K samples of each.
     """
-    if "pk" not in _values("sampler", arm, domains):
+    if not isinstance(arm.config, TrialConfig) or "pk" not in _values("sampler", arm, domains):
         return
     classes = count_classes(arm.config)
     sizes, samples = (_values(field, arm, domains) for field in ("batch_size", "samples_per_class"))

@@ -26,9 +26,10 @@ def confirmed(arm: Arm, tuning: Tuning, winner: Mapping[str, Any]) -> Arm:
     Raises:
         StudyError: If the values make no valid config.
     """
-    values = {**arm.config.model_dump(mode="json"), **arm.given, **fields_of(winner), **tuning.confirm_settings}
+    model, config = type(arm.config), arm.config.model_dump(mode="json")
+    values = {**config, **arm.given, **fields_of(winner, model), **tuning.confirm_settings}
     try:
-        return replace(arm, config=make_config(values))
+        return replace(arm, config=make_config(values, model))
     except ConfigError as error:
         raise StudyError(str(error)) from None
 
@@ -45,10 +46,16 @@ def check_validation(tuning: Tuning, arms: Iterable[Arm], compared: Iterable[str
         StudyError: One line for the first fault.
     """
     for arm in arms:
-        if arm.config.val_fraction == 0:
+        if getattr(arm.config, "val_fraction", None) == 0:
             raise StudyError(
                 f"val_fraction: must be above 0 where a search chooses on validation data, got 0 in arm {arm.label!r}; "
                 "Tuning(confirm_on='train+val') trains the winners on all training data"
+            )
+    for arm in arms:
+        if tuning.confirm_settings and not hasattr(arm.config, "val_fraction"):
+            raise StudyError(
+                f"tuning.confirm_on: train+val sets val_fraction, a field that {type(arm.config).__name__} does not "
+                "have; set confirm_on='train'"
             )
     for field in compared:
         if tuning.confirm_settings and field in OF_VALIDATION:
@@ -76,4 +83,5 @@ def check_own_data(arms: Iterable[Arm], *, here: bool) -> None:
 
 def own_datasets(arms: Iterable[Arm]) -> list[str]:
     """Return the data sets of arms that are a person's own, each once."""
-    return [name for name in dict.fromkeys(arm.config.dataset for arm in arms) if own_data(name)]
+    names = dict.fromkeys(getattr(arm.config, "dataset", "") for arm in arms)
+    return [name for name in names if own_data(name)]

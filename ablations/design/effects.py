@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from ablations.design.arms import Arm, Expansion, by_block
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
-from search_spaces import FACTORS, SEARCHABLE
+from search_spaces import FACTORS, default_of, searchable
 from silhouette.config import TrialConfig, inert_fields, needed_for
 from silhouette.metrics import METRICS
 
@@ -70,17 +72,18 @@ def check_effects(expansion: Expansion, arms: Sequence[Arm], fixed: Mapping[str,
     active = {arm.label: _active_fields(arm, tuning) for arm in arms}
     everywhere = frozenset[str]().union(*active.values())
     for field, values in expansion.factors.items():
+        ours, default = expansion.model is TrialConfig, default_of(expansion.model, field)
         same = len(values) > 1 and len({getattr(arm.config, field) for arm in arms}) == 1
-        if same or (_says_more(field, values) and field not in everywhere):
-            raise _without_effect("factors", field, list(values))
-        if field in MEASURED and len(values) > 1:
+        if same or (_says_more(default, values) and field not in everywhere):
+            raise _without_effect("factors", field, list(values), expansion.model)
+        if ours and field in MEASURED and len(values) > 1:
             raise StudyError(
                 f"factors: {field} changes what is measured and not what is trained, so its arms are the same runs; "
                 f"give one value in fixed, got {list(values)}"
             )
     for field, value in fixed.items():
-        if _says_more(field, [value]) and field not in everywhere:
-            raise _without_effect("fixed", field, value)
+        if _says_more(default_of(expansion.model, field), [value]) and field not in everywhere:
+            raise _without_effect("fixed", field, value, expansion.model)
     _check_treatments(expansion, arms, active)
     _check_test_samples(arms, active)
     _check_search(tuning, arms)
@@ -89,18 +92,18 @@ def check_effects(expansion: Expansion, arms: Sequence[Arm], fixed: Mapping[str,
 def _active_fields(arm: Arm, tuning: Tuning | None) -> frozenset[str]:
     """Fields that can change the training of an arm, under some values of its search."""
     configs = [arm.config] if tuning is None else make_space(tuning, arm).examples()
-    return frozenset(field for config in configs for field in TrialConfig.model_fields.keys() - inert_fields(config))
+    return frozenset(field for config in configs for field in type(config).model_fields.keys() - inert_fields(config))
 
 
-def _says_more(field: str, values: Sequence[Any]) -> bool:
+def _says_more(default: Any, values: Sequence[Any]) -> bool:
     """Return True if a value differs from the default, which is what a field without effect has."""
-    return any(value != TrialConfig.model_fields[field].default for value in values)
+    return any(value != default for value in values)
 
 
-def _without_effect(where: str, field: str, value: Any) -> StudyError:
-    default = TrialConfig.model_fields[field].default
+def _without_effect(where: str, field: str, value: Any, model: type[BaseModel]) -> StudyError:
+    default = default_of(model, field)
     advice = f"set that, or remove {field}" + (f" (--set {field}={default})" if where == "fixed" else "")
-    needs = needed_for(field) or "other values"
+    needs = (needed_for(field) if model is TrialConfig else "") or "other values"
     return StudyError(f"{where}: {field} changes nothing in any arm, since it needs {needs}; {advice}, got {value!r}")
 
 
@@ -108,8 +111,9 @@ def _check_treatments(expansion: Expansion, arms: Sequence[Arm], active: Mapping
     for field in dict.fromkeys(field for settings in expansion.treatments.values() for field in settings):
         values = {name: own[field] for name, own in expansion.treatments.items() if field in own}
         setting = [active[arm.label] for arm in arms if arm.treatment in values]
-        if _says_more(field, list(values.values())) and not any(field in fields for fields in setting):
-            raise _without_effect("treatments", field, list(values.values()))
+        more = _says_more(default_of(expansion.model, field), list(values.values()))
+        if more and not any(field in fields for fields in setting):
+            raise _without_effect("treatments", field, list(values.values()), expansion.model)
     for name in expansion.treatments:
         if not any(arm.treatment == name for arm in arms):
             other = _same_as(expansion, name)
@@ -137,9 +141,10 @@ def _check_search(tuning: Tuning | None, arms: Sequence[Arm]) -> None:
     if tuning is None:
         return
     searched = {name for arm in arms for name in make_space(tuning, arm).domains}
+    factors = searchable(type(arms[0].config))
     for name in tuning.nuisance:
         if name not in searched:
-            needs = " or ".join(filter(None, map(needed_for, SEARCHABLE[name].fields))) or "arms that do not set it"
+            needs = " or ".join(filter(None, map(needed_for, factors[name].fields))) or "arms that do not set it"
             raise StudyError(f"tuning.nuisance: {name} changes nothing in any arm, since it needs {needs}; remove it")
 
 
@@ -165,6 +170,8 @@ def check_sources(arms: Iterable[Arm]) -> None:
         StudyError: One line for the first arm in which it moves nothing.
     """
     for arm in arms:
+        if not isinstance(arm.config, TrialConfig):
+            continue
         idle, needs = IDLE_SOURCES.get(arm.config.vary, (lambda _: False, ""))
         if idle(arm.config):
             raise StudyError(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from ablations.design.arms import Arm
 from ablations.design.extension import extension, extension_notes
 from ablations.design.families import Family
@@ -16,17 +18,17 @@ from ablations.design.recipes import describe_recipe
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
-from search_spaces import FACTORS, Choice, Interval
+from search_spaces import Choice, Interval, default_of, factors_of
 from silhouette.config import (
     NEW_TEST_SPLITS,
     OLD_SPLIT,
     TrialConfig,
     as_version_0_2,
+    draws_test_split,
     is_of_version_0_1,
     plan_hash,
     with_defaults,
 )
-from silhouette.metrics import METRICS
 from silhouette.results import Store
 
 FILE = "study.json"
@@ -39,7 +41,7 @@ def describe_study(study: Study) -> dict[str, Any]:
     """The expanded study as `study.json` holds it: all that the analysis needs, and the hash of the plan."""
     plan: dict[str, Any] = {
         "metric": study.metric,
-        "direction": METRICS[study.metric].direction,
+        "direction": study.measure.direction,
         "sesoi": study.sesoi,
         "alpha": study.alpha,
         **({"error_rate": study.error_rate} if study.error_rate != "study" else {}),
@@ -47,7 +49,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "seeds": list(study.seeds),
         "arms": [_describe_arm(arm, study.tuning is not None) for arm in study.start_arms],
         "families": [_describe_family(family) for family in study.all_families()],
-        **({"tuning": _describe_tuning(study.tuning)} if study.tuning else {}),
+        **({"tuning": _describe_tuning(study.tuning, study.model)} if study.tuning else {}),
         **({"looks": list(study.looks)} if study.looks else {}),
         **({"experiment": study.experiment} if study.experiment else {}),
     }
@@ -63,8 +65,11 @@ def describe_study(study: Study) -> dict[str, Any]:
         "factors": [_describe_factor(study, field) for field in study.factors],
         **({"recipe": recipe} if recipe else {}),  # not hashed: the settings of the arms are
         "fixed": study.fixed,
+        **({"own_config": True} if study.model is not TrialConfig else {}),
+        **({"metric_label": study.metric_label} if study.metric_label else {}),  # not hashed: words alone
+        **({"unit": study.unit} if study.unit else {}),
         **({"keep": study.keep} if study.keep != "none" else {}),  # not hashed: it changes no result
-        "new_splits": all(arm.config.draws_test_split for arm in study.start_arms),
+        "new_splits": all(draws_test_split(arm.config) for arm in study.start_arms),
     }
 
 
@@ -96,10 +101,11 @@ def _describe_family(family: Family) -> dict[str, Any]:
     return {**family.model_dump(mode="json"), "correction": correction}
 
 
-def _describe_tuning(tuning: Tuning) -> dict[str, Any]:
-    domains = {name: _describe_domain(tuning.domain(name)) for name in tuning.nuisance}
-    later = {} if tuning.confirm_on == "train" else {"confirm_on": tuning.confirm_on}  # older plans keep their hash
-    return {**tuning.model_dump(mode="json", exclude={"nuisance", "confirm_on"}), **later, "nuisance": domains}
+def _describe_tuning(tuning: Tuning, model: type[BaseModel]) -> dict[str, Any]:
+    domains = {name: _describe_domain(tuning.domain(name, model)) for name in tuning.nuisance}
+    later = {"confirm_on": "train", "direction": None}  # older plans, which lack these keys, keep their hash
+    changed = {name: value for name, default in later.items() if (value := getattr(tuning, name)) != default}
+    return {**tuning.model_dump(mode="json", exclude={"nuisance", *later}), **changed, "nuisance": domains}
 
 
 def _describe_domain(domain: Interval | Choice) -> dict[str, Any]:
@@ -109,13 +115,13 @@ def _describe_domain(domain: Interval | Choice) -> dict[str, Any]:
 
 
 def _describe_factor(study: Study, field: str) -> dict[str, Any]:
-    factor = FACTORS.get(field)
+    factor = factors_of(study.model).get(field)
     values = list(dict.fromkeys(getattr(arm.config, field) for arm in study.arms if field in arm.settings))
     return {
         "field": field,
         "label": factor.label if factor else field,
         "values": values,
-        "default": TrialConfig.model_fields[field].default,
+        "default": default_of(study.model, field),
         "log": bool(getattr(factor.domain, "log", False)) if factor else False,
         "unit": factor.unit if factor else "",
     }
@@ -241,7 +247,7 @@ def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str)
     if stored["plan_hash"] == new["plan_hash"]:
         return True
     advice = f"{where} holds records of another plan; give another --results or undo the change"
-    for key in ("metric", "sesoi", "alpha", "error_rate", "looks", "experiment"):
+    for key in ("metric", "direction", "sesoi", "alpha", "error_rate", "looks", "experiment"):
         before, after = (plan.get(key, ABSENT.get(key)) for plan in (stored, new))
         if before != after:
             hint = f"; to keep it, write {key}={before!r} into the study" if after is None else ""
@@ -249,7 +255,7 @@ def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str)
     _check_same_search(stored, new, advice)
     old_arms, new_arms = ({arm["arm"]: arm for arm in plan["arms"]} for plan in (stored, new))
     for label in old_arms.keys() & new_arms.keys():
-        _check_same_arm(old_arms[label], new_arms[label], advice, is_of_version_0_1(stored))
+        _check_same_arm(old_arms[label], new_arms[label], advice, stored)
     _check_same_families(stored, new, advice)
     if _is_part(new, stored, new_arms, old_arms):
         return True
@@ -286,9 +292,10 @@ def _comparisons(plan: Mapping[str, Any], arms: set[str]) -> set[tuple[str, str,
     return {found for found in declared if {*found[1:]} <= arms}
 
 
-def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str, of_version_0_1: bool) -> None:
-    configs = [with_defaults(arm.get("start") or arm["config"]) for arm in (old, new)]
-    if of_version_0_1:
+def _check_same_arm(old: Mapping[str, Any], new: Mapping[str, Any], advice: str, stored: Mapping[str, Any]) -> None:
+    completed = dict if stored.get("own_config") else with_defaults
+    configs = [completed(arm.get("start") or arm["config"]) for arm in (old, new)]
+    if is_of_version_0_1(stored):
         configs[0] = as_version_0_2(configs[0])
         _check_test_split(configs[0]["vary"], configs[1]["vary"], old["arm"], advice)
     for field in configs[0].keys() | configs[1].keys():

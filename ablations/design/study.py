@@ -7,30 +7,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from ablations.design.arms import Arm, Expansion, Trial, by_block
 from ablations.design.batches import check_batches
 from ablations.design.data_use import check_validation, confirmed
 from ablations.design.effects import Merge, check_effects, check_measured, check_sources, merges
+from ablations.design.experiments import TRAINING as TRAINING
+from ablations.design.experiments import config_model
 from ablations.design.families import Family, Role, check_families
+from ablations.design.measures import check_margin, check_metric, measure_of, own_metrics, search_direction
 from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
-from search_spaces import RECIPES, SEARCHABLE
-from silhouette.config import MAX_SEED, first_line, parse_value, trial_id
-from silhouette.errors import instead
-from silhouette.metrics import METRICS
+from search_spaces import RECIPES, searchable
+from silhouette.config import MAX_SEED, TrialConfig, first_line, parse_value, trial_id
+from silhouette.metrics import Metric, validation_metric
 from silhouette.results import check_name
 
-TRAINING = "silhouette.training.run:Training"
-"""The experiment of a study that names none."""
 Keep = Literal["none", "last", "embeddings"]
 MIN_SEEDS = 3
 """With fewer seeds a report gives no verdict."""
 EXPERIMENT_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-MAX_MARGIN = 0.1
-"""Accuracies are fractions. A margin of 10 points or more is one that was meant in points."""
 
 
 class Study(Declared):
@@ -41,8 +39,11 @@ class Study(Declared):
     Attributes:
         name: Name of the study: that of its file.
         question: One sentence that the report answers.
+        experiment: What trains a trial, as `module:Class`, in a file beside the study or installed on every node; None
+            takes `silhouette.training.run:Training`. Its protocol is `ablations.workers.experiment.Experiment`; the
+            settings of the study are the fields of its `Config`.
         treatments: Named settings to compare, where a product of factors does not say it.
-        factors: Values of each scientific factor by `TrialConfig` field.
+        factors: Values of each scientific factor by field of the config.
         design: `grid` takes every combination of the factors, `one_at_a_time` those that differ from the baseline
             in one factor at most.
         recipe: Name of the settings that the study starts from (`ablate list --spaces`); None starts from the defaults.
@@ -51,7 +52,11 @@ class Study(Declared):
         baseline: Factor values, or name of the treatment, of the arm that the others are compared with.
         blocks: Factors within whose values arms are compared apart, each with the baseline of its block.
         seeds: Replications; the same ones in every arm, which pairs the arms.
-        metric: Column of the records that answers the question, measured on test data.
+        metric: What answers the question, measured on test data: a column of the records, a metric that an own
+            experiment reports, or `test_` and the name of an own metric function.
+        direction: `max` if more of the metric is better, `min` if less is. Needed for a metric that is not ours.
+        metric_label: Name of the metric in the report; empty takes the name that is known, or the metric's own.
+        unit: Unit of an own metric, such as `kWh`; `%` for fractions, which are then shown in percent as ours are.
         sesoi: Smallest effect of interest, in the metric's unit (a fraction for accuracies: 0.002 is 0.2 points). None
             declares no margin, and then the report calls nothing equivalent.
         alpha: Level of the tests, two-sided.
@@ -65,8 +70,6 @@ class Study(Declared):
         keep: What a complete confirm trial leaves beside its record, below `kept/`: `last` the weights of its network
             (safetensors), `embeddings` features, labels and indices of its test samples (Parquet). `ablate evaluate`
             measures further metrics on them. It may be changed at any time; trials that have finished are as they are.
-        experiment: What trains a trial, as `module:Class` that every node can import; None takes
-            `silhouette.training.run:Training`. Its protocol is `ablations.workers.experiment.Experiment`.
         winners: Nuisance values of each tuned arm, by label: the choice of `ablations.search.selection`. Not for
             study files.
 
@@ -81,6 +84,7 @@ class Study(Declared):
 
     name: str = "study"
     question: str = Field(min_length=1)
+    experiment: str | None = None
     treatments: dict[str, dict[str, Any]] = Field(default_factory=dict)
     factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     design: Literal["grid", "one_at_a_time"] = "grid"
@@ -90,6 +94,9 @@ class Study(Declared):
     blocks: tuple[str, ...] = ()
     seeds: tuple[int, ...] = tuple(range(10))
     metric: str = "test_top1"
+    direction: Literal["max", "min"] | None = None
+    metric_label: str = ""
+    unit: str = ""
     sesoi: float | None = Field(None, gt=0, allow_inf_nan=False)
     alpha: float = Field(0.05, gt=0, lt=0.5)
     error_rate: Literal["study", "block"] = "study"
@@ -98,23 +105,23 @@ class Study(Declared):
     tuning: Tuning | None = None
     looks: tuple[int, ...] = ()
     keep: Keep = "none"
-    experiment: str | None = None
     winners: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("treatments")
     @classmethod
-    def _typed_treatments(cls, treatments: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {name: _typed(settings) for name, settings in treatments.items()}
+    def _typed_treatments(cls, treatments: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, Any]:
+        return {name: _typed(settings, _model(info)) for name, settings in treatments.items()}
 
     @field_validator("factors")
     @classmethod
-    def _typed_factors(cls, factors: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-        return {field: tuple(_parsed(field, value) for value in values) for field, values in factors.items()}
+    def _typed_factors(cls, factors: dict[str, tuple[Any, ...]], info: ValidationInfo) -> dict[str, tuple[Any, ...]]:
+        model = _model(info)
+        return {field: tuple(_parsed(field, value, model) for value in values) for field, values in factors.items()}
 
     @field_validator("fixed", "baseline")
     @classmethod
-    def _typed_settings(cls, settings: dict[str, Any] | str) -> dict[str, Any] | str:
-        return settings if isinstance(settings, str) else _typed(settings)
+    def _typed_settings(cls, settings: dict[str, Any] | str, info: ValidationInfo) -> dict[str, Any] | str:
+        return settings if isinstance(settings, str) else _typed(settings, _model(info))
 
     @field_validator("seeds", "blocks", "looks", mode="before")
     @classmethod
@@ -140,6 +147,7 @@ class Study(Declared):
     def _importable_name(cls, name: str | None) -> str | None:
         if name is not None and not EXPERIMENT_NAME.fullmatch(name):
             raise ValueError(f"experiment: must be module:Class, such as mypackage.training:MyTraining, got {name!r}")
+        config_model(name)  # the settings of the study are read as its fields
         return None if name == TRAINING else name
 
     @model_validator(mode="after")
@@ -148,7 +156,7 @@ class Study(Declared):
         self._check_baseline()
         self._check_seeds()
         self._check_metric()
-        self._check_margin()
+        self._check_model()
         self._check_looks()
         return self
 
@@ -188,18 +196,53 @@ class Study(Declared):
             twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
             raise ValueError(f"seeds: must be different, got {twice} twice")
 
-    def _check_metric(self) -> None:
-        if self.metric not in METRICS or not self.metric.startswith("test_"):
-            known = [name for name in METRICS if name.startswith("test_")]
-            what = instead(self.metric, known, "docs/method.md lists them")
-            raise ValueError(
-                f"metric: must be one on test data, since claims rest on them; {what}, got {self.metric!r}"
-            )
+    def _check_model(self) -> None:
+        if self.recipe is not None and not issubclass(self.model, TrialConfig):
+            raise ValueError(f"recipe: sets fields of TrialConfig; remove it with experiment={self.experiment}")
+        if self.tuning is not None:
+            self.tuning.check_names(self.model)
 
-    def _check_margin(self) -> None:
-        if self.sesoi is not None and METRICS[self.metric].percent and self.sesoi >= MAX_MARGIN:
-            points, meant = f"{100 * self.sesoi:g} points", f"{self.sesoi / 100:g}"
-            raise ValueError(f"sesoi: {self.metric} is a fraction, {self.sesoi:g} is {points}; did you mean {meant}?")
+    def _check_metric(self) -> None:
+        own = self.experiment is not None or self.metric in own_metrics(self._settings)
+        check_metric(self.metric, self.direction, own=own)
+        check_margin(self.metric, self.sesoi, self.measure)
+
+    @property
+    def _settings(self) -> Iterator[Mapping[str, Any]]:
+        """Everything that the study sets, as dicts of settings."""
+        yield from (self.fixed, *self.treatments.values())
+        yield from ({field: value} for field, values in self.factors.items() for value in values)
+
+    @property
+    def measure(self) -> Metric:
+        """What is known of the metric: label, direction, and whether it is a fraction shown in percent."""
+        return measure_of(self.metric, self.direction, self.metric_label, self.unit)
+
+    @property
+    def watched(self) -> str:
+        """The validation metric that stands for the metric while the study runs."""
+        return validation_metric(self.metric)
+
+    @property
+    def chosen_by(self) -> str:
+        """The validation metric that a search sees.
+
+        Raises:
+            StudyError: If there is none.
+        """
+        if self.tuning is None:
+            raise StudyError(f"tuning: study {self.name!r} has none")
+        return self.tuning.chooses_by(self.metric, self.experiment is not None)
+
+    @property
+    def search_direction(self) -> Literal["max", "min"]:
+        """`max` if the search wants more of what it sees, `min` if it wants less.
+
+        Raises:
+            StudyError: If nothing says so.
+        """
+        given = self.tuning.direction if self.tuning else None
+        return search_direction(self.chosen_by, given, self.metric, self.measure)
 
     def _check_looks(self) -> None:
         rising = list(self.looks) == sorted(set(self.looks))
@@ -235,18 +278,23 @@ class Study(Declared):
             check_effects(self._expansion, self.start_arms, self.fixed, None)
             return
         given = {**dict.fromkeys(self.factors, "factors"), **dict.fromkeys(self.fixed, "fixed")}
-        self.tuning.chooses_by(self.metric)
+        self.search_direction  # noqa: B018 - raises if nothing says what is better
         check_validation(self.tuning, self.start_arms, self._compared)
         for arm in self.start_arms:
-            self.tuning.check(self.seeds, given, arm.config.epochs, arm.config.eval_every)
+            self.tuning.check(self.seeds, given, arm.config)
             check_batches(arm, make_space(self.tuning, arm).domains)
         check_effects(self._expansion, self.start_arms, self.fixed, self.tuning)
 
     @cached_property
+    def model(self) -> type[BaseModel]:
+        """Type of the config of every trial."""
+        return config_model(self.experiment)
+
+    @cached_property
     def _expansion(self) -> Expansion:
         recipe = RECIPES[self.recipe].settings if self.recipe else {}
-        fixed = {**recipe, **(self.tuning.starts() if self.tuning else {}), **self.fixed}
-        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks)
+        fixed = {**recipe, **(self.tuning.starts(self.model) if self.tuning else {}), **self.fixed}
+        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks, self.model)
 
     @cached_property
     def start_arms(self) -> tuple[Arm, ...]:
@@ -275,7 +323,11 @@ class Study(Declared):
         """The fields in which arms or candidates may differ."""
         yield from self.factors
         yield from (field for settings in self.treatments.values() for field in settings)
-        yield from (field for name in self.tuning.nuisance for field in SEARCHABLE[name].fields) if self.tuning else ()
+        yield from (
+            (field for name in self.tuning.nuisance for field in searchable(self.model)[name].fields)
+            if self.tuning
+            else ()
+        )
 
     def trials(self) -> Iterator[Trial]:
         """All planned trials, seed by seed over all arms, so that early results are already paired."""
@@ -316,11 +368,16 @@ def make_study(values: Mapping[str, Any]) -> Study:
     return study
 
 
-def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {field: _parsed(field, value) for field, value in settings.items()}
+def _model(info: ValidationInfo) -> type[BaseModel]:
+    """Type of the config; that of a wrong experiment does not matter, since its own fault comes first."""
+    return config_model(info.data.get("experiment"))
 
 
-def _parsed(field: str, value: Any) -> Any:
-    if field == "dataset" and value in tuple(RECIPES):
+def _typed(settings: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    return {field: _parsed(field, value, model) for field, value in settings.items()}
+
+
+def _parsed(field: str, value: Any, model: type[BaseModel]) -> Any:
+    if model is TrialConfig and field == "dataset" and value in tuple(RECIPES):
         raise ValueError(f"dataset: {value} is a recipe; give recipe={value}, got {value!r}")
-    return parse_value(field, value)
+    return parse_value(field, value, model)

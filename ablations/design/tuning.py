@@ -11,13 +11,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from ablations.design.arms import Arm
 from ablations.design.models import Declared, as_list
 from ablations.errors import StudyError
-from search_spaces import SEARCHABLE, Choice, Interval
-from silhouette.config import MAX_SEED, ConfigError, TrialConfig, inert_fields, make_config, parse_value, trial_id
+from search_spaces import Choice, Interval, default_of, searchable
+from silhouette.config import (
+    MAX_SEED,
+    ConfigError,
+    TrialConfig,
+    draws_test_split,
+    inert_fields,
+    make_config,
+    parse_value,
+    trial_id,
+)
 from silhouette.errors import instead
 from silhouette.metrics import JUDGED
 
@@ -30,7 +39,8 @@ class Tuning(Declared):
     """The search that every arm gets alike, the baseline included.
 
     Attributes:
-        nuisance: What is tuned, by name in `search_spaces.SEARCHABLE`, and where; None takes the factor's domain.
+        nuisance: What is tuned, by name in `search_spaces.SEARCHABLE`, and where; None takes the factor's domain. In a
+            study with an experiment of its own: by field of its config, each with an `Interval` or a `Choice`.
             An arm whose treatment sets such a field, or in which it cannot matter, is not tuned in it.
         settings: Number of candidates (settings of the nuisance factors) that are tried in each arm.
         seeds: Seeds of each candidate, none of them a confirm seed; the search sees their mean only.
@@ -40,6 +50,8 @@ class Tuning(Declared):
         brackets: ASHA brackets; bracket s stops nothing before epoch grace · reduction^s.
         search_seed: Seed of the proposals and of the brackets.
         metric: Validation metric that chooses; None takes the counterpart of the study's metric.
+        direction: `max` if more of it is better, `min` if less is; None takes that of the known metric, or of the
+            study's.
         confirm_on: What confirm trials train on: `train`, as the candidates did, or `train+val`, all training data. The
             latter sets `val_fraction` to 0 in the confirm phase, whose records then have no validation columns.
 
@@ -60,6 +72,7 @@ class Tuning(Declared):
     brackets: int = Field(1, ge=1, le=10)
     search_seed: int = Field(0, ge=0, le=MAX_SEED)
     metric: str | None = None
+    direction: Literal["max", "min"] | None = None
     confirm_on: Literal["train", "train+val"] = "train"
 
     @field_validator("seeds", mode="before")
@@ -67,52 +80,74 @@ class Tuning(Declared):
     def _any_sequence(cls, value: Any, info: ValidationInfo) -> Any:
         return as_list(f"tuning.{info.field_name}", value)
 
-    @field_validator("nuisance")
-    @classmethod
-    def _known_domains(cls, nuisance: dict[str, Domain | None]) -> dict[str, Domain | None]:
-        for name, domain in nuisance.items():
-            if name not in SEARCHABLE:
-                what = instead(name, SEARCHABLE, "`ablate list --spaces` lists them")
-                raise ValueError(f"tuning.nuisance: must be factors that can be searched; {what}, got {name!r}")
-            if name == "epochs":
-                raise ValueError("tuning.nuisance: epochs are the budget, the same in every arm, got 'epochs'")
-            _check_domain(name, domain or SEARCHABLE[name].domain)
-        return nuisance
-
     @model_validator(mode="after")
     def _check_seeds(self) -> Self:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"tuning.seeds: must be at least one and different, got {list(self.seeds)}")
         if not all(0 <= seed <= MAX_SEED for seed in self.seeds):
             raise ValueError(f"tuning.seeds: must be integers from 0 to {MAX_SEED}, got {list(self.seeds)}")
-        if self.metric is not None and self.metric not in JUDGED:
-            what = instead(self.metric, JUDGED)
-            raise ValueError(
-                "tuning.metric: must be one on validation data, since test data are not for choosing; "
-                f"{what}, got {self.metric!r}"
-            )
         return self
 
-    def domain(self, name: str) -> Domain:
-        """Where a nuisance factor is searched."""
-        return self.nuisance[name] or SEARCHABLE[name].domain
+    def check_names(self, model: type[BaseModel]) -> None:
+        """Check that what is tuned can be searched in a config, and where.
+
+        Args:
+            model: Type of the config of the study.
+
+        Raises:
+            ValueError: One line for the first fault.
+        """
+        known = searchable(model)
+        for name, domain in self.nuisance.items():
+            if name not in known:
+                what = instead(name, known, "`ablate list --spaces` lists them")
+                raise ValueError(f"tuning.nuisance: must be factors that can be searched; {what}, got {name!r}")
+            if name == "epochs":
+                raise ValueError("tuning.nuisance: epochs are the budget, the same in every arm, got 'epochs'")
+            found = domain or known[name].domain
+            if found is None:
+                raise ValueError(f"tuning.nuisance: {name} needs an Interval or a Choice, got None")
+            _check_domain(name, found, model)
+
+    def domain(self, name: str, model: type[BaseModel] = TrialConfig) -> Domain:
+        """Where a nuisance factor is searched.
+
+        Raises:
+            StudyError: If the study does not say, and the factor has no domain of its own.
+        """
+        found = self.nuisance[name] or searchable(model)[name].domain
+        if found is None:
+            raise StudyError(f"tuning.nuisance: {name} needs an Interval or a Choice, got None")
+        return found
 
     @property
     def confirm_settings(self) -> dict[str, Any]:
         """The settings in which confirm trials differ from candidates."""
         return {"val_fraction": 0.0} if self.confirm_on == "train+val" else {}
 
-    def starts(self) -> dict[str, Any]:
+    def starts(self, model: type[BaseModel] = TrialConfig) -> dict[str, Any]:
         """A value for every tuned field, so that the arms are different before any is tuned."""
-        return {f: _start(f, self.domain(name)) for name in self.nuisance for f in SEARCHABLE[name].fields}
+        fields = ((f, name) for name in self.nuisance for f in searchable(model)[name].fields)
+        return {field: _start(field, self.domain(name, model), model) for field, name in fields}
 
-    def chooses_by(self, metric: str) -> str:
+    def chooses_by(self, metric: str, own: bool = False) -> str:
         """The validation metric that stands for a test metric.
+
+        Args:
+            metric: The study's.
+            own: Whether an experiment of the study's own trains, whose curve may have metrics of any name.
 
         Raises:
             StudyError: If there is none; the study then names one.
         """
         found = self.metric or metric.replace("test_", "val_", 1)
+        if own and found.startswith("val_"):
+            return found
+        if self.metric is not None and found not in JUDGED:
+            raise StudyError(
+                "tuning.metric: must be one on validation data, since test data are not for choosing; "
+                f"{instead(found, JUDGED)}, got {found!r}"
+            )
         if found not in JUDGED:
             raise StudyError(
                 f"tuning.metric: {metric} has no counterpart that every validation measures; "
@@ -120,14 +155,13 @@ class Tuning(Declared):
             )
         return found
 
-    def check(self, seeds: tuple[int, ...], given: Mapping[str, str], epochs: int, eval_every: int) -> None:
+    def check(self, seeds: tuple[int, ...], given: Mapping[str, str], config: BaseModel) -> None:
         """Check what needs the rest of the study.
 
         Args:
             seeds: The confirm seeds.
             given: What the study sets itself, by field: `factors` or `fixed`.
-            epochs: The budget of a trial.
-            eval_every: Epochs between two validations.
+            config: That of an arm: its `epochs` are the budget of a trial.
 
         Raises:
             StudyError: One line for the first fault.
@@ -135,9 +169,10 @@ class Tuning(Declared):
         both = sorted(set(seeds) & set(self.seeds))
         if both:
             raise StudyError(f"tuning.seeds: must not be confirm seeds, or the search would choose on them, got {both}")
-        for field in (f for name in self.nuisance for f in SEARCHABLE[name].fields):
+        for field in (f for name in self.nuisance for f in searchable(type(config))[name].fields):
             if field in given:
                 raise StudyError(f"{field}: is tuned; remove it from {given[field]}")
+        epochs, eval_every = budget_of(config), getattr(config, "eval_every", 1)
         if self.grace * self.reduction ** (self.brackets - 1) >= epochs:
             raise StudyError(
                 f"tuning.grace: the last bracket's first rung must come before the last of {epochs} epochs, "
@@ -147,16 +182,28 @@ class Tuning(Declared):
             raise StudyError(f"eval_every: must be 1 where a search judges epochs, got {eval_every}")
 
 
-def check_test_pool(config: TrialConfig) -> None:
+def budget_of(config: BaseModel) -> int:
+    """Return the epochs of a trial, without which a search cannot stop one early.
+
+    Raises:
+        StudyError: If the config has no such field.
+    """
+    epochs = getattr(config, "epochs", None)
+    if not isinstance(epochs, int):
+        raise StudyError(f"tuning: {type(config).__name__} must have the integer field epochs, the budget of a trial")
+    return epochs
+
+
+def check_test_pool(config: BaseModel) -> None:
     """Check that a search cannot train or choose on samples that a confirm seed tests on.
 
     Raises:
         StudyError: If each seed draws test samples of its own.
     """
-    if config.draws_test_split:
+    if draws_test_split(config):
         raise StudyError(
             "vary: with tuning, the test samples must be the same for every seed, or the search would train and choose "
-            f"on them; remove tuning or take another vary, got {config.vary!r}"
+            f"on them; remove tuning or take another vary, got {getattr(config, 'vary', None)!r}"
         )
 
 
@@ -171,15 +218,16 @@ class Space:
             under a tuned value they may have one.
     """
 
-    start: TrialConfig
+    start: BaseModel
     domains: Mapping[str, Domain]
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def config(self, values: Mapping[str, Any]) -> TrialConfig:
+    def config(self, values: Mapping[str, Any]) -> BaseModel:
         """The arm's config with nuisance values, by name, put in."""
-        return make_config({**self.start.model_dump(mode="json"), **self.given, **fields_of(values)})
+        model = type(self.start)
+        return make_config({**self.start.model_dump(mode="json"), **self.given, **fields_of(values, model)}, model)
 
-    def examples(self) -> Iterator[TrialConfig]:
+    def examples(self) -> Iterator[BaseModel]:
         """The arm's config before tuning, then with each tuned factor at its ends or choices, one at a time."""
         yield self.start
         for name, domain in self.domains.items():
@@ -206,9 +254,9 @@ def make_space(tuning: Tuning, arm: Arm) -> Space:
     Raises:
         StudyError: If nothing does, or there are fewer different settings than the search wants.
     """
-    inert = inert_fields(arm.config)
-    names = [n for n in tuning.nuisance if _applies(SEARCHABLE[n].fields, arm, inert)]
-    space = Space(arm.config, {name: tuning.domain(name) for name in names}, arm.given)
+    inert, model = inert_fields(arm.config), type(arm.config)
+    names = [n for n in tuning.nuisance if _applies(searchable(model)[n].fields, arm, inert)]
+    space = Space(arm.config, {name: tuning.domain(name, model) for name in names}, arm.given)
     if not names:
         raise StudyError(f"tuning.nuisance: no field of it has an effect in arm {arm.label!r}")
     if space.size < tuning.settings:
@@ -218,16 +266,16 @@ def make_space(tuning: Tuning, arm: Arm) -> Space:
     return space
 
 
-def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
+def fields_of(values: Mapping[str, Any], model: type[BaseModel] = TrialConfig) -> dict[str, Any]:
     """Config values by field from nuisance values by name; a tied factor sets several fields.
 
     >>> fields_of({"tau": 0.2, "lr": 0.01})
     {'tau_s': 0.2, 'tau_m': 0.2, 'lr': 0.01}
     """
-    return {field: value for name, value in values.items() for field in SEARCHABLE[name].fields}
+    return {field: value for name, value in values.items() for field in searchable(model)[name].fields}
 
 
-def candidate_id(arm: str, config: TrialConfig, seeds: tuple[int, ...], experiment: str | None = None) -> str:
+def candidate_id(arm: str, config: BaseModel, seeds: tuple[int, ...], experiment: str | None = None) -> str:
     """Identity of a candidate, the unit of the search: 16 hex digits over its arm and its trials."""
     what = [arm, *(trial_id(config, seed, "tune", experiment) for seed in seeds)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
@@ -237,7 +285,7 @@ def _applies(fields: tuple[str, ...], arm: Arm, inert: frozenset[str]) -> bool:
     return not any(f in arm.settings for f in fields) and any(f not in inert for f in fields)
 
 
-def _check_domain(name: str, domain: Domain) -> None:
+def _check_domain(name: str, domain: Domain, model: type[BaseModel]) -> None:
     """The ends must be values of the field, and in order."""
     ends = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
     if isinstance(domain, Interval) and not domain.low < domain.high:
@@ -246,21 +294,21 @@ def _check_domain(name: str, domain: Domain) -> None:
         raise ValueError(f"tuning.nuisance: {name} needs low > 0 on a logarithmic scale, got {domain.low:g}")
     if not ends or len(set(ends)) < len(ends):
         raise ValueError(f"tuning.nuisance: {name} needs different values, got {list(ends)}")
-    for field in SEARCHABLE[name].fields:
+    for field in searchable(model)[name].fields:
         for value in ends:
-            _check_value(field, value)
+            _check_value(field, value, model)
 
 
-def _check_value(field: str, value: Any) -> None:
+def _check_value(field: str, value: Any, model: type[BaseModel]) -> None:
     try:
-        parse_value(field, value)
+        parse_value(field, value, model)
     except ConfigError as error:
         raise ValueError(f"tuning.nuisance: {error}") from None
 
 
-def _start(field: str, domain: Domain) -> Any:
+def _start(field: str, domain: Domain, model: type[BaseModel]) -> Any:
     """The field's default where the domain holds it, else the middle."""
-    default = TrialConfig.model_fields[field].default
+    default = default_of(model, field)
     if default in domain:
         return default
     if isinstance(domain, Choice):

@@ -13,7 +13,6 @@ from ablations.driver.session import RunSession
 from ablations.formatting import counted
 from ablations.state.pending import StudyState, read_study_state
 from ablations.workers.spec import Report, RunContext, SeedGroupSpec, arm_specs, confirm_spec
-from silhouette.metrics import validation_metric
 
 
 @dataclass
@@ -89,7 +88,7 @@ def confirm(study: Study, session: RunSession, only: str | None = None) -> None:
     to_run = [trial for trial in state.to_run if only in (None, trial.trial_id)]
     _announce(study, state, session)
     if to_run:
-        metric = validation_metric(study.metric)
+        metric = study.watched
         table = StatusTable(state.wanted, state.status, state.values(metric, store), metric)
         jobs = session.options.jobs if session.options.address else None  # a local Ray has the CPUs for no more
         trials = make_confirm_trials(to_run, session.context())

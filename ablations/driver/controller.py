@@ -11,14 +11,13 @@ from typing import Any
 from ablations.console.candidates import candidate_name
 from ablations.console.status import TrialUpdate
 from ablations.design.study import Study
-from ablations.design.tuning import candidate_id, make_space, rungs
+from ablations.design.tuning import budget_of, candidate_id, make_space, rungs
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import OPEN, Candidate, columns_of, read_candidates, tune_rows
 from ablations.workers.spec import Report, RunContext, SeedGroupSpec, TrialSpec, arm_specs, candidate_spec
 from silhouette.config import trial_id
 from silhouette.location import StoreError
-from silhouette.metrics import METRICS
 from silhouette.results import Store
 
 
@@ -160,14 +159,14 @@ def make_controller(study: Study, store: Store, context: RunContext) -> SearchCo
     tuning = study.tuning
     if tuning is None:
         raise StudyError(f"tuning: study {study.name!r} has none")
-    metric = tuning.chooses_by(study.metric)
+    metric = study.chosen_by
     rows = tune_rows(store)
     searches = {}
     for arm in study.start_arms:
         ended = [c for c in read_candidates(rows, arm.label, tuning.seeds, metric) if c.status != "failed"]
         space = make_space(tuning, arm)
-        searches[arm.label] = ArmSearch(space, tuning, METRICS[metric].direction, arm.config.epochs, ended)
-    every_rung = {epoch for arm in study.start_arms for epoch in rungs(tuning, arm.config.epochs)}
+        searches[arm.label] = ArmSearch(space, tuning, study.search_direction, budget_of(arm.config), ended)
+    every_rung = {epoch for arm in study.start_arms for epoch in rungs(tuning, budget_of(arm.config))}
     own = replace(context, arms=arm_specs(study.start_arms), metric=metric, rungs=tuple(sorted(every_rung)))
     controller = SearchController(searches, own, store, tuning.seeds)
     _reopen(controller, store, rows)

@@ -60,7 +60,7 @@ class RunSession:
         description: Mapping[str, Any],
         deadline: Deadline,
     ) -> None:
-        self.experiment, self.keep = study.experiment, study.keep
+        self.experiment, self.keep, self.metric = study.experiment, study.keep, study.metric
         self.store, self.options, self.lock, self.deadline = store, options, lock, deadline
         self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
         self.begun: dict[str, BegunTrial] = {}
@@ -86,6 +86,7 @@ class RunSession:
             checkpoint_seconds=self.options.checkpoint_seconds,
             experiment=self.experiment,
             keep=self.keep,
+            reports=self.metric,
             driver=self._identity() if self.options.address else None,
             **git_state(),
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow.compute as pc
+from pydantic import BaseModel
 
 from ablations.cluster.session import check_head, ray_session
 from ablations.cluster.tasks import run_tasks
@@ -25,7 +26,7 @@ from ablations.state.agreement import Difference, decided_values, differences, e
 from ablations.state.provenance import git_state
 from ablations.workers.seed_group import SeedGroup
 from ablations.workers.spec import RunContext, SeedGroupSpec, TrialSpec, arm_specs, candidate_spec
-from silhouette.config import ConfigError, TrialConfig, trial_id
+from silhouette.config import ConfigError, trial_id
 from silhouette.results import FINISHED, SCHEMA, Store
 
 
@@ -120,6 +121,7 @@ def find_trial(study: Study, store: Store, trial: str) -> FinishedTrial:
         threads=record["threads"] or 1,
         checkpoint_seconds=math.inf,
         experiment=study.experiment,
+        reports=study.metric,
         arms=arm_specs([arm]),
         **git_state(),
     )
@@ -146,7 +148,7 @@ def _tuned(study: Study, record: dict[str, Any]) -> tuple[Arm, SeedGroupSpec]:
     return arm, candidate_spec(own.trial_id, arm.label, candidate, config.model_dump(mode="json"), [own])
 
 
-def _candidate_config(study: Study, arm: Arm, values: Mapping[str, Any]) -> TrialConfig | None:
+def _candidate_config(study: Study, arm: Arm, values: Mapping[str, Any]) -> BaseModel | None:
     """The config of a candidate; None if the study does not search these values."""
     if study.tuning is None:
         return None

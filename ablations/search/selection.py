@@ -15,7 +15,7 @@ from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import Candidate
 from ablations.state.provenance import git_state
-from silhouette.config import as_version_0_2, is_of_version_0_1, plan_hash, with_defaults
+from silhouette.config import TrialConfig, as_version_0_2, is_of_version_0_1, plan_hash, with_defaults
 from silhouette.results import Store
 
 FILE = "frozen.json"
@@ -73,7 +73,7 @@ def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[
         "plan_hash": described["plan_hash"],
         "metric": study.metric,
         "direction": described["direction"],
-        "chosen_by": tuning.chooses_by(study.metric) if tuning else None,
+        "chosen_by": study.chosen_by if tuning else None,
         "checkpoint_rule": CHECKPOINT_RULE,
         "sesoi": study.sesoi,
         "alpha": study.alpha,
@@ -81,10 +81,15 @@ def frozen_plan(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> dict[
         "looks": list(study.looks),
         "seeds": list(study.seeds),
         "tuning_seeds": list(tuning.seeds) if tuning else [],
-        "split": {name: sorted({str(getattr(arm.config, name)) for arm in tuned.arms}) for name in SPLIT},
+        "split": {name: values for name in SPLIT if (values := _values(tuned, name))},
         "configs": {arm.label: arm.config.model_dump(mode="json") for arm in tuned.arms},
         "families": described["families"],
     }
+
+
+def _values(study: Study, field: str) -> list[str]:
+    """The values of a field over the arms; none where the config has no such field."""
+    return sorted({str(getattr(arm.config, field)) for arm in study.arms if hasattr(arm.config, field)})
 
 
 def with_winners(study: Study, winners: Mapping[str, Mapping[str, Any]]) -> Study:
@@ -116,13 +121,13 @@ def load_selection(study: Study, store: Store) -> Study:
     if not intact or winners.keys() != plan["configs"].keys():
         raise StudyError(f"{where}: its content does not match its hash {frozen['hash']}; restore it")
     confirmed = with_winners(study, winners)
-    _check_same_plan(plan, frozen_plan(study, winners))
+    _check_same_plan(plan, frozen_plan(study, winners), study.model is not TrialConfig)
     return confirmed
 
 
-def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any], own_config: bool) -> None:
     """Only the number of seeds may differ from what was frozen. The report says if it does."""
-    whole = as_version_0_2 if is_of_version_0_1(frozen) else with_defaults
+    whole = dict if own_config else as_version_0_2 if is_of_version_0_1(frozen) else with_defaults
     configs = {arm: whole(config) for arm, config in frozen["configs"].items()}
     frozen = {**frozen, "configs": configs, "split": {**now["split"], **frozen["split"]}}
     for key in frozen:

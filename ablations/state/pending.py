@@ -17,6 +17,7 @@ from ablations.design.arms import Trial
 from ablations.design.plan import planned_trials
 from ablations.design.study import Study
 from ablations.formatting import counted
+from silhouette.measured import metric_column, metric_columns
 from silhouette.results import FINISHED, Store
 
 _COLUMNS = ("trial_id", "status", "arm", "seconds", "epochs_reached", "error", "device")
@@ -63,16 +64,20 @@ class StudyState:
 
     def values(self, metric: str, store: Store) -> dict[str, float]:
         """A metric by trial_id, of the complete trials."""
-        table = store.load(("trial_id", "status", metric))
-        complete = table.filter(pc.and_(pc.equal(table["status"], "complete"), pc.is_valid(table[metric])))
-        return dict(zip(complete["trial_id"].to_pylist(), complete[metric].to_pylist(), strict=True))
+        table = store.load(("trial_id", "status", *metric_columns([metric])))
+        table = table.filter(pc.equal(table["status"], "complete"))
+        values = zip(table["trial_id"].to_pylist(), metric_column(table, metric).to_pylist(), strict=True)
+        return {trial_id: value for trial_id, value in values if value is not None}
 
     def expected_seconds(self) -> float | None:
-        """Computing time of all trials to run in seconds, from that of similar trials; None if there are none."""
-        if not self.pace:
+        """Computing time of all trials to run in seconds, from that of similar trials; None if there are none.
+
+        It is None too where the config has no number of epochs.
+        """
+        if not self.pace or any(trial.arm.budget is None for trial in self.to_run):
             return None
         usual = statistics.median(self.pace.values())
-        return sum(t.arm.config.epochs * self.pace.get(t.arm.label, usual) for t in self.to_run)
+        return sum((t.arm.budget or 0) * self.pace.get(t.arm.label, usual) for t in self.to_run)
 
 
 def read_study_state(study: Study, store: Store) -> StudyState:
@@ -115,6 +120,8 @@ def _pace(rows: Iterable[tuple[Any, float | None, int | None]]) -> dict[Any, flo
 
 def _pace_of_others(study: Study, store: Store) -> dict[str, float]:
     """The pace that other studies in the same results folder had with similar settings, by arm of this one."""
+    if not all(hasattr(arm.config, field) for arm in study.arms for field in _SIMILAR):
+        return {}
     kind_of = lru_cache(None)(lambda text: _kind(json.loads(text or "{}")))  # many trials share a config
     rows = []
     for name in store.siblings():

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
-from ablations.design.study import TRAINING
+from ablations.design.experiments import load_class
 from ablations.errors import StudyError
 
 
@@ -92,13 +91,9 @@ def load_experiment(name: str | None) -> type[Experiment]:
         name: `module:Class`, importable on this machine; None for the training of this project.
 
     Raises:
-        StudyError: If there is no such module or class.
+        StudyError: If there is no such class, or it lacks a part of the protocol.
     """
-    module, _, found = (name or TRAINING).partition(":")
-    try:
-        return cast("type[Experiment]", getattr(importlib.import_module(module), found))
-    except (ImportError, AttributeError) as error:
-        raise StudyError(f"experiment: must be a class that Python can import ({error}), got {name!r}") from None
+    return load_class(name)
 
 
 def check_keep(name: str | None, keep: str) -> None:

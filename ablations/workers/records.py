@@ -36,7 +36,7 @@ def failed_record(
 ) -> dict[str, Any]:
     """The record of a trial that could not be trained to its end."""
     outcome = {"status": "failed", "error": error, "epochs_reached": epochs_reached}
-    planned = group.config(context)["epochs"]
+    planned = group.config(context).get("epochs")
     return {**identity(context, group, trial), **host_columns(), "epochs_planned": planned, **outcome}
 
 

@@ -15,6 +15,7 @@ from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns, source_digest
 from ablations.workers.experiment import Experiment, load_experiment
 from ablations.workers.keeping import keep_trial, write_record_first
+from ablations.workers.outcomes import fault_of_rows, numbered, outcome_of
 from ablations.workers.records import ended_report, failed_record, group_means, identity
 from ablations.workers.spec import Report, Rows, RunContext, SeedGroupSpec, TrialSpec
 from silhouette.config import make_config
@@ -91,6 +92,9 @@ class SeedGroup:
             if time.perf_counter() - start >= REPORT_SECONDS:
                 break
         rows = self._new_rows()
+        status, error = fault_of_rows((row for own in rows.values() for row in own), self.context.metric)
+        if error:
+            return self._fail(error, status)
         if self._has_ended():
             return self._finish(rows)
         self.checkpoints.save_if_due(self._epoch, self._state())
@@ -133,7 +137,8 @@ class SeedGroup:
 
     def _build(self) -> list[Experiment]:
         experiment = load_experiment(self.context.experiment)
-        config, threads = make_config(self.spec.config(self.context)), self.context.threads
+        config: Any = make_config(self.spec.config(self.context), experiment.Config)
+        threads = self.context.threads
         return [experiment(config, trial.seed, threads=threads) for trial in self.spec.trials]
 
     def _state(self) -> dict[str, Any]:
@@ -147,7 +152,7 @@ class SeedGroup:
     def _new_rows(self) -> dict[str, Rows]:
         reported, self._reported = self._reported, self._epoch
         pairs = zip(self.spec.trials, self.trainings, strict=True)
-        return {trial.trial_id: training.curve[reported:] for trial, training in pairs}
+        return {trial.trial_id: numbered(training.curve, reported) for trial, training in pairs}
 
     def _written(self) -> Report | None:
         """Return the end that an earlier worker wrote before it was lost; None if records are missing.
@@ -165,9 +170,10 @@ class SeedGroup:
     def _finish(self, rows: Mapping[str, Rows]) -> Report:
         """Write the records. Test data are read in the confirm phase only."""
         pairs = list(zip(self.spec.trials, self.trainings, strict=True))
-        outcomes = [training.result(test=self.spec.phase == "confirm") for training in self.trainings]
-        for outcome in outcomes:
-            outcome["status"] = "stopped" if outcome["status"] == "running" else outcome["status"]
+        planned, test = self.spec.config(self.context).get("epochs"), self.spec.phase == "confirm"
+        outcomes = [
+            outcome_of(training, planned, test=test, reports=self.context.reports) for training in self.trainings
+        ]
         records = [self._record(trial, outcome) for (trial, _), outcome in zip(pairs, outcomes, strict=True)]
         return self._write(records, rows, self._keep(pairs, outcomes))
 
@@ -182,10 +188,10 @@ class SeedGroup:
         )
         return [note for note in kept if note]
 
-    def _fail(self, error: str) -> Report:
+    def _fail(self, error: str, status: str = "failed") -> Report:
         """Write the error for every trial that has no finished record: a record that is written stays."""
         reached = self._epoch
-        records = [self._finished(trial) or self._failed(trial, error, reached) for trial in self.spec.trials]
+        records = [self._finished(trial) or self._failed(trial, error, reached, status) for trial in self.spec.trials]
         return self._write(records, {})
 
     def _finished(self, trial: TrialSpec) -> dict[str, Any] | None:
@@ -193,8 +199,8 @@ class SeedGroup:
             return self.store.finished_record(trial.trial_id)
         return None
 
-    def _failed(self, trial: TrialSpec, error: str, reached: int) -> dict[str, Any]:
-        return self._record(trial, failed_record(self.context, self.spec, trial, error, reached))
+    def _failed(self, trial: TrialSpec, error: str, reached: int, status: str) -> dict[str, Any]:
+        return self._record(trial, failed_record(self.context, self.spec, trial, error, reached) | {"status": status})
 
     def _record(self, trial: TrialSpec, outcome: Mapping[str, Any]) -> dict[str, Any]:
         return {

@@ -44,6 +44,7 @@ class RunContext:
         arms: By label.
         metric: Validation metric that the search sees; None in the confirm phase.
         rungs: Epochs after which a worker waits for the decision of the search.
+        reports: Test metric that the record of a complete confirm trial must have.
     """
 
     results: str = field(repr=False)  # may hold the keys of an object store
@@ -58,6 +59,7 @@ class RunContext:
     arms: Mapping[str, ArmSpec] = field(default_factory=dict)
     metric: str | None = None
     rungs: tuple[int, ...] = ()
+    reports: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from analysis.results.document import ExtensionData, FrozenData, ProvenanceData
 from analysis.study.ledger import Ledger
 from analysis.study.plan import Plan
 from analysis.study.records import Record
-from silhouette.config import as_version_0_2, plan_hash, with_defaults
+from silhouette.config import as_version_0_2, plan_hash
 
 
 def frozen_part(plan: Plan) -> FrozenData:
@@ -39,7 +39,7 @@ def is_intact(plan: Plan, frozen: Mapping[str, Any]) -> bool:
     content = frozen.get("plan") or {}
     chosen: Mapping[str, Mapping[str, Any]] = content.get("configs") or {}
     confirmed: Mapping[str, Mapping[str, Any]] = {arm.label: arm.config for arm in plan.arms}
-    whole = as_version_0_2 if plan.from_0_1 else with_defaults  # either file may have been written before the other
+    whole = as_version_0_2 if plan.from_0_1 else plan.whole  # either file may have been written before the other
     chosen, confirmed = ({arm: whole(c) for arm, c in configs.items()} for configs in (chosen, confirmed))
     return plan_hash(content) == frozen.get("hash") == plan.frozen and chosen == confirmed
 

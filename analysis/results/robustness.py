@@ -20,6 +20,7 @@ from analysis.study.plan import EXPLORATORY, Plan
 from analysis.study.resplits import overlap_of, resplits_of
 from silhouette.evaluated import Evaluation
 from silhouette.geometry.names import MEASURES
+from silhouette.metrics import METRICS
 
 GEOMETRY = tuple(f"test_{name}" for name in MEASURES)
 """The geometry of features, which the records of a study have if its configs ask for it."""
@@ -143,7 +144,7 @@ def _robustness(plan: Plan, ledger: Ledger, e: Evidence) -> Robustness:
 
 def _other_metrics(plan: Plan, ledger: Ledger, e: Evidence) -> dict[str, dict[str, float | None]]:
     found: dict[str, dict[str, float | None]] = {}
-    for metric in OTHER_METRICS:
+    for metric in _measured(ledger, e):
         if metric == plan.metric:
             continue
         both = pair(ledger.values(e.treatment, metric), ledger.values(e.family.baseline, metric))
@@ -197,6 +198,16 @@ def _evaluated(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], metric:
     described = tuple(EvaluatedArm(arm, d.n, d.mean, d.sd, d.ci) for arm, d in arms.items())
     own = (metric.name, metric.function, metric.source_sha256, metric.missing)
     return Evaluated(*own, EXPLORATORY, described, tuple(differences))
+
+
+def _measured(ledger: Ledger, e: Evidence) -> list[str]:
+    """Other metrics of ours, and every own one that both arms have."""
+    sides = (ledger.used.get(arm, {}).values() for arm in (e.treatment, e.family.baseline))
+    named = [{name for record in side for name in record.metrics} for side in sides]
+    own = sorted(
+        name for name in set.intersection(*named) if name not in METRICS and name.startswith(("test_", "val_"))
+    )
+    return [*OTHER_METRICS, *own]
 
 
 def welch_p(a: Floats, b: Floats) -> float | None:

@@ -39,7 +39,7 @@ from analysis.study.resplits import overlap_of
 def metric_scale(plan: Plan, ledger: Ledger) -> Scale:
     """How the study's metric is shown."""
     largest = max((list(ledger.values(a.label, plan.metric).values()) for a in plan.arms), key=len, default=[])
-    return make_scale(plan.metric, largest)
+    return make_scale(plan.metric, largest, plan.metric_label, plan.unit)
 
 
 def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: Scale) -> Summary:

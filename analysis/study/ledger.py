@@ -128,6 +128,8 @@ def _reason_not_planned(plan: Plan, record: Record) -> str:
 
 def _same_config(plan: Plan, planned: Mapping[str, Any], record: Record) -> bool:
     """Whether a record trained what the plan says; plan and record may each be of version 0.1 or of this one."""
+    if plan.own_config:
+        return parsed_config(record.config) == planned
     found = _whole_config(record.config)
     if not found:
         return False

@@ -10,6 +10,7 @@ from typing import Any
 from analysis.formatting import count, show_level
 from analysis.stats.anytime import MIXTURE
 from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS
+from silhouette.config import with_defaults
 
 EXPLORATORY = "exploratory"
 PER_STUDY, PER_BLOCK = "study", "block"
@@ -123,6 +124,9 @@ class Plan:
         validation: The validation data of the arms; of the tune phase where there is one. Empty where not known.
         confirm_on: What the confirm trials of a tuned study train on: `train` or `train+val`; empty where nothing was
             tuned.
+        metric_label: Name of the metric for people, where the study gives it one.
+        unit: Unit of a metric that is not ours; `%` for fractions, which are shown in percent.
+        own_config: Whether the settings are fields of a config of a person's own.
     """
 
     study: str
@@ -157,6 +161,13 @@ class Plan:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     validation: tuple[Validation, ...] = ()
     confirm_on: str = ""
+    metric_label: str = ""
+    unit: str = ""
+    own_config: bool = False
+
+    def whole(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A config with the defaults of fields that came later; one of a person's own as it is."""
+        return dict(config) if self.own_config else with_defaults(config)
 
     @property
     def scope(self) -> str:

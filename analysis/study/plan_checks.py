@@ -86,7 +86,7 @@ def _faults_of_stop(plan: Plan) -> Iterator[str]:
 
 def _fault_of_margin(plan: Plan) -> Iterator[str]:
     metric = METRICS.get(plan.metric)
-    fault = margin_fault(plan.sesoi, fractions=metric is not None and metric.percent)
+    fault = margin_fault(plan.sesoi, fractions=plan.unit == "%" if metric is None else metric.percent)
     if fault:
         yield f"sesoi: {fault}"
 

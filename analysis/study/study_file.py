@@ -75,7 +75,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
 
 _OPTIONAL = (
     "question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaired", "error_rate", "new_splits", "fixed",
-    "provenance", "stop", "mixture",
+    "provenance", "stop", "mixture", "metric_label", "unit", "own_config",
 )  # fmt: skip
 
 

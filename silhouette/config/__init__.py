@@ -11,7 +11,7 @@ from silhouette.config.identity import (
     trial_id,
 )
 from silhouette.config.parsing import ConfigError, defaults, first_line, make_config, parse_value, with_defaults
-from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig, inert_fields, needed_for
+from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig, draws_test_split, inert_fields, needed_for
 
 __all__ = [
     "CONFIG_VERSION",
@@ -23,6 +23,7 @@ __all__ = [
     "TrialConfig",
     "as_version_0_2",
     "defaults",
+    "draws_test_split",
     "first_line",
     "inert_fields",
     "is_of_version_0_1",

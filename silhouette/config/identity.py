@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from silhouette.config.parsing import ConfigError, with_defaults
 from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig
 from silhouette.registry import dataset_entry
@@ -21,12 +23,13 @@ CONFIG_VERSION = 1
 """Part of every trial's identity; raised when a default or the meaning of a field changes."""
 
 
-def trial_id(config: TrialConfig, seed: int, phase: Phase, experiment: str | None = None) -> str:
+def trial_id(config: BaseModel, seed: int, phase: Phase, experiment: str | None = None) -> str:
     """Return the identity of a trial: 16 hex digits of a SHA-256 over config, seed, phase and experiment.
 
     Fields at their default are left out. A field that is added later therefore leaves the ids of existing records
     unchanged, if its default means what was done before. `CONFIG_VERSION` is included, and raised if a default
-    changes. A value of `vary` that means less than it did in version 0.1 is marked.
+    changes. A value of `vary` that means less than it did in version 0.1 is marked. Of a config of a person's own all
+    fields count, since a changed default cannot be seen there.
 
     Args:
         config: The config; its number of epochs is included.
@@ -56,8 +59,10 @@ def plan_hash(plan: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _settings(config: TrialConfig) -> str:
+def _settings(config: BaseModel) -> str:
     """Return the part of an identity that all seeds of an arm share."""
+    if not isinstance(config, TrialConfig):
+        return json.dumps(config.model_dump(mode="json"), sort_keys=True)
     what = {"version": CONFIG_VERSION, **config.model_dump(mode="json", exclude_defaults=True)}
     if config.draws_test_split:
         del what["vary"]  # what every trial did in version 0.1: it keeps the identity that it had then

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, overload
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from silhouette.config.trial_config import TrialConfig
 from silhouette.errors import InputError, instead
@@ -23,14 +23,27 @@ PLAIN_WORDS = (
     (r" after validation, not \d+", ""),
 )
 """Words of pydantic, as patterns, and plain ones for them."""
+C = TypeVar("C", bound=BaseModel)
 
 
 class ConfigError(InputError):
     """A bad value of a field; the message is one line: field, rule, value given."""
 
 
-def make_config(values: Mapping[str, Any]) -> TrialConfig:
+@overload
+def make_config(values: Mapping[str, Any]) -> TrialConfig: ...
+
+
+@overload
+def make_config(values: Mapping[str, Any], model: type[C]) -> C: ...
+
+
+def make_config(values: Mapping[str, Any], model: type[BaseModel] = TrialConfig) -> BaseModel:
     """Return the validated config of plain values.
+
+    Args:
+        values: By field.
+        model: Type of the config: a frozen pydantic model.
 
     Raises:
         ConfigError: One line naming the field, the rule and the value given.
@@ -42,18 +55,32 @@ def make_config(values: Mapping[str, Any]) -> TrialConfig:
     silhouette.config.parsing.ConfigError: lambda_sil: must be a number, got 'banana'
     """
     for name in values:
-        if name not in TrialConfig.model_fields:
-            raise ConfigError(f"{name}: no such setting; {instead(name, TrialConfig.model_fields, LISTED)}")
+        _check_field(name, model)
     try:
-        return TrialConfig(**values)
+        config = model(**values)
+        hash(config)  # equal settings are found by it
     except ValidationError as error:
         raise ConfigError(first_line(error)) from None
+    except TypeError as error:
+        raise ConfigError(f"{model.__name__}: fields must be hashable, such as tuples, not lists ({error})") from None
+    return config
 
 
-def parse_value(field: str, value: Any) -> Any:
+def _check_field(name: str, model: type[BaseModel]) -> None:
+    if name not in model.model_fields:
+        listed = LISTED if model is TrialConfig else f"{model.__name__} lists them"
+        raise ConfigError(f"{name}: no such setting; {instead(name, model.model_fields, listed)}")
+
+
+def parse_value(field: str, value: Any, model: type[BaseModel] = TrialConfig) -> Any:
     """Return one value as its field reads it ("0.2" becomes 0.2), checked without the other fields.
 
     The text "None" is None in a field whose default is None.
+
+    Args:
+        field: Name of the field.
+        value: Its value.
+        model: Type of the config.
 
     Raises:
         ConfigError: If there is no such field or it does not allow the value.
@@ -61,9 +88,8 @@ def parse_value(field: str, value: Any) -> Any:
     >>> parse_value("batch_size", "64"), parse_value("grad_clip", "None")
     (64, None)
     """
-    if field not in TrialConfig.model_fields:
-        raise ConfigError(f"{field}: no such setting; {instead(field, TrialConfig.model_fields, LISTED)}")
-    info = TrialConfig.model_fields[field]
+    _check_field(field, model)
+    info = model.model_fields[field]
     if value == "None" and info.default is None:  # as lists and advice show it
         return None
     try:

@@ -304,19 +304,31 @@ class TrialConfig(BaseModel):
         """The milestones as the command line takes them: `160,180`."""
         return ",".join(map(str, self.milestones))
 
+    def inert(self) -> frozenset[str]:
+        """Return the names of the fields that cannot change the run, given the others."""
+        return frozenset(name for inert, names, _ in INERT if inert(self) for name in names)
+
     @property
     def size(self) -> int | None:
         """Side of the square images in pixels, or None where only the data can say."""
         return self.image_size or dataset_entry(self.dataset).size
 
 
-def inert_fields(config: TrialConfig) -> frozenset[str]:
+def inert_fields(config: BaseModel) -> frozenset[str]:
     """Return the names of the fields that cannot change the run, given the others.
+
+    A config of a person's own may have a method `inert()` that returns them; without it every field has an effect.
 
     >>> sorted(inert_fields(TrialConfig(lambda_sil=0.1)) & {"tau_s", "temperature", "class_order"})
     ['class_order', 'temperature']
     """
-    return frozenset(name for inert, names, _ in INERT if inert(config) for name in names)
+    own = getattr(config, "inert", None)
+    return frozenset(own()) if callable(own) else frozenset()
+
+
+def draws_test_split(config: BaseModel) -> bool:
+    """Return True if each seed draws test samples of its own; False where a config does not say."""
+    return bool(getattr(config, "draws_test_split", False))
 
 
 def needed_for(field: str) -> str:
