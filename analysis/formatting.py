@@ -72,6 +72,11 @@ class Scale:
         return self
 
     @property
+    def symbol_after(self) -> str:
+        """What follows a value: `%` at once, another unit after a space."""
+        return f" {self.symbol}" if self.symbol not in ("", "%") else self.symbol
+
+    @property
     def unit_after(self) -> str:
         """The unit of a difference, with a space before it if there is one."""
         return f" {self.unit}" if self.unit else ""

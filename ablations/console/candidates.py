@@ -24,10 +24,15 @@ class CandidateTable(StatusTable):
     column = "best"
 
     def __init__(
-        self, trials: Sequence[Trial], status: Mapping[str, str], values: Mapping[str, float], study: Study
+        self,
+        trials: Sequence[Trial],
+        status: Mapping[str, str],
+        values: Mapping[str, float],
+        metric: str,
+        direction: str,
     ) -> None:
-        super().__init__(trials, status, values, study.chosen_by)
-        self.direction = study.search_direction
+        super().__init__(trials, status, values, metric)
+        self.direction = direction
 
     def line(self) -> str:
         """Finished candidates, those that were stopped early, and what went wrong or is left."""
@@ -143,4 +148,4 @@ def candidate_table(study: Study, candidates: Mapping[str, Iterable[Candidate]])
                 values[name] = candidate.last
     arms, numbers = study.start_arms, range(study.tuning.settings)
     trials = [Trial(candidate_name(arm.label, n), arm, n, "tune") for n in numbers for arm in arms]
-    return CandidateTable(trials, status, values, study)
+    return CandidateTable(trials, status, values, study.chosen_by, study.search_direction)

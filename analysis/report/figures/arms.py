@@ -115,7 +115,7 @@ def _n(ns: Sequence[int]) -> str:
 
 
 def _seed_alt(data: Document, scale: Scale) -> str:
-    parts = [f"{a['arm']}: mean {scale.value(a['mean'])}{scale.symbol}, n = {a['n']}" for a in data["arms"][:12]]
+    parts = [f"{a['arm']}: mean {scale.value(a['mean'])}{scale.symbol_after}, n = {a['n']}" for a in data["arms"][:12]]
     more = "" if len(data["arms"]) <= 12 else f"; and {len(data['arms']) - 12} more arms"
     return f"Strip plot of {scale.label} by arm. {'; '.join(parts)}{more}."
 

@@ -121,7 +121,7 @@ def test_the_last_column_of_a_search_is_the_best_value_of_an_arm():
 def test_the_best_value_of_a_loss_is_the_smallest():
     trials = searched().trials
     values = {candidate_name("λ=0", 0): 0.5, candidate_name("λ=0.2", 0): 0.3}
-    losses = CandidateTable(trials, dict.fromkeys(values, "complete"), values, "val_loss")
+    losses = CandidateTable(trials, dict.fromkeys(values, "complete"), values, "val_loss", "min")
     assert losses.best() == "best candidate so far: λ=0.2 #0 (val_loss 0.3000)"
 
 
