@@ -59,10 +59,11 @@ def outcome_of(training: Experiment, planned: int | None, *, test: bool, reports
         found = _columns(given, training)
     except (TypeError, ValueError) as error:
         return {**known, "status": "failed", "error": f"result(): {error}"}
-    names = {*found, *found["metrics"]}
+    own = found["metrics"] or {}
+    names = {*found, *own}
     if test and reports and found["status"] == "complete" and reports not in names:
-        own = _names({**given, **found["metrics"]})
-        return {**known, "status": "failed", "error": f"result(): must have the study's metric {reports}; it has {own}"}
+        has = _names({**given, **own})
+        return {**known, "status": "failed", "error": f"result(): must have the study's metric {reports}; it has {has}"}
     return {**known, **found}
 
 
@@ -87,7 +88,13 @@ def _columns(given: Any, training: Experiment) -> dict[str, Any]:
     validation = {name: last[name] for name in VALIDATION if last.get(name) is not None}
     status = given.get("status") or training.status
     plain = {name: value for name, value in given.items() if name != "metrics"}
-    return {**validation, **ours, **plain, "metrics": own, "status": "stopped" if status == "running" else status}
+    return {
+        **validation,
+        **ours,
+        **plain,
+        "metrics": own or None,
+        "status": "stopped" if status == "running" else status,
+    }
 
 
 def _last_row(training: Experiment) -> dict[str, Any]:

@@ -26,10 +26,14 @@ class Answer:
 
 
 def checklist(plan: Plan, data: Document) -> tuple[Answer, ...]:
-    """Every request of the public review, with the answer of this study; none for a plain table, which is no study."""
+    """Every request of the public review, with the answer of this study; none for a plain table, which is no study.
+
+    Requests about the loss do not concern an experiment whose config has none of its settings.
+    """
     if plan.from_table:
         return ()
-    return tuple(Answer(request, *judge(plan, data)) for request, judge in _REQUESTS)
+    asked = _REQUESTS[:2] if plan.own_config else _REQUESTS
+    return tuple(Answer(request, *judge(plan, data)) for request, judge in asked)
 
 
 Judgement = tuple[str, str]
@@ -117,7 +121,7 @@ def _stability(_plan: Plan, data: Document) -> Judgement:
     return PARTLY, f"Run ledger: {rate}; the batch size is not varied here."
 
 
-_REQUESTS: Sequence[tuple[str, Callable[[Plan, Document], Judgement]]] = (
+_REQUESTS: Sequence[tuple[str, Callable[[Plan, Document], Judgement]]] = (  # the first two concern every study
     ("Standard deviations over at least five seeds for every accuracy figure", _seeds),
     ("Paired t-tests or Wilcoxon tests for the improvements", _tests),
     ("An ablation of the temperatures of the soft operations across the main datasets", _temperature),

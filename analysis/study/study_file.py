@@ -66,7 +66,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         sampler=str((raw.get("tuning") or {}).get("sampler") or ""),
         recipe=_recipe(raw["recipe"]) if raw.get("recipe") else {},
         validation=() if raw.get("experiment") else _validations(raw["arms"]),
-        confirm_on=str(raw["tuning"].get("confirm_on") or "train") if raw.get("tuning") else "",
+        confirm_on=_confirm_on(raw),
         **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
     )
     check_plan(plan)
@@ -98,6 +98,13 @@ def _validations(arms: Sequence[Mapping[str, Any]]) -> tuple[Validation, ...]:
             config = with_defaults(own)
             found.setdefault((_profile(config), config["val_fraction"]), []).append(raw["arm"])
     return tuple(Validation(*kind, tuple(labels)) for kind, labels in found.items())
+
+
+def _confirm_on(raw: Mapping[str, Any]) -> str:
+    """What confirm trials of a tuned study train on; a config of a person's own does not say."""
+    if not raw.get("tuning") or raw.get("own_config"):
+        return ""
+    return str(raw["tuning"].get("confirm_on") or "train")
 
 
 def _profile(config: Mapping[str, Any]) -> str:

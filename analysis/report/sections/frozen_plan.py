@@ -65,7 +65,8 @@ def _text(frozen: FrozenData) -> str:
 
 def _plan_table(frozen: FrozenData) -> Table:
     shown = ("metric", "direction", "chosen_by", "checkpoint_rule", "seeds", "tuning_seeds", "split", "sesoi", "alpha")
-    rows = [(Cell(name.replace("_", " ")), Cell(_words(frozen["plan"].get(name)))) for name in shown]
+    found = {name: _words(frozen["plan"].get(name)) for name in shown}
+    rows = [(Cell(name.replace("_", " ")), Cell(words)) for name, words in found.items() if words]
     return table("frozen_plan", "What the hash covers, together with the winners below and the families.",
                  ("what", "frozen"), rows, text=(0, 1))  # fmt: skip
 
