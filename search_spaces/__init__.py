@@ -2,7 +2,7 @@
 
 from search_spaces.domains import Choice, Factor, Interval, listing
 from search_spaces.factors import FACTORS, SEARCHABLE
-from search_spaces.models import default_of, describe, factors_of, searchable
+from search_spaces.models import default_of, describe, factor_named, factors_of, label_of, searchable
 from search_spaces.recipes import RECIPES, Recipe
 
 __all__ = [
@@ -15,7 +15,9 @@ __all__ = [
     "Recipe",
     "default_of",
     "describe",
+    "factor_named",
     "factors_of",
+    "label_of",
     "listing",
     "searchable",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from silhouette.config import setting_of
 from silhouette.formatting import show_level
 
 
@@ -99,13 +100,13 @@ class Factor:
     def describe(self, config: BaseModel) -> str:
         """Return the part of the label of an arm that shows this factor.
 
-        >>> from silhouette.config import TrialConfig
+        >>> from silhouette.config import TrialConfig, setting_of
         >>> Factor("lambda_sil", "λ", (0.0,), Interval(0, 1), "").describe(TrialConfig(lambda_sil=0.2))
         'λ=0.2'
         """
         values = {
             "label": self.label,
-            "value": short(getattr(config, self.field)),
+            "value": short(setting_of(config, self.field)),
             "qualifier": short(getattr(config, self.qualifier)) if self.qualifier else "",
         }
         return self.text.format(**values)

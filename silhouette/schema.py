@@ -106,6 +106,7 @@ SCHEMA = pa.schema(
         ("git_commit", pa.string()),
         ("git_dirty", pa.bool_()),
         ("source_sha256", pa.string()),
+        ("plugins", pa.string()),
         ("error", pa.string()),
     ]
 )
@@ -114,6 +115,7 @@ SCHEMA = pa.schema(
 `tune_*` are null but in the tune phase: the place of a setting in the order of its arm's proposals, its nuisance
 values (JSON), the places of the settings whose outcome was known when it was proposed, and its ASHA bracket.
 `source_sha256` is the digest of this project's code on the node that trained the trial, as `ablate doctor` prints it;
+`plugins` is null unless the trial used code of a person's own: JSON of name -> `version` and `source_sha256` of each;
 `test_pool_sha256` is that of the sorted indices of the test samples. Both are null in records of version 0.1.
 The columns `GEOMETRY` are null unless the config's `metrics` asks for them; the file of such a trial leaves them out.
 `metrics` holds numbers that have no column of their own: those of an own experiment and of own metric functions. It is

@@ -43,6 +43,7 @@ def plan(given: Namespace) -> int:
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.data_use import check_own_data
     from ablations.design.plan import check_plan
+    from ablations.design.plugins import check_own_code
     from ablations.design.recipes import recipe_lines
     from ablations.formatting import counted
     from ablations.search.selection import load_selection
@@ -54,6 +55,7 @@ def plan(given: Namespace) -> int:
     study = read_study(given)
     if not study.experiment:
         check_own_data(study.start_arms, here=False)
+        check_own_code(study.start_arms, here=False)
     store = open_store(given, study.name)
     study = load_selection(study, store)
     check_plan(study, store)

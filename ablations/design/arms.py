@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ablations.errors import StudyError
 from search_spaces import default_of, describe, factors_of
-from silhouette.config import ConfigError, Phase, TrialConfig, inert_fields, make_config
+from silhouette.config import ConfigError, Phase, TrialConfig, inert_fields, is_option, make_config, setting_of
 
 NO_BLOCK = "all arms"
 
@@ -110,10 +110,12 @@ class Expansion:
     def _centre(self, field: str) -> Any:
         """The value around which a one-at-a-time design varies a factor."""
         own = {} if isinstance(self.baseline, str) else self.baseline
+        if self.model is TrialConfig and is_option(field):  # its default stands in the signature of its owner
+            return setting_of(_config({**self.fixed, **own}, self.model), field)
         return own.get(field, self.fixed.get(field, default_of(self.model, field)))
 
     def _arm(self, name: str, settings: Mapping[str, Any], config: BaseModel) -> Arm:
-        inert = inert_fields(config)
+        inert = inert_fields(config, (*self.factors, *settings))
         fields = tuple(f for f in self.factors if f not in inert)
         blocks = tuple(f for f in fields if f in self.blocks)
         label = _words(name, describe(config, fields))
@@ -132,7 +134,7 @@ class Expansion:
     def _is_baseline(self, name: str, config: BaseModel, inert: frozenset[str]) -> bool:
         if isinstance(self.baseline, str):
             return name == self.baseline
-        return all(getattr(config, f) == value for f, value in self.baseline.items() if f not in inert)
+        return all(setting_of(config, f) == value for f, value in self.baseline.items() if f not in inert)
 
 
 def _words(*parts: str) -> str:
@@ -147,7 +149,7 @@ def _qualifiers(model: type[BaseModel], fields: Sequence[str]) -> tuple[str, ...
 
 
 def _values(config: BaseModel, fields: Sequence[str], inert: frozenset[str]) -> dict[str, Any]:
-    return {f: getattr(config, f) for f in fields if f not in inert}
+    return {f: setting_of(config, f) for f in fields if f not in inert}
 
 
 def _config(values: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:

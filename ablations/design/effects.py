@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from ablations.design.arms import Arm, Expansion, by_block
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
-from search_spaces import FACTORS, default_of, searchable
-from silhouette.config import TrialConfig, inert_fields, needed_for
+from search_spaces import FACTORS, default_of, factor_named
+from silhouette.config import TrialConfig, inert_fields, is_option, needed_for, setting_of
 from silhouette.metrics import METRICS
 
 MEASURED = ("shot_many", "shot_few", "knn_k", "eval_every")
@@ -69,11 +69,12 @@ def check_effects(expansion: Expansion, arms: Sequence[Arm], fixed: Mapping[str,
     Raises:
         StudyError: One line for the first setting without effect.
     """
-    active = {arm.label: _active_fields(arm, tuning) for arm in arms}
+    options = {f for settings in (*expansion.treatments.values(), expansion.factors, fixed) for f in settings}
+    active = {arm.label: _active_fields(arm, tuning, {f for f in options if is_option(f)}) for arm in arms}
     everywhere = frozenset[str]().union(*active.values())
     for field, values in expansion.factors.items():
         ours, default = expansion.model is TrialConfig, default_of(expansion.model, field)
-        same = len(values) > 1 and len({getattr(arm.config, field) for arm in arms}) == 1
+        same = len(values) > 1 and len({setting_of(arm.config, field) for arm in arms}) == 1
         if same or (_says_more(default, values) and field not in everywhere):
             raise _without_effect("factors", field, list(values), expansion.model)
         if ours and field in MEASURED and len(values) > 1:
@@ -89,10 +90,11 @@ def check_effects(expansion: Expansion, arms: Sequence[Arm], fixed: Mapping[str,
     _check_search(tuning, arms)
 
 
-def _active_fields(arm: Arm, tuning: Tuning | None) -> frozenset[str]:
-    """Fields that can change the training of an arm, under some values of its search."""
+def _active_fields(arm: Arm, tuning: Tuning | None, options: Set[str]) -> frozenset[str]:
+    """Fields, and those of some options, that can change the training of an arm, under some values of its search."""
     configs = [arm.config] if tuning is None else make_space(tuning, arm).examples()
-    return frozenset(field for config in configs for field in type(config).model_fields.keys() - inert_fields(config))
+    names = type(arm.config).model_fields.keys() | options
+    return frozenset(name for config in configs for name in names - inert_fields(config, options))
 
 
 def _says_more(default: Any, values: Sequence[Any]) -> bool:
@@ -101,8 +103,9 @@ def _says_more(default: Any, values: Sequence[Any]) -> bool:
 
 
 def _without_effect(where: str, field: str, value: Any, model: type[BaseModel]) -> StudyError:
-    default = default_of(model, field)
-    advice = f"set that, or remove {field}" + (f" (--set {field}={default})" if where == "fixed" else "")
+    advice = f"set that, or remove {field}"
+    if where == "fixed" and field in model.model_fields:
+        advice += f" (--set {field}={default_of(model, field)})"
     needs = (needed_for(field) if model is TrialConfig else "") or "other values"
     return StudyError(f"{where}: {field} changes nothing in any arm, since it needs {needs}; {advice}, got {value!r}")
 
@@ -141,10 +144,13 @@ def _check_search(tuning: Tuning | None, arms: Sequence[Arm]) -> None:
     if tuning is None:
         return
     searched = {name for arm in arms for name in make_space(tuning, arm).domains}
-    factors = searchable(type(arms[0].config))
+    model = type(arms[0].config)
     for name in tuning.nuisance:
         if name not in searched:
-            needs = " or ".join(filter(None, map(needed_for, factors[name].fields))) or "arms that do not set it"
+            needs = (
+                " or ".join(filter(None, map(needed_for, factor_named(model, name).fields)))
+                or "arms that do not set it"
+            )
             raise StudyError(f"tuning.nuisance: {name} changes nothing in any arm, since it needs {needs}; remove it")
 
 

@@ -18,7 +18,7 @@ from ablations.design.recipes import describe_recipe
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError
-from search_spaces import Choice, Interval, default_of, factors_of
+from search_spaces import Choice, Interval, default_of, factors_of, label_of
 from silhouette.config import (
     NEW_TEST_SPLITS,
     OLD_SPLIT,
@@ -26,7 +26,10 @@ from silhouette.config import (
     as_version_0_2,
     draws_test_split,
     is_of_version_0_1,
+    is_option,
+    option_default,
     plan_hash,
+    setting_of,
     with_defaults,
 )
 from silhouette.results import Store
@@ -63,6 +66,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "error_rate": study.error_rate,  # hashed where it is not the default, so that older plans keep their hash
         "arms": [_complete_arm(hashed, arm, study) for hashed, arm in zip(plan["arms"], study.arms, strict=True)],
         "factors": [_describe_factor(study, field) for field in study.factors],
+        **({"plugins": list(study.plugins)} if study.plugins else {}),  # not hashed: the names are settings too
         **({"recipe": recipe} if recipe else {}),  # not hashed: the settings of the arms are
         "fixed": study.fixed,
         **({"own_config": True} if study.model is not TrialConfig else {}),
@@ -116,15 +120,23 @@ def _describe_domain(domain: Interval | Choice) -> dict[str, Any]:
 
 def _describe_factor(study: Study, field: str) -> dict[str, Any]:
     factor = factors_of(study.model).get(field)
-    values = list(dict.fromkeys(getattr(arm.config, field) for arm in study.arms if field in arm.settings))
+    values = list(dict.fromkeys(setting_of(arm.config, field) for arm in study.arms if field in arm.settings))
     return {
         "field": field,
-        "label": factor.label if factor else field,
+        "label": factor.label if factor else label_of(field),
         "values": values,
-        "default": default_of(study.model, field),
+        "default": _default(study, field),
         "log": bool(getattr(factor.domain, "log", False)) if factor else False,
         "unit": factor.unit if factor else "",
     }
+
+
+def _default(study: Study, field: str) -> Any:
+    """The default of a setting; of an option, the one in the first arm that has it."""
+    if study.model is not TrialConfig or not is_option(field):
+        return default_of(study.model, field)
+    found = (option_default(c, field) for arm in study.arms if isinstance(c := arm.config, TrialConfig))
+    return next((value for value in found if value is not None), None)
 
 
 def adopt_plan(study: Study, store: Store, provenance: Mapping[str, Any]) -> dict[str, Any]:

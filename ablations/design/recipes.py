@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import RECIPES, SEARCHABLE
+from search_spaces import RECIPES, factor_named
 from search_spaces.recipes import settings_in_words, value_in_words, wrapped
 from silhouette.config import inert_fields
 
@@ -36,7 +36,11 @@ def describe_recipe(study: Study) -> dict[str, Any] | None:
 
 def _values(study: Study, field: str) -> list[Any]:
     """The different values of a setting over the arms in which it has an effect."""
-    tuned = set() if study.tuning is None else {f for name in study.tuning.nuisance for f in SEARCHABLE[name].fields}
+    tuned = (
+        set()
+        if study.tuning is None
+        else {f for name in study.tuning.nuisance for f in factor_named(study.model, name).fields}
+    )
     found: list[Any] = []
     for arm in study.start_arms:
         if field not in inert_fields(arm.config):

@@ -118,6 +118,8 @@ def _type(annotation: Any) -> str:
     if origin is tuple:
         literal = typing.get_origin(arguments[0]) is Literal
         return f"list of {_type(arguments[0]) if literal else PLURALS.get(arguments[0], 'values')}"
+    if origin is dict and str in typing.get_args(arguments[1]):
+        return "dict of values"
     if origin is dict:
         return "dict" if arguments[1] is Any else f"dict of {PLURALS.get(typing.get_origin(arguments[1]), 'domains')}"
     return str(getattr(annotation, "__name__", annotation))

@@ -20,7 +20,7 @@ from ablations.design.measures import check_margin, check_metric, measure_of, ow
 from ablations.design.models import Declared, as_list
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
-from search_spaces import RECIPES, searchable
+from search_spaces import RECIPES, factor_named
 from silhouette.config import MAX_SEED, TrialConfig, first_line, parse_value, trial_id
 from silhouette.metrics import Metric, validation_metric
 from silhouette.results import check_name
@@ -43,7 +43,7 @@ class Study(Declared):
             takes `silhouette.training.run:Training`. Its protocol is `ablations.workers.experiment.Experiment`; the
             settings of the study are the fields of its `Config`.
         treatments: Named settings to compare, where a product of factors does not say it.
-        factors: Values of each scientific factor by field of the config.
+        factors: Values of each scientific factor by field of the config, or by an option of your own (`encoder.depth`).
         design: `grid` takes every combination of the factors, `one_at_a_time` those that differ from the baseline
             in one factor at most.
         recipe: Name of the settings that the study starts from (`ablate list --spaces`); None starts from the defaults.
@@ -319,12 +319,18 @@ class Study(Declared):
         return confirmed(arm, self.tuning, self.winners.get(arm.label, {})) if self.tuning else arm
 
     @property
+    def plugins(self) -> tuple[str, ...]:
+        """Names of everything of a person's own that its trials use, each once."""
+        names = (name for arm in self.start_arms for name in getattr(arm.config, "plugins", ()))
+        return tuple(dict.fromkeys((*([self.experiment] if self.experiment else []), *names)))
+
+    @property
     def _compared(self) -> Iterator[str]:
         """The fields in which arms or candidates may differ."""
         yield from self.factors
         yield from (field for settings in self.treatments.values() for field in settings)
         yield from (
-            (field for name in self.tuning.nuisance for field in searchable(self.model)[name].fields)
+            (field for name in self.tuning.nuisance for field in factor_named(self.model, name).fields)
             if self.tuning
             else ()
         )

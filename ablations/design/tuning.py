@@ -16,13 +16,14 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from ablations.design.arms import Arm
 from ablations.design.models import Declared, as_list
 from ablations.errors import StudyError
-from search_spaces import Choice, Interval, default_of, searchable
+from search_spaces import Choice, Interval, default_of, factor_named, searchable
 from silhouette.config import (
     MAX_SEED,
     ConfigError,
     TrialConfig,
     draws_test_split,
     inert_fields,
+    is_option,
     make_config,
     parse_value,
     trial_id,
@@ -99,12 +100,12 @@ class Tuning(Declared):
         """
         known = searchable(model)
         for name, domain in self.nuisance.items():
-            if name not in known:
+            if name not in known and not (model is TrialConfig and is_option(name)):
                 what = instead(name, known, "`ablate list --spaces` lists them")
                 raise ValueError(f"tuning.nuisance: must be factors that can be searched; {what}, got {name!r}")
             if name == "epochs":
                 raise ValueError("tuning.nuisance: epochs are the budget, the same in every arm, got 'epochs'")
-            found = domain or known[name].domain
+            found = domain or factor_named(model, name).domain
             if found is None:
                 raise ValueError(f"tuning.nuisance: {name} needs an Interval or a Choice, got None")
             _check_domain(name, found, model)
@@ -115,7 +116,7 @@ class Tuning(Declared):
         Raises:
             StudyError: If the study does not say, and the factor has no domain of its own.
         """
-        found = self.nuisance[name] or searchable(model)[name].domain
+        found = self.nuisance[name] or factor_named(model, name).domain
         if found is None:
             raise StudyError(f"tuning.nuisance: {name} needs an Interval or a Choice, got None")
         return found
@@ -127,7 +128,7 @@ class Tuning(Declared):
 
     def starts(self, model: type[BaseModel] = TrialConfig) -> dict[str, Any]:
         """A value for every tuned field, so that the arms are different before any is tuned."""
-        fields = ((f, name) for name in self.nuisance for f in searchable(model)[name].fields)
+        fields = ((f, name) for name in self.nuisance for f in factor_named(model, name).fields)
         return {field: _start(field, self.domain(name, model), model) for field, name in fields}
 
     def chooses_by(self, metric: str, own: bool = False) -> str:
@@ -169,7 +170,7 @@ class Tuning(Declared):
         both = sorted(set(seeds) & set(self.seeds))
         if both:
             raise StudyError(f"tuning.seeds: must not be confirm seeds, or the search would choose on them, got {both}")
-        for field in (f for name in self.nuisance for f in searchable(type(config))[name].fields):
+        for field in (f for name in self.nuisance for f in factor_named(type(config), name).fields):
             if field in given:
                 raise StudyError(f"{field}: is tuned; remove it from {given[field]}")
         epochs, eval_every = budget_of(config), getattr(config, "eval_every", 1)
@@ -254,8 +255,8 @@ def make_space(tuning: Tuning, arm: Arm) -> Space:
     Raises:
         StudyError: If nothing does, or there are fewer different settings than the search wants.
     """
-    inert, model = inert_fields(arm.config), type(arm.config)
-    names = [n for n in tuning.nuisance if _applies(searchable(model)[n].fields, arm, inert)]
+    inert, model = inert_fields(arm.config, tuning.nuisance), type(arm.config)
+    names = [n for n in tuning.nuisance if _applies(factor_named(model, n).fields, arm, inert)]
     space = Space(arm.config, {name: tuning.domain(name, model) for name in names}, arm.given)
     if not names:
         raise StudyError(f"tuning.nuisance: no field of it has an effect in arm {arm.label!r}")
@@ -272,7 +273,7 @@ def fields_of(values: Mapping[str, Any], model: type[BaseModel] = TrialConfig) -
     >>> fields_of({"tau": 0.2, "lr": 0.01})
     {'tau_s': 0.2, 'tau_m': 0.2, 'lr': 0.01}
     """
-    return {field: value for name, value in values.items() for field in searchable(model)[name].fields}
+    return {field: value for name, value in values.items() for field in factor_named(model, name).fields}
 
 
 def candidate_id(arm: str, config: BaseModel, seeds: tuple[int, ...], experiment: str | None = None) -> str:
@@ -294,7 +295,7 @@ def _check_domain(name: str, domain: Domain, model: type[BaseModel]) -> None:
         raise ValueError(f"tuning.nuisance: {name} needs low > 0 on a logarithmic scale, got {domain.low:g}")
     if not ends or len(set(ends)) < len(ends):
         raise ValueError(f"tuning.nuisance: {name} needs different values, got {list(ends)}")
-    for field in searchable(model)[name].fields:
+    for field in factor_named(model, name).fields:
         for value in ends:
             _check_value(field, value, model)
 

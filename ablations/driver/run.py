@@ -11,6 +11,7 @@ from ablations.console.live import print_error, print_lines
 from ablations.console.status import failures
 from ablations.design.data_use import check_own_data, own_datasets
 from ablations.design.plan import adopt_plan, check_plan
+from ablations.design.plugins import check_own_code
 from ablations.design.study import Study
 from ablations.driver.confirm import confirm
 from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, interruptible
@@ -75,9 +76,12 @@ def run_study(study: Study, options: RunOptions) -> int:
 
 
 def _check_data(study: Study, store: Store, options: RunOptions) -> None:
-    """Check a person's own data, unless no trial is left that needs them."""
-    if not study.experiment and own_datasets(study.start_arms) and read_study_state(study, store).to_run:
+    """Check a person's own data and code, unless no trial is left that needs them."""
+    if study.experiment or not (own_datasets(study.start_arms) or study.plugins):
+        return
+    if read_study_state(study, store).to_run:
         check_own_data(study.start_arms, here=options.address is None)
+        check_own_code(study.start_arms, here=options.address is None)
 
 
 def _run_phases(study: Study, store: Store, options: RunOptions, lock: DriverLock, deadline: Deadline) -> Study | None:

@@ -19,7 +19,7 @@ from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError
 from ablations.state.compaction import END_SECONDS, compacting
 from ablations.state.lock import DriverIdentity, DriverLock
-from ablations.state.provenance import git_state, source_digest
+from ablations.state.provenance import git_state, plugin_sources, source_digest
 from ablations.tracking.mirror import CLOSE_SECONDS, Mirror
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
 from ablations.workers.records import shown_columns
@@ -61,6 +61,7 @@ class RunSession:
         deadline: Deadline,
     ) -> None:
         self.experiment, self.keep, self.metric = study.experiment, study.keep, study.metric
+        self.plugins = study.plugins
         self.store, self.options, self.lock, self.deadline = store, options, lock, deadline
         self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
         self.begun: dict[str, BegunTrial] = {}
@@ -92,7 +93,7 @@ class RunSession:
         )
 
     def _identity(self) -> DriverIdentity:
-        return {**self.lock.holder, "sources": source_digest()}
+        return {**self.lock.holder, "sources": source_digest(), "plugins": plugin_sources(self.plugins)}
 
     def run(
         self,

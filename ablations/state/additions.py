@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 
 from ablations.design.plan import planned_extension
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from ablations.formatting import counted
-from ablations.state.provenance import source_digest
+from ablations.state.provenance import plugin_sources, source_digest
+from silhouette.registry import sources_in
 from silhouette.results import FINISHED, Store
 
 
@@ -48,22 +49,40 @@ def extension_line(study: Study, store: Store) -> str:
 
 def _check_code(study: Study, store: Store) -> None:
     """Refuse to add records of this code to records of other code, unless nothing is to be added."""
-    code_of = _code_of_finished(store)
+    code_of, plugins = _code_of_finished(store)
     others = Counter(code for code in code_of.values() if code != source_digest())
-    if not others or not _adds(study, store, code_of):
+    changed = _changed_plugins(study, plugins)
+    if not (others or changed) or not _adds(study, store, code_of):
         return
+    if changed:
+        raise StudyError(f"--allow-mixed-code: {store.root} has {changed}; {_ADVICE}")
     found = ", ".join(f"{counted(n, 'record')} of {code or 'code that was not recorded'}" for code, n in others.items())
-    raise StudyError(
-        f"--allow-mixed-code: {store.root} has {found}, and this code is {source_digest()}; over mixed code the report "
-        "gives no verdict; give another --results, go back to that code, or pass --allow-mixed-code"
-    )
+    raise StudyError(f"--allow-mixed-code: {store.root} has {found}, and this code is {source_digest()}; {_ADVICE}")
 
 
-def _code_of_finished(store: Store) -> dict[str, str | None]:
-    """Digest of the code by trial_id, of all finished trials; None where the record has none."""
-    table = store.load(("trial_id", "status", "source_sha256"))
-    rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
-    return {trial_id: code for trial_id, status, code in rows if status in FINISHED}
+_ADVICE = (
+    "over mixed code the report gives no verdict; give another --results, go back to that code, "
+    "or pass --allow-mixed-code"
+)
+
+
+def _changed_plugins(study: Study, recorded: Iterable[Mapping[str, str | None]]) -> str:
+    """The first plugin of a study whose source differs from that in records, in words; empty if none does."""
+    now = plugin_sources(study.plugins)
+    others = Counter((name, code) for found in recorded for name, code in found.items() if name in now)
+    for (name, code), count in sorted(others.items(), key=str):
+        if code != now[name]:
+            return f"{counted(count, 'record')} of {name} with source {code}, which is now {now[name] or 'not here'}"
+    return ""
+
+
+def _code_of_finished(store: Store) -> tuple[dict[str, str | None], list[dict[str, str | None]]]:
+    """Digest of the code by trial_id, of all finished trials, None where the record has none; and of their plugins."""
+    names = ("trial_id", "status", "source_sha256", "plugins")
+    table = store.load(names)
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    finished = [(trial_id, code, plugins) for trial_id, status, code, plugins in rows if status in FINISHED]
+    return {trial_id: code for trial_id, code, _ in finished}, [sources_in(plugins) for *_, plugins in finished]
 
 
 def _adds(study: Study, store: Store, finished: Container[str]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ablations.errors import StudyError, first_line
 from ablations.state.lock import FILE, DriverIdentity
-from ablations.state.provenance import source_digest
+from ablations.state.provenance import plugin_sources, source_digest
 from silhouette.errors import InputError, without_secret
 from silhouette.results import Store
 
@@ -19,6 +19,8 @@ DOCTOR = "`ablate doctor --address auto` compares the nodes"
 ADVICE = "give a folder that every node mounts at the same path, or s3://bucket/prefix"
 PAUSES = (1.0, 2.0, 5.0)
 """Seconds before each retry of a store that does not answer. The driver needs the verdict of a node within 15 s."""
+_CODE = ("sources", "plugins")
+"""Parts of a driver's identity that are no part of its lock file."""
 LATE_PAUSES = (1.0, 5.0, 15.0, 30.0)
 """The same for a node that joins a running study. A verdict against it ends the study, so it waits longer."""
 
@@ -39,8 +41,20 @@ def mismatch(uri: str, study: str, driver: DriverIdentity, pauses: Sequence[floa
     if sources not in (None, source_digest()):
         advice = f"sync the checkout, or submit with --working-dir; {DOCTOR}"
         return "--address", f"runs sources {source_digest()} of this project, the driver {sources}; {advice}"
+    for name, wanted in (driver.get("plugins") or {}).items():
+        if line := _plugin_mismatch(name, wanted):
+            return "--address", line
     reason = _lock_file_mismatch_with_retries(uri, study, driver, pauses)
     return None if reason is None else ("--results", without_secret(f"does not see {uri} ({reason}); {ADVICE}"))
+
+
+def _plugin_mismatch(name: str, wanted: str | None) -> str | None:
+    """What is wrong on this node with a plugin of the driver's study; None if nothing is."""
+    advice = "install the same version on every node, or submit with --working-dir"
+    found = plugin_sources([name])[name]
+    if found is None:
+        return f"cannot import {name}; {advice}"
+    return None if found == wanted else f"has source {found} of {name}, the driver {wanted}; {advice}"
 
 
 def require_admission(uri: str, study: str, driver: DriverIdentity | None) -> None:
@@ -72,7 +86,7 @@ def lock_file_mismatch(uri: str, study: str, driver: DriverIdentity) -> str | No
     found = Store(uri, study).read_json(FILE)
     if found is None:
         return f"no {FILE} there"
-    same = all(found.get(key) == value for key, value in driver.items() if key != "sources")
+    same = all(found.get(key) == value for key, value in driver.items() if key not in _CODE)
     return None if same else f"another driver's {FILE}"
 
 

@@ -33,12 +33,14 @@ class DriverIdentity(TypedDict):
         pid: Its process.
         started_at: When it started.
         sources: Digest of its code; a node must have the same.
+        plugins: Digest of each plugin of its study, by name; a node must have the same.
     """
 
     host: str
     pid: int
     started_at: str
     sources: NotRequired[str]
+    plugins: NotRequired[dict[str, str | None]]
 
 
 class DriverLock:

@@ -6,11 +6,13 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from silhouette.registry import plugins_of
 
 PACKAGES = ("soft-silhouette-ablations", "torch", "torchvision", "ray", "numpy", "scikit-learn", "pyarrow")
 
@@ -62,27 +64,39 @@ def plugin_digest(name: str) -> str:
     Raises:
         ValueError: If it has no Python sources.
     """
-    top = name.partition(":")[0].partition(".")[0]
-    spec = find_spec(top)
-    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
-    files = [(path.relative_to(folder), path) for folder in folders for path in folder.rglob("*.py")]
-    if spec and not folders and spec.origin and spec.origin.endswith(".py"):
-        files = [(Path(Path(spec.origin).name), Path(spec.origin))]
-    if not files:
-        raise ValueError(f"{name}: {top} has no Python sources")
-    sums = hashlib.sha256()
-    for shown, path in sorted(files):
-        sums.update(f"{shown.as_posix()}\0".encode() + path.read_bytes())
-    return sums.hexdigest()[:12]
+    found = plugin_sources([name])[name]
+    if found is None:
+        raise ValueError(f"{name}: {name.partition('.')[0].partition(':')[0]} has no Python sources")
+    return found
 
 
-def host_columns() -> dict[str, Any]:
-    """Host, versions and sources of this process, as columns of a record: those of the node that trained it."""
+def host_columns(plugins: Iterable[str] = ()) -> dict[str, Any]:
+    """Host, versions and sources of this process, as columns of a record: those of the node that trained it.
+
+    Args:
+        plugins: Names of a person's own that the trial used: parts of its config, its experiment, metric functions.
+    """
     return {
         "host": platform.node(),
         "versions": json.dumps(versions(), sort_keys=True),
         "source_sha256": source_digest(),
+        "plugins": plugins_text(plugins),
     }
+
+
+def plugins_text(names: Iterable[str]) -> str | None:
+    """The column `plugins` of a record: JSON of name -> version and source digest on this machine; None without names.
+
+    >>> plugins_text([]) is None
+    True
+    """
+    found = plugins_of(names)
+    return json.dumps(found, sort_keys=True) if found else None
+
+
+def plugin_sources(names: Iterable[str]) -> dict[str, str | None]:
+    """Source digest of each plugin on this machine; None for one that is not on it."""
+    return {name: plugin["source_sha256"] for name, plugin in plugins_of(names).items()}
 
 
 def _git(root: Path, *arguments: str) -> str | None:

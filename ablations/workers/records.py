@@ -37,7 +37,12 @@ def failed_record(
     """The record of a trial that could not be trained to its end."""
     outcome = {"status": "failed", "error": error, "epochs_reached": epochs_reached}
     planned = group.config(context).get("epochs")
-    return {**identity(context, group, trial), **host_columns(), "epochs_planned": planned, **outcome}
+    return {
+        **identity(context, group, trial),
+        **host_columns(group.plugins(context)),
+        "epochs_planned": planned,
+        **outcome,
+    }
 
 
 def shown_columns(context: RunContext, group: SeedGroupSpec, trial: TrialSpec) -> dict[str, Any]:

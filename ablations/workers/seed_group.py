@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ablations.state.checkpoints import Checkpoints
-from ablations.state.provenance import host_columns, source_digest
+from ablations.state.provenance import host_columns, plugin_sources, source_digest
 from ablations.workers.experiment import Experiment, load_experiment
 from ablations.workers.keeping import keep_trial, write_record_first
 from ablations.workers.outcomes import fault_of_rows, numbered, outcome_of
@@ -125,7 +125,7 @@ class SeedGroup:
         A checkpoint that other code wrote is not continued: a record stands for one code from its first epoch on.
         """
         state, trainings = self.checkpoints.newest(), self._build()
-        if state is None or state.get("source_sha256") != source_digest():
+        if state is None or any(state.get(key) != now for key, now in self._code().items()):
             return trainings
         try:
             for training, own in zip(trainings, state["trainings"], strict=True):
@@ -144,7 +144,16 @@ class SeedGroup:
     def _state(self) -> dict[str, Any]:
         states = [training.state_dict() for training in self.trainings]
         times = {"started_at": self._started_at, "seconds": self._seconds()}
-        return {"trainings": states, "source_sha256": source_digest(), **times}
+        return {"trainings": states, **self._code(), **times}
+
+    @property
+    def _plugins(self) -> tuple[str, ...]:
+        return self.spec.plugins(self.context)
+
+    def _code(self) -> dict[str, Any]:
+        """Digests of the project and of what is a person's own in the trials."""
+        own = {"plugins": plugin_sources(self._plugins)} if self._plugins else {}
+        return {"source_sha256": source_digest(), **own}
 
     def _seconds(self) -> float:
         return self._earlier_seconds + time.perf_counter() - self._start
@@ -207,7 +216,7 @@ class SeedGroup:
             **identity(self.context, self.spec, trial),
             "started_at": self._started_at,
             "seconds": self._seconds() / len(self.spec.trials),  # the seeds took turns
-            **host_columns(),
+            **host_columns(self._plugins),
             **outcome,
         }
 

@@ -21,10 +21,12 @@ class ArmSpec:
     Attributes:
         settings: Scientific settings, as the record holds them.
         config: Config of its trials; in the tune phase the one before tuning.
+        plugins: Names of a person's own in its config.
     """
 
     settings: Mapping[str, Any]
     config: Mapping[str, Any]
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ class SeedGroupSpec:
         """Return what its trials train."""
         return self.candidate.config if self.candidate else context.arms[self.arm].config
 
+    def plugins(self, context: RunContext) -> tuple[str, ...]:
+        """Return the names of a person's own that its trials use."""
+        own = (context.experiment,) if context.experiment else ()
+        return (*own, *context.arms[self.arm].plugins)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -136,7 +143,10 @@ class Report:
 
 def arm_specs(arms: Iterable[Arm]) -> dict[str, ArmSpec]:
     """What the trials of each arm share, by label."""
-    return {arm.label: ArmSpec(arm.settings, arm.config.model_dump(mode="json")) for arm in arms}
+    return {
+        arm.label: ArmSpec(arm.settings, arm.config.model_dump(mode="json"), getattr(arm.config, "plugins", ()))
+        for arm in arms
+    }
 
 
 def confirm_spec(trial: Trial) -> SeedGroupSpec:

@@ -57,6 +57,7 @@ def provenance(plan: Plan, ledger: Ledger) -> ProvenanceData:
         **fixed,
         "commits of the records": _counted(_commit(r) for r in used),
         "source digests of the records": _counted(_source(r) for r in used),
+        **({"plugins of the records": plugins} if (plugins := _counted(p for r in used for p in _plugins(r))) else {}),
         "versions of the records": _counted(_versions(r.origin.get("versions")) for r in used),
         "devices": _counted(r.device or "unknown" for r in used),
         "computing time, hours": round(sum(seconds) / 3600, 6) if seconds else None,
@@ -70,6 +71,17 @@ def _counted(items: Iterable[str]) -> dict[str, int]:
 
 def _source(record: Record) -> str:
     return str(record.origin.get("source_sha256") or "not recorded")
+
+
+def _plugins(record: Record) -> Iterable[str]:
+    """What is a person's own in a record, each with version and source digest."""
+    try:
+        found = json.loads(record.origin.get("plugins") or "{}")
+        return [
+            f"{name} {p.get('version') or 'without version'}, source {p['source_sha256']}" for name, p in found.items()
+        ]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return ["not readable"]
 
 
 def _commit(record: Record) -> str:

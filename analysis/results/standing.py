@@ -12,6 +12,7 @@ from analysis.results.guards import COPIED, Collapse, collapsed_seeds
 from analysis.study.ledger import Ledger
 from analysis.study.plan import PER_BLOCK, Plan
 from analysis.study.plan_checks import faults_of_0_1
+from silhouette.registry import sources_in
 
 RULES = "0.2"
 """The rules of verdicts that this version follows."""
@@ -54,7 +55,7 @@ def refusal_of_study(plan: Plan, ledger: Ledger) -> str:
         return f"records of the {plan.phase} phase give no verdict"
     if _undeclared(plan):
         return EXTENDED
-    return MIXED_CODE if len(sources(plan, ledger)) > 1 else ""
+    return MIXED_CODE if len(sources(plan, ledger)) > 1 or mixed_plugins(plan, ledger) else ""
 
 
 def refusal_of_seeds(plan: Plan, ledger: Ledger, ours: set[int], theirs: set[int]) -> str:
@@ -82,6 +83,15 @@ def sources(plan: Plan, ledger: Ledger) -> Mapping[str, int]:
     return Counter(str(record.origin.get("source_sha256") or NOT_NOTED) for record in used)
 
 
+def mixed_plugins(plan: Plan, ledger: Ledger) -> Mapping[str, Mapping[str, int]]:
+    """Plugins whose records in use were made by different sources of it: number of records by digest, by name."""
+    found: dict[str, Counter[str]] = {}
+    for record in (record for arm in plan.arms for record in ledger.used.get(arm.label, {}).values()):
+        for name, digest in sources_in(record.origin.get("plugins")).items():
+            found.setdefault(name, Counter())[str(digest or NOT_NOTED)] += 1
+    return {name: digests for name, digests in sorted(found.items()) if len(digests) > 1}
+
+
 def notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Sequence[str] = ()) -> tuple[Notice, ...]:
     """What a reader must know, the gravest first.
 
@@ -100,6 +110,8 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
     found = sources(plan, ledger)
     if len(found) > 1:
         yield Notice("mixed_code", "mixed code: no verdict", _mixed_text(found))
+    if plugins := mixed_plugins(plan, ledger):
+        yield Notice("mixed_plugins", "mixed code of a plugin: no verdict", _mixed_plugins_text(plugins))
     if _undeclared(plan):
         yield Notice("extended", "extended after looking: no verdict", _extended_text(plan))
     short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim") or r.endswith(FAILED_SEEDS)]
@@ -157,6 +169,18 @@ def _mixed_text(found: Mapping[str, int]) -> str:
     return (
         f"Mixed code: no verdict. The records in use were made by {versions}, so a difference may come from the code. "
         f"Source digests: {parts}{unknown}."
+    )
+
+
+def _mixed_plugins_text(found: Mapping[str, Mapping[str, int]]) -> str:
+    shown = {
+        name: listing([f"{digest}: {count(n, 'record')}" for digest, n in sorted(digests.items())])
+        for name, digests in found.items()
+    }
+    parts = [f"{name} ({digests})" for name, digests in shown.items()]
+    return (
+        "Mixed code of a plugin: no verdict. The records in use were made by different sources of the same plugin, so "
+        f"a difference may come from its code. Source digests: {listing(parts)}."
     )
 
 

@@ -17,7 +17,7 @@ COLUMNS = (
     "val_top1", "val_macro_top1", "val_loss", "test_top1", "test_macro_top1", "test_loss", "test_silhouette",
     "class_train", "class_correct", "class_total", "classes_per_batch", "singleton_share", "single_class_batches",
     "seconds", "device", "threads", "versions", "git_commit", "git_dirty", "error",
-    "source_sha256", "test_pool_sha256", "metrics",
+    "source_sha256", "plugins", "test_pool_sha256", "metrics",
 )  # fmt: skip
 """Columns of the results contract that a report reads; the study's metric is added."""
 
@@ -103,5 +103,5 @@ _METRICS = (
     "classes_per_batch", "singleton_share", "single_class_batches",
 )  # fmt: skip
 _CLASSES = ("class_train", "class_correct", "class_total")
-_ORIGIN = ("git_commit", "git_dirty", "versions", "threads", "source_sha256", "test_pool_sha256")
+_ORIGIN = ("git_commit", "git_dirty", "versions", "threads", "source_sha256", "plugins", "test_pool_sha256")
 """Where a record comes from: code, machine, and the digest of the indices of its test samples."""

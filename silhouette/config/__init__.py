@@ -10,8 +10,16 @@ from silhouette.config.identity import (
     plan_hash,
     trial_id,
 )
+from silhouette.config.options import is_option, option_default, options_under
 from silhouette.config.parsing import ConfigError, defaults, first_line, make_config, parse_value, with_defaults
-from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig, draws_test_split, inert_fields, needed_for
+from silhouette.config.trial_config import (
+    NEW_TEST_SPLITS,
+    TrialConfig,
+    draws_test_split,
+    inert_fields,
+    needed_for,
+    setting_of,
+)
 
 __all__ = [
     "CONFIG_VERSION",
@@ -27,10 +35,14 @@ __all__ = [
     "first_line",
     "inert_fields",
     "is_of_version_0_1",
+    "is_option",
     "make_config",
     "needed_for",
+    "option_default",
+    "options_under",
     "parse_value",
     "plan_hash",
+    "setting_of",
     "trial_id",
     "with_defaults",
 ]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from silhouette.config.options import guessed, is_option, settled
 from silhouette.config.trial_config import TrialConfig
 from silhouette.errors import InputError, instead
 
@@ -43,7 +44,8 @@ def make_config(values: Mapping[str, Any], model: type[BaseModel] = TrialConfig)
 
     Args:
         values: By field.
-        model: Type of the config: a frozen pydantic model.
+        model: Type of the config: a frozen pydantic model. Options of a `TrialConfig` (`encoder.depth`) are checked by
+            the signatures that they belong to; these are imported for that.
 
     Raises:
         ConfigError: One line naming the field, the rule and the value given.
@@ -63,11 +65,18 @@ def make_config(values: Mapping[str, Any], model: type[BaseModel] = TrialConfig)
         raise ConfigError(first_line(error)) from None
     except TypeError as error:
         raise ConfigError(f"{model.__name__}: fields must be hashable, such as tuples, not lists ({error})") from None
-    return config
+    return _settled(config) if isinstance(config, TrialConfig) and config.options else config
+
+
+def _settled(config: TrialConfig) -> TrialConfig:
+    try:
+        return config.model_copy(update={"options": settled(config)})
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_field(name: str, model: type[BaseModel]) -> None:
-    if name not in model.model_fields:
+    if name not in model.model_fields and not (model is TrialConfig and is_option(name)):
         listed = LISTED if model is TrialConfig else f"{model.__name__} lists them"
         raise ConfigError(f"{name}: no such setting; {instead(name, model.model_fields, listed)}")
 
@@ -76,6 +85,7 @@ def parse_value(field: str, value: Any, model: type[BaseModel] = TrialConfig) ->
     """Return one value as its field reads it ("0.2" becomes 0.2), checked without the other fields.
 
     The text "None" is None in a field whose default is None.
+    The value of an option (`encoder.depth`) is checked by `make_config`, which knows what it belongs to.
 
     Args:
         field: Name of the field.
@@ -89,6 +99,8 @@ def parse_value(field: str, value: Any, model: type[BaseModel] = TrialConfig) ->
     (64, None)
     """
     _check_field(field, model)
+    if field not in model.model_fields:
+        return guessed(value)
     info = model.model_fields[field]
     if value == "None" and info.default is None:  # as lists and advice show it
         return None

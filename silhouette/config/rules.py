@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from silhouette.registry import LEARNED_TERMS, TERMS, TORCHVISION_ENCODERS, dataset_entry, option_users
+from silhouette.registry import LEARNED_TERMS, TERMS, TORCHVISION_ENCODERS, dataset_entry, option_users, term_entry
 
 Condition = Callable[[Any], bool]
 """A condition on a `TrialConfig`. Its type is Any here, since `trial_config` imports this file."""
@@ -62,6 +62,11 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         )
         for name, term in TERMS.items()
         if not term.per_sample
+    ),
+    (
+        lambda c: c.reweight != "none" and not set(c.terms) <= set(TERMS),
+        "reweight: an own term has no value for each sample that a weight could multiply; give reweight=none, "
+        "got {reweight!r}",
     ),
     (
         lambda c: c.reweight != "none" and "class_balanced" in c.terms,
@@ -195,9 +200,9 @@ INERT: tuple[tuple[Condition, tuple[str, ...], str], ...] = (
         for field, users in option_users().items()
     ),
     (
-        lambda c: not set(LEARNED_TERMS) & set(c.terms),
+        lambda c: all(term_entry(name).parameters != "proxies" for name in c.terms),
         ("loss_lr_scale",),
-        f"{_one_of(LEARNED_TERMS)} in objective",
+        f"{_one_of((*LEARNED_TERMS, 'a term of your own'))} in objective",
     ),
     (lambda c: not c.uses_classifier, ("classifier",), "a term of the logits, or bcl, in objective"),
     (lambda c: c.classifier == "linear", ("classifier_scale",), "classifier=cosine or classifier=etf"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -10,18 +11,22 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
 
 from silhouette.config.lists import Measured, Milestones
+from silhouette.config.options import Options, Values, gathered, is_option, option_default, without_owner
 from silhouette.config.rules import COMBINATIONS, INERT
 from silhouette.registry import (
-    TERMS,
     check_dataset,
     check_encoder,
     check_objective,
     dataset_entry,
+    owners,
     parse_objective,
+    term_entry,
 )
 
 Vary = Literal["all", "init", "order", "augment", "split", "class_order", "subset", "all_and_test_split"]
@@ -42,7 +47,8 @@ class TrialConfig(BaseModel):
 
     Attributes:
         dataset: A name of `silhouette.registry.DATASETS`, or your own data: `image_folder:/absolute/folder`,
-            `image_list:/absolute/train.txt`, `npz:/absolute/file.npz`; docs/data.md describes them.
+            `image_list:/absolute/train.txt`, `npz:/absolute/file.npz` (docs/data.md describes them), or
+            `module:function` (docs/extending.md).
         image_size: Side of the square images; None for the dataset's own.
         val_fraction: Share of all data (of the official training data, where there is such) to validate on. 0 trains on
             all training data; nothing can be chosen then, and the validation columns are null.
@@ -66,7 +72,7 @@ class TrialConfig(BaseModel):
         transform: Augmentation of training images.
         sampler: `uniform` (shuffled), `balanced` (classes equally likely), `pk` (P classes × K samples).
         samples_per_class: K of `pk`; P is batch_size / K.
-        objective: Supervised terms with weights, as in `ce + 0.5*supcon2`.
+        objective: Supervised terms with weights, as in `ce + 0.5*supcon2`; your own as `module:function`.
         lambda_sil: Weight of the silhouette loss.
         tau_s: Temperature of the soft minimum over the other classes; small values take the nearest class alone.
         tau_m: Temperature of the soft maximum of both distances; small values take the larger one alone.
@@ -107,7 +113,8 @@ class TrialConfig(BaseModel):
         reweight: `drw` weights each sample by its class from `drw_epoch` on, in all terms and the silhouette.
         drw_epoch: Epochs, from the first, that `drw` leaves without weights.
         drw_beta: β of the weights of `drw`, as in `cb_beta`.
-        encoder: `small_cnn`, `mlp`, `resnet32` (He et al. 2016, for CIFAR) or a torchvision classification model.
+        encoder: `small_cnn`, `mlp`, `resnet32` (He et al. 2016, for CIFAR), a torchvision classification model, or your
+            own `module:function`.
         pretrained: Start a torchvision encoder from its ImageNet weights.
         width: Channels of the first layer of `small_cnn`; `mlp` has 16 × width hidden units.
         embedding_dim: Dimension of the projection head's output.
@@ -143,6 +150,8 @@ class TrialConfig(BaseModel):
             stay as under seed 0. `split` draws the validation samples, `class_order` the classes of an imbalance
             profile, `subset` the training samples that are kept and the labels that are replaced.
             `all_and_test_split` draws new test samples too: its seeds overlap in their data, and are tested so.
+        options: Options of your own encoder, data set and terms, written as settings of their own: `encoder.depth=6`,
+            `dataset.year=2020`, `arc.margin=0.3` for the term `mypkg.losses:arc`. One at its default is left out.
 
     Raises:
         pydantic.ValidationError: If a field is unknown or out of range; `make_config` turns it into one line.
@@ -245,13 +254,21 @@ class TrialConfig(BaseModel):
     metrics: Measured = ()
 
     vary: Vary = "all"
+    options: Options = Values()
 
     @model_validator(mode="wrap")
     @classmethod
     def _reset_inert_fields(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        config = handler(values)  # every given value is checked first, with or without effect
-        inert = inert_fields(config)
-        return handler({name: v for name, v in config.model_dump().items() if name not in inert})
+        # every given value is checked first, with or without effect
+        config = handler(gathered(values) if isinstance(values, Mapping) else values)
+        inert = inert_fields(config) | without_owner(config)
+        return handler(gathered({name: v for name, v in config.model_dump().items() if name not in inert}))
+
+    @model_serializer(mode="wrap")
+    def _dotted_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        options = fields.pop("options", {})
+        return {**fields, **options}
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -280,14 +297,32 @@ class TrialConfig(BaseModel):
         return parse_objective(self.objective)
 
     @property
+    def plugins(self) -> tuple[str, ...]:
+        """Names of a person's own things that the trial uses."""
+        return tuple(name for _, name in owners(self.encoder, self.dataset, self.terms).values())
+
+    def setting(self, name: str) -> Any:
+        """Return the value of a field or of an option, `encoder.depth`; None for an option that belongs to nothing.
+
+        Raises:
+            ValueError: If the option is at its default, and what it belongs to does not import.
+
+        >>> TrialConfig().setting("lr"), TrialConfig().setting("encoder.depth")
+        (0.003, None)
+        """
+        if not is_option(name):
+            return getattr(self, name)
+        return self.options[name] if name in self.options else option_default(self, name)
+
+    @property
     def trains_classifier(self) -> bool:
         """True if a term looks at the logits; without one, a linear probe replaces the classifier."""
-        return any("logits" in TERMS[name].input for name in self.terms)
+        return any("logits" in term_entry(name).input for name in self.terms)
 
     @property
     def uses_classifier(self) -> bool:
         """True if a term looks at the logits or at the rows of the classifier."""
-        return any({"logits", "class weights"} & set(TERMS[name].input) for name in self.terms)
+        return any({"logits", "class weights"} & set(term_entry(name).input) for name in self.terms)
 
     @property
     def classes(self) -> int | None:
@@ -314,16 +349,33 @@ class TrialConfig(BaseModel):
         return self.image_size or dataset_entry(self.dataset).size
 
 
-def inert_fields(config: BaseModel) -> frozenset[str]:
+def setting_of(config: BaseModel, name: str) -> Any:
+    """Return the value of a field, or of an option of a `TrialConfig`.
+
+    >>> setting_of(TrialConfig(), "lr")
+    0.003
+    """
+    return config.setting(name) if isinstance(config, TrialConfig) else getattr(config, name)
+
+
+def inert_fields(config: BaseModel, options: Iterable[str] = ()) -> frozenset[str]:
     """Return the names of the fields that cannot change the run, given the others.
 
     A config of a person's own may have a method `inert()` that returns them; without it every field has an effect.
+
+    Args:
+        config: The config.
+        options: Dotted options of a `TrialConfig` to judge too; other names are ignored.
 
     >>> sorted(inert_fields(TrialConfig(lambda_sil=0.1)) & {"tau_s", "temperature", "class_order"})
     ['class_order', 'temperature']
     """
     own = getattr(config, "inert", None)
-    return frozenset(own()) if callable(own) else frozenset()
+    found = frozenset(own()) if callable(own) else frozenset()
+    if not isinstance(config, TrialConfig):
+        return found
+    present = owners(config.encoder, config.dataset, config.terms)
+    return found | {name for name in options if is_option(name) and name.partition(".")[0] not in present}
 
 
 def draws_test_split(config: BaseModel) -> bool:
@@ -337,4 +389,9 @@ def needed_for(field: str) -> str:
     >>> needed_for("samples_per_class"), needed_for("lr")
     ('sampler=pk', '')
     """
+    if is_option(field):
+        return f"something of your own in {_PLACES.get(field.partition('.')[0], 'objective')} that has this option"
     return next((needs for _, names, needs in INERT if field in names), "")
+
+
+_PLACES = {"encoder": "encoder", "dataset": "dataset"}

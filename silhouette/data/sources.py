@@ -26,7 +26,7 @@ _IDX_FILES = (
 # --- without files of their own
 
 
-def digits() -> Source:
+def digits(_image_size: int | None = None) -> Source:
     """Return the 1797 handwritten digits that scikit-learn ships, 8 × 8 pixels (Alpaydin and Kaynak 1998).
 
     They are read from scikit-learn's data file; its import would take 2 s.
@@ -49,19 +49,19 @@ def _scikit_learn_file(name: str) -> Path:
     return path
 
 
-def synthetic(classes: int, per_class: int, spread: float, side: int) -> Source:
+def synthetic(side: int, *, classes: int, per_class: int, spread: float) -> Source:
     """Return Gaussian classes as images: centres with standard deviation 1, and noise of `spread` around each.
 
     Pixel value 128 is 0 and 32 grey levels are one unit; values are clipped to [0, 255]. Like a real dataset it is the
     same for every seed of a trial.
 
     Args:
+        side: Side of the images in pixels.
         classes: K.
         per_class: Samples of each class.
         spread: Standard deviation within a class.
-        side: Side of the images in pixels.
 
-    >>> synthetic(classes=3, per_class=2, spread=0.5, side=8).labels.tolist()
+    >>> synthetic(8, classes=3, per_class=2, spread=0.5).labels.tolist()
     [0, 0, 1, 1, 2, 2]
     """
     rng = numpy_stream(0, "synthetic", classes, per_class, side)
@@ -80,12 +80,12 @@ def synthetic(classes: int, per_class: int, spread: float, side: int) -> Source:
 # --- IDX files (MNIST and those made like it)
 
 
-def idx(name: str, side: int) -> Source:
+def idx(side: int, *, name: str) -> Source:
     """Return a dataset of four IDX files, plain or gzipped; absent files are fetched.
 
     Args:
-        name: `mnist`, `fashion_mnist` or `kmnist`.
         side: Side of the images in pixels.
+        name: `mnist`, `fashion_mnist` or `kmnist`.
 
     Raises:
         InputError: If a file is damaged, or absent and cannot be fetched.

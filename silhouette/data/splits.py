@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from silhouette.config import ConfigError, TrialConfig
-from silhouette.data import own, sources, torchvision_sources
+from silhouette.config import ConfigError, TrialConfig, options_under
+from silhouette.data import functions, own
 from silhouette.data.cache import Arrays, Progress, Source, in_memory, open_entry
 from silhouette.data.imbalance import fixed_subset, keep_counts, noisy_labels, subsample
+from silhouette.registry import DATASETS
+from silhouette.registry import load as load_object
 from silhouette.seeding import numpy_stream
 
 Indices = NDArray[np.int64]
-Synthetic = tuple[int, int, float]
-"""Classes, samples of each and spread of the dataset `synthetic`."""
-_IDX = ("mnist", "fashion_mnist", "kmnist")
+Settings = tuple[tuple[str, Any], ...]
+"""Arguments of the function that reads a dataset, by name."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def load(config: TrialConfig, progress: Progress | None = None) -> Arrays:
     """Return the dataset of a config, opened once per process; it is fetched and decoded first where needed.
 
     Args:
-        config: `dataset`, `image_size` and the `synthetic_` fields matter.
+        config: `dataset`, `image_size`, the `synthetic_` fields and the options of an own data set matter.
         progress: Called with (images decoded, images in all) from time to time.
 
     Raises:
@@ -59,25 +60,27 @@ def load(config: TrialConfig, progress: Progress | None = None) -> Arrays:
     >>> load(TrialConfig()).images.shape
     (1797, 1, 8, 8)
     """
-    synthetic = (config.synthetic_classes, config.synthetic_per_class, config.synthetic_spread)
-    return _load(config.dataset, config.size, synthetic if config.dataset == "synthetic" else None, progress)
+    entry = DATASETS.get(config.dataset)
+    settings = {argument: getattr(config, field) for argument, field in entry.settings.items()} if entry else None
+    given = options_under(config, "dataset") if settings is None else settings
+    return _load(config.dataset, config.size, tuple(given.items()), progress)
 
 
 @lru_cache(maxsize=4)
-def _load(name: str, size: int | None, synthetic: Synthetic | None, progress: Progress | None) -> Arrays:
-    if name == "digits":
-        return in_memory(sources.digits())
-    key, source = own.find(name, size) or _ours(name, cast(int, size), synthetic)
-    return open_entry(key, source, progress)
+def _load(name: str, size: int | None, settings: Settings, progress: Progress | None) -> Arrays:
+    entry = DATASETS.get(name)
+    if entry is None:
+        found = own.find(name, size) or functions.find(name, size, dict(settings))
+        return open_entry(*found, progress)
 
+    def source() -> Source:
+        read: Source = load_object(entry.where)(size, **entry.arguments, **dict(settings))
+        return read
 
-def _ours(name: str, size: int, synthetic: Synthetic | None) -> tuple[str, Callable[[], Source]]:
-    """Return the key of a dataset of ours in the cache, and what reads it."""
-    if synthetic:
-        key = f"synthetic-{'-'.join(f'{v:g}' for v in synthetic)}-{size}"
-        return key, lambda: sources.synthetic(*synthetic, size)
-    read = sources.idx if name in _IDX else torchvision_sources.torchvision
-    return f"{name}-{size}", partial(read, name, size)
+    if not entry.cached:
+        return in_memory(source())
+    values = "".join(f"-{value:g}" for _, value in settings)
+    return open_entry(f"{name}{values}-{size}", source, progress)
 
 
 def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:

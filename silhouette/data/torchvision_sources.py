@@ -36,12 +36,12 @@ def missing(name: str, what: str, error: object) -> InputError:
     return InputError(f"dataset: {name} cannot be downloaded ({error}); put {raw_folder()}/{what}")
 
 
-def torchvision(name: str, side: int) -> Source:
+def torchvision(side: int, *, name: str) -> Source:
     """Return a dataset that torchvision reads; it is fetched if it is absent.
 
     Args:
-        name: A key of `WANTED`.
         side: Side of the images in pixels.
+        name: A key of `WANTED`.
 
     Raises:
         InputError: If its files are absent and cannot be fetched.

@@ -3,23 +3,30 @@
 A name without a colon is ours, or one that an installed package registers; `module:attribute` is a person's own.
 """
 
-from silhouette.registry.loading import load
+from silhouette.registry.loading import Kind, is_own, load, place
 from silhouette.registry.names import (
     check_dataset,
     check_encoder,
     check_objective,
     dataset_entry,
     own_data,
+    owners,
     parse_objective,
+    short_name,
+    term_entry,
 )
+from silhouette.registry.options import Option, Own, option_value, own
+from silhouette.registry.plugins import Plugin, plugins_of, sources_in
 from silhouette.registry.tables import (
     DATASETS,
     ENCODERS,
     FORMS,
     LEARNED_TERMS,
+    TERM_BUILDERS,
     TERMS,
     TORCHVISION_ENCODERS,
     Dataset,
+    Encoder,
     Term,
     option_users,
 )
@@ -30,15 +37,30 @@ __all__ = [
     "FORMS",
     "LEARNED_TERMS",
     "TERMS",
+    "TERM_BUILDERS",
     "TORCHVISION_ENCODERS",
     "Dataset",
+    "Encoder",
+    "Kind",
+    "Option",
+    "Own",
+    "Plugin",
     "Term",
     "check_dataset",
     "check_encoder",
     "check_objective",
     "dataset_entry",
+    "is_own",
     "load",
     "option_users",
+    "option_value",
+    "own",
     "own_data",
+    "owners",
     "parse_objective",
+    "place",
+    "plugins_of",
+    "short_name",
+    "sources_in",
+    "term_entry",
 ]

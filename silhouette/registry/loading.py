@@ -1,13 +1,58 @@
-"""Import what a name stands for, when it is first needed."""
+"""Import what a name stands for, when it is first needed; installed packages may register plain names."""
 
 from __future__ import annotations
 
 import importlib
 import re
-from typing import Any
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
 
 ATTRIBUTE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 """Form of the name of a person's own thing, `package.module:attribute`."""
+
+Kind = Literal["encoder", "dataset", "loss", "metric"]
+GROUPS: dict[Kind, str] = {
+    "encoder": "silhouette.encoders",
+    "dataset": "silhouette.datasets",
+    "loss": "silhouette.losses",
+    "metric": "silhouette.metrics",
+}
+"""Groups of entry points, by which an installed package gives plain names to what it offers."""
+
+
+@cache
+def registered(kind: Kind) -> dict[str, list[str]]:
+    """Return the places, each `module:attribute`, that installed packages register for each plain name.
+
+    Their metadata are read; nothing is imported.
+    """
+    found: dict[str, list[str]] = {}
+    for point in entry_points(group=GROUPS[kind]):
+        places = found.setdefault(point.name, [])
+        places += [point.value] if point.value not in places else []
+    return found
+
+
+def place(kind: Kind, name: str) -> str:
+    """Return the `module:attribute` that a name stands for which is not ours.
+
+    Raises:
+        ValueError: If it is neither `module:attribute` nor registered by exactly one place.
+
+    >>> place("encoder", "mypkg.nets:tiny_vit")
+    'mypkg.nets:tiny_vit'
+    """
+    if is_own(name):
+        return name
+    places = registered(kind).get(name, [])
+    if len(places) > 1:
+        raise ValueError(f"{name}: is registered by {' and by '.join(places)}; give one of these, got {name!r}")
+    if not places:
+        raise ValueError(
+            f"{name}: must be module:attribute or a name that an installed package registers in {GROUPS[kind]}"
+        )
+    return places[0]
 
 
 def is_own(name: str) -> bool:

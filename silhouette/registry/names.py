@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 
-from silhouette.registry.tables import DATASETS, ENCODERS, FORMS, TERMS, Dataset
+from silhouette.registry.loading import Kind, is_own, place, registered
+from silhouette.registry.tables import (
+    DATASETS,
+    ENCODERS,
+    FORMS,
+    OWN_DATASET,
+    OWN_TERM,
+    TERMS,
+    Dataset,
+    Term,
+)
+
+OWN = "module:attribute of your own"
+RESERVED = ("encoder", "dataset", "sil")
+"""Names that an own term may not have: options of encoder and data set stand under the first two."""
+_FIELDS: dict[Kind, str] = {"encoder": "encoder", "dataset": "dataset", "loss": "objective", "metric": "metrics"}
+
+
+def owners(encoder: str, dataset: str, terms: Iterable[str]) -> dict[str, tuple[Kind, str]]:
+    """Return what is a person's own in a config: by the first part of its options, kind and name.
+
+    >>> owners("mypkg.nets:tiny", "digits", ["ce", "mypkg.losses:arc"])
+    {'encoder': ('encoder', 'mypkg.nets:tiny'), 'arc': ('loss', 'mypkg.losses:arc')}
+    """
+    found: dict[str, tuple[Kind, str]] = {}
+    if encoder not in ENCODERS:
+        found["encoder"] = ("encoder", encoder)
+    if dataset not in DATASETS and own_data(dataset) is None:
+        found["dataset"] = ("dataset", dataset)
+    return {**found, **{short_name(term): ("loss", term) for term in terms if term not in TERMS}}
 
 
 def own_data(name: str) -> tuple[str, str] | None:
@@ -27,7 +56,7 @@ def dataset_entry(name: str) -> Dataset:
     28
     """
     own = own_data(name)
-    return FORMS[own[0]] if own else DATASETS[name]
+    return FORMS[own[0]] if own else DATASETS.get(name, OWN_DATASET)
 
 
 def check_dataset(name: str) -> str:
@@ -44,8 +73,10 @@ def check_dataset(name: str) -> str:
     if name in DATASETS:
         return name
     own = own_data(name)
+    if own is None and _is_known("dataset", name):
+        return name
     if own is None:
-        known = ", ".join((*DATASETS, *(f"{form}:PATH" for form in FORMS)))
+        known = ", ".join((*DATASETS, *(f"{form}:PATH" for form in FORMS), OWN))
         similar = "".join(f"; did you mean {close}?" for close in get_close_matches(name, DATASETS, 1))
         raise ValueError(f"dataset: must be one of {known}{similar}, got {name!r}")
     form, path = own
@@ -55,25 +86,26 @@ def check_dataset(name: str) -> str:
 
 
 def check_encoder(name: str) -> str:
-    """Return the name of a known encoder.
+    """Return the name of an encoder: ours, one that is registered, or `module:attribute`.
 
     Raises:
-        ValueError: If it is unknown.
+        ValueError: If it is none of these.
 
     >>> check_encoder("resnet18")
     'resnet18'
     """
-    if name in ENCODERS:
+    if name in ENCODERS or _is_known("encoder", name):
         return name
-    rule = "must be small_cnn, mlp, resnet32 or a torchvision classification model (resnet18, …)"
+    rule = f"must be small_cnn, mlp, resnet32, a torchvision classification model (resnet18, …), or {OWN}"
     raise ValueError(f"encoder: {rule}, got {name!r}")
 
 
 def parse_objective(text: str) -> dict[str, float]:
-    """Return the weights of the terms of an objective, in the order of `TERMS`.
+    """Return the weights of the terms of an objective: ours in the order of `TERMS`, then own ones as written.
 
     Raises:
-        ValueError: If a term is unknown or given twice, or a weight is not a number above 0.
+        ValueError: If a term is unknown or given twice, or a weight is not a number above 0, or two terms have one
+            short name.
 
     >>> parse_objective("0.5*supcon2 + ce")
     {'ce': 1.0, 'supcon2': 0.5}
@@ -88,10 +120,47 @@ def _weights(text: str) -> Mapping[str, float]:
     for part in text.split("+"):
         weight, star, name = part.strip().rpartition("*")
         name = name.strip()
-        if name not in TERMS or name in weights:
-            raise ValueError(f"objective: must be terms of {', '.join(TERMS)}, each once, joined by +, got {text!r}")
+        if name in weights or not (name in TERMS or _is_known("loss", name)):
+            known = f"{', '.join(TERMS)}, or {OWN}"
+            raise ValueError(f"objective: must be terms of {known}, each once, joined by +, got {text!r}")
         weights[name] = _weight(weight, text) if star else 1.0
-    return {name: weights[name] for name in TERMS if name in weights}
+    _check_short_names(weights, text)
+    ours = [name for name in TERMS if name in weights]
+    return {name: weights[name] for name in (*ours, *(name for name in weights if name not in TERMS))}
+
+
+def short_name(term: str) -> str:
+    """Return the name under which the options of a term stand: its attribute.
+
+    >>> short_name("mypkg.losses:arc"), short_name("ce")
+    ('arc', 'ce')
+    """
+    return term.rpartition(":")[2]
+
+
+def term_entry(name: str) -> Term:
+    """Return the facts about a term whose name has been checked."""
+    return TERMS.get(name, OWN_TERM)
+
+
+def _check_short_names(names: Mapping[str, float], text: str) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(short_name(name), name)
+        if other != name or short_name(name) in RESERVED:
+            second = other if other != name else "a part of a config"
+            raise ValueError(f"objective: {name} has the same name as {second}; rename its function, got {text!r}")
+
+
+def _is_known(kind: Kind, name: str) -> bool:
+    """Return True for `module:attribute` and for a registered name; two packages may not register the same."""
+    if not is_own(name) and name not in registered(kind):
+        return False
+    try:
+        place(kind, name)
+    except ValueError as error:
+        raise ValueError(f"{_FIELDS[kind]}: {error}") from None
+    return True
 
 
 def _weight(number: str, text: str) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -11,46 +12,68 @@ class Dataset:
     """Facts about a dataset.
 
     Attributes:
+        where: `module:function` that is called as `function(image_size, **arguments) -> Source`; empty for a form.
         classes: Number of classes; None if only the data or the config decide it.
         size: Side of the square images in pixels: their own, or the usual one if images differ in size; None if only
             the data decide it.
         channels: 1 or 3; None if only the data decide it.
         official_test: True if the authors define the test split; otherwise `split_seed` cuts it once.
         paper: True for the seven datasets of Todescato and Carbonera (2026).
+        arguments: Further arguments of the function.
+        settings: Arguments of the function that are fields of the config, and these fields.
+        cached: False for data that are read faster than a cache is.
     """
 
+    where: str
     classes: int | None
     size: int | None
     channels: int | None
     official_test: bool
     paper: bool = False
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    cached: bool = True
+
+
+_SOURCES, _TORCHVISION = "silhouette.data.sources", "silhouette.data.torchvision_sources"
+_SYNTHETIC = {name: f"synthetic_{name}" for name in ("classes", "per_class", "spread")}
+
+
+def _idx(name: str) -> Dataset:
+    return Dataset(f"{_SOURCES}:idx", 10, 28, 1, official_test=True, arguments={"name": name})
+
+
+def _photos(name: str, classes: int, size: int, *, official_test: bool = True, paper: bool = True) -> Dataset:
+    where = f"{_TORCHVISION}:torchvision"
+    return Dataset(where, classes, size, 3, official_test, paper, arguments={"name": name})
 
 
 DATASETS = {
-    "digits": Dataset(10, 8, 1, official_test=False),
-    "synthetic": Dataset(None, 8, 1, official_test=False),
-    "mnist": Dataset(10, 28, 1, official_test=True),
-    "fashion_mnist": Dataset(10, 28, 1, official_test=True),
-    "kmnist": Dataset(10, 28, 1, official_test=True),
-    "svhn": Dataset(10, 32, 3, official_test=True),
-    "cifar10": Dataset(10, 32, 3, official_test=True, paper=True),
-    "cifar100": Dataset(100, 32, 3, official_test=True, paper=True),
-    "stanford_cars": Dataset(196, 224, 3, official_test=True, paper=True),
-    "caltech101": Dataset(101, 224, 3, official_test=False, paper=True),
-    "caltech256": Dataset(257, 224, 3, official_test=False, paper=True),
-    "fgvc_aircraft": Dataset(100, 224, 3, official_test=True, paper=True),
-    "flowers102": Dataset(102, 224, 3, official_test=True, paper=True),
+    "digits": Dataset(f"{_SOURCES}:digits", 10, 8, 1, official_test=False, cached=False),
+    "synthetic": Dataset(f"{_SOURCES}:synthetic", None, 8, 1, official_test=False, settings=_SYNTHETIC),
+    **{name: _idx(name) for name in ("mnist", "fashion_mnist", "kmnist")},
+    "svhn": _photos("svhn", 10, 32, paper=False),
+    "cifar10": _photos("cifar10", 10, 32),
+    "cifar100": _photos("cifar100", 100, 32),
+    "stanford_cars": _photos("stanford_cars", 196, 224),
+    "caltech101": _photos("caltech101", 101, 224, official_test=False),
+    "caltech256": _photos("caltech256", 257, 224, official_test=False),
+    "fgvc_aircraft": _photos("fgvc_aircraft", 100, 224),
+    "flowers102": _photos("flowers102", 102, 224),
 }
 
 FORMS = {
-    "image_folder": Dataset(None, 224, None, official_test=False),
-    "image_list": Dataset(None, 224, None, official_test=False),
-    "npz": Dataset(None, None, None, official_test=False),
+    "image_folder": Dataset("", None, 224, None, official_test=False),
+    "image_list": Dataset("", None, 224, None, official_test=False),
+    "npz": Dataset("", None, None, None, official_test=False),
 }
 """Forms of a person's own data, `FORM:/absolute/path`, and what is known of them before the files are read.
 
 `silhouette.data.own` has the reader of each.
 """
+
+OWN_DATASET = Dataset("", None, None, None, official_test=False)
+"""What is known of a data set that a person's own function returns, before it is called."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,9 @@ class Term:
     views: int = 1
     per_sample: bool = True
 
+
+OWN_TERM = Term(("embeddings",), parameters="proxies", per_sample=False)
+"""What is taken as true of a person's own term, which is called with embeddings and labels."""
 
 _LOGITS, _EMBEDDINGS = ("logits",), ("embeddings",)
 _SOFTTRIPLE = ("softtriple_centers", "softtriple_scale", "softtriple_gamma", "softtriple_margin")
@@ -105,7 +131,11 @@ TERMS = {
     "normalized_softmax": Term(_EMBEDDINGS, ("softmax_temperature",), "proxies"),
     "circle": Term(_EMBEDDINGS, ("circle_margin", "circle_scale")),
 }
-"""Supervised terms of an objective, in the order in which they are written."""
+"""Supervised terms of an objective, in the order in which they are written.
+
+Each is built by the function of its name in `TERM_BUILDERS`.
+"""
+TERM_BUILDERS = "silhouette.training.terms.build"
 
 LEARNED_TERMS = tuple(name for name, term in TERMS.items() if term.parameters == "proxies")
 """Terms with vectors of their own (proxies, centres)."""
@@ -125,7 +155,31 @@ TORCHVISION_ENCODERS = tuple(
     """.split()  # noqa: SIM905 - easier to read than eighty quoted names
 )
 
-ENCODERS = ("small_cnn", "mlp", "resnet32", *TORCHVISION_ENCODERS)
+
+@dataclass(frozen=True)
+class Encoder:
+    """Facts about an encoder.
+
+    Attributes:
+        where: `module:function` that is called as `function(in_shape, **arguments) -> (nn.Module, features)`.
+        settings: Arguments of the function that are fields of the config, and these fields.
+        arguments: Further arguments of the function.
+    """
+
+    where: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+_NETWORKS = "silhouette.training.encoders"
+_MODELS, _PRETRAINED = "silhouette.training.torchvision_encoders:torchvision", {"pretrained": "pretrained"}
+
+ENCODERS = {
+    "small_cnn": Encoder(f"{_NETWORKS}:small_cnn", {"width": "width"}),
+    "mlp": Encoder(f"{_NETWORKS}:mlp", {"width": "width"}),
+    "resnet32": Encoder(f"{_NETWORKS}:resnet32"),
+    **{name: Encoder(_MODELS, _PRETRAINED, {"name": name}) for name in TORCHVISION_ENCODERS},
+}
 
 
 def option_users() -> dict[str, tuple[str, ...]]:

@@ -19,10 +19,10 @@ from silhouette.errors import InputError
 from silhouette.loss.distances import wide
 from silhouette.loss.memory import ClassMemory, MomentumMemory, QueueMemory
 from silhouette.loss.soft_silhouette import SoftSilhouetteLoss
-from silhouette.registry import TERMS
+from silhouette.registry import short_name, term_entry
 from silhouette.training.encoders import Output
 from silhouette.training.terms import Batch, Term, average, build_term, effective_weights
-from silhouette.training.terms.build import Parts
+from silhouette.training.terms.parts import Parts
 
 
 class Losses(NamedTuple):
@@ -80,8 +80,8 @@ class Objective(nn.Module):
         _check_counts(config, num_classes, class_counts)
         parts = Parts(config, num_classes, class_counts or (), features)
         self.weights = config.terms
-        self.views = max(TERMS[name].views for name in self.weights)
-        self.terms = nn.ModuleDict({name: build_term(name, parts) for name in self.weights})
+        self.views = max(term_entry(name).views for name in self.weights)
+        self.terms = nn.ModuleDict({short_name(name): build_term(name, parts) for name in self.weights})
         self.lambda_sil = config.lambda_sil
         self.silhouette = SilhouetteTerm(config, num_classes, class_counts)
         self.drw_epoch = config.drw_epoch
@@ -97,9 +97,9 @@ class Objective(nn.Module):
 
     def parameters_of(self, kind: str) -> Iterator[nn.Parameter]:
         """Yield the parameters of the terms of a kind: `proxies` or `layers`, see `silhouette.registry.Term`."""
-        for name, term in self.terms.items():
-            if TERMS[name].parameters == kind:
-                yield from term.parameters()
+        for name in self.weights:
+            if term_entry(name).parameters == kind:
+                yield from self.terms[short_name(name)].parameters()
 
     def forward(self, output: Output, labels: Tensor, class_weights: Tensor | None = None) -> Losses:
         """Return the losses of a batch.
@@ -110,7 +110,7 @@ class Objective(nn.Module):
             class_weights: (K, F) rows of the classifier; only `bcl` needs them.
         """
         batch = self._batch(output, labels, class_weights)
-        terms = {name: w * self.terms[name](batch) for name, w in self.weights.items()}
+        terms = {name: w * self.terms[short_name(name)](batch) for name, w in self.weights.items()}
         supervised = total = torch.stack(list(terms.values())).sum()
         silhouette = None
         if self.lambda_sil > 0:
@@ -173,7 +173,7 @@ class SilhouetteTerm(Term):
 
 
 def _check_counts(config: TrialConfig, num_classes: int, counts: Sequence[int] | None) -> None:
-    needing = [f"objective: {name}" for name in config.terms if TERMS[name].counts]
+    needing = [f"objective: {name}" for name in config.terms if term_entry(name).counts]
     needing += ["reweight: drw"] if config.reweight == "drw" else []
     needing += ["class_prior"] if config.class_prior else []
     needing += ["reduction: balanced"] if config.reduction == "balanced" else []

@@ -120,7 +120,7 @@ def test_readers_import_no_torch():
         ),
         ({"objective": "ce + ce"}, "objective: must be terms of"),
         ({"objective": "0*ce"}, "objective: a weight must be a number above 0"),
-        ({"encoder": "resnet19"}, "encoder: must be small_cnn, mlp, resnet32 or a torchvision classification model"),
+        ({"encoder": "resnet19"}, "encoder: must be small_cnn, mlp, resnet32, a torchvision classification model"),
         ({"dataset": "imagenet"}, "dataset: must be one of digits, synthetic, mnist, "),
         ({"objective": "supcon2"}, "transform: supcon2 compares two different views"),
         ({"sampler": "pk", "samples_per_class": 5}, "samples_per_class: must divide batch_size = 64, got 5"),

@@ -39,7 +39,13 @@ _TABLE_ONLY = (
 )
 
 
-_COUNTED = ("commits of the records", "source digests of the records", "versions of the records", "devices")
+_COUNTED = (
+    "commits of the records",
+    "source digests of the records",
+    "plugins of the records",
+    "versions of the records",
+    "devices",
+)
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

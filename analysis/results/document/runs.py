@@ -202,6 +202,7 @@ ProvenanceData = TypedDict(
         "fixed settings": NotRequired[dict[str, object]],
         "commits of the records": NotRequired[dict[str, int]],
         "source digests of the records": NotRequired[dict[str, int]],
+        "plugins of the records": NotRequired[dict[str, int]],
         "versions of the records": NotRequired[dict[str, int]],
         "devices": NotRequired[dict[str, int]],
         "computing time, hours": NotRequired[float | None],

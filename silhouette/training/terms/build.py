@@ -2,72 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
-from silhouette.config import TrialConfig
+from silhouette.registry import TERM_BUILDERS, TERMS, load
 from silhouette.training.terms import contrastive, library, logits
 from silhouette.training.terms.batch import Term
 from silhouette.training.terms.center import CenterLoss
-
-
-class Parts(NamedTuple):
-    """What a term is built from.
-
-    Attributes:
-        config: Options of the terms.
-        classes: K.
-        counts: Training samples of each class; empty if no term needs them.
-        features: F, the number of features that the classifier takes.
-    """
-
-    config: TrialConfig
-    classes: int
-    counts: Sequence[int]
-    features: int
+from silhouette.training.terms.own import OwnTerm
+from silhouette.training.terms.parts import Parts
 
 
 def build_term(name: str, parts: Parts) -> Term:
-    """Return the untrained module of a term; torch's global generator decides its parameters."""
-    return _BUILDERS[name](parts)
+    """Return the untrained module of a term, ours or a person's own; torch's global generator decides its parameters.
+
+    Raises:
+        InputError: If an own term cannot be imported, does not take its options, or is no module.
+    """
+    if name not in TERMS:
+        return OwnTerm(name, parts)
+    term: Term = load(f"{TERM_BUILDERS}:{name}")(parts)
+    return term
 
 
-def _targeted(parts: Parts) -> Term:
+def ce(parts: Parts) -> Term:
+    """Return the term `ce`."""
+    return logits.CrossEntropy()
+
+
+def logit_adjusted(parts: Parts) -> Term:
+    """Return the term `logit_adjusted`."""
+    return logits.logit_adjusted(parts.counts, parts.config.logit_tau)
+
+
+def balanced_softmax(parts: Parts) -> Term:
+    """Return the term `balanced_softmax`."""
+    return logits.balanced_softmax(parts.counts)
+
+
+def ldam(parts: Parts) -> Term:
+    """Return the term `ldam`."""
+    return logits.Ldam(parts.counts, parts.config.ldam_margin, parts.config.classifier_scale)
+
+
+def class_balanced(parts: Parts) -> Term:
+    """Return the term `class_balanced`."""
+    return logits.ClassBalanced(parts.counts, parts.config.cb_beta)
+
+
+def focal(parts: Parts) -> Term:
+    """Return the term `focal`."""
+    return logits.Focal(parts.config.focal_gamma)
+
+
+def vs(parts: Parts) -> Term:
+    """Return the term `vs`."""
+    return logits.vector_scaling(parts.counts, parts.config.vs_gamma, parts.config.logit_tau)
+
+
+def supcon(parts: Parts) -> Term:
+    """Return the term `supcon`."""
+    return library.supcon(parts.config, first_view=True)
+
+
+def supcon2(parts: Parts) -> Term:
+    """Return the term `supcon2`."""
+    return library.supcon(parts.config, first_view=False)
+
+
+def bcl(parts: Parts) -> Term:
+    """Return the term `bcl`."""
+    return contrastive.Balanced(parts.config.temperature, parts.features, parts.config.embedding_dim)
+
+
+def kcl(parts: Parts) -> Term:
+    """Return the term `kcl`."""
+    return contrastive.KPositive(parts.config.temperature, parts.config.contrast_positives)
+
+
+def tsc(parts: Parts) -> Term:
+    """Return the term `tsc`."""
     config = parts.config
     k, weight = config.contrast_positives, config.tsc_weight
     return contrastive.Targeted(config.temperature, k, weight, parts.classes, config.embedding_dim)
 
 
-_BUILDERS: dict[str, Callable[[Parts], Term]] = {
-    "ce": lambda p: logits.CrossEntropy(),
-    "logit_adjusted": lambda p: logits.logit_adjusted(p.counts, p.config.logit_tau),
-    "balanced_softmax": lambda p: logits.balanced_softmax(p.counts),
-    "ldam": lambda p: logits.Ldam(p.counts, p.config.ldam_margin, p.config.classifier_scale),
-    "class_balanced": lambda p: logits.ClassBalanced(p.counts, p.config.cb_beta),
-    "focal": lambda p: logits.Focal(p.config.focal_gamma),
-    "vs": lambda p: logits.vector_scaling(p.counts, p.config.vs_gamma, p.config.logit_tau),
-    "supcon": lambda p: library.supcon(p.config, first_view=True),
-    "supcon2": lambda p: library.supcon(p.config, first_view=False),
-    "bcl": lambda p: contrastive.Balanced(p.config.temperature, p.features, p.config.embedding_dim),
-    "kcl": lambda p: contrastive.KPositive(p.config.temperature, p.config.contrast_positives),
-    "tsc": _targeted,
-    "paco": lambda p: contrastive.Parametric(p.counts, p.config.temperature, p.config.paco_alpha),
-    "proxy_nca": lambda p: library.proxy_loss(
-        "ProxyNCALoss", p.config, p.classes, softmax_scale=p.config.proxy_scale / 4
-    ),
-    "proxy_anchor": lambda p: library.proxy_loss(
-        "ProxyAnchorLoss", p.config, p.classes, per_sample=False, alpha=p.config.proxy_scale
-    ),
-    "center": lambda p: CenterLoss(p.classes, p.config.embedding_dim),
-    "triplet": lambda p: library.HardTriplets(p.config.margin, per_sample=p.config.reweight != "none"),
-    "arcface": lambda p: library.margin_softmax("ArcFaceLoss", p.config, p.classes),
-    "cosface": lambda p: library.margin_softmax("CosFaceLoss", p.config, p.classes, margin=p.config.cosface_margin),
-    "subcenter_arcface": lambda p: library.margin_softmax(
-        "SubCenterArcFaceLoss", p.config, p.classes, sub_centers=p.config.sub_centers
-    ),
-    "softtriple": lambda p: library.soft_triple(p.config, p.classes),
-    "normalized_softmax": lambda p: library.proxy_loss(
-        "NormalizedSoftmaxLoss", p.config, p.classes, temperature=p.config.softmax_temperature
-    ),
-    "circle": lambda p: library.circle(p.config),
-}
+def paco(parts: Parts) -> Term:
+    """Return the term `paco`."""
+    return contrastive.Parametric(parts.counts, parts.config.temperature, parts.config.paco_alpha)
+
+
+def proxy_nca(parts: Parts) -> Term:
+    """Return the term `proxy_nca`."""
+    return library.proxy_loss("ProxyNCALoss", parts.config, parts.classes, softmax_scale=parts.config.proxy_scale / 4)
+
+
+def proxy_anchor(parts: Parts) -> Term:
+    """Return the term `proxy_anchor`."""
+    return library.proxy_loss(
+        "ProxyAnchorLoss", parts.config, parts.classes, per_sample=False, alpha=parts.config.proxy_scale
+    )
+
+
+def center(parts: Parts) -> Term:
+    """Return the term `center`."""
+    return CenterLoss(parts.classes, parts.config.embedding_dim)
+
+
+def triplet(parts: Parts) -> Term:
+    """Return the term `triplet`."""
+    return library.HardTriplets(parts.config.margin, per_sample=parts.config.reweight != "none")
+
+
+def arcface(parts: Parts) -> Term:
+    """Return the term `arcface`."""
+    return library.margin_softmax("ArcFaceLoss", parts.config, parts.classes)
+
+
+def cosface(parts: Parts) -> Term:
+    """Return the term `cosface`."""
+    return library.margin_softmax("CosFaceLoss", parts.config, parts.classes, margin=parts.config.cosface_margin)
+
+
+def subcenter_arcface(parts: Parts) -> Term:
+    """Return the term `subcenter_arcface`."""
+    return library.margin_softmax(
+        "SubCenterArcFaceLoss", parts.config, parts.classes, sub_centers=parts.config.sub_centers
+    )
+
+
+def softtriple(parts: Parts) -> Term:
+    """Return the term `softtriple`."""
+    return library.soft_triple(parts.config, parts.classes)
+
+
+def normalized_softmax(parts: Parts) -> Term:
+    """Return the term `normalized_softmax`."""
+    return library.proxy_loss(
+        "NormalizedSoftmaxLoss", parts.config, parts.classes, temperature=parts.config.softmax_temperature
+    )
+
+
+def circle(parts: Parts) -> Term:
+    """Return the term `circle`."""
+    return library.circle(parts.config)

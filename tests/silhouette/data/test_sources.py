@@ -275,12 +275,14 @@ def test_an_unwritable_folder_is_one_line(monkeypatch, data_folder):
 
 
 def test_synthetic_classes_are_apart_and_fixed():
-    source = sources.synthetic(5, 8, 0.2, 8)
+    source = sources.synthetic(8, classes=5, per_class=8, spread=0.2)
     images = np.stack(list(source.images)).reshape(5, 8, -1).astype(float)
     within = images.std(1).mean()
     between = images.mean(1).std(0).mean()
     assert between > 3 * within
-    assert (np.stack(list(sources.synthetic(5, 8, 0.2, 8).images)).reshape(5, 8, -1) == images).all()
+    assert (
+        np.stack(list(sources.synthetic(8, classes=5, per_class=8, spread=0.2).images)).reshape(5, 8, -1) == images
+    ).all()
 
 
 def test_meta_holds_the_sha256(data_folder):
