@@ -100,7 +100,7 @@ class Factor:
     def describe(self, config: BaseModel) -> str:
         """Return the part of the label of an arm that shows this factor.
 
-        >>> from silhouette.config import TrialConfig, setting_of
+        >>> from silhouette.config import TrialConfig
         >>> Factor("lambda_sil", "λ", (0.0,), Interval(0, 1), "").describe(TrialConfig(lambda_sil=0.2))
         'λ=0.2'
         """

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from silhouette.registry import option_value, own, owners
 
-if TYPE_CHECKING:
-    from silhouette.config.trial_config import TrialConfig
-
+# A config has the type Any here, since `trial_config` imports this file.
 _DOTTED = re.compile(r"[^\W\d]\w*\.[^\W\d]\w*")
 
 
@@ -73,13 +71,13 @@ def guessed(text: Any) -> Any:
     return text
 
 
-def without_owner(config: TrialConfig) -> frozenset[str]:
+def without_owner(config: Any) -> frozenset[str]:
     """Return the options of a config that belong to nothing in it, and so change nothing. Nothing is imported."""
     present = owners(config.encoder, config.dataset, config.terms)
     return frozenset(name for name in config.options if name.partition(".")[0] not in present)
 
 
-def settled(config: TrialConfig) -> Values:
+def settled(config: Any) -> Values:
     """Return the options of a config with their types, without those at their default.
 
     Raises:
@@ -106,7 +104,7 @@ def _field(kind: str) -> str:
     return "objective" if kind == "loss" else kind
 
 
-def option_default(config: TrialConfig, name: str) -> Any:
+def option_default(config: Any, name: str) -> Any:
     """Return the default of an option under a config; None where it belongs to nothing.
 
     Raises:
@@ -120,7 +118,7 @@ def option_default(config: TrialConfig, name: str) -> Any:
     return None if found is None else found.default
 
 
-def options_under(config: TrialConfig, prefix: str) -> dict[str, Any]:
+def options_under(config: Any, prefix: str) -> dict[str, Any]:
     """Return the options of one owner that are not at their default, by the name of the argument.
 
     >>> from silhouette.config import TrialConfig
