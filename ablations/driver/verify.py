@@ -122,6 +122,7 @@ def find_trial(study: Study, store: Store, trial: str) -> FinishedTrial:
         checkpoint_seconds=math.inf,
         experiment=study.experiment,
         reports=study.metric,
+        metric=study.chosen_by if record["phase"] == "tune" else None,
         arms=arm_specs([arm]),
         **git_state(),
     )

@@ -177,7 +177,7 @@ def _rebuilt(task: EvaluationTask, rebuild: Rebuild, store: Store) -> KeptSample
     if weights is None:
         raise Unusable("nothing is kept")
     made: Any = load_experiment(rebuild.experiment)
-    training = made(make_config(rebuild.config), rebuild.seed, threads=rebuild.threads)
+    training = made(make_config(rebuild.config, made.Config), rebuild.seed, threads=rebuild.threads)
     now = training.result(test=False)
     for column in ("data_sha256", "test_pool_sha256"):
         before = getattr(task, column)

@@ -10,12 +10,11 @@ from ablations.design.plan import describe_study
 from ablations.driver.evaluation_plan import check_rebuilds, make_measures, plan_evaluation
 from ablations.errors import StudyError
 from ablations.state.kept import read_sample
-from silhouette.config import TrialConfig
 from silhouette.evaluated import Evaluation, read_evaluations
 from silhouette.results import Store
 from tests.helpers.ablate import TINY, Ablate
 from tests.helpers.engine import Phase, small_study
-from tests.helpers.pretend import ENVIRONMENT, NO_PAUSES
+from tests.helpers.pretend import ENVIRONMENT, NO_PAUSES, Pretend
 
 METRICS = """
 import time
@@ -186,7 +185,7 @@ def test_a_run_says_what_could_not_be_kept_and_the_commands_count_the_rest(tmp_p
 def test_an_experiment_that_cannot_keep_is_refused_before_anything_trains(tmp_path):
     ablate = Ablate(tmp_path)
     ablate.study(KEEPING.replace("pretend:Pretend", "mute:Mute").replace("tests.helpers.mute", "mute"))
-    code = "from silhouette.config import TrialConfig\nclass Mute:\n    Config = TrialConfig\n"
+    code = "from tests.helpers.pretend import Pretend\nclass Mute(Pretend):\n    embeddings = None\n"
     (tmp_path / "mute.py").write_text(code)
     done = ablate("run", "tiny.py", PYTHONPATH=f"{ENVIRONMENT['PYTHONPATH']}:{tmp_path}")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -200,16 +199,10 @@ def spread(features, labels):
     return 1.0
 
 
-class Forgetful:
+class Forgetful(Pretend):
     """Keeps weights, and cannot take them back."""
 
-    Config = TrialConfig
-
-    def weights(self):
-        return {}
-
-    def embeddings(self):
-        return {}
+    load_weights = None
 
 
 def planned(tmp_path, keeps=("last", "embeddings", None), study=None):

@@ -7,7 +7,9 @@ from ablations.design.plan import describe_study
 from ablations.design.study import make_study
 from ablations.driver.verify import verify_trial
 from ablations.errors import StudyError
+from search_spaces import Interval
 from tests.helpers.engine import PHASES, Phase, small_study
+from tests.helpers.own_experiment import DESCENT
 
 
 @pytest.fixture(scope="module", params=PHASES)
@@ -56,6 +58,20 @@ def test_every_trial_of_both_phases_is_reproduced(done):
         assert (found.identical, found.differences) == (True, ())
         assert {each.column for each in found.environment} <= {"git_commit", "git_dirty"}  # such records have neither
         assert found.compared > 20
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_an_experiment_with_a_config_of_its_own_is_reproduced(tmp_path, name):
+    values = {"name": "s", "question": "?", "seeds": (0, 1), "experiment": DESCENT, "metric": "test_error"}
+    values |= {"factors": {"method": ("plain", "momentum")}, "baseline": {"method": "plain"}, "direction": "min"}
+    tuning = {"nuisance": {"step_size": Interval(0.01, 1.0, log=True)}, "settings": 3, "grace": 1, "reduction": 2}
+    study = make_study({**values, **({"tuning": tuning} if name == "tune" else {})})
+    phase = Phase(name, tmp_path, study=study)
+    phase.train()
+    assert phase.rows()
+    for row in phase.rows():
+        found = verify_trial(study, phase.store, row["trial_id"])
+        assert (found.identical, found.compared > 5) == (True, True)
 
 
 def test_a_diverged_trial_is_reproduced(tmp_path):

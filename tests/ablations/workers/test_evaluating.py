@@ -12,6 +12,7 @@ from ablations.state.provenance import plugin_digest
 from ablations.workers.evaluating import EvaluationTask, Measure, Rebuild, evaluate_trial
 from ablations.workers.spec import RunContext
 from tests.helpers.engine import Phase
+from tests.helpers.own_experiment import Descent
 
 
 def spread(features, labels):
@@ -46,7 +47,20 @@ def nothing(features, labels):
     return None
 
 
-@pytest.fixture(scope="module", params=[None, "tests.helpers.pretend:Pretend"])
+class Kept(Descent):
+    """An experiment with a config of its own, which keeps what it has learned."""
+
+    def weights(self):
+        return {"at": np.float64([self.at])}
+
+    def load_weights(self, weights):
+        self.at = float(weights["at"][0])
+
+    def embeddings(self):
+        return {"features": self.at * np.arange(8).reshape(4, 2), "labels": np.arange(4) % 2}
+
+
+@pytest.fixture(scope="module", params=[None, "tests.helpers.pretend:Pretend", f"{__name__}:Kept"])
 def trials(request, tmp_path_factory):
     """A trial of a real training, and one of a torch-free experiment."""
     return kept_both_ways(request.param, tmp_path_factory)
@@ -60,9 +74,14 @@ def real(tmp_path_factory):
 
 def kept_both_ways(experiment, tmp_path_factory):
     """Store and task of a trial that kept its weights, and of the same trial that kept its embeddings."""
-    fixed = {"dataset": "digits", "epochs": 2, "width": 4}
-    values = {"name": "s", "question": "?", "factors": {"lambda_sil": (0.0, 0.2)}, "fixed": fixed, "seeds": (3,)}
-    study = make_study({**values, "baseline": {"lambda_sil": 0.0}, "experiment": experiment})
+    values = {"name": "s", "question": "?", "seeds": (3,), "experiment": experiment}
+    if experiment == f"{__name__}:Kept":
+        own = {"factors": {"method": ("plain", "momentum")}, "baseline": {"method": "plain"}, "fixed": {"epochs": 2}}
+        own |= {"metric": "test_error", "direction": "min"}
+    else:
+        own = {"factors": {"lambda_sil": (0.0, 0.2)}, "baseline": {"lambda_sil": 0.0}}
+        own |= {"fixed": {"dataset": "digits", "epochs": 2, "width": 4}}
+    study = make_study({**values, **own})
     found = {}
     for keep in ("last", "embeddings"):
         phase = Phase("confirm", tmp_path_factory.mktemp(keep), study=study)
