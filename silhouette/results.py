@@ -251,8 +251,16 @@ class Store:
         A kill at any moment loses nothing: the per-trial files stay, and the copy is written atomically.
         """
         table = self.load()
-        self.write_bytes(_to_parquet(table), "records.parquet")
+        self.write_table(table)
         return int(table.num_rows)
+
+    def write_table(self, table: pa.Table) -> None:
+        """Replace `records.parquet`, atomically; the same rows give the same bytes. The per-trial files stay.
+
+        Args:
+            table: Records in the columns of `SCHEMA`, as `load` returns them.
+        """
+        self.write_bytes(_to_parquet(table.combine_chunks()), "records.parquet")
 
     def forget(self, trial_ids: Iterable[str]) -> None:
         """Remove the records of trials, and what is left of their checkpoints, so that they run again.

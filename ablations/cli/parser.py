@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+from ablations.cli.sharing_options import bundle_options, merge_options, verify_options
 from ablations.cli.slurm import command_option, slurm_options
 from silhouette.errors import InputError, without_secret
 
@@ -64,7 +65,7 @@ def _with_option(error: OSError, parsed: argparse.Namespace) -> str:
         return str(error)
     # files are written under a temporary name first
     path = re.sub(r"\.[0-9a-f]{8}\.tmp$", "", str(error.filename or (named and named[1])))
-    for option in ("to", "out", "results"):
+    for option in ("to", "out", "into", "results"):
         value = getattr(parsed, option, None)
         if value is not None and os.path.abspath(path).startswith(os.path.abspath(value)):
             advice = "give a folder that can be written"
@@ -160,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     slurm = commands.add_parser("slurm", help=summary, description=summary, epilog=epilog, allow_abbrev=False)
     slurm.set_defaults(command="slurm.slurm")
     slurm_options(slurm)
+    add("merge", "sharing.merge", "one set of records from those of several results locations", merge_options)
+    summary = "one zip with everything behind a report: records, plan, sources, environment, metadata for an archive"
+    add("bundle", "sharing.bundle", summary, _study_options, bundle_options)
+    summary = "check a bundle: every file, and the report, rebuilt byte for byte; runs no code of the bundle"
+    add("verify", "sharing.verify", summary, verify_options)
     _cluster_commands(commands)
     return parser
 

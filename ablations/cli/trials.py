@@ -45,14 +45,14 @@ def verification_lines(found: Verification) -> Iterator[str]:
     else:
         yield f"not identical: {len(found.differences)} of {counted(found.compared, 'value')} of {found.trial_id}"
     for each in found.differences[:MAX_LINES]:
-        yield f"  {each.column}: {_value(each.first)} in the record, {_value(each.second)} now"
+        yield f"  {each.column}: {show_value(each.first)} in the record, {show_value(each.second)} now"
     if len(found.differences) > MAX_LINES:
         yield f"  and {len(found.differences) - MAX_LINES} more"
     for each in found.environment:
-        yield f"note: {each.column} was {_value(each.first)}, is {_value(each.second)}"
+        yield f"note: {each.column} was {show_value(each.first)}, is {show_value(each.second)}"
 
 
-def _value(value: Any) -> str:
+def show_value(value: Any) -> str:
     """A value at full precision; a text is cut after its first line."""
     if value is None:
         return "nothing"

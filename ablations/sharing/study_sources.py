@@ -1,0 +1,173 @@
+"""The source files behind a study: its file, helpers beside it, plugins. They are found by reading, not importing."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ablations.design.loading import PACKAGES
+from silhouette.results import FINISHED
+
+DISTRIBUTION = "soft-silhouette-ablations"
+OWN_NAME = re.compile(r"(?<![\w:.])([^\W\d]\w*)(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?![\w:/])")
+"""`package.module:attribute`, also as a term of an objective; the group is the top-level name."""
+NAMED_IN = ("encoder", "dataset", "objective", "metrics")
+"""Settings of a config that may name a plugin."""
+MAX_PLUGIN_BYTES = 5 << 20
+"""A larger package is no plugin of one study, but a library; its version is recorded, not its source."""
+
+
+def study_files(path: Path) -> dict[str, Path]:
+    """The study file and all modules and packages beside it that it imports, by path relative to its folder.
+
+    Args:
+        path: The study file.
+    """
+    folder, found = path.resolve().parent, {path.name: path.resolve()}
+    open_files = [path.resolve()]
+    while open_files:
+        for name in _imported(open_files.pop()):
+            for helper in _module_files(folder, name):
+                key = helper.relative_to(folder).as_posix()
+                if key not in found:
+                    found[key] = helper
+                    open_files.append(helper)
+    return found
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Top-level names that a file imports, anywhere in it; those of a file that cannot be parsed are unknown."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def _module_files(folder: Path, name: str) -> list[Path]:
+    """The `.py` files of a module or package in a folder; none where it is not there or is this project's own."""
+    if name in PACKAGES:
+        return []
+    if (single := folder / f"{name}.py").is_file():
+        return [single]
+    return _package_files(folder / name) if (folder / name / "__init__.py").is_file() else []
+
+
+def _package_files(folder: Path) -> list[Path]:
+    inside = (path for path in sorted(folder.rglob("*.py")) if path.resolve().is_relative_to(folder.resolve()))
+    return [path for path in inside if not {"__pycache__", "site-packages"} & {*path.relative_to(folder).parts}]
+
+
+def plugin_names(plan: Mapping[str, Any], records: pa.Table, functions: Iterable[str] = ()) -> list[str]:
+    """Top-level names of the packages that a study uses beside this project.
+
+    Args:
+        plan: Its plan.
+        records: Its records.
+        functions: `module:function` of the metrics that were measured after the study.
+    """
+    texts = [*functions, plan.get("experiment") or "", *_config_texts(plan)]
+    names = {match[1] for text in texts for match in OWN_NAME.finditer(text)}
+    if "plugins" in records.column_names:
+        finished = zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True)
+        names |= {name for text, status in finished if text and status in FINISHED for name in _recorded(text)}
+    return sorted(names - {*PACKAGES})
+
+
+def _config_texts(plan: Mapping[str, Any]) -> Iterator[str]:
+    for arm in plan["arms"]:
+        for config in (arm.get("config") or {}, arm.get("start") or {}, arm.get("settings") or {}):
+            for field in NAMED_IN:
+                value = config.get(field)
+                yield from (str(part) for part in (value if isinstance(value, list) else [value]) if part)
+
+
+def _recorded(text: str) -> Iterator[str]:
+    """Top-level names in the column `plugins` of a record."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return
+    for name in found if isinstance(found, dict) else ():
+        if re.fullmatch(r"[^\W\d]\w*([.:][\w.]*)?", name):
+            yield re.split(r"[.:]", name)[0]
+
+
+def plugin_files(names: Iterable[str], beside: Path | None) -> tuple[dict[str, Path], dict[str, str]]:
+    """The `.py` files of plugins, and why others are left out; nothing is imported.
+
+    Args:
+        names: Top-level names.
+        beside: Folder of the study file, which is searched first, as Python does when it reads the study.
+
+    Returns:
+        Path of every file by its name in the bundle, and for each plugin whose source is left out the reason.
+    """
+    found, left_out = dict[str, Path](), dict[str, str]()
+    for name in names:
+        files, root = _plugin(name, beside)
+        if not files or root is None:
+            left_out[name] = "not found on this machine"
+        elif _is_dependency(name, files[0]):
+            left_out[name] = "a library that this project depends on"
+        elif sum(path.stat().st_size for path in files) > MAX_PLUGIN_BYTES:
+            left_out[name] = f"more than {MAX_PLUGIN_BYTES >> 20} MiB of source"
+        else:
+            found |= {path.relative_to(root).as_posix(): path for path in files}
+    return found, left_out
+
+
+def _plugin(name: str, beside: Path | None) -> tuple[list[Path], Path | None]:
+    if beside is not None and (files := _module_files(beside, name)):
+        return files, beside
+    try:
+        spec = importlib.util.find_spec(name)  # of a top-level name: this imports nothing
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return [], None
+    origin = Path(spec.origin)
+    if spec.submodule_search_locations is None:
+        return [origin], origin.parent
+    return _package_files(origin.parent), origin.parent.parent
+
+
+def _is_dependency(name: str, file: Path) -> bool:
+    """Return True for an installed package that this project needs itself: it is somebody else's library."""
+    if "site-packages" not in file.parts and "dist-packages" not in file.parts:
+        return False
+    return bool({_plain(owner) for owner in packages_distributions().get(name, ())} & _needed())
+
+
+@cache
+def _needed() -> frozenset[str]:
+    """Names of all distributions that this project needs, and those that these need."""
+    found, to_visit = set[str](), [DISTRIBUTION]
+    while to_visit:
+        try:
+            lines = requires(to_visit.pop()) or []
+        except PackageNotFoundError:
+            continue
+        for line in lines:
+            name = _plain(re.split(r"[^\w.-]", line.strip(), maxsplit=1)[0])
+            if name not in found:
+                found.add(name)
+                to_visit.append(name)
+    return frozenset(found)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
