@@ -76,7 +76,7 @@ def _reason(member: zipfile.ZipInfo) -> str | None:
         return "leads out of the folder"
     if member.filename != path.as_posix():
         return "not a plain file"
-    if mode and not stat.S_ISREG(mode):
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         return "a link or a special file"
     if member.flag_bits & 0x1:
         return "encrypted"

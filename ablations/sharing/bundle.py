@@ -201,14 +201,14 @@ def _check_no_credentials(files: Mapping[str, bytes], records: pa.Table) -> None
 
 
 def _credentials(files: Mapping[str, bytes], records: pa.Table) -> Iterator[tuple[str, str]]:
-    for name, data in files.items():
-        if not name.endswith((".parquet", ".pdf")) and (found := CREDENTIAL.search(data)):
-            before = data[: found.start()].splitlines()
-            yield name, f"line {max(1, len(before))}"
     for column in ("config", "error", "versions", "host", "device"):
         for trial, text in zip(records["trial_id"].to_pylist(), records[column].to_pylist(), strict=True):
             if text and CREDENTIAL.search(text.encode()):
                 yield "records", f"{column} of trial {trial}"
+    for name, data in files.items():
+        if not name.endswith((".parquet", ".pdf")) and (found := CREDENTIAL.search(data)):
+            before = data[: found.start()].splitlines()
+            yield name, f"line {max(1, len(before))}"
 
 
 def _json(value: Any) -> bytes:

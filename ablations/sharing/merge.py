@@ -1,7 +1,7 @@
 """The records of one study from several results locations as one: equal doubles drop, different ones are a failure.
 
-Everything is read and checked before anything is written. Then kept files, evaluations, records, frozen plan and plan are
-written in this order, each atomically. After a kill the same merge can be repeated.
+Everything is read and checked before anything is written. Then kept files, evaluations, records, frozen plan and plan
+are written in this order, each atomically. After a kill the same merge can be repeated.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """A finished study with a helper beside its file and a plugin elsewhere, trained once; every test gets a copy."""
 
-import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -101,11 +100,12 @@ def folder(trained, tmp_path, monkeypatch, capsys):
     shutil.copytree(trained, tmp_path / "of", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path / "of")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "of/elsewhere"), *sys.path])
+    forget_modules()
     yield Folder(tmp_path / "of", capsys)
+    forget_modules()
+
+
+def forget_modules():
+    """Each copy of the study imports its own plugin."""
     for name in [name for name in sys.modules if name.partition(".")[0] in ("pluggedin", "amounts")]:
         del sys.modules[name]
-
-
-def unchanged(value):
-    """Plain data as JSON, in which NaN equals NaN."""
-    return json.dumps(value, sort_keys=True, default=str)
