@@ -121,6 +121,7 @@ def run(given: Namespace) -> int:
         extend=given.extend,
         checkpoint_seconds=given.checkpoint_seconds,
         only=given.only,
+        shared=given.shared,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )
     options.check()  # before anything is printed
@@ -205,6 +206,10 @@ def ui(given: Namespace) -> int:
 
 def doctor(given: Namespace) -> int:
     """Examine this machine and a cluster; 1 if a study could not run."""
+    if given.slurm:
+        from ablations.cli.slurm import doctor as doctor_of_slurm
+
+        return doctor_of_slurm(given)
     from ablations.doctor.examine import examine
     from ablations.formatting import counted
     from silhouette.errors import without_secret

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from ablations.cli.sharing_options import bundle_options, merge_options, verify_options
-from ablations.cli.slurm import command_option, slurm_options
+from ablations.cli.slurm import command_option, job_options, slurm_options
 from silhouette.errors import InputError, without_secret
 
 
@@ -291,6 +291,11 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     )
     _cluster_options(parser)
     parser.add_argument(
+        "--shared",
+        action="store_true",
+        help="share the study with other runs on the same folder that say so too, on any machines that mount it",
+    )
+    parser.add_argument(
         "--extend",
         action="store_true",
         help="add seeds although results could be seen; the report then gives no verdict, unless looks were declared",
@@ -326,6 +331,12 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", metavar="A", help="Ray cluster to look at (auto: the one on this machine)")
+    parser.add_argument(
+        "--slurm",
+        action="store_true",
+        help="check Slurm here, and the nodes of a short job",
+    )
+    job_options(parser)
     _mlflow_option(parser)
 
 

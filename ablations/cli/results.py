@@ -64,13 +64,13 @@ def status(given: Namespace) -> int:
 
     from ablations.console.status import StatusTable, failures, legend
     from ablations.state.kept import kept_line
-    from ablations.state.lock import living_driver
+    from ablations.state.lock import living_driver, living_sharers, running_trials
     from ablations.state.pending import has_complete_plan
     from silhouette.schema import FINISHED
 
     study, state, store, notes = _stored_state(given)
-    driver = living_driver(store) or {}
-    running = dict.fromkeys(driver.get("running", ()), "running")
+    drivers = [*filter(None, [living_driver(store)]), *living_sharers(store)]
+    running = dict.fromkeys(running_trials(store), "running")
     ended = {trial_id: status for trial_id, status in state.status.items() if status in FINISHED}
     shown = {**state.status, **running, **ended}  # a failed trial that runs again is running
     metric = study.metric if has_complete_plan(store) else study.watched
@@ -81,7 +81,7 @@ def status(given: Namespace) -> int:
         console.print(part)
     if line := kept_line(store, {i for i, status in state.status.items() if status == "complete"}, study.keep):
         print(line)
-    if driver:
+    for driver in drivers:
         print(f"running: process {driver['pid']} on {driver['host']} since {driver['started_at']}")
     for line in (*failures(state.incomplete, state.status, state.errors), *notes):
         print(line)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ablations.slurm.settings import SlurmSettings
     from silhouette.location import ResultsLocation
 
+DOCTOR_TIME = "00:10:00"
 TEXTS = {
     "time": ("T", "time limit of one start, such as 04:00:00; the job requeues itself before it"),
     "partition": ("P", "partition"),
@@ -145,3 +146,45 @@ def node(given: Namespace) -> int:
     from ablations.slurm.worker_node import run_worker_node
 
     return run_worker_node()
+
+
+def doctor(given: Namespace) -> int:
+    """Check Slurm on this machine, and every node of a short job; 1 if a study could not run."""
+    from ablations.doctor.slurm import commands, follow, verdict
+    from ablations.finding import PROBE
+    from ablations.formatting import counted
+    from ablations.slurm.submit import TrialNeeds, check, log_folder, submit
+    from silhouette.location import ResultsLocation
+
+    settings = settings_of(given).model_copy(update={"array": None, "time": DOCTOR_TIME})
+    location = ResultsLocation(given.results)
+    check(settings, TrialNeeds(1, None, 30.0), location)
+    found = list(commands())
+    print(*found, sep="\n", flush=True)
+    if any(finding.state == "fault" for finding in found):
+        return 1
+    logs = log_folder(location, f"{PROBE}-slurm")
+    command = ["doctor", "--results", given.results, *(["--mlflow", given.mlflow] if given.mlflow else [])]
+    _check_no_keys(command)
+    script = write_script(script_text(settings, command, logs, "doctor", given), logs)
+    job = submit(script)
+    print(f"note   slurm       job {job} on {counted(settings.nodes, 'node')}; its lines follow", flush=True)
+    log, faults = logs / f"{job}.out", 0
+    for line in follow(job, log):
+        print(line, flush=True)
+        faults += line.startswith("fault ")
+    for finding in verdict(job, log):
+        print(finding, flush=True)
+        faults += finding.state == "fault"
+    _remove(logs)
+    return 1 if faults else 0
+
+
+def _remove(logs: Path) -> None:
+    """The files of a check; a folder that holds more stays."""
+    import shutil
+    from contextlib import suppress
+
+    shutil.rmtree(logs, ignore_errors=True)
+    with suppress(OSError):
+        logs.parent.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from typing import Any
 
 from ablations.cluster import nodes
 from ablations.cluster.autoscaler import find_problems
-from ablations.cluster.session import check_head, ray_session
+from ablations.cluster.session import HEAD_RETURN_SECONDS, check_head, in_batch_job, ray_session
+from ablations.doctor import slurm
 from ablations.errors import first_line
 from ablations.finding import PROBE, Finding
 from ablations.formatting import counted
@@ -34,8 +36,11 @@ def cluster(address: str, results: str) -> Iterator[Finding]:
     Raises:
         StudyError: If the head does not answer or rejects the connection.
     """
-    check_head(address)
+    in_job = in_batch_job(address)
+    check_head(address, HEAD_RETURN_SECONDS if in_job else 0.0)
     with ray_session(address):
+        if in_job:
+            yield from slurm.joined()
         found = nodes.alive()
         total = {kind: sum(node.resources.get(kind, 0) for node in found) for kind in ("CPU", "GPU")}
         devices = [counted(round(number), kind) for kind, number in total.items()]
@@ -69,6 +74,7 @@ def report(uri: str, study: str, driver: DriverIdentity) -> dict[str, Any]:
         "gpus": len(listed.splitlines()),
         "time": time.time(),
         "mismatch": mismatch(uri, study, driver),
+        "slurm": slurm.node_facts() if "SLURM_JOB_ID" in os.environ else None,
     }
 
 
@@ -107,6 +113,8 @@ def _version_faults(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Fin
 
 
 def _other_findings(node: nodes.Node, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    if answer.get("slurm"):
+        yield from slurm.node_faults(node.host, answer["slurm"])
     if answer["mismatch"]:
         yield Finding("fault", "node", f"{node.host} {answer['mismatch'][1]}")
     if node.resources.get("GPU", 0) > answer["gpus"]:

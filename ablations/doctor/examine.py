@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -30,6 +32,8 @@ def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[F
     yield from _guarded("results", lambda: machine.results_location(results))
     yield from _guarded("mlflow", lambda: machine.mlflow_store(tracking_uri(results, mlflow)))
     yield from _guarded("data", machine.data)
+    if not address and "SLURM_JOB_ID" in os.environ:
+        yield from _guarded("node", _slurm_node)
     if address:
         yield from _guarded("cluster", lambda: _cluster(address, results))
     if folder is not None and is_new:  # a check must not leave a folder behind
@@ -41,6 +45,13 @@ def _cluster(address: str, results: str) -> Iterator[Finding]:
     from ablations.doctor.cluster import cluster  # not needed to check this machine only
 
     return cluster(address, results)
+
+
+def _slurm_node() -> Iterator[Finding]:
+    """This machine as the one node of a Slurm job; it needs no token, since its Ray listens on the loopback."""
+    from ablations.doctor.slurm import node_facts, node_faults
+
+    return node_faults(platform.node(), {**node_facts(), "token": True, "address": "127.0.0.1"})
 
 
 def _guarded(what: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from ablations.cluster.resources import TrialResources
 from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.arms import Trial
 from ablations.design.study import Study
@@ -75,13 +76,18 @@ def make_confirm_trials(trials: Iterable[Trial], context: RunContext) -> Confirm
     return ConfirmTrials(replace(context, arms=arm_specs(arms.values())), deque(map(confirm_spec, wanted)))
 
 
-def confirm(study: Study, session: RunSession, only: str | None = None) -> None:
+Runner = Callable[[ConfirmTrials, StatusTable, Callable[[TrialResources], Callable[[], int] | None]], None]
+"""Runs trials; it gets the table to show, and what gives the limit of trials at once."""
+
+
+def confirm(study: Study, session: RunSession, only: str | None = None, run: Runner | None = None) -> None:
     """Run the trials of a study that have no finished record.
 
     Args:
         study: The study, with its winners where it was tuned.
         session: Runs the trials.
         only: Id of the one trial that may run; None runs all.
+        run: Runs them; None for the session itself.
     """
     store = session.store
     state = read_study_state(study, store)
@@ -92,7 +98,7 @@ def confirm(study: Study, session: RunSession, only: str | None = None) -> None:
         table = StatusTable(state.wanted, state.status, state.values(metric, store), metric)
         jobs = session.options.jobs if session.options.address else None  # a local Ray has the CPUs for no more
         trials = make_confirm_trials(to_run, session.context())
-        session.run(trials, table, lambda _: None if jobs is None else lambda: jobs)
+        (run or session.run)(trials, table, lambda _: None if jobs is None else lambda: jobs)
 
 
 def _announce(study: Study, state: StudyState, session: RunSession) -> None:

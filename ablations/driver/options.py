@@ -34,6 +34,7 @@ class RunOptions:
         allow_mixed_code: Add records to a study whose records come from other code; its report then gives no verdict.
         extend: Add seeds to a study whose results could already be seen; its report then gives no verdict.
         only: Id of the one trial to run; None runs all that have no record.
+        shared: Share the study with other drivers that say so too; each takes the trials that no other has.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
         command: The command line, for the resume line and the provenance; empty where Python calls `run_study`.
     """
@@ -48,6 +49,7 @@ class RunOptions:
     allow_mixed_code: bool = False
     extend: bool = False
     only: str | None = None
+    shared: bool = False
     checkpoint_seconds: float = 30.0
     command: str = ""
 
@@ -55,6 +57,10 @@ class RunOptions:
         """Parse the results location."""
         if not isinstance(self.results, ResultsLocation):
             object.__setattr__(self, "results", ResultsLocation(self.results))
+
+    @property
+    def _location(self) -> ResultsLocation:
+        return self.results if isinstance(self.results, ResultsLocation) else ResultsLocation(self.results)
 
     @property
     def again(self) -> str:
@@ -79,6 +85,11 @@ class RunOptions:
             raise StudyError(f"--cpus-per-trial: this process may use {counted(usable_cpus(), 'CPU')}, got {self.cpus}")
         if self.jobs is not None and self.jobs < 1:
             raise StudyError(f"--jobs: must be at least 1, got {self.jobs}")
+        if self.shared and not (self.address is None and self._location.local):
+            detail = "needs a folder that all machines mount, and a Ray on each of them"
+            raise StudyError(f"--shared: {detail}, got {self.address or self._location}")
+        if self.shared and self.only is not None:
+            raise StudyError(f"--shared: one trial needs no sharing; drop one of the two, got --only {self.only}")
         if self.labels and self.address is None:
             raise StudyError(f"--label: requires --address (a local Ray has no node labels), got {self._label_text()}")
         for pair in self.labels.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -18,17 +19,21 @@ from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, in
 from ablations.driver.only import only_exit_code, run_only
 from ablations.driver.options import RunOptions
 from ablations.driver.session import RunSession
+from ablations.driver.shared import SEARCH, claim_search, confirm_shared
 from ablations.driver.supervisor import predecessor
 from ablations.driver.tune import tune_and_freeze
 from ablations.formatting import counted
+from ablations.search.selection import FILE as FROZEN
 from ablations.search.selection import load_selection
 from ablations.state.additions import check_additions
 from ablations.state.checkpoints import sweep
+from ablations.state.claims import Claims
 from ablations.state.compaction import MAX_UNCOMPACTED
 from ablations.state.lock import FILE as DRIVER
-from ablations.state.lock import DriverLock
+from ablations.state.lock import DriverLock, living_sharers
 from ablations.state.pending import StudyState, read_study_state
 from ablations.state.provenance import git_state, versions
+from ablations.state.sharing import SharedLock, sweep_claims
 from ablations.workers.experiment import check_keep, load_experiment
 from silhouette.results import FINISHED, Store
 
@@ -60,7 +65,7 @@ def run_study(study: Study, options: RunOptions) -> int:
     _check_data(study, store, options)
     last_act = partial(_last_act, store, options)
     try:
-        driver = DriverLock(store, options.command or CALL, predecessor=predecessor())
+        driver = _driver(store, options)
         with driver as lock, interruptible(deadline, _announce_end, last_act):
             confirmed = _run_phases(study, store, options, lock, deadline)
             _compact(store)
@@ -75,6 +80,12 @@ def run_study(study: Study, options: RunOptions) -> int:
     return 1 if confirmed is None else _exit_code(confirmed, store, options)
 
 
+def _driver(store: Store, options: RunOptions) -> DriverLock | SharedLock:
+    if options.shared:
+        return SharedLock(store, options.command or CALL)
+    return DriverLock(store, options.command or CALL, predecessor=predecessor())
+
+
 def _check_data(study: Study, store: Store, options: RunOptions) -> None:
     """Check a person's own data and code, unless no trial is left that needs them."""
     if study.experiment or not (own_datasets(study.start_arms) or study.plugins):
@@ -84,17 +95,33 @@ def _check_data(study: Study, store: Store, options: RunOptions) -> None:
         check_own_code(study.start_arms, here=options.address is None)
 
 
-def _run_phases(study: Study, store: Store, options: RunOptions, lock: DriverLock, deadline: Deadline) -> Study | None:
+def _run_phases(
+    study: Study, store: Store, options: RunOptions, lock: DriverLock | SharedLock, deadline: Deadline
+) -> Study | None:
     """Run both phases, or one trial alone; returns the study as it was confirmed, None where it was not."""
     description = adopt_plan(study, store, _provenance(options))
     with RunSession(study, store, options, lock, description, deadline) as session:
         if options.only is not None:
             run_only(study, session, options.only)
             return None
+        if isinstance(lock, SharedLock):
+            return _share_phases(study, session, lock.claims, description)
         confirmed = study if study.tuning is None else tune_and_freeze(study, session, description)
         if confirmed is not None:
             confirm(confirmed, session)
             session.complete_view(lambda: read_study_state(confirmed, store).counts())
+    return confirmed
+
+
+def _share_phases(study: Study, session: RunSession, claims: Claims, description: Mapping[str, Any]) -> Study | None:
+    """Run what no other driver runs; returns as `_run_phases`."""
+    confirmed: Study | None = study
+    if study.tuning is not None:
+        claim_search(claims, lambda: session.store.read_json(FROZEN) is not None, session.print)
+        confirmed = tune_and_freeze(study, session, description)
+        claims.release(SEARCH)
+    if confirmed is not None:
+        confirm_shared(confirmed, session, claims)
     return confirmed
 
 
@@ -104,7 +131,11 @@ def _provenance(options: RunOptions) -> dict[str, Any]:
 
 def _exit_code(study: Study, store: Store, options: RunOptions) -> int:
     state = read_study_state(study, store)
+    if options.shared and state.to_run and living_sharers(store):
+        print_lines(f"{study.name}: {state.summary()}; the rest runs in other processes, `ablate status` shows them")
+        return 0
     sweep(store, {trial_id for trial_id, status in state.status.items() if status in FINISHED})
+    sweep_claims(store)
     if state.incomplete:
         _print_incomplete(study, state, options)
     return 1 if state.incomplete else 0

@@ -20,6 +20,7 @@ from ablations.errors import StudyError
 from ablations.state.compaction import END_SECONDS, compacting
 from ablations.state.lock import DriverIdentity, DriverLock
 from ablations.state.provenance import git_state, plugin_sources, source_digest
+from ablations.state.sharing import SharedLock
 from ablations.tracking.mirror import CLOSE_SECONDS, Mirror
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
 from ablations.workers.records import shown_columns
@@ -56,7 +57,7 @@ class RunSession:
         study: Study,
         store: Store,
         options: RunOptions,
-        lock: DriverLock,
+        lock: DriverLock | SharedLock,
         description: Mapping[str, Any],
         deadline: Deadline,
     ) -> None:
@@ -191,6 +192,10 @@ class RunSession:
         mirror = Mirror(self.runs, self._columns_of, note)
         with suppress(OSError):
             self.store.write_json({"study": self.store.study}, INCOMPLETE)
+        if self.options.shared:  # many processes would write one database
+            note(f"no MLflow view while the study is shared; `ablate sync {self.store.study}` makes it")
+            yield mirror
+            return
         mirror.start()
         try:
             yield mirror

@@ -47,10 +47,12 @@ class TrialQueue(Searcher):  # type: ignore[misc]  # Ray ships no types
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next group, None while the limit is reached, or `FINISHED`."""
+        """Return the next group, None while the limit is reached or other drivers hold the rest, or `FINISHED`."""
         if self.limit is not None and len(self.live) >= self.limit():
             return None
         spec = self.source.next()
+        if spec is None and self.source.left and self.live:
+            return None  # other drivers hold the rest; one of them may be lost
         if spec is None:
             return str(self.FINISHED)
         self.live.add(trial_id)

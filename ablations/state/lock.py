@@ -8,6 +8,7 @@ lock: if it is older than a minute, the driver has ended.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import platform
 import threading
@@ -17,7 +18,6 @@ from types import TracebackType
 from typing import IO, Any, NotRequired, TypedDict
 
 from ablations.errors import StudyError
-from silhouette.location import StoreError
 from silhouette.results import Store
 
 FILE = "driver.json"
@@ -76,6 +76,8 @@ class DriverLock:
     def __enter__(self) -> DriverLock:
         """Take the lock and start the heartbeat."""
         holder = living_driver(self.store)
+        if sharers := living_sharers(self.store):
+            raise _taken(self.store, sharers[0])
         if self.store.local:
             self._lock_file(holder)
         elif holder is not None and (holder["host"], holder["pid"]) != (platform.node(), self.predecessor):
@@ -115,14 +117,31 @@ class DriverLock:
 
 def living_driver(store: Store) -> dict[str, Any] | None:
     """Content of `driver.json` if its heartbeat is at most a minute old; else None."""
+    return _read_living(store, FILE)
+
+
+def _read_living(store: Store, *parts: str) -> dict[str, Any] | None:
     try:
-        found = store.read_json(FILE)
+        found = json.loads(store.read_bytes(*parts) or b"null")
         age = (datetime.now(UTC) - datetime.fromisoformat(found["updated_at"])).total_seconds()
         if not {"host", "pid", "started_at"} <= found.keys():
             return None
-    except (StoreError, AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     return dict(found) if age < STALE_SECONDS else None
+
+
+def living_sharers(store: Store) -> list[dict[str, Any]]:
+    """What `drivers/` says of the drivers that share the study and whose heartbeat is at most a minute old."""
+    names = [name for name in store.names("drivers") if name.endswith(".json")] if store.local else []
+    found = (_read_living(store, "drivers", name) for name in sorted(names))
+    return [driver for driver in found if driver is not None]
+
+
+def running_trials(store: Store) -> list[str]:
+    """Return the trial_ids, and the names of candidates, that any driver is running."""
+    drivers = [*filter(None, [living_driver(store)]), *living_sharers(store)]
+    return [name for driver in drivers for name in driver.get("running", ())]
 
 
 def _taken(store: Store, holder: Mapping[str, Any] | None) -> StudyError:
