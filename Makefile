@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest --durations=30
 WORKERS ?= 2
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder
 
-.PHONY: demo test lint coverage test-slow test-cluster test-gpu clean
+.PHONY: demo test lint coverage test-slow test-cluster test-slurm test-gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run demo
@@ -39,6 +39,10 @@ test-slow: $(VENV)/.tested
 # as root, with sshd, rsync and ip; tests/cluster_lab/README.md
 test-cluster: $(VENV)/.tested
 	$(PYTEST) -m cluster tests/cluster_lab
+
+# as root, with Slurm; tests/slurm_lab/README.md
+test-slurm: $(VENV)/.tested
+	$(PYTEST) -m cluster tests/slurm_lab
 
 # on a machine with an NVIDIA GPU
 test-gpu: $(VENV)/.tested

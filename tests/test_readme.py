@@ -43,12 +43,12 @@ def test_make_targets_of_the_readme_exist():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_ablate_commands_parse(page):
-    from ablations.cli.parser import _parser
+    from ablations.cli.parser import _parse
 
     lines = list(ablate_commands("\n".join(blocks(page.read_text(encoding="utf-8"), "bash"))))
     assert lines or page.name != "README.md"
     for line in lines:
-        assert _parser().parse_args(shlex.split(line)).command
+        assert _parse(shlex.split(line)).command
 
 
 def ablate_commands(text: str) -> Iterator[str]:

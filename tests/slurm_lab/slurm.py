@@ -57,22 +57,23 @@ class Slurm:
         """Call lab.sh."""
         show = ":".join(dict.fromkeys(map(os.path.realpath, (CHECKOUT, sys.prefix, sys.base_prefix, *_packages()))))
         settings = {"LAB_SHOW": show, "LAB_PATH": f"{sys.prefix}/bin"}
-        done = subprocess.run(
+        return subprocess.run(
             [str(HERE / "lab.sh"), act, str(self.folder), *map(str, arguments)],
             env=os.environ | settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
             check=False,
         )  # fmt: skip
-        return done
 
     def up(self):
         """Start the lab, or what is missing of it."""
         done = self.lab("up", self.nodes)
         assert done.returncode == 0, done.stderr
 
-    def on(self, host, *command, **environment):
+    def on(self, host, *command, timeout=120, **environment):
         """Run a command on a host as the user alice, in /shared."""
         given = {"PYTHONPATH": str(CHECKOUT), **environment}
-        return self.lab("exec", host, "env", *(f"{key}={value}" for key, value in given.items()), *command)
+        return self.lab(
+            "exec", host, "env", *(f"{key}={value}" for key, value in given.items()), *command, timeout=timeout
+        )
 
     def submit(self, study, results, *options, epoch_seconds=0.2):
         """`ablate slurm` from the login node; returns the job's id."""
@@ -108,7 +109,11 @@ class Slurm:
 
     def leftovers(self):
         """Processes of Ray, and files in /tmp, on all nodes that are up."""
-        shown = {path.split("/")[2] for path in map(os.path.realpath, (CHECKOUT, sys.prefix, *_packages())) if path.startswith("/tmp/")}
+        shown = {
+            path.split("/")[2]
+            for path in map(os.path.realpath, (CHECKOUT, sys.prefix, *_packages()))
+            if path.startswith("/tmp/")
+        }
         found = []
         for number in range(1, self.nodes + 1):
             files = self.on(f"n{number}", "ls", "/tmp").stdout.split()

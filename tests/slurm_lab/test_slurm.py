@@ -30,8 +30,7 @@ def hosts(slurm, job):
 
 def test_a_study_over_two_nodes_ends_with_its_code_and_leaves_nothing(slurm, undisturbed):
     job = slurm.submit("two_nodes.py", "r", "--nodes", "2")
-    wait_for(lambda: "Driver" in str(slurm.folder_of("r", "two_nodes").exists()) or slurm.log("r", "two_nodes"), 60)
-    wait_for(lambda: (slurm.folder_of("r", "two_nodes") / "driver.json").exists(), 120)
+    wait_for((slurm.folder_of("r", "two_nodes") / "driver.json").exists, 180)
     assert "running: process" in slurm.on("login", "ablate", "status", "two_nodes.py", "--results", "/shared/r").stdout
     slurm.wait()
     assert_equal(slurm, "r", "two_nodes", undisturbed)
@@ -115,7 +114,7 @@ def test_a_real_time_limit(slurm, undisturbed):
 
 
 def test_the_doctor_sees_the_nodes(slurm):
-    done = slurm.lab("exec", "login", "ablate", "doctor", "--slurm", "--nodes", "2", "--results", "/shared/r", timeout=240)
+    done = slurm.on("login", "ablate", "doctor", "--slurm", "--nodes", "2", "--results", "/shared/r", timeout=240)
     assert "all 2 nodes joined" in done.stdout, done.stdout + done.stderr
     assert len(re.findall(r"^ok     node .*same versions, sees the results", done.stdout, re.MULTILINE)) == 2
     assert done.returncode == 0, done.stdout
