@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,14 +45,22 @@ class SharedTrials(ConfirmTrials):
         """Return a trial that this driver has just claimed; None if the others hold all that is left."""
         if time.monotonic() - self._looked_at < POLL_SECONDS:
             return None
-        present = self.store.trial_ids()
-        for spec in list(self.waiting):
-            if self._is_free(spec, present) and self.claims.take(spec.id):
-                self.waiting.remove(spec)
-                if not self._has_ended(spec):  # between the look at its record and the claim
+        with suppress(OSError):  # a folder that others change, or a store that does not answer for a moment
+            present = self.store.trial_ids()
+            for spec in list(self.waiting):
+                if self._is_free(spec, present) and self._claim(spec):
                     return spec
         self._looked_at = time.monotonic()
         return None
+
+    def _claim(self, spec: SeedGroupSpec) -> bool:
+        """Take a trial, unless it ended between the look at its record and the claim."""
+        if not self.claims.take(spec.id):
+            return False
+        self.waiting.remove(spec)
+        with suppress(OSError):
+            return not self._has_ended(spec)
+        return True
 
     def take(self, spec: SeedGroupSpec, report: Report) -> int | None:
         """Note the end of a trial, for all drivers."""
@@ -72,8 +81,10 @@ class SharedTrials(ConfirmTrials):
 
     def any_free(self) -> bool:
         """Whether this driver could begin a trial now. Forgets trials that others have ended."""
-        present = self.store.trial_ids()
-        return any(self._is_free(spec, present) for spec in list(self.waiting))
+        with suppress(OSError):
+            present = self.store.trial_ids()
+            return any(self._is_free(spec, present) for spec in list(self.waiting))
+        return False
 
     def _is_free(self, spec: SeedGroupSpec, present: set[str]) -> bool:
         if spec.id in present and self._has_ended(spec):

@@ -102,12 +102,19 @@ class Claims:
         """The newest claim on each key; the folder is read at most once a second."""
         if self.clock() - self._listed_at >= LISTING_SECONDS:
             found: dict[str, int] = {}
-            for name in self.store.names(FOLDER):
+            for name in self._names():
                 key, _, number = name.rpartition(".")
                 if number.isdecimal():
                     found[key] = max(int(number), found.get(key, -1))
             self._listing, self._listed_at = found, self.clock()
         return self._listing
+
+    def _names(self) -> list[str]:
+        """Files of the folder. Arrow fails to list one in which a file has just been replaced, so it is read again."""
+        for _ in range(3):
+            with suppress(OSError):
+                return self.store.names(FOLDER)
+        return self.store.names(FOLDER)
 
     def _lives(self, owner: str) -> bool:
         """Whether the heartbeat of a driver has changed lately. Of its own place the kernel knows at once."""
