@@ -9,10 +9,11 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from ablations.cli.cluster import cluster_commands
 from ablations.cli.sharing_options import bundle_options, merge_options, verify_options
-from ablations.cli.slurm import command_option, job_options, slurm_options
+from ablations.cli.slurm import job_options, slurm_options
 from silhouette.errors import InputError, without_secret
 
 
@@ -166,34 +167,8 @@ def _parser() -> argparse.ArgumentParser:
     add("bundle", "sharing.bundle", summary, _study_options, bundle_options)
     summary = "check a bundle: every file, and the report, rebuilt byte for byte; runs no code of the bundle"
     add("verify", "sharing.verify", summary, verify_options)
-    _cluster_commands(commands)
+    cluster_commands(commands)
     return parser
-
-
-def _cluster_commands(commands: Any) -> None:
-    cluster = commands.add_parser("cluster", help="check a cluster file; watch for preemption; parts of a Slurm job")
-    parts = cluster.add_subparsers(required=True, metavar="PART")
-    summary = "drain this spot machine's node when the cloud is about to terminate it"
-    watch = parts.add_parser("watch", help=summary, description=summary)
-    watch.set_defaults(command="commands.cluster_watch")
-    summary = "list missing values and faults of a cluster file, offline"
-    check = parts.add_parser("check", help=summary, description=summary)
-    check.add_argument(
-        "files", nargs="*", default=["cluster.yaml"], metavar="FILE", help="cluster files (cluster.yaml)"
-    )
-    check.add_argument(
-        "--own",
-        action="store_true",
-        help="the file may differ from the shipped one; placeholders, Ray's schema, EC2's parameters and the rules on "
-        "security and cost are still checked",
-    )
-    check.set_defaults(command="commands.cluster_check")
-    summary = "in the batch script of a Slurm job: Ray on its nodes, the study, and their end in order"
-    job = parts.add_parser("job", help=summary, description=summary)
-    job.set_defaults(command="slurm.job")
-    command_option(job)
-    summary = "on each other node of a Slurm job: a Ray that joins the head; `cluster job` starts it"
-    parts.add_parser("node", help=summary, description=summary).set_defaults(command="slurm.node")
 
 
 def _init_options(parser: argparse.ArgumentParser) -> None:
