@@ -8,8 +8,9 @@ from ablations.design.plan import adopt_plan, describe_study
 from ablations.errors import StudyError
 from ablations.state.additions import check_additions, extension_line
 from ablations.state.pending import has_complete_plan
-from ablations.state.provenance import source_digest
+from ablations.state.provenance import plugin_sources, plugins_text, source_digest
 from silhouette.results import Store
+from tests.helpers import plugin
 from tests.helpers.ablate import TINY
 
 OTHER = "0123456789ab"
@@ -137,3 +138,37 @@ def test_a_plan_is_complete_when_every_trial_of_it_has_ended(study):
     assert has_complete_plan(store)
     store.write_json([], "study.json")
     assert not has_complete_plan(store)
+
+
+NETS = f"{plugin.NAME}.nets:tiny"
+OWN = f"""
+from ablations import Study
+
+STUDY = Study(
+    question="Does depth help?",
+    factors={{"encoder.depth": (1, 2)}},
+    fixed={{"encoder": "{NETS}", "epochs": 1}},
+    baseline={{"encoder.depth": 1}},
+    seeds=range(3),
+)
+"""
+
+
+def test_records_of_another_source_of_a_plugin_are_not_mixed_without_the_option(folder, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(folder / "site"))
+    plugin.write_plugin(folder / "site")
+    (folder / "own.py").write_text(OWN)
+    own = load_study("own.py")
+    before = plugin_sources([NETS])[NETS]
+    store = finish(own, seeds=(0,), plugins=plugins_text([NETS]))
+    check(own, store)  # nothing has changed
+    plugin.write_plugin(folder / "site", helper="x = 1")
+    assert main(["run", "own.py"]) == 2
+    line = capsys.readouterr().err
+    now = plugin_sources([NETS])[NETS]
+    assert line.startswith(
+        f"ablate: --allow-mixed-code: {store.root} has 2 records of {NETS} with source {before}, which is now {now}; "
+    )
+    assert len(line.splitlines()) == 1
+    check(own, store, mixed_code=True)
+    check(own, finish(own, plugins=plugins_text([NETS])))  # nothing would be added

@@ -7,7 +7,9 @@ import pytest
 from ablations.errors import StudyError
 from ablations.state import admission
 from ablations.state.lock import DriverLock
+from ablations.state.provenance import plugin_sources
 from silhouette.results import Store
+from tests.helpers import plugin
 
 
 def test_a_worker_that_does_not_see_the_driver_s_lock_file_runs_no_trial(tmp_path):
@@ -52,3 +54,22 @@ def test_a_mismatch_contains_no_secret(monkeypatch):
     option, detail = admission.mismatch("s3://key:secret@bucket/x", "tiny", {})
     assert (option, "secret" in detail) == ("--results", False)
     assert detail.startswith("does not see s3://bucket/x (")
+
+
+def test_a_node_needs_the_plugins_of_the_driver_with_the_same_source(tmp_path, monkeypatch):
+    name, store = f"{plugin.NAME}.nets:tiny", Store(str(tmp_path / "results"), "s")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with DriverLock(store, "ablate run s") as lock:
+        plugin.forget_plugin()
+        assert admission.mismatch(store.uri, "s", {**lock.holder, "plugins": {name: "0" * 12}}) == (
+            "--address",
+            f"cannot import {name}; install the same version on every node, or submit with --working-dir",
+        )
+        plugin.write_plugin(tmp_path)
+        found = plugin_sources([name])
+        assert admission.mismatch(store.uri, "s", {**lock.holder, "plugins": found}) is None
+        option, detail = admission.mismatch(store.uri, "s", {**lock.holder, "plugins": {name: "0" * 12}})
+        assert (option, detail.partition(";")[0]) == (
+            "--address",
+            f"has source {found[name]} of {name}, the driver {'0' * 12}",
+        )

@@ -1,6 +1,8 @@
 """Verdicts keep the error rate that the report prints: one correction, planned seeds, one code, the right interval."""
 
+import json
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +20,7 @@ from analysis.results.verdicts import Corrected, decide
 from analysis.stats.comparison import compare_paired
 from analysis.stats.pairing import pair
 from analysis.study.table import TableOptions
+from tests.helpers.plugin import write_plugin
 from tests.helpers.studies import arm, family, grid_plan, grid_value, write
 from tests.helpers.synthetic import analysed, demo_plan, document, record, write_study
 
@@ -326,6 +329,44 @@ def test_records_of_two_versions_of_the_code_give_no_verdict(other):
     assert f"Mixed code: no verdict. The records in use were made by {versions}, so" in text
     same = analysed(write_study(None, demo_plan(), change=lambda a, s: {"source_sha256": "a" * 64}))
     assert "worse" in {c["verdict"] for c in same["comparisons"]}
+
+
+PLUGIN = "throwaway.nets:tiny"
+
+
+def plan_of_plugin():
+    plan = demo_plan()
+    own = {"encoder": PLUGIN, "encoder.depth": 3}
+    return plan | {"arms": [a | {"config": a["config"] | own} for a in plan["arms"]], "plugins": [PLUGIN]}
+
+
+def with_plugin(digest):
+    """Records of a plan as a plugin of one source for each seed leaves them; the package is on no path."""
+    return lambda label, seed: {
+        "source_sha256": "a" * 64,
+        "plugins": json.dumps({PLUGIN: {"version": "1.2", "source_sha256": digest(seed)}}),
+    }
+
+
+def test_records_of_two_sources_of_a_plugin_give_no_verdict():
+    data = analysed(write_study(None, plan_of_plugin(), change=with_plugin(lambda seed: f"{bool(seed):012d}")))
+    assert {(c["verdict"], c["reason"]) for c in data["comparisons"]} == {("no verdict", "mixed code")}
+    assert data["notices"][0]["key"] == "mixed_plugins"
+    assert data["notices"][0]["text"].endswith(
+        f"Source digests: {PLUGIN} (000000000000: 8 records and 000000000001: 72 records)."
+    )
+
+
+def test_a_report_shows_plugins_and_imports_none(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_plugin(tmp_path, nets="raise SystemExit('imported')")
+    data, text = document(
+        write_study(tmp_path / "results", plan_of_plugin(), change=with_plugin(lambda seed: "c" * 12))
+    )
+    assert "worse" in {c["verdict"] for c in data["comparisons"]}
+    assert data["provenance"]["plugins of the records"] == {f"{PLUGIN} 1.2, source {'c' * 12}": 80}
+    assert f"{PLUGIN} 1.2, source {'c' * 12} (80 records)" in text
+    assert not any(name.startswith("throwaway") for name in sys.modules)
 
 
 # ------------------------------------------------------------------ old plans, margins, words

@@ -1,0 +1,115 @@
+"""Studies over own encoders, data sets and losses: arms over options, the plan, and faults before anything runs."""
+
+import pytest
+
+from ablations.cli.parser import main
+from ablations.design.loading import change_study
+from ablations.design.plan import describe_study
+from ablations.design.study import make_study
+from ablations.design.tuning import make_space
+from ablations.errors import StudyError
+from search_spaces import Interval
+from tests.helpers.plugin import NAME, write_plugin
+
+ENCODER, LOSS = f"{NAME}.nets:tiny", f"{NAME}.losses:arc"
+STUDY = f"""
+from ablations import Study
+
+STUDY = Study(
+    question="Does depth help?",
+    factors={{"encoder.depth": (1, 2, 4)}},
+    fixed={{"encoder": "{ENCODER}", "epochs": 1}},
+    baseline={{"encoder.depth": 1}},
+    seeds=range(3),
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def plugin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    (tmp_path / "deep.py").write_text(STUDY)
+    return write_plugin(tmp_path / "site")
+
+
+def study(**values):
+    given = {"question": "?", "factors": {"encoder.depth": (1, 2, 4)}, "baseline": {"encoder.depth": 1}}
+    return make_study({**given, "fixed": {"encoder": ENCODER, "epochs": 2}, **values})
+
+
+def test_options_are_factors_with_short_labels():
+    arms = study().arms
+    assert [arm.label for arm in arms] == ["depth=1", "depth=2", "depth=4"]
+    assert [arm.settings for arm in arms] == [{"encoder.depth": depth} for depth in (1, 2, 4)]
+    assert [arm.config.options for arm in arms] == [{"encoder.depth": 1}, {}, {"encoder.depth": 4}]
+    plan = describe_study(study())
+    assert plan["plugins"] == [ENCODER]
+    assert plan["factors"][0] | {"values": None} == {
+        "field": "encoder.depth", "label": "depth", "values": None, "default": 2, "log": False, "unit": ""
+    }  # fmt: skip
+
+
+def test_an_option_of_a_term_has_no_effect_in_arms_without_it():
+    objectives = ("ce", f"ce + {LOSS}")
+    one = study(
+        factors={"objective": objectives, "arc.margin": (0.1, 0.25)}, baseline={"objective": "ce"}, fixed={"epochs": 2}
+    )
+    assert [arm.settings for arm in one.arms] == [
+        {"objective": "ce"}, *({"objective": objectives[1], "arc.margin": m} for m in (0.1, 0.25))
+    ]  # fmt: skip
+
+
+def test_the_command_line_sets_options():
+    assert [a.label for a in change_study(study(), ["encoder.depth=1,3"]).arms] == ["depth=1", "depth=3"]
+    assert change_study(study(), ["encoder.drop=0.5"]).arms[0].config.options["encoder.drop"] == 0.5
+    with pytest.raises(StudyError, match=r"^encoder.drop: must be a number, as the signature of "):
+        change_study(study(), ["encoder.drop=much"])
+
+
+def test_options_can_be_tuned():
+    tuning = {"nuisance": {"encoder.depth": Interval(1, 6, integer=True)}, "settings": 4, "grace": 1}
+    one = study(
+        factors={"lambda_sil": (0.0, 0.2)}, baseline={"lambda_sil": 0.0}, tuning=tuning, fixed={"encoder": ENCODER}
+    )
+    space = make_space(one.tuning, one.start_arms[0])
+    assert space.config({"encoder.depth": 5}).options == {"encoder.depth": 5}
+    assert space.config({"encoder.depth": 2}).options == {}
+    with pytest.raises(StudyError, match=r"encoder.depth needs an Interval or a Choice"):
+        study(factors=one.factors, baseline=one.baseline, tuning=tuning | {"nuisance": {"encoder.depth": None}})
+
+
+@pytest.mark.parametrize(
+    ("fixed", "line"),
+    [
+        ({"encoder": ENCODER, "encoder.dep": 1}, f"encoder.dep: {ENCODER} has no such option; did you mean depth?"),
+        ({"arc.margin": 0.1}, "fixed: arc.margin changes nothing in any arm, since it needs something of your own"),
+        ({"dataset.year": 7}, "fixed: dataset.year changes nothing in any arm, since it needs something of your own"),
+    ],
+)  # fmt: skip
+def test_options_that_belong_to_nothing_are_refused(fixed, line):
+    with pytest.raises(StudyError) as caught:
+        study(factors={"lambda_sil": (0.0, 0.2)}, baseline={"lambda_sil": 0.0}, fixed=fixed)
+    assert str(caught.value).startswith(line)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import absent_library", f"{ENCODER}: cannot be imported (No module named 'absent_library')"),
+        ("def tiny(in_shape, *, depth=2): return None, depth", f"{ENCODER} must return (nn.Module, features)"),
+        ("def tiny(*, depth=2): ...", f"{ENCODER} must take (in_shape)"),
+    ],
+)
+def test_a_fault_ends_plan_and_run_with_one_line(plugin, capsys, command, source, words):
+    write_plugin(plugin.parent, nets=source)
+    assert main([command, "deep.py"]) == 2
+    line = capsys.readouterr().err
+    assert words in line
+    assert len(line.splitlines()) == 1
+
+
+def test_a_plan_without_a_fault_runs_nothing(capsys):
+    assert main(["plan", "deep.py"]) == 0
+    assert "depth=4" in capsys.readouterr().out
