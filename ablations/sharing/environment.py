@@ -57,7 +57,7 @@ def environment(records: pa.Table, plugins_left_out: Mapping[str, str]) -> dict[
     """
     columns = ("versions", "plugins", "device", "threads", "git_commit", "git_dirty", "source_sha256")
     return {
-        "records": {name: _counts(records, name) for name in columns if name in records.column_names},
+        "records": {name: _counts(records, name) for name in columns},
         "bundled_with": {
             **report_makers(),
             "platform": platform.platform(),

@@ -18,6 +18,7 @@ from ablations.state.agreement import Difference, differences
 from ablations.state.kept import FOLDER as KEPT
 from ablations.state.lock import DriverLock
 from silhouette.evaluated import Evaluation, read_evaluations, write_evaluations
+from silhouette.registry import sources_in
 from silhouette.results import FINISHED, Store
 
 ORDER = [("arm", "ascending"), ("seed", "ascending"), ("trial_id", "ascending")]
@@ -174,19 +175,27 @@ def _check_target(target: Store, records: pa.Table) -> None:
 
 
 def _check_code(name: str, tables: Sequence[pa.Table], records: pa.Table) -> None:
-    """As `ablate run`: records of this and of other code are not mixed unless that is wanted."""
-    codes = _codes(records)
-    if len(codes) > max(len(_codes(table)) for table in tables):
-        shown = ", ".join(sorted(code or "code that was not recorded" for code in codes))
-        raise StudyError(
-            f"--allow-mixed-code: the records of {name} are of different code ({shown}); over mixed code the report "
-            "gives no verdict; run them with the same code, or pass --allow-mixed-code"
-        )
+    """As `ablate run`: records of different code are not mixed unless that is wanted."""
+    each = [_codes(table) for table in tables]
+    for what, codes in _codes(records).items():
+        if len(codes) > max(len(found.get(what, ())) for found in each):
+            shown = ", ".join(sorted(code or "code that was not recorded" for code in codes))
+            raise StudyError(
+                f"--allow-mixed-code: the records of {name} are of different {what} ({shown}); over mixed code the "
+                "report gives no verdict; run them with the same code, or pass --allow-mixed-code"
+            )
 
 
-def _codes(table: pa.Table) -> set[str | None]:
-    rows = zip(table["status"].to_pylist(), table["source_sha256"].to_pylist(), strict=True)
-    return {code for status, code in rows if status in FINISHED}
+def _codes(table: pa.Table) -> dict[str, set[str | None]]:
+    """Source digests of the finished records: of this project's code, and of each plugin."""
+    columns = (table[column].to_pylist() for column in ("status", "source_sha256", "plugins"))
+    found: dict[str, set[str | None]] = {"code": set()}
+    for status, code, plugins in zip(*columns, strict=True):
+        if status in FINISHED:
+            found["code"].add(code)
+            for plugin, digest in sources_in(plugins).items():
+                found.setdefault(f"sources of {plugin}", set()).add(digest)
+    return found
 
 
 def write_merge(merged: MergedStudy, command: str) -> None:

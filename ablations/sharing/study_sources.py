@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from ablations.design.loading import PACKAGES
+from silhouette.registry import place_of, sources_in
 from silhouette.results import FINISHED
 
 DISTRIBUTION = "soft-silhouette-ablations"
@@ -81,9 +81,9 @@ def plugin_names(plan: Mapping[str, Any], records: pa.Table, functions: Iterable
     """
     texts = [*functions, plan.get("experiment") or "", *_config_texts(plan)]
     names = {match[1] for text in texts for match in OWN_NAME.finditer(text)}
-    if "plugins" in records.column_names:
-        finished = zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True)
-        names |= {name for text, status in finished if text and status in FINISHED for name in _recorded(text)}
+    for text, status in zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True):
+        if status in FINISHED:
+            names |= {match[1] for name in sources_in(text) if (match := OWN_NAME.fullmatch(place_of(name)))}
     return sorted(names - {*PACKAGES})
 
 
@@ -93,17 +93,6 @@ def _config_texts(plan: Mapping[str, Any]) -> Iterator[str]:
             for field in NAMED_IN:
                 value = config.get(field)
                 yield from (str(part) for part in (value if isinstance(value, list) else [value]) if part)
-
-
-def _recorded(text: str) -> Iterator[str]:
-    """Top-level names in the column `plugins` of a record."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return
-    for name in found if isinstance(found, dict) else ():
-        if re.fullmatch(r"[^\W\d]\w*([.:][\w.]*)?", name):
-            yield re.split(r"[.:]", name)[0]
 
 
 def plugin_files(names: Iterable[str], beside: Path | None) -> tuple[dict[str, Path], dict[str, str]]:

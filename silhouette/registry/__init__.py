@@ -16,7 +16,7 @@ from silhouette.registry.names import (
     term_entry,
 )
 from silhouette.registry.options import Option, Own, option_value, own
-from silhouette.registry.plugins import Plugin, plugins_of, sources_in
+from silhouette.registry.plugins import Plugin, place_of, plugins_of, sources_in
 from silhouette.registry.tables import (
     DATASETS,
     ENCODERS,
@@ -59,6 +59,7 @@ __all__ = [
     "owners",
     "parse_objective",
     "place",
+    "place_of",
     "plugins_of",
     "short_name",
     "sources_in",

@@ -36,7 +36,7 @@ def plugins_of(names: Iterable[str]) -> dict[str, Plugin]:
     >>> plugins_of(["no_such_package.nets:tiny"])
     {'no_such_package.nets:tiny': {'version': None, 'source_sha256': None}}
     """
-    return {name: _plugin(_place(name).partition(":")[0].partition(".")[0]) for name in sorted(set(names))}
+    return {name: _plugin(place_of(name).partition(":")[0].partition(".")[0]) for name in sorted(set(names))}
 
 
 def sources_in(column: str | None) -> dict[str, str | None]:
@@ -52,7 +52,12 @@ def sources_in(column: str | None) -> dict[str, str | None]:
         return {}
 
 
-def _place(name: str) -> str:
+def place_of(name: str) -> str:
+    """Return the `module:attribute` that a name stands for; a name that nothing registers as it is. Imports nothing.
+
+    >>> place_of("mypkg.nets:tiny"), place_of("not_registered")
+    ('mypkg.nets:tiny', 'not_registered')
+    """
     if is_own(name):
         return name
     return next((found[name][0] for kind in GROUPS if name in (found := registered(kind))), name)

@@ -200,7 +200,8 @@ def test_plugins_are_those_that_the_study_names(folder):
     assert plugin_names(plan, records) == ["pluggedin"]
     arm = {"config": {"encoder": "nets.small:tiny", "objective": "ce + 0.5*losses:arc", "dataset": "npz:/data/x.npz"}}
     more = {"arms": [arm, {"config": {"metrics": ["geometry", "nc.own:nc1"]}}], "experiment": None}
-    assert plugin_names(more, records) == ["losses", "nc", "nets"]
+    assert plugin_names(more, records, ["later.on:nc2"]) == ["later", "losses", "nc", "nets", "pluggedin"]
+    assert plugin_names(more, records.slice(0, 0)) == ["losses", "nc", "nets"]
     found, left_out = plugin_files(["numpy", "absent_plugin", "pluggedin"], None)
     assert set(found) == {"pluggedin/__init__.py", "pluggedin/training.py"}
     assert left_out == {

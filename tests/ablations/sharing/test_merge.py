@@ -1,9 +1,12 @@
 """Records of several results locations become one set; what was not reproduced is named and nothing is written."""
 
+import json
+
 import pytest
 
 from ablations.sharing import merge as merging
 from ablations.state.lock import DriverLock
+from silhouette.evaluated import Evaluation, read_evaluations, write_evaluations
 from silhouette.results import Store
 
 
@@ -138,6 +141,33 @@ def test_other_code_needs_the_option(folder):
     )
     folder.ablate("merge", "a", "b", "--into", "c", "--allow-mixed-code")
     assert len(folder.rows("c")) == 6
+
+
+def test_another_version_of_a_plugin_is_other_code(folder):
+    ids = folder.ids()
+    for place, trials, digest in (("a", ids[:3], "0" * 12), ("b", ids[3:], "1" * 12)):
+        folder.copy(place, trials, plugins=json.dumps({"own.net:f": {"version": None, "source_sha256": digest}}))
+    out = folder.ablate("merge", "a", "b", "--into", "c", code=2)
+    assert "--allow-mixed-code: the records of s are of different sources of own.net:f (000000000000, 111111" in out
+
+
+def test_values_that_were_measured_later_are_united_and_compared(folder):
+    ids = halves(folder)
+
+    def value(trial, number, source="0" * 12):
+        return Evaluation(trial, "test_nc1", "own.net:nc1", source, number, "embeddings", "2026-01-01T00:00:00+00:00")
+
+    write_evaluations(folder.store("a"), [value(ids[0], 0.5), value(ids[3], 0.25)])
+    write_evaluations(folder.store("b"), [value(ids[3], 0.25), value(ids[5], 0.125)])
+    folder.ablate("merge", "a", "b", "--into", "c")
+    assert {one.trial_id: one.value for one in read_evaluations(folder.store("c"))} == {
+        ids[0]: 0.5,
+        ids[3]: 0.25,
+        ids[5]: 0.125,
+    }
+    write_evaluations(folder.store("b"), [value(ids[3], 0.75)])
+    out = folder.ablate("merge", "a", "b", "--into", "d", code=1)
+    assert f"s: {ids[3]} is not the same in a and b\n  test_nc1: 0.25 and 0.75\n" in out
 
 
 def test_kept_files_come_along(folder):

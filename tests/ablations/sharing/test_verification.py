@@ -291,3 +291,36 @@ def test_settings_of_a_bundle_name_no_code_without_trust(bundle):
     out = bundle.ablate("verify", "s.zip", "--rerun", trial(bundle), code=2)
     assert "--rerun: the settings of the bundle may name code or files; pass --trust" in out
     assert "antigravity" not in sys.modules
+
+
+DIGITS = """
+from ablations import Study
+
+STUDY = Study(
+    question="Does the silhouette term change anything in two epochs?",
+    factors={"lambda_sil": (0.0, 0.2)},
+    fixed={"dataset": "digits", "epochs": 5, "width": 4},
+    baseline={"lambda_sil": 0.0},
+    seeds=(3,),
+)
+"""
+
+
+def test_a_real_training_is_rerun_from_a_bundle_with_its_settings(folder):
+    """Trained on digits with `--set epochs=1`; the bundle keeps that setting, and a changed record is found."""
+    from ablations import load_study
+    from ablations.design.plan import adopt_plan
+    from tests.helpers.engine import Phase
+
+    Path("digits.py").write_text(DIGITS)
+    study = load_study("digits.py").replaced(fixed={"dataset": "digits", "epochs": 1, "width": 4})
+    phase = Phase("confirm", "own", study.replaced(name="s"))
+    adopt_plan(study, phase.store, {"command": "ablate run digits.py --set epochs=1"})
+    phase.train()
+    Path("own/s").rename("own/digits")
+    folder.ablate("bundle", "digits.py", "--results", "own", "--set", "epochs=1")
+    trial = phase.study.trials()
+    first = next(iter(trial)).trial_id
+    out = folder.ablate("verify", "digits.zip", "--rerun", first, "--trust")
+    assert f" of {first}\n" in out
+    assert "\nidentical: " in out

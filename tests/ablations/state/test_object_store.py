@@ -4,12 +4,14 @@ import os
 import platform
 import subprocess
 import sys
+import zipfile
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from ablations import load_study
+from ablations.design.plan import adopt_plan
 from ablations.errors import StudyError
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.kept import forget, kept_bytes, kept_trials, read_sample, read_weights, write_kept
@@ -138,3 +140,27 @@ def test_the_keys_in_a_uri_are_shown_nowhere(ablate, bucket):
         assert b"s3cr3t0fmine" not in text
         assert b"k3y0fmine" not in text
     assert "next: ablate report keyed.py --results 's3://studies/runs?" in done[0].stdout
+
+
+def test_buckets_are_merged_and_bundled_without_their_keys(ablate, bucket):
+    name, place = ablate.study(name="shared"), bucket.replace("s3://", "s3://k3y0fmine:s3cr3t0fmine@")
+    study = load_study(ablate.folder / name)
+    places = [place.replace("/runs?", f"/{part}?") for part in ("anna", "ben", "both")]
+    for part, seed in zip(places, (0, 1), strict=False):
+        store = Store(part, "shared")
+        adopt_plan(study, store, {})
+        for trial in study.trials():
+            if trial.seed == seed:
+                own = {"arm": trial.arm.label, "seed": seed, "config": trial.arm.config.model_dump_json()}
+                store.write_record({**record(trial.trial_id), **own})
+    merged = ablate("merge", *places[:2], "--into", places[2], **KEYS)
+    assert merged.returncode == 0, merged.stderr
+    assert "shared: 4 records in s3://studies/both?" in merged.stdout
+    bundled = ablate("bundle", name, "--results", places[2], **KEYS)
+    assert bundled.returncode == 0, bundled.stderr
+    with zipfile.ZipFile(ablate.folder / "shared.zip") as archive:
+        written = {file: archive.read(file) for file in archive.namelist()}
+    assert b"ablate merge s3://studies/anna?" in written["results/shared/study.json"].replace(b"'", b"")
+    for text in (merged.stdout.encode(), bundled.stdout.encode(), *written.values()):
+        assert b"s3cr3t0fmine" not in text
+        assert b"k3y0fmine" not in text
