@@ -307,7 +307,7 @@ STUDY = Study(
 
 
 def test_a_real_training_is_rerun_from_a_bundle_with_its_settings(folder):
-    """Trained on digits with `--set epochs=1`; the bundle keeps that setting, and a changed record is found."""
+    """Trained on digits with `--set epochs=1`, which the bundle keeps, since its trial ids depend on it."""
     from ablations import load_study
     from ablations.design.plan import adopt_plan
     from tests.helpers.engine import Phase
@@ -319,8 +319,7 @@ def test_a_real_training_is_rerun_from_a_bundle_with_its_settings(folder):
     phase.train()
     Path("own/s").rename("own/digits")
     folder.ablate("bundle", "digits.py", "--results", "own", "--set", "epochs=1")
-    trial = phase.study.trials()
-    first = next(iter(trial)).trial_id
+    first = next(iter(phase.study.trials())).trial_id
     out = folder.ablate("verify", "digits.zip", "--rerun", first, "--trust")
     assert f" of {first}\n" in out
     assert "\nidentical: " in out
