@@ -71,13 +71,16 @@ def verdict(job: str, log: Path) -> Iterator[Finding]:
     )
     words = dict(pair.split("=", 1) for pair in done.stdout.split() if "=" in pair)
     state, reason = words.get("JobState", "unknown"), words.get("Reason", "")
-    if not log.exists():
+    if state == "PENDING":
+        yield Finding(
+            "fault", "slurm", f"job {job} still waits ({reason})", f"nothing is checked; scancel {job}, or ask for less"
+        )
+    elif not log.exists():
         detail = f"job {job} ended ({state}, {reason}) without its log {log}"
         yield Finding("fault", "results", detail, "the nodes do not see this folder: give one that all nodes mount")
-    elif state == "PENDING":
-        yield Finding("note", "slurm", f"job {job} still waits ({reason})", f"scancel {job}, or ask for less")
     else:
-        yield Finding("ok" if state == "COMPLETED" else "note", "slurm", f"job {job}: {state.lower()}")
+        sound = state == "COMPLETED"
+        yield Finding("ok" if sound else "fault", "slurm", f"job {job}: {state.lower()}", "" if sound else "see above")
 
 
 def joined() -> Iterator[Finding]:
