@@ -30,6 +30,6 @@ def all_nodes_are_up(request):
 @pytest.fixture(scope="module")
 def undisturbed(slurm):
     """Records of the study from one local run, without what may differ."""
-    done = slurm.on("n1", "ablate", "run", "one.py", "--results", "/shared/undisturbed")
+    done = slurm.on("login", "ablate", "run", "one.py", "--results", "/shared/undisturbed")
     assert done.returncode == 0, done.stderr
     return slurm.rows("undisturbed", "one")
