@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablations.cluster.resources import TrialResources
+from ablations.cluster.resources import ConcurrencyLimit, TrialResources
 from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.study import Study
 from ablations.driver.confirm import ConfirmTrials, confirm
@@ -113,16 +113,21 @@ def confirm_shared(study: Study, session: RunSession, claims: Claims) -> None:
         claims: This driver's claims.
     """
 
-    def run(trials: ConfirmTrials, table: StatusTable, limit: Limit) -> None:
+    def run(trials: ConfirmTrials, table: StatusTable, _limit: Limit) -> None:
         def ended_elsewhere(record: dict[str, Any]) -> None:
             table.update(TrialUpdate(record["trial_id"], record))
 
         own = SharedTrials(
             trials.context, trials.waiting, claims=claims, store=session.store, ended_elsewhere=ended_elsewhere
         )
-        run_shared(own, lambda: session.run(own, table, limit), session.print)
+        run_shared(own, lambda: session.run(own, table, as_many_as_run), session.print)
 
     confirm(study, session, run=run)
+
+
+def as_many_as_run(resources: TrialResources) -> Callable[[], int]:
+    """The limit of trials at once. Tune would else ask for 200 ahead, and so claim them while others are idle."""
+    return ConcurrencyLimit(resources, grows=False)
 
 
 def run_shared(trials: SharedTrials, run: Callable[[], None], say: Callable[[str], None]) -> None:

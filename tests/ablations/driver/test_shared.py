@@ -1,12 +1,14 @@
 """Several drivers share a study: every trial is trained once, and the trials of a lost driver by another."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from ablations.cli.parser import main
 from ablations.driver import shared
-from ablations.driver.shared import SharedTrials, claim_search, run_shared
+from ablations.driver.options import RunOptions
+from ablations.driver.shared import SharedTrials, claim_search, confirm_shared, run_shared
 from ablations.driver.tuner import TrialQueue
 from ablations.state.claims import DRIVERS, STALE_SECONDS, Claims
 from ablations.workers.seed_group import SeedGroup
@@ -80,6 +82,24 @@ def test_while_others_hold_the_rest_a_queue_with_running_trials_waits(phase):
     assert queue.suggest("next") is None  # one of those drivers may be lost
     queue.on_trial_complete("mine")
     assert queue.suggest("next") == TrialQueue.FINISHED
+
+
+def test_a_driver_claims_no_more_trials_than_it_can_run(phase, monkeypatch):
+    session = SimpleNamespace(
+        store=phase.store, print=lambda *_: None, options=RunOptions(results=str(phase.folder)),
+        context=lambda: phase.source.context,
+    )  # fmt: skip
+    asked = []
+
+    def run(trials, table, limit):
+        asked.append(limit(SimpleNamespace(fits=lambda: 2))())
+        while spec := trials.next():
+            train(trials, spec)
+
+    session.run = run
+    confirm_shared(phase.study, session, driver(phase, "a").claims)
+    assert asked == [2]
+    assert len(phase.rows()) == 6
 
 
 def test_one_idle_driver_stands_by_and_the_others_leave(phase):
