@@ -23,7 +23,7 @@ def section(data: Document) -> Section:
 
 def _paragraphs(data: Document) -> Iterator[str]:
     yield (
-        "These metrics were measured after the study (`ablate evaluate`), on what its trials kept. They were chosen "
+        "These metrics were measured after the study (ablate evaluate), on what its trials kept. They were chosen "
         "when results could be seen, so they are exploratory: no claim rests on them, nothing is adjusted, and nothing "
         "is called better or worse."
     )
