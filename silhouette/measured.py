@@ -15,11 +15,14 @@ from silhouette.schema import CURVE_FIELDS, SCHEMA
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record, or a row of its curve, with the numbers of its map `metrics` beside the others.
 
+    A number of the map takes the place of a column of its name, which a person's own function may have.
+
     >>> flat({"epoch": 1, "metrics": {"val_f1": 0.5}}), flat({"epoch": 1, "metrics": None})
-    ({'val_f1': 0.5, 'epoch': 1}, {'epoch': 1})
+    ({'epoch': 1, 'val_f1': 0.5}, {'epoch': 1})
     """
+    plain = {name: value for name, value in values.items() if name != "metrics"}
     own = dict(values.get("metrics") or {})
-    return {**own, **{name: value for name, value in values.items() if name != "metrics"}}
+    return {**plain, **{name: value for name, value in own.items() if value is not None or name not in plain}}
 
 
 def nested_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,9 +76,11 @@ def metric_column(table: pa.Table, name: str) -> pa.ChunkedArray:
         table: Records that have the columns `metric_columns([name])`.
         name: A column of the records, or a name in their map `metrics`.
     """
-    if name in SCHEMA.names:
+    if name not in SCHEMA.names:
+        return pc.map_lookup(table["metrics"], name, "last")
+    if "metrics" not in table.column_names:
         return table[name]
-    return pc.map_lookup(table["metrics"], name, "last")
+    return pc.coalesce(pc.map_lookup(table["metrics"], name, "last"), table[name])  # a person's own was asked for
 
 
 def own_metrics(table: pa.Table) -> list[str]:

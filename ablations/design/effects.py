@@ -13,6 +13,7 @@ from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
 from search_spaces import FACTORS, default_of, factor_named
 from silhouette.config import TrialConfig, inert_fields, is_option, needed_for, setting_of
+from silhouette.metric_functions import functions_of, recorded_as
 from silhouette.metrics import METRICS
 
 MEASURED = ("shot_many", "shot_few", "knn_k", "eval_every")
@@ -192,8 +193,16 @@ def check_measured(metric: str, arms: Iterable[Arm]) -> None:
     Raises:
         StudyError: One line for the first arm that does not.
     """
-    needs = METRICS[metric].needs
     for arm in arms:
+        own = [recorded_as("test", name) for name in functions_of(getattr(arm.config, "metrics", ()))]
+        if metric in own:
+            continue
+        if metric not in METRICS:
+            raise StudyError(
+                f"metric: {metric} is measured by an own function in metrics, which arm {arm.label!r} does not have; "
+                f"put it in fixed, got {getattr(arm.config, 'metrics', ())!r}"
+            )
+        needs = METRICS[metric].needs
         if needs is not None and not METRICS[metric].measured_by(arm.config):
             field, value = needs
             raise StudyError(

@@ -5,22 +5,20 @@ from __future__ import annotations
 import ast
 import os
 import runpy
-import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from ablations.design.beside import importable, keep
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from silhouette.config import first_line
 from silhouette.errors import InputError
 
 BUILT_IN = Path(__file__).parents[1] / "studies"
-PACKAGES = ("ablations", "analysis", "search_spaces", "silhouette")
 
 
 def built_in() -> dict[str, Path]:
@@ -78,8 +76,10 @@ def _read_study(name: str) -> Study:
 def _run_file(path: Path, name: str) -> Any:
     """What the file calls `STUDY`; a fault in it, or in a helper beside it, is named with file and line."""
     try:
-        with _importable(path.resolve().parent):
-            return runpy.run_path(str(path)).get("STUDY")
+        with importable(path.resolve().parent):
+            found = runpy.run_path(str(path)).get("STUDY")
+            keep(path.resolve().parent, found)
+            return found
     except ValidationError as error:
         raise StudyError(f"{_place(error, path, name)}: {first_line(error)}") from None
     except InputError as error:
@@ -87,34 +87,6 @@ def _run_file(path: Path, name: str) -> Any:
     except (Exception, SystemExit) as error:  # a person's own file may fail in any way
         said = f"{type(error).__name__} while reading the study: {_first_words(error)}"
         raise StudyError(f"{_place(error, path, name)}: {said}") from None
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let a study file import a helper beside it, as a script can.
-
-    The helpers are forgotten afterwards: another study may have another helper of the same name beside it.
-    """
-    if str(folder) in sys.path:
-        yield
-        return
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
-            if _lies_in(folder, name):
-                del sys.modules[name]
-
-
-def _lies_in(folder: Path, name: str) -> bool:
-    """Return True for a helper; the study may stand in a checkout of this project, whose own modules stay."""
-    file = getattr(sys.modules[name], "__file__", None)
-    if file is None or name.partition(".")[0] in PACKAGES:
-        return False
-    return folder in Path(file).resolve().parents and "site-packages" not in file
 
 
 def _place(error: BaseException, path: Path, name: str) -> str:

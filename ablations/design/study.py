@@ -22,6 +22,7 @@ from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
 from search_spaces import RECIPES, factor_named
 from silhouette.config import MAX_SEED, TrialConfig, first_line, parse_value, trial_id
+from silhouette.metric_functions import check_functions, functions_of
 from silhouette.metrics import Metric, validation_metric
 from silhouette.results import check_name
 
@@ -272,6 +273,8 @@ class Study(Declared):
             check_sources(self.start_arms)
             check_sources(self._confirmed(arm) for arm in self.start_arms)
             check_measured(self.metric, self.start_arms)
+            names = (name for arm in self.start_arms for name in functions_of(getattr(arm.config, "metrics", ())))
+            check_functions(list(dict.fromkeys(names)))
         if self.tuning is None:
             for arm in self.start_arms:
                 check_batches(arm, {})

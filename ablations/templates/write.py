@@ -30,6 +30,11 @@ KINDS = {
         ("my_study.py",),
         "ablate run {study} && ablate report {study}",
     ),
+    "experiment": Kind(
+        "a training of your own and a study of it: scikit-learn on digits, a few seconds",
+        ("my_experiment.py", "digits_experiment.py"),
+        "ablate run {study} && ablate report {study}",
+    ),
     "aws": Kind(
         "a Ray cluster on AWS: cluster.yaml and what it needs",
         ("cluster.yaml", *INSTALL, *(f"deploy/aws/{name}" for name in AWS)),
@@ -93,6 +98,6 @@ def next_line(kind: str, to: str, paths: Sequence[Path]) -> str:
         to: Where they were written.
         paths: Their paths.
     """
-    if kind == "study":
+    if kind in ("study", "experiment"):
         return KINDS[kind].then.format(study=shlex.quote(str(paths[0])))
     return KINDS[kind].then if to == "." else f"cd {shlex.quote(to)}; {KINDS[kind].then}"

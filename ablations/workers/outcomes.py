@@ -83,8 +83,8 @@ def _columns(given: Any, training: Experiment) -> dict[str, Any]:
         raise TypeError(f"metrics must be a dict of numbers, got {given['metrics']!r:.80}")
     last = _last_row(training)
     metrics = {**last.get("metrics", {}), **finite(given.get("metrics") or {})}
-    own = {name: value for name, value in metrics.items() if name not in SCHEMA.names}
-    ours = {name: value for name, value in metrics.items() if name in SCHEMA.names}
+    ours = {name: value for name, value in metrics.items() if name in SCHEMA.names and name not in given}
+    own = {name: value for name, value in metrics.items() if name not in ours}
     validation = {name: last[name] for name in VALIDATION if last.get(name) is not None}
     status = given.get("status") or training.status
     plain = {name: value for name, value in given.items() if name != "metrics"}

@@ -95,7 +95,10 @@ def with_own_metrics(rows: pa.Table) -> pa.Table:
     found = {name: metric_column(rows, name) for name in own_metrics(rows)}
     rows = rows.drop_columns(["metrics"])
     for name, column in found.items():
-        rows = rows if name in rows.column_names else rows.append_column(name, column)
+        if name in rows.column_names:  # a person's own function has the name of one of ours
+            rows = rows.set_column(rows.column_names.index(name), name, column)
+        else:
+            rows = rows.append_column(name, column)
     return rows
 
 

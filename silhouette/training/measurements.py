@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from silhouette import metrics
 from silhouette.config import TrialConfig
 from silhouette.data.corruptions import SEVERITIES, STRENGTHS
 from silhouette.geometry.measure import Sample, measure
 from silhouette.geometry.tiles import class_means
+from silhouette.metric_functions import functions_of, measure_all
 from silhouette.training.evaluation import Outputs
 from silhouette.training.objectives import Losses
 
@@ -99,7 +102,7 @@ def end_metrics(
     """Return the columns of a record that are measured once, after the last epoch.
 
     Args:
-        config: `metrics`, `corruptions`, `knn_k` and the shot thresholds matter.
+        config: `metrics`, among them own functions, `corruptions`, `knn_k` and the shot thresholds matter.
         runs: By split that is measured (`val`, `test`): corruption and severity, or nothing -> outputs on its samples.
         train: Outputs on the training samples, without augmentation.
         class_train: Number of training samples of each class.
@@ -112,7 +115,21 @@ def end_metrics(
             found |= test_metrics(config, outputs, train, class_train)
             found |= corrupted_metrics(run, train if probe else None) if config.corruptions else {}
         found |= geometry_metrics(split, config, outputs, train, class_train) if "geometry" in config.metrics else {}
+        if own := own_metrics(split, config, outputs, found):
+            found["metrics"] = found.get("metrics", {}) | own
     return found
+
+
+def own_metrics(split: str, config: TrialConfig, outputs: Outputs, found: dict[str, Any]) -> dict[str, float | None]:
+    """Return what own metric functions of a config say of one split; the first fault becomes the `error` of `found`."""
+    names = functions_of(config.metrics)
+    if not names:
+        return {}
+    features, labels = outputs.features.cpu().numpy(), outputs.labels.cpu().numpy()
+    values, fault = measure_all(split, names, features.astype(np.float32), labels.astype(np.int64))
+    if fault:
+        found.setdefault("error", fault)
+    return values
 
 
 def test_metrics(config: TrialConfig, outputs: Outputs, train: Outputs, class_train: Sequence[int]) -> dict[str, Any]:

@@ -274,11 +274,11 @@ class Training:
 
     def _at_end(self, test: bool) -> dict[str, Any]:
         """Return what is measured once, after the last epoch; nothing before."""
-        geometry = "geometry" in self.config.metrics
-        if self.status == "complete" and (test or geometry) and test not in self._measured:
+        more = bool(self.config.metrics)
+        if self.status == "complete" and (test or more) and test not in self._measured:
             determinism.reset(derive(self.seed, "test"), self.threads)
             on = self._train_outputs()
-            splits = {"val": self._split.val} if geometry and len(self._split.val) else {}
+            splits = {"val": self._split.val} if more and len(self._split.val) else {}
             splits |= {"test": self._split.test} if test else {}
             runs = {name: partial(self._run, at, self._data.labels[at]) for name, at in splits.items()}
             self._measured[test] = end_metrics(self.config, runs, on, self._class_train(), probe=self._needs_probe)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ablations.cli.parser import main
-from ablations.design import loading
+from ablations.design import beside, loading
 
 GOOD = {
     "question": "Does it help?",
@@ -276,9 +276,9 @@ def test_two_studies_may_have_helpers_of_the_same_name(tmp_path, capsys):
 
 def test_a_study_in_a_checkout_does_not_unload_the_project():
     root = Path(loading.__file__).parents[2]
-    assert not loading._lies_in(root, "ablations.design.loading")
-    assert not loading._lies_in(root, "pytest")
-    assert loading._lies_in(root, __name__)
+    assert not beside._lies_in(root, "ablations.design.loading")
+    assert not beside._lies_in(root, "pytest")
+    assert beside._lies_in(root, __name__)
 
 
 def test_a_fault_in_a_helper_names_the_helper_and_its_line(folder, capsys):
