@@ -25,8 +25,9 @@ def test_the_files_of_a_kind_are_written_and_named(kind, tmp_path, capsys):
     assert code == 0
     assert sorted(lines[:-1]) == written
     folder = tmp_path / "new"
-    run = f"ablate run {folder}/my_study.py && ablate report {folder}/my_study.py"
-    assert lines[-1] == f"next: {run if kind == 'study' else f'cd {folder}; {KINDS[kind].then}'}"
+    run = f"ablate run {folder}/my_{kind}.py && ablate report {folder}/my_{kind}.py"
+    own = kind in ("study", "experiment")
+    assert lines[-1] == f"next: {run if own else f'cd {folder}; {KINDS[kind].then}'}"
     for name in KINDS[kind].files:
         assert (tmp_path / "new" / name).read_bytes() == (FILES / name).read_bytes()
 
@@ -60,12 +61,12 @@ def test_nothing_is_overwritten_and_nothing_is_half_written(tmp_path, capsys):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
 
 
-@pytest.mark.parametrize("kind", ["pbs", "experiment", "AWS"])
+@pytest.mark.parametrize("kind", ["pbs", "experiments", "AWS"])
 def test_an_unknown_kind_is_one_line_with_the_kinds(kind, capsys):
     assert init(capsys, kind) == (
         2,
         [],
-        [f"ablate: KIND: must be study, aws, gcp, local, kuberay, slurm, got {kind!r}"],
+        [f"ablate: KIND: must be study, experiment, aws, gcp, local, kuberay, slurm, got {kind!r}"],
     )
 
 
