@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ablations.design.loading import PACKAGES
+from ablations.design.beside import PACKAGES
 from ablations.sharing.study_sources import DISTRIBUTION
 from ablations.state.provenance import git_state
 from silhouette.results import FINISHED

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ablations.design.loading import PACKAGES
+from ablations.design.beside import PACKAGES
 from silhouette.registry import place_of, sources_in
 from silhouette.results import FINISHED
 
