@@ -120,7 +120,7 @@ def _line(key: tuple[int, ...], squares: dict[tuple[int, ...], tuple[int, float]
 
 def _bounds(line: _Line, tail: float) -> tuple[float, float] | None:
     """Bounds of a variance; None for the last interaction, from which the noise cannot be told."""
-    if line.against <= 0:
+    if line.runs == 1:
         return None
     f_high = float(stats.f.isf(tail, line.df, line.df_against))
     f_low = float(stats.f.isf(1 - tail, line.df, line.df_against))

@@ -77,3 +77,14 @@ def test_no_spread_gives_nothing_and_a_source_of_one_level_is_refused():
     assert variance_components(np.full((3, 3), 0.5), NAMES) == ()
     with pytest.raises(ValueError, match=r"values: one axis of two levels or more for each of 2 sources, got \(1, 5\)"):
         variance_components(np.ones((1, 5)), NAMES)
+
+
+def test_every_source_has_bounds_also_where_its_interactions_are_below_the_noise():
+    """With three sources the mean square to measure against is a difference, which may be below zero."""
+    rng, below = np.random.default_rng(4), 0
+    for _ in range(60):
+        found = variance_components(rng.normal(0, 1, (3, 3, 3)), ("a", "b", "c"))
+        below += sum(c.f is None for c in found[:3])
+        assert all(0 <= c.low <= c.high for c in found[:-1])
+        assert found[-1].low is None
+    assert below > 0
