@@ -176,4 +176,5 @@ def _evaluated(e: EvaluatedData, refused: set[Pair], void: set[str]) -> Evaluate
 
 
 def _failures(f: FailureData) -> FailureData:
-    return {**f, "p_better_low": None, "p_better_high": None}
+    hidden: FailureData = {**f, "p_better_low": None, "p_better_high": None, "p_last": None, "p_last_adjusted": None}
+    return {**hidden, "verdict_last": NONE}

@@ -20,7 +20,8 @@ from analysis.results.imbalance.tail import tail_comparisons
 from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
 from analysis.results.provenance import frozen_part, provenance
-from analysis.results.robustness import GEOMETRY, evaluated, failure_table, robustness
+from analysis.results.robustness import GEOMETRY, evaluated, robustness
+from analysis.results.seeds.failures import failure_table
 from analysis.results.sensitivity import curves
 from analysis.results.summary import metric_scale, summarise
 from analysis.results.tuning import tunings

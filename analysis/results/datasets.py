@@ -198,7 +198,7 @@ def _pair(plan: Plan, over: _Over, m: int, rng: np.random.Generator) -> AcrossPa
     errors = [(e.result.error or 0.0) ** 2 if e.result else 0.0 for e in over.found]
     shift = hodges_lehmann(values, 1 - plan.alpha)
     words = _average_verdict(plan, over, m), _word(plan, over, shift.estimate, over.p_exact)
-    model = hierarchical(values, errors, plan.sesoi or 0.0)
+    model = hierarchical(values, errors, plan.sesoi or 0.0, df=_least_df(over.found), level=1 - plan.alpha)
     return AcrossPair(
         treatment=over.key[0],
         baseline=over.key[1],
@@ -219,6 +219,11 @@ def _pair(plan: Plan, over: _Over, m: int, rng: np.random.Generator) -> AcrossPa
         shrunken={} if model is None else dict(zip(names, model.shrunken, strict=True)),
         warnings=tuple(_warnings(plan, over, names)),
     )
+
+
+def _least_df(found: Sequence[Evidence]) -> float | None:
+    """Degrees of freedom of the error on the dataset with the fewest seeds."""
+    return min((e.result.df for e in found if e.result is not None and e.result.df is not None), default=None)
 
 
 def _bounds(e: Evidence) -> tuple[float, float] | None:

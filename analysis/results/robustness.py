@@ -1,4 +1,4 @@
-"""Whether the findings hold under other tests, in other metrics, without single seeds, and with failures counted."""
+"""Whether the findings hold under other tests, in other metrics, and without single seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from analysis.results.comparisons import Evidence
 from analysis.stats.comparison import welch_test
 from analysis.stats.description import describe, is_constant, mean_interval
-from analysis.stats.effect_sizes import clopper_pearson, win_probability
+from analysis.stats.designs.dunnett import compare_with_control
 from analysis.stats.paired_t import paired_test
 from analysis.stats.pairing import Pairs, pair
 from analysis.stats.types import Floats, Interval
@@ -29,7 +29,11 @@ OTHER_METRICS = ("test_top1", "test_macro_top1", "test_silhouette", "val_top1", 
 
 @dataclass(frozen=True)
 class Robustness:
-    """One comparison under other tests, without single seeds, and in other metrics (all exploratory)."""
+    """One comparison under other tests, without single seeds, and in other metrics (all exploratory).
+
+    `p_dunnett` is adjusted over the family and pools the error of its arms; the other p-values are raw. None in a
+    family of one, and where the arms have different seeds.
+    """
 
     treatment: str
     baseline: str
@@ -37,6 +41,7 @@ class Robustness:
     p_sign_flip: float | None
     p_wilcoxon: float | None
     p_welch: float | None
+    p_dunnett: float | None
     leave_one_out: tuple[float, float] | None
     agree: bool
     other_metrics: Mapping[str, Mapping[str, float | None]]
@@ -89,42 +94,31 @@ class Evaluated:
     comparisons: tuple[EvaluatedDifference, ...]
 
 
-@dataclass(frozen=True)
-class FailureRow:
-    """An arm's trials by intention to treat: every planned seed counts, a run without a result as a loss.
-
-    Attributes:
-        arm: Label.
-        planned: Seeds that were started or should have been.
-        no_result: Seeds that stopped, diverged or failed.
-        rate: Their share.
-        rate_low: Lower Clopper–Pearson bound.
-        rate_high: Upper bound.
-        p_better: P(better than the baseline). A missing result loses against a present one and ties with a missing
-            one.
-        p_better_low: Lower Clopper–Pearson bound.
-        p_better_high: Upper bound.
-    """
-
-    arm: str
-    planned: int
-    no_result: int
-    rate: float
-    rate_low: float
-    rate_high: float
-    p_better: float | None
-    p_better_low: float | None
-    p_better_high: float | None
-
-
 def robustness(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence]) -> tuple[Robustness, ...]:
     """Other tests and metrics for every comparison that was tested; none for unpaired arms, which have Welch's only."""
     if plan.unpaired:
         return ()
-    return tuple(_robustness(plan, ledger, e) for e in evidence if e.result is not None and e.result.p_t is not None)
+    pooled = {f.name: _dunnett([e for e in evidence if e.family.name == f.name]) for f in plan.families}
+    return tuple(
+        _robustness(plan, ledger, e, pooled[e.family.name].get(e.treatment))
+        for e in evidence
+        if e.result is not None and e.result.p_t is not None
+    )
 
 
-def _robustness(plan: Plan, ledger: Ledger, e: Evidence) -> Robustness:
+def _dunnett(family: Sequence[Evidence]) -> dict[str, float]:
+    """Dunnett's p by treatment, over all treatments of a family that ran the same seeds on test splits of one kind."""
+    tested = [e for e in family if e.result is not None and e.pairs.complete]
+    if len(tested) != len(family) or len(family) < 2:
+        return {}
+    if len({(e.pairs.keys, e.result.overlap if e.result else None) for e in tested}) > 1:
+        return {}
+    matrix = np.column_stack([tested[0].pairs.baseline, *(e.pairs.treatment for e in tested)])
+    found = compare_with_control(matrix, overlap=tested[0].result.overlap if tested[0].result else None)
+    return {} if found is None else {e.treatment: p for e, p in zip(tested, found.p, strict=True)}
+
+
+def _robustness(plan: Plan, ledger: Ledger, e: Evidence, p_dunnett: float | None) -> Robustness:
     r = e.result
     others = {} if r is None else _other_metrics(plan, ledger, e)
     exact = [test.p for test in (r.sign_flip, r.wilcoxon) if test is not None] if r else []
@@ -136,6 +130,7 @@ def _robustness(plan: Plan, ledger: Ledger, e: Evidence) -> Robustness:
         p_sign_flip=r.sign_flip.p if r and r.sign_flip else None,
         p_wilcoxon=r.wilcoxon.p if r and r.wilcoxon else None,
         p_welch=welch_p(e.pairs.treatment, e.pairs.baseline),
+        p_dunnett=p_dunnett,
         leave_one_out=r.leave_one_out if r else None,
         agree=len({p <= plan.alpha for p in ps}) <= 1,
         other_metrics=others,
@@ -215,48 +210,3 @@ def welch_p(a: Floats, b: Floats) -> float | None:
     if min(a.size, b.size) < 2 or (is_constant(a) and is_constant(b)):
         return None
     return float(welch_test(a, b).pvalue)
-
-
-def failure_table(plan: Plan, ledger: Ledger) -> tuple[FailureRow, ...]:
-    """Failures by intention to treat; empty when every trial gave a result."""
-    if not ledger.faults:
-        return ()
-    pairs = () if plan.unpaired else plan.families
-    baseline = {t: f.baseline for f in pairs for t in f.treatments}
-    lost = {(f.arm, f.seed) for f in ledger.faults}
-    return tuple(_failure_row(plan, ledger, arm.label, baseline.get(arm.label), lost) for arm in plan.arms)
-
-
-def _failure_row(plan: Plan, ledger: Ledger, arm: str, baseline: str | None, lost: set[tuple[str, int]]) -> FailureRow:
-    bad = sum((arm, seed) in lost for seed in plan.seeds)
-    tried = bad + len(ledger.values(arm, plan.metric))
-    rate_low, rate_high = clopper_pearson(bad, tried)
-    ranks = [] if baseline is None else _intention_to_treat(plan, ledger, arm, baseline, lost)
-    win = win_probability(ranks) if ranks else None
-    return FailureRow(
-        arm=arm,
-        planned=tried,
-        no_result=bad,
-        rate=bad / tried if tried else 0.0,
-        rate_low=rate_low,
-        rate_high=rate_high,
-        p_better=win.estimate if win else None,
-        p_better_low=win.low if win else None,
-        p_better_high=win.high if win else None,
-    )
-
-
-def _intention_to_treat(plan: Plan, ledger: Ledger, arm: str, baseline: str, lost: set[tuple[str, int]]) -> list[float]:
-    """+1, 0 or -1 per seed: better, equal or worse; a run without a result loses against one with a result."""
-    ours, base = ledger.values(arm, plan.metric), ledger.values(baseline, plan.metric)
-    signs = []
-    for seed in plan.seeds:
-        if not all(
-            s in values or (label, s) in lost for label, values, s in ((arm, ours, seed), (baseline, base, seed))
-        ):
-            continue  # not run yet
-        if seed in ours and seed in base:
-            signs.append(float(np.sign(plan.better * (ours[seed] - base[seed]))))
-        else:
-            signs.append(float((seed in ours) - (seed in base)))
-    return signs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.formatting import MISSING, make_scale, show_p, show_range
-from analysis.report.cells import between, gain, number, p_cell, percent, percents, scope_line, table, whole
+from analysis.report.cells import between, gain, number, p_cell, percent, percents, scope_line, table, whole, word
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, FailureData, RobustnessData
 from analysis.results.verdicts import NONE
@@ -47,17 +47,19 @@ def _tests_table(data: Document, rows: Sequence[RobustnessData]) -> Table:
     made = [
         (
             Cell(r["treatment"]), *(p_cell(data, r[k]) for k in ("p_t", "p_sign_flip", "p_wilcoxon", "p_welch")),
+            p_cell(data, r["p_dunnett"]),
             _loo(data, r["leave_one_out"]), Cell("yes" if r["agree"] else "no"),
         )
         for r in rows
     ]  # fmt: skip
     name = _test_of_verdict(data)
-    header = ("treatment", name, "sign-flip", "Wilcoxon", "Welch", f"{name}, one seed left out", "agree")
+    header = ("treatment", name, "sign-flip", "Wilcoxon", "Welch", "Dunnett", f"{name}, one seed left out", "agree")
     return table(
         "robustness",
         "The same comparisons under other tests (raw p), and the range of the first p when each seed is left out in "
-        "turn. None of these replaces the declared test.",
-        header, made, text=(0, 6),
+        "turn. Dunnett’s p alone is adjusted over the family; it pools the error of its arms, with seeds as blocks. "
+        "None of these replaces the declared test.",
+        header, made, text=(0, 7),
     )  # fmt: skip
 
 
@@ -87,13 +89,26 @@ def _failure_table(data: Document, failures: Sequence[FailureData]) -> Table:
             percents(f["rate_low"], f["rate_high"]),
             number(f["p_better"]),
             Cell(show_range(f["p_better_low"], f["p_better_high"]), f["p_better_low"]),
+            p_cell(data, f["p_last"]), p_cell(data, f["p_last_adjusted"]), word(f["verdict_last"]),
         )
         for f in failures
     ]  # fmt: skip
-    header = ("arm", "seeds tried", "no result", "rate", "95 % CI", "P(better), ITT", "95 % CI (ITT)")
+    header = (
+        "arm",
+        "seeds tried",
+        "no result",
+        "rate",
+        "95 % CI",
+        "P(better), ITT",
+        "95 % CI (ITT)",
+        "p (ITT)",
+        "p Holm",
+        "verdict (ITT)",
+    )
     return table(
         "failures",
         "Failures by intention to treat: no seed is dropped. In P(better) a run without a result loses against one "
-        "with a result and ties with another without; intervals are Clopper–Pearson.",
-        header, made,
+        "with a result and ties with another without; intervals are Clopper–Pearson. p is that of the exact Wilcoxon "
+        "test in which such a run ranks last; its verdict is about all outcomes, failures included, not about means.",
+        header, made, text=(0, 9),
     )  # fmt: skip

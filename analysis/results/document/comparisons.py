@@ -45,6 +45,13 @@ class PosteriorData(TypedDict):
     tau: float
     shrunken: list[float]
     shrunken_sd: list[float]
+    mean_low: float
+    mean_high: float
+    new_low: float
+    new_high: float
+    shrunken_low: list[float]
+    shrunken_high: list[float]
+    level: float
     method: str
     scope: str
 

@@ -78,6 +78,7 @@ class RobustnessData(TypedDict):
     p_sign_flip: float | None
     p_wilcoxon: float | None
     p_welch: float | None
+    p_dunnett: float | None
     leave_one_out: list[float] | None
     agree: bool
     other_metrics: dict[str, OtherMetricData]
@@ -129,6 +130,9 @@ class FailureData(TypedDict):
     p_better: float | None
     p_better_low: float | None
     p_better_high: float | None
+    p_last: float | None
+    p_last_adjusted: float | None
+    verdict_last: str
 
 
 class ArmCurveData(TypedDict):

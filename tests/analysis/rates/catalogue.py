@@ -2,6 +2,7 @@
 
 from tests.analysis.rates.anytime import ANYTIME
 from tests.analysis.rates.datasets import DATASETS
+from tests.analysis.rates.designs import CROSSED, HIERARCHICAL, MANY_TO_ONE, SAMPLES
 from tests.analysis.rates.effects import COVERAGE, OTHER_NOISE, OTHER_TESTS, POWER
 from tests.analysis.rates.nulls import MARGINS, NULL_TABLES
 from tests.analysis.rates.parts import PARTS
@@ -17,6 +18,10 @@ GROUPS = {
     "Primary, ablation and exploratory families": ROLES,
     "Several data sets": DATASETS,
     "Test pools that move with the seed": SPLITS,
+    "Seeds as blocks": MANY_TO_ONE,
+    "Noise of the test samples": SAMPLES,
+    "A model of the data sets": HIERARCHICAL,
+    "Crossed sources of randomness": CROSSED,
     "Further parts of the report": PARTS,
     "Other tests and other noise": (*OTHER_TESTS, *OTHER_NOISE),
     "Coverage of the intervals": COVERAGE,
