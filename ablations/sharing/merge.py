@@ -18,6 +18,7 @@ from ablations.state.agreement import Difference, differences
 from ablations.state.kept import FOLDER as KEPT
 from ablations.state.lock import DriverLock
 from silhouette.evaluated import Evaluation, read_evaluations, write_evaluations
+from silhouette.location import ResultsLocation
 from silhouette.registry import sources_in
 from silhouette.results import FINISHED, Store
 
@@ -68,20 +69,23 @@ class MergedStudy:
     conflicts: tuple[Conflict, ...]
 
 
-def study_names(stores_of: Sequence[str]) -> list[str]:
+def study_names(locations: Sequence[str]) -> list[str]:
     """Names of all studies that have a plan at some results locations.
 
     Raises:
         StudyError: If a location has none.
     """
-    names: dict[str, None] = {}
-    for location in stores_of:
-        probe = Store(location, "any")
-        found = [name for name in (*probe.siblings(), "any") if Store(probe.location, name).read_bytes("study.json")]
-        if not found:
-            raise StudyError(f"merge: must be a results location with studies in it, got {str(probe.location)!r}")
-        names |= dict.fromkeys(found)
-    return sorted(names)
+    return sorted({name for location in locations for name in _studies_at(ResultsLocation(location))})
+
+
+def _studies_at(location: ResultsLocation) -> list[str]:
+    probe = Store(location, "probe")
+    found = [name for name in (*probe.siblings(), probe.study) if "study.json" in Store(location, name).names()]
+    if not found:
+        above = location.fs.get_file_info(f"{location.path}/study.json").is_file
+        hint = ", which is the folder above that of a study" if above else ""
+        raise StudyError(f"merge: must be a results location with studies in it{hint}, got {str(location)!r}")
+    return found
 
 
 def read_merge(

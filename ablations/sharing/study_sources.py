@@ -63,7 +63,7 @@ def _module_files(folder: Path, name: str) -> list[Path]:
         return []
     if (single := folder / f"{name}.py").is_file():
         return [single]
-    return _package_files(folder / name) if (folder / name / "__init__.py").is_file() else []
+    return _package_files(folder / name)  # with or without __init__.py; none where there is no such folder
 
 
 def _package_files(folder: Path) -> list[Path]:
@@ -126,12 +126,13 @@ def _plugin(name: str, beside: Path | None) -> tuple[list[Path], Path | None]:
         spec = importlib.util.find_spec(name)  # of a top-level name: this imports nothing
     except (ImportError, ValueError):
         spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+    if spec is None:
         return [], None
-    origin = Path(spec.origin)
-    if spec.submodule_search_locations is None:
-        return [origin], origin.parent
-    return _package_files(origin.parent), origin.parent.parent
+    if spec.submodule_search_locations is not None:
+        folder = Path(next(iter(spec.submodule_search_locations)))
+        return _package_files(folder), folder.parent
+    origin = Path(spec.origin or "")
+    return ([origin], origin.parent) if origin.suffix == ".py" else ([], None)
 
 
 def _is_dependency(name: str, file: Path) -> bool:

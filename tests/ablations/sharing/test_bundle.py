@@ -184,14 +184,24 @@ def test_only_an_earlier_bundle_is_replaced(folder):
 
 def test_helpers_are_found_by_reading_and_nothing_is_run(tmp_path):
     (tmp_path / "own.py").write_text("import one, json\nfrom two.part import x\nraise SystemExit\n")
-    (tmp_path / "one.py").write_text("def f():\n    import three\n")
+    (tmp_path / "one.py").write_text("def f():\n    import three, plain.inner\n")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain/inner.py").write_text("")
     (tmp_path / "three.py").write_text("import own, silhouette\n")
     (tmp_path / "unused.py").write_text("")
     (tmp_path / "two/deep/__pycache__").mkdir(parents=True)
     for name in ("two/__init__.py", "two/part.py", "two/deep/x.py", "two/deep/__pycache__/y.py"):
         (tmp_path / name).write_text("")
     found = set(study_files(tmp_path / "own.py"))
-    assert found == {"own.py", "one.py", "three.py", "two/__init__.py", "two/part.py", "two/deep/x.py"}
+    assert found == {
+        "own.py",
+        "one.py",
+        "three.py",
+        "two/__init__.py",
+        "two/part.py",
+        "two/deep/x.py",
+        "plain/inner.py",
+    }
 
 
 def test_plugins_are_those_that_the_study_names(folder):

@@ -184,6 +184,9 @@ def test_bad_input_is_one_line(folder):
     assert "merge: must be a results location with studies in it, got 'nowhere'" in folder.ablate(
         "merge", "a", "nowhere", "--into", "c", code=2
     )
+    assert "with studies in it, which is the folder above that of a study, got 'a/s'" in folder.ablate(
+        "merge", "a/s", "--into", "c", code=2
+    )
     assert "--study: must be one of s, got 'other'" in folder.ablate(
         "merge", "a", "--study", "other", "--into", "c", code=2
     )
