@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -74,6 +74,8 @@ class Expansion:
     blocks: Sequence[str]
     model: type[BaseModel] = TrialConfig
     """Type of the config."""
+    searched: Callable[[Mapping[str, Any], BaseModel, Mapping[str, Any]], tuple[str, ...]] | None = None
+    """What is tuned in an arm of these settings, config and given settings; None where nothing is tuned."""
 
     def arms(self) -> tuple[Arm, ...]:
         """The arms, in the order of treatments and factors; settings that train the same thing are one arm.
@@ -81,21 +83,24 @@ class Expansion:
         Raises:
             StudyError: If a setting is invalid, or the arms cannot be compared.
         """
-        found = tuple(self._arm(*settings[0], config) for config, settings in self.settings_of_arms.items())
+        found = tuple(self._arm(*settings[0], config) for (config, _), settings in self.settings_of_arms.items())
         _check_labels(found)
         _check_blocks(found)
         return found
 
     @cached_property
-    def settings_of_arms(self) -> dict[BaseModel, list[tuple[str, dict[str, Any]]]]:
-        """Treatment and settings of each combination that is planned, by the config that they train.
+    def settings_of_arms(self) -> dict[tuple[BaseModel, tuple[str, ...]], list[tuple[str, dict[str, Any]]]]:
+        """Treatment and settings of each combination that is planned, by the config that they train and what is tuned.
 
         Raises:
             StudyError: If a setting is invalid.
         """
-        found: dict[BaseModel, list[tuple[str, dict[str, Any]]]] = {}
+        found: dict[tuple[BaseModel, tuple[str, ...]], list[tuple[str, dict[str, Any]]]] = {}
         for name, settings in self._settings():
-            found.setdefault(_config({**self.fixed, **settings}, self.model), []).append((name, settings))
+            given = {**self.fixed, **settings}
+            config = _config(given, self.model)
+            tuned = self.searched(settings, config, given) if self.searched else ()
+            found.setdefault((config, tuned), []).append((name, settings))
         return found
 
     def _settings(self) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -93,9 +93,9 @@ def check_effects(expansion: Expansion, arms: Sequence[Arm], fixed: Mapping[str,
 
 def _active_fields(arm: Arm, tuning: Tuning | None, options: Set[str]) -> frozenset[str]:
     """Fields, and those of some options, that can change the training of an arm, under some values of its search."""
-    configs = [arm.config] if tuning is None else make_space(tuning, arm).examples()
-    names = type(arm.config).model_fields.keys() | options
-    return frozenset(name for config in configs for name in names - inert_fields(config, options))
+    if tuning is not None:
+        return make_space(tuning, arm).active(options)
+    return frozenset(type(arm.config).model_fields.keys() | options) - inert_fields(arm.config, options)
 
 
 def _says_more(default: Any, values: Sequence[Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -18,7 +18,7 @@ from ablations.design.experiments import config_model
 from ablations.design.families import Family, Role, check_families
 from ablations.design.measures import check_margin, check_metric, measure_of, own_metrics, search_direction
 from ablations.design.models import Declared, as_list
-from ablations.design.tuning import Tuning, make_space
+from ablations.design.tuning import Space, Tuning, make_space, searched
 from ablations.errors import StudyError
 from search_spaces import RECIPES, factor_named
 from silhouette.config import MAX_SEED, TrialConfig, first_line, parse_value, trial_id
@@ -285,7 +285,7 @@ class Study(Declared):
         check_validation(self.tuning, self.start_arms, self._compared)
         for arm in self.start_arms:
             self.tuning.check(self.seeds, given, arm.config)
-            check_batches(arm, make_space(self.tuning, arm).domains)
+            check_batches(arm, self.space(arm).domains)
         check_effects(self._expansion, self.start_arms, self.fixed, self.tuning)
 
     @cached_property
@@ -297,7 +297,8 @@ class Study(Declared):
     def _expansion(self) -> Expansion:
         recipe = RECIPES[self.recipe].settings if self.recipe else {}
         fixed = {**recipe, **(self.tuning.starts(self.model) if self.tuning else {}), **self.fixed}
-        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks, self.model)
+        own = (self.model, partial(searched, self.tuning) if self.tuning else None)
+        return Expansion(self.treatments, self.factors, self.design, fixed, self.baseline, self.blocks, *own)
 
     @cached_property
     def start_arms(self) -> tuple[Arm, ...]:
@@ -307,6 +308,16 @@ class Study(Declared):
             StudyError: If a setting is invalid, or the arms cannot be compared.
         """
         return self._expansion.arms()
+
+    def space(self, arm: Arm) -> Space:
+        """What is tuned in an arm.
+
+        Raises:
+            StudyError: If the study tunes nothing, or nothing in this arm.
+        """
+        if self.tuning is None:
+            raise StudyError(f"tuning: study {self.name!r} has none")
+        return make_space(self.tuning, arm, self.start_arms)
 
     @property
     def merges(self) -> tuple[Merge, ...]:

@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 
 from ablations.design.arms import Arm
 from ablations.design.models import Declared, as_list
+from ablations.design.reachable import active_fields, make_search, reached
 from ablations.errors import StudyError
 from search_spaces import Choice, Interval, default_of, factor_named, searchable
 from silhouette.config import (
@@ -22,7 +23,6 @@ from silhouette.config import (
     ConfigError,
     TrialConfig,
     draws_test_split,
-    inert_fields,
     is_option,
     make_config,
     parse_value,
@@ -217,29 +217,40 @@ class Space:
         domains: Where each nuisance factor of this arm is searched, by name.
         given: The arm's settings as the study gives them. `start` has those without effect set back to their default;
             under a tuned value they may have one.
+        arms: Choices with which this arm would be another one of the study, and its label. They are not proposed: the
+            two would be the same trials.
     """
 
     start: BaseModel
     domains: Mapping[str, Domain]
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    arms: Mapping[tuple[str, Any], str] = dataclasses.field(default_factory=dict)
 
     def config(self, values: Mapping[str, Any]) -> BaseModel:
         """The arm's config with nuisance values, by name, put in."""
         model = type(self.start)
         return make_config({**self.start.model_dump(mode="json"), **self.given, **fields_of(values, model)}, model)
 
-    def examples(self) -> Iterator[BaseModel]:
-        """The arm's config before tuning, then with each tuned factor at its ends or choices, one at a time."""
-        yield self.start
-        for name, domain in self.domains.items():
-            for value in domain.values if isinstance(domain, Choice) else (domain.low, domain.high):
-                with suppress(ConfigError):  # some values need another one beside them
-                    yield self.config({name: value})
+    def proposes(self, values: Mapping[str, Any]) -> bool:
+        """Return False for values that make the arm another one of the study."""
+        return not any(choice in self.arms for choice in values.items())
+
+    def active(self, options: Set[str] = frozenset()) -> frozenset[str]:
+        """Fields, and those of some options, that can change the arm's training under some values of its search."""
+        return active_fields(make_search(self.start, self.given, self.domains), frozenset(options))
+
+    @property
+    def never(self) -> dict[tuple[str, Any], str]:
+        """Choices that cannot be proposed, by name and value, each with the reason."""
+        found = reached(make_search(self.start, self.given, self.domains))
+        broken = {(r.name, r.value): r.reason for r in found if r.reason and isinstance(self.domains[r.name], Choice)}
+        return {**broken, **{choice: f"that is arm {label!r}" for choice, label in self.arms.items()}}
 
     @property
     def size(self) -> float:
         """Number of different settings; infinite with a continuous factor."""
-        return math.prod(_size(domain) for domain in self.domains.values())
+        never = Counter(name for name, _ in self.never)
+        return math.prod(_size(domain) - never[name] for name, domain in self.domains.items())
 
     def at_the_edge(self, values: Mapping[str, Any]) -> list[str]:
         """Names of the factors whose value lies at an end of its range: the best may lie beyond.
@@ -249,15 +260,20 @@ class Space:
         return [name for name, domain in self.domains.items() if _at_edge(domain, values[name])]
 
 
-def make_space(tuning: Tuning, arm: Arm) -> Space:
+def make_space(tuning: Tuning, arm: Arm, arms: Iterable[Arm] = ()) -> Space:
     """What of `tuning` applies to an arm.
+
+    Args:
+        tuning: The search of the study.
+        arm: An arm of it.
+        arms: All arms, so that none is searched where it is another one.
 
     Raises:
         StudyError: If nothing does, or there are fewer different settings than the search wants.
     """
-    inert, model = inert_fields(arm.config, tuning.nuisance), type(arm.config)
-    names = [n for n in tuning.nuisance if _applies(factor_named(model, n).fields, arm, inert)]
-    space = Space(arm.config, {name: tuning.domain(name, model) for name in names}, arm.given)
+    names, model = searched(tuning, arm.settings, arm.config, arm.given), type(arm.config)
+    domains = {name: tuning.domain(name, model) for name in names}
+    space = Space(arm.config, domains, arm.given, dict(_other_arms(arm, domains, arms)))
     if not names:
         raise StudyError(f"tuning.nuisance: no field of it has an effect in arm {arm.label!r}")
     if space.size < tuning.settings:
@@ -265,6 +281,35 @@ def make_space(tuning: Tuning, arm: Arm) -> Space:
             f"tuning.settings: arm {arm.label!r} has only {space.size:g} different settings, got {tuning.settings}"
         )
     return space
+
+
+def searched(
+    tuning: Tuning, settings: Mapping[str, Any], config: BaseModel, given: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Names of what is tuned in an arm: what its settings leave open, and can matter under some values of the search.
+
+    Args:
+        tuning: The search of the study.
+        settings: What factors and treatment set in the arm.
+        config: Its config before tuning.
+        given: All settings as the study gives them.
+    """
+    model = type(config)
+    fields = {name: factor_named(model, name).fields for name in tuning.nuisance}
+    free = {n: tuning.domain(n, model) for n, own in fields.items() if not any(f in settings for f in own)}
+    active = active_fields(make_search(config, given, free), frozenset(tuning.nuisance))
+    return tuple(name for name in free if any(field in active for field in fields[name]))
+
+
+def _other_arms(arm: Arm, domains: Mapping[str, Domain], arms: Iterable[Arm]) -> Iterator[tuple[tuple[str, Any], str]]:
+    """The choices with which an arm has the settings of another one, which is not tuned in them."""
+    model = type(arm.config)
+    for other in arms:
+        own = other.settings.keys() - arm.settings.keys()
+        for name, domain in domains.items():
+            if isinstance(domain, Choice) and own and own <= {*factor_named(model, name).fields}:
+                same = (v for v in domain.values if other.given == {**arm.given, **fields_of({name: v}, model)})
+                yield from (((name, value), other.label) for value in same)
 
 
 def fields_of(values: Mapping[str, Any], model: type[BaseModel] = TrialConfig) -> dict[str, Any]:
@@ -280,10 +325,6 @@ def candidate_id(arm: str, config: BaseModel, seeds: tuple[int, ...], experiment
     """Identity of a candidate, the unit of the search: 16 hex digits over its arm and its trials."""
     what = [arm, *(trial_id(config, seed, "tune", experiment) for seed in seeds)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
-
-
-def _applies(fields: tuple[str, ...], arm: Arm, inert: frozenset[str]) -> bool:
-    return not any(f in arm.settings for f in fields) and any(f not in inert for f in fields)
 
 
 def _check_domain(name: str, domain: Domain, model: type[BaseModel]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ablations.console.candidates import candidate_name
 from ablations.console.status import TrialUpdate
 from ablations.design.study import Study
-from ablations.design.tuning import budget_of, candidate_id, make_space, rungs
+from ablations.design.tuning import Space, budget_of, candidate_id, rungs
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch
 from ablations.search.candidates import OPEN, Candidate, columns_of, read_candidates, tune_rows
@@ -164,13 +164,24 @@ def make_controller(study: Study, store: Store, context: RunContext) -> SearchCo
     searches = {}
     for arm in study.start_arms:
         ended = [c for c in read_candidates(rows, arm.label, tuning.seeds, metric) if c.status != "failed"]
-        space = make_space(tuning, arm)
+        space = study.space(arm)
+        _check_same_names(ended, space, arm.label)
         searches[arm.label] = ArmSearch(space, tuning, study.search_direction, budget_of(arm.config), ended)
     every_rung = {epoch for arm in study.start_arms for epoch in rungs(tuning, budget_of(arm.config))}
     own = replace(context, arms=arm_specs(study.start_arms), metric=metric, rungs=tuple(sorted(every_rung)))
     controller = SearchController(searches, own, store, tuning.seeds)
     _reopen(controller, store, rows)
     return controller
+
+
+def _check_same_names(ended: Iterable[Candidate], space: Space, arm: str) -> None:
+    """Candidates of an older version may lack a factor to which another tuned value gives an effect."""
+    for candidate in ended:
+        if candidate.values.keys() != space.domains.keys():
+            raise StudyError(
+                f"tuning.nuisance: arm {arm!r} is searched in {', '.join(space.domains)}, and its records are of a "
+                f"search in {', '.join(candidate.values)}; give another --results"
+            )
 
 
 def _reopen(controller: SearchController, store: Store, rows: list[dict[str, Any]]) -> None:

@@ -17,7 +17,6 @@ from ablations.cluster.tasks import run_tasks
 from ablations.design.arms import Arm
 from ablations.design.plan import as_stored
 from ablations.design.study import Study
-from ablations.design.tuning import make_space
 from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError, first_line
 from ablations.search.candidates import Candidate
@@ -153,7 +152,7 @@ def _candidate_config(study: Study, arm: Arm, values: Mapping[str, Any]) -> Base
     """The config of a candidate; None if the study does not search these values."""
     if study.tuning is None:
         return None
-    space = make_space(study.tuning, arm)
+    space = study.space(arm)
     if values.keys() != space.domains.keys() or any(v not in space.domains[n] for n, v in values.items()):
         return None
     try:

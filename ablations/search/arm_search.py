@@ -160,7 +160,9 @@ def propose(space: Space, tuning: Tuning, direction: str, earlier: Observations,
 
 
 def _identity(space: Space, values: Mapping[str, Any]) -> str | None:
-    """Identity of a candidate: that of its config; None where the values make no valid config."""
+    """Identity of a candidate: that of its config; None where the values make no valid config, or another arm."""
+    if not space.proposes(values):
+        return None
     try:
         return trial_id(space.config(values), 0, "tune")
     except ConfigError:

@@ -137,10 +137,10 @@ def test_a_candidate_without_a_valid_config_is_not_proposed():
 
 
 def test_a_space_without_further_valid_candidates_is_one_clear_line():
-    tuning = Tuning(nuisance={"samples_per_class": Choice((5, 7)), "batch_size": Choice((16, 35))}, settings=3, grace=1)
+    tuning = Tuning(nuisance={"samples_per_class": Choice((4, 5)), "batch_size": Choice((16, 35))}, settings=3, grace=1)
     start = make_config({"sampler": "pk", "batch_size": 35, "samples_per_class": 5})
     one = ArmSearch(make_space(tuning, Arm("arm", {}, start, "all", baseline=False)), tuning, "max", EPOCHS)
-    assert {one.propose().values["samples_per_class"] for _ in range(2)} == {5, 7}
+    assert {one.propose().values["samples_per_class"] for _ in range(2)} == {4, 5}
     with pytest.raises(StudyError, match="no further candidate is a valid config, after 2"):
         one.propose()
 
