@@ -42,6 +42,7 @@ def plan(given: Namespace) -> int:
     from ablations.cli.detectable import seed_line
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.data_use import check_own_data
+    from ablations.design.never import never_lines
     from ablations.design.plan import check_plan
     from ablations.design.plugins import check_own_code
     from ablations.design.recipes import recipe_lines
@@ -65,7 +66,7 @@ def plan(given: Namespace) -> int:
         print(line)
     for arm in study.arms:
         print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
-    print("", *study.merges, *filter(None, [tune_line(study, store)]), sep="\n")
+    print("", *study.merges, *never_lines(study), *filter(None, [tune_line(study, store)]), sep="\n")
     if line := extension_line(study, store):
         print(f"note: {line}; `ablate run` needs --extend for it")
     print(f"{counted(len(study.arms), 'arm')} × {counted(len(study.seeds), 'seed')} = {state.summary()}")
@@ -104,6 +105,7 @@ def run(given: Namespace) -> int:
     from ablations.cli.detectable import seed_line
     from ablations.cli.trials import verify
     from ablations.console.live import print_lines
+    from ablations.design.never import never_lines
     from ablations.driver.options import labels_of
     from silhouette.errors import without_secret
 
@@ -128,8 +130,8 @@ def run(given: Namespace) -> int:
     study = read_study(given)
     if given.verify:
         return verify(study, options)
-    if line := seed_line(study):
-        print_lines(line)
+    if lines := [*never_lines(study), *filter(None, [seed_line(study)])]:
+        print_lines(*lines)
     code = run_study(study, options)
     if code == 0:
         print_lines(f"next: {next_command('report', given)}")

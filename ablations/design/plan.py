@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from ablations.design.arms import Arm
 from ablations.design.extension import extension, extension_notes
 from ablations.design.families import Family
+from ablations.design.never import never_proposed
 from ablations.design.recipes import describe_recipe
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
@@ -56,7 +57,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         **({"looks": list(study.looks)} if study.looks else {}),
         **({"experiment": study.experiment} if study.experiment else {}),
     }
-    recipe = describe_recipe(study)
+    recipe, never = describe_recipe(study), never_proposed(study)
     return {
         "schema_version": PLAN_VERSION,
         "study": study.name,
@@ -68,6 +69,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "factors": [_describe_factor(study, field) for field in study.factors],
         **({"plugins": list(study.plugins)} if study.plugins else {}),  # not hashed: the names are settings too
         **({"recipe": recipe} if recipe else {}),  # not hashed: the settings of the arms are
+        **({"never_proposed": never} if never else {}),  # not hashed: it follows from the rest
         "fixed": study.fixed,
         **({"own_config": True} if study.model is not TrialConfig else {}),
         **({"metric_label": study.metric_label} if study.metric_label else {}),  # not hashed: words alone

@@ -122,6 +122,8 @@ class Plan:
         frozen_plan: Its content.
         recipe: `name`, `source`, `settings` and `overridden` of the recipe that the study starts from; empty without.
         validation: The validation data of the arms; of the tune phase where there is one. Empty where not known.
+        search_space: `name`, `domain` and `never` of each nuisance factor: where it was searched, and the choices that
+            no candidate could have, each with `value`, `arms` and `reason`. Empty where nothing was tuned.
         confirm_on: What the confirm trials of a tuned study train on: `train` or `train+val`; empty where nothing was
             tuned.
         metric_label: Name of the metric for people, where the study gives it one.
@@ -160,6 +162,7 @@ class Plan:
     frozen_plan: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     validation: tuple[Validation, ...] = ()
+    search_space: tuple[Mapping[str, Any], ...] = ()
     confirm_on: str = ""
     metric_label: str = ""
     unit: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +66,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         sampler=str((raw.get("tuning") or {}).get("sampler") or ""),
         recipe=_recipe(raw["recipe"]) if raw.get("recipe") else {},
         validation=() if raw.get("experiment") else _validations(raw["arms"]),
+        search_space=tuple(_search_space(raw)),
         confirm_on=_confirm_on(raw),
         **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
     )
@@ -105,6 +106,14 @@ def _confirm_on(raw: Mapping[str, Any]) -> str:
     if not raw.get("tuning") or raw.get("own_config"):
         return ""
     return str(raw["tuning"].get("confirm_on") or "train")
+
+
+def _search_space(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each nuisance factor, where it was searched, and its choices that could never be proposed."""
+    never = list(raw.get("never_proposed") or ())
+    for name, domain in ((raw.get("tuning") or {}).get("nuisance") or {}).items():
+        own = [{key: one[key] for key in ("value", "arms", "reason")} for one in never if one["name"] == name]
+        yield {"name": name, "domain": dict(domain), "never": own}
 
 
 def _profile(config: Mapping[str, Any]) -> str:

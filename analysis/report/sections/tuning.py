@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from analysis.formatting import MISSING, Scale, count, listing, make_scale, show_confidence
+from analysis.formatting import MISSING, Scale, count, listing, make_scale, show_confidence, show_level
 from analysis.report.cells import between, gain, table, value, whole
 from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.arms import colour_of, method_of
 from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.learning_curves import by_block, draw_expected_best, draw_learning
-from analysis.results.document import Document, LearningData, TuningData
+from analysis.results.document import Document, LearningData, SearchSpaceData, TuningData
 
 
 def section(data: Document) -> Section:
@@ -22,7 +23,7 @@ def section(data: Document) -> Section:
     texts: list[str] = []
     if found:
         figures += [*_evp_figure(data, found), *_optimism_figure(data, found)]
-        tables.append(_table(data, found))
+        tables += [*_space_table(data["search_space"]), _table(data, found)]
         texts = [*_budget_text(found), *sorted({f"Note: {w}." for t in found for w in t["warnings"]})]
     learning = data["learning"]
     if learning:
@@ -120,6 +121,29 @@ def _table(data: Document, found: Sequence[TuningData]) -> Table:
         "settings × seeds.",
         header, rows, text=(0, 4),
     )  # fmt: skip
+
+
+def _space_table(space: Sequence[SearchSpaceData]) -> list[Table]:
+    if not space:
+        return []
+    rows = [(Cell(s["name"]), Cell(_domain(s["domain"])), Cell(_never(s) or MISSING)) for s in space]
+    caption = (
+        "The search space, the same in every arm that is tuned in the factor. Choices that were never proposed cannot "
+        "run beside the other settings of the arm, or make it another arm: no winner was chosen against them."
+    )
+    return [table("search_space", caption, ("factor", "searched", "never proposed"), rows, text=(0, 1, 2))]
+
+
+def _domain(domain: Mapping[str, Any]) -> str:
+    if "values" in domain:
+        return listing(map(show_level, domain["values"]), 40)
+    words = ["on a logarithmic scale"] if domain.get("log") else []
+    words += ["whole numbers"] if domain.get("integer") else []
+    return ", ".join([f"{show_level(domain['low'])} to {show_level(domain['high'])}", *words])
+
+
+def _never(space: SearchSpaceData) -> str:
+    return "; ".join(f"{show_level(n['value'])} in {listing(n['arms'], 6)} ({n['reason']})" for n in space["never"])
 
 
 def _learning_figure(data: Document, learning: LearningData) -> Figure:

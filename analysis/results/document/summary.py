@@ -42,6 +42,22 @@ class RecipeData(TypedDict):
     overridden: dict[str, list[Any]]
 
 
+class NeverData(TypedDict):
+    """A choice that no candidate of some arms could have, and why."""
+
+    value: Any
+    arms: list[str]
+    reason: str
+
+
+class SearchSpaceData(TypedDict):
+    """A nuisance factor: its choices (`values`) or its interval, and those of the choices that were never possible."""
+
+    name: str
+    domain: dict[str, Any]
+    never: list[NeverData]
+
+
 class ValidationData(TypedDict):
     """Arms with the same kind of validation data; `profile` is `balanced`, `train`, `unchanged` or `none`."""
 
@@ -291,6 +307,7 @@ class Summary(TypedDict):
     datasets: list[str]
     recipe: RecipeData | None
     validation: list[ValidationData]
+    search_space: list[SearchSpaceData]
     confirm_on: str | None
     factors: list[FactorData]
     block_fields: list[str]

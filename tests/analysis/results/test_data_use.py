@@ -5,7 +5,7 @@ import json
 import pytest
 
 from analysis.errors import ReportError
-from analysis.report.sections import protocol
+from analysis.report.sections import protocol, tuning
 from analysis.study.study_file import make_plan, read_plan
 from silhouette.results import Store
 from tests.helpers.synthetic import analysed, demo_plan, document, make_store, write_study
@@ -128,3 +128,18 @@ def test_records_without_validation_columns_are_reported(tmp_path):
     assert data["learning"] is None
     assert "Learning curves" not in text
     assert json.dumps(data["comparisons"]) == json.dumps(with_them["comparisons"])
+
+
+def test_the_search_space_and_what_was_never_proposed_are_shown():
+    nuisance = {"objective": {"values": ["vs", "ldam"]}, "lr": {"low": 0.001, "high": 0.1, "log": True}}
+    never = [{"name": "objective", "value": "ldam", "arms": ["A"], "reason": "classifier: ldam needs cosines"}]
+    made = plan({}, tuning={**TUNING, "nuisance": nuisance}, never_proposed=never)
+    data, _ = reported(made)
+    shown = [[cell.text for cell in row] for row in tuning._space_table(data["search_space"])[0].rows]
+    assert shown == [
+        ["objective", "vs, ldam", "ldam in A (classifier: ldam needs cosines)"],
+        ["lr", "0.001 to 0.1, on a logarithmic scale", "–"],
+    ]
+    older = reported(plan({}, tuning={**TUNING, "nuisance": nuisance}))[0]
+    assert [found["never"] for found in older["search_space"]] == [[], []]
+    assert tuning._space_table(reported(plan({}))[0]["search_space"]) == []
