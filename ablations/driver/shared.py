@@ -144,6 +144,8 @@ def run_shared(trials: SharedTrials, run: Callable[[], None], say: Callable[[str
     waits = False
     while trials.left:
         if trials.any_free():
+            trials.claims.release(STANDBY)  # who works stands by for nobody
+            waits = False
             run()
         elif trials.left and not waits:
             waits = trials.claims.take(STANDBY)

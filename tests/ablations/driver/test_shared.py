@@ -120,6 +120,25 @@ def test_one_idle_driver_stands_by_and_the_others_leave(phase):
     assert (thread.is_alive(), standing.left) == (False, 0)
 
 
+def test_a_driver_that_works_again_leaves_its_place_to_another(phase):
+    clock = Clock()
+    lost, standing = driver(phase, "a", clock), driver(phase, "b", clock)
+    while lost.next():
+        pass
+    assert standing.claims.take(shared.STANDBY)
+    clock.now += STALE_SECONDS + 1
+
+    def run():
+        assert shared.STANDBY not in standing.claims.mine
+        while spec := standing.next():
+            train(standing, spec)
+
+    standing.any_free()
+    clock.now += STALE_SECONDS + 1
+    run_shared(standing, run, lambda _: None)
+    assert standing.left == 0
+
+
 def test_a_trial_that_tune_gave_up_can_be_claimed_again(phase):
     trials = driver(phase, "a")
     spec = trials.next()
