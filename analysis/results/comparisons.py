@@ -16,8 +16,11 @@ from analysis.stats.multiplicity import adjust, max_t_sign_flip, step_levels
 from analysis.stats.pairing import Pairs, pair
 from analysis.stats.types import Floats, Interval
 from analysis.study.ledger import Ledger
-from analysis.study.plan import EXPLORATORY, Family, Plan
+from analysis.study.plan import EXPLORATORY, UNTIL_DECIDED, Family, Plan
 from analysis.study.resplits import Resplits, resplits_of
+
+BY_DECIDE = "seeds are run until it is decided; analysis.decide gives the verdict"
+"""Why the fixed-n test gives no verdict in a study whose number of seeds depends on the results."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ def _draft(
         result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng, overlap=shared)
     refused = (
         stopped
+        or (BY_DECIDE if plan.stop == UNTIL_DECIDED else "")
         or ("" if result else untestable(result, unpaired=plan.unpaired))
         or refusal_of_seeds(plan, ledger, set(a), set(b))
         or untestable(result)

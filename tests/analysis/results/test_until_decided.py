@@ -7,6 +7,8 @@ import pytest
 
 from analysis import decide
 from analysis.errors import ReportError
+from analysis.results.analyse import summary_of
+from analysis.results.comparisons import BY_DECIDE
 from analysis.results.seeds.until_decided import OVERLAPPING
 from tests.analysis.rates.reports import family, records, study
 
@@ -143,3 +145,8 @@ def test_a_plan_that_cannot_be_followed_is_refused_in_one_line(changes, message)
 def test_fewer_seeds_than_can_decide_are_refused():
     with pytest.raises(ReportError, match="seeds: 3 comparisons can be decided by 6 seeds or more, got 5"):
         plan(5)
+
+
+def test_the_report_of_such_a_study_gives_no_verdict_by_the_test_for_a_fixed_number():
+    found = summary_of(plan(), ROWS)["comparisons"]
+    assert {(c["verdict"], c["reason"]) for c in found} == {("no verdict", BY_DECIDE)}
