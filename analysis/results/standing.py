@@ -31,7 +31,8 @@ def voids_intervals(reason: str) -> bool:
 
     The number of its seeds was not planned, or its values are no repetitions of one experiment.
     """
-    return reason in (EXTENDED, MIXED_CODE, COPIED) or reason.startswith(("interim", "records of", "seeds are run until"))
+    kinds = ("interim", "records of", "seeds are run until")
+    return reason in (EXTENDED, MIXED_CODE, COPIED) or reason.startswith(kinds)
 
 
 @dataclass(frozen=True)
