@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from analysis.results.datasets import REFUSED
 from analysis.results.document import (
     AcrossData,
     AcrossPairData,
@@ -20,6 +21,8 @@ from analysis.results.document import (
     GapData,
     IntervalData,
     LevelData,
+    MethodPairData,
+    RanksData,
     SharesData,
     TailData,
     TuningData,
@@ -37,6 +40,7 @@ def withheld(data: Document) -> Document:
     Means, SDs and the values of every seed stay. The intervals of one arm are null too where the reason is one that
     leaves no interval its level: seeds that were not planned, or values that are no repetitions.
     """
+    data = {**data, "across": [_across(part) for part in data["across"]]}
     reasons = {_pair(c): c["reason"] for c in data["comparisons"] if c["verdict"] == NONE}
     if not reasons:
         return data
@@ -46,7 +50,6 @@ def withheld(data: Document) -> Document:
         **data,
         "arms": [_arm(a) if a["arm"] in void else a for a in data["arms"]],
         "comparisons": [_comparison(c) if _pair(c) in reasons else c for c in data["comparisons"]],
-        "across": [_across(part, _methods_without_a_verdict(data)) for part in data["across"]],
         "sensitivity": {
             "curves": [_curve(c) if c["reason"] else c for c in data["sensitivity"]["curves"]],
             "shares": [_shares(s) if s["reason"] else s for s in data["sensitivity"]["shares"]],
@@ -108,30 +111,42 @@ def _estimate(interval: IntervalData | None) -> IntervalData | None:
     return None if interval is None else {**interval, "low": None, "high": None}
 
 
-def _methods_without_a_verdict(data: Document) -> set[str]:
-    """Methods with a comparison on a single dataset that has no verdict."""
-    methods = {a["arm"]: a["method"] for a in data["arms"]}
-    return {methods[c["treatment"]] for c in data["comparisons"] if c["verdict"] == NONE}
+def _across(part: AcrossData) -> AcrossData:
+    """Over several datasets; the test of all methods by ranks needs verdicts of all of them."""
+    pairs = [_across_pair(p) for p in part["pairs"]]
+    refused = [_is_refused(p) for p in part["pairs"]]
+    ranks = part["ranks"]
+    if ranks is not None:
+        ranks = None if all(refused) else _ranks(ranks, refused=any(refused))
+    return {**part, "pairs": pairs, "ranks": ranks}
 
 
-def _across(part: AcrossData, refused: set[str]) -> AcrossData:
-    """Over several datasets: a method needs a verdict on each of them, the ranks need one for some method."""
-    pairs = [_across_pair(p) if p["treatment"] in refused else p for p in part["pairs"]]
-    nothing = all(p["treatment"] in refused for p in part["pairs"])
-    return {**part, "pairs": pairs, "ranks": None if nothing else part["ranks"]}
+def _is_refused(p: AcrossPairData) -> bool:
+    """Return True if a comparison on a single dataset has no verdict."""
+    return p["reason"].startswith(REFUSED)
 
 
 def _across_pair(p: AcrossPairData) -> AcrossPairData:
-    return {
-        **p,
-        "average": {**p["average"], "ci": None, "p": None},
-        "intervals": dict.fromkeys(p["intervals"]),
-        "p_average_adjusted": None,
-        "pooled": None,
-        "wilcoxon": None,
-        "p_wilcoxon_adjusted": None,
-        "bayes": None,
-    }
+    """A word for one scope leaves the numbers of the other scope withheld, if that has none."""
+    shown: AcrossPairData = {**p}
+    if _is_refused(p):
+        shown["intervals"] = dict.fromkeys(p["intervals"])
+    if p["verdict"] == NONE:
+        shown |= {"average": {**p["average"], "ci": None, "p": None}, "p_average_adjusted": None}
+    if p["verdict_new"] == NONE:
+        shown |= {"pooled": None, "wilcoxon": None, "p_wilcoxon_adjusted": None, "bayes": None}
+    return shown
+
+
+def _ranks(ranks: RanksData, *, refused: bool) -> RanksData:
+    test = ranks["test"]
+    if refused:
+        test = {**test, "f": None, "p_f": None, "p_permutation": None}
+    return {**ranks, "test": test, "pairwise": [_method_pair(r) if r["reason"] else r for r in ranks["pairwise"]]}
+
+
+def _method_pair(r: MethodPairData) -> MethodPairData:
+    return {**r, "p": None, "p_adjusted": None}
 
 
 def _curve(c: CurveData) -> CurveData:

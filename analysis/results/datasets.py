@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.formatting import listing
 from analysis.results.comparisons import Evidence
 from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
 from analysis.stats.description import describe
@@ -28,6 +29,8 @@ from analysis.study.ledger import Ledger
 from analysis.study.plan import Arm, Plan, dataset_of
 
 UNDECIDED = "no comparison on a single dataset has a verdict of this kind"
+REFUSED = "no verdict on"
+"""Start of the reason where a comparison on a single dataset has no verdict, followed by the datasets."""
 
 
 @dataclass(frozen=True)
@@ -187,9 +190,14 @@ class _Over:
     exact: Test
     p_exact: float
 
+    @property
+    def primary(self) -> list[Evidence]:
+        """The primary comparisons of this pair, one on each dataset."""
+        return [e for e in self.declared if e.role == "primary"]
+
     def decided(self, *words: str) -> bool:
         """Return True if a primary comparison of this pair on one dataset got one of the words."""
-        return any(e.role == "primary" and e.verdict.word in words for e in self.declared)
+        return any(e.verdict.word in words for e in self.primary)
 
 
 def _pair(plan: Plan, over: _Over, m: int, rng: np.random.Generator) -> AcrossPair:
@@ -197,7 +205,10 @@ def _pair(plan: Plan, over: _Over, m: int, rng: np.random.Generator) -> AcrossPa
     values = [_gap(e) for e in over.found]
     errors = [(e.result.error or 0.0) ** 2 if e.result else 0.0 for e in over.found]
     shift = hodges_lehmann(values, 1 - plan.alpha)
+    refused = _refused_on(plan, over.primary)
     words = _average_verdict(plan, over, m), _word(plan, over, shift.estimate, over.p_exact)
+    if refused:  # an average over datasets rests on each of them
+        words = NONE, NONE
     model = hierarchical(values, errors, plan.sesoi or 0.0, df=_least_df(over.found), level=1 - plan.alpha)
     return AcrossPair(
         treatment=over.key[0],
@@ -212,7 +223,7 @@ def _pair(plan: Plan, over: _Over, m: int, rng: np.random.Generator) -> AcrossPa
         wilcoxon=over.exact,
         p_wilcoxon_adjusted=over.p_exact,
         verdict_new=words[1],
-        reason=UNDECIDED if NONE in words else "",
+        reason=refused or (UNDECIDED if NONE in words else ""),
         sign_flip=sign_flip(values, rng=rng),
         shift=shift,
         bayes=model,
@@ -224,6 +235,12 @@ def _pair(plan: Plan, over: _Over, m: int, rng: np.random.Generator) -> AcrossPa
 def _least_df(found: Sequence[Evidence]) -> float | None:
     """Degrees of freedom of the error on the dataset with the fewest seeds."""
     return min((e.result.df for e in found if e.result is not None and e.result.df is not None), default=None)
+
+
+def _refused_on(plan: Plan, primary: Sequence[Evidence]) -> str:
+    """On which datasets the comparisons of a method have no verdict, or an empty text."""
+    names = [str(dataset_of(plan.arm[e.treatment])) for e in primary if e.verdict.word == NONE]
+    return f"{REFUSED} {listing(list(dict.fromkeys(names)))}" if names else ""
 
 
 def _bounds(e: Evidence) -> tuple[float, float] | None:
@@ -251,10 +268,12 @@ def _average_verdict(plan: Plan, over: _Over, m: int) -> str:
 
 
 def _word(plan: Plan, over: _Over, difference: float, p: float) -> str:
-    if not over.decided(BETTER, WORSE):
+    if not over.primary:
         return NONE
     if p > plan.alpha:
         return INCONCLUSIVE
+    if not over.decided(BETTER, WORSE):
+        return NONE
     return BETTER if plan.better * difference > 0 else WORSE
 
 
@@ -269,7 +288,7 @@ def _ranks(
         return None
     scores = np.array([means[name] for name in kept], dtype=np.float64)
     test = friedman(rank_rows(scores, plan.better), rng, alpha=plan.alpha)
-    pairwise = _pairwise(plan, methods, scores, _with_verdicts(plan, evidence))
+    pairwise = _pairwise(plan, methods, scores, _gate(plan, evidence))
     apart = [[False] * len(methods) for _ in methods]
     for row in pairwise:
         i, j = methods.index(str(row["a"])), methods.index(str(row["b"]))
@@ -283,38 +302,45 @@ def _mean(plan: Plan, ledger: Ledger, arm: Arm | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class _WithVerdicts:
-    """Methods whose primary comparisons on single datasets all have a verdict; `decided` got a difference there."""
+class _Gate:
+    """What single datasets say of each method, by which the ranks may call two methods different.
 
-    all: frozenset[str]
+    Attributes:
+        refused: Why a method has no verdict over datasets, by method; only of its own comparisons as a treatment.
+        decided: Methods that are better or worse than another on a single dataset.
+    """
+
+    refused: Mapping[str, str]
     decided: frozenset[str]
 
-    def allow(self, a: str, b: str) -> bool:
-        """Return True if the ranks may call two methods different."""
-        return {a, b} <= self.all and bool({a, b} & self.decided)
+    def reason(self, a: str, b: str) -> str:
+        """Return why two methods may not be called different, or an empty text."""
+        refused = [f"{method} has {self.refused[method]}" for method in (a, b) if method in self.refused]
+        return "; ".join(refused) or ("" if {a, b} & self.decided else UNDECIDED)
 
 
-def _with_verdicts(plan: Plan, evidence: Sequence[Evidence]) -> _WithVerdicts:
-    words: dict[str, set[str]] = {}
-    for e in evidence:
-        for arm in (e.treatment, e.family.baseline):
-            words.setdefault(plan.method(arm), set()).add(e.verdict.word if e.role == "primary" else INCONCLUSIVE)
-    return _WithVerdicts(
-        frozenset(m for m, found in words.items() if NONE not in found),
-        frozenset(m for m, found in words.items() if found & {BETTER, WORSE}),
-    )
+def _gate(plan: Plan, evidence: Sequence[Evidence]) -> _Gate:
+    primary = [e for e in evidence if e.role == "primary"]
+    of_method: dict[str, list[Evidence]] = {}
+    for e in primary:
+        of_method.setdefault(plan.method(e.treatment), []).append(e)
+    refused = {method: _refused_on(plan, found) for method, found in of_method.items()}
+    pairs = [(e.treatment, e.family.baseline) for e in primary if e.verdict.word in (BETTER, WORSE)]
+    decided = frozenset(plan.method(arm) for pair in pairs for arm in pair)
+    return _Gate({method: text for method, text in refused.items() if text}, decided)
 
 
-def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats, verdicts: _WithVerdicts) -> list[dict[str, object]]:
+def _pairwise(plan: Plan, methods: Sequence[str], scores: Floats, gate: _Gate) -> list[dict[str, object]]:
     """All pairs of methods over datasets: exact Wilcoxon, Holm-adjusted. These decide, not the critical difference.
 
     As for the words over all datasets, two methods are called different only where one of them is better or worse on
-    a single dataset. Else the ranks would add an error rate of their own to equal methods.
+    a single dataset, and where each has a verdict on every dataset. Else the ranks would add an error rate of their
+    own to equal methods.
     """
     pairs = [(i, j) for i in range(len(methods)) for j in range(i + 1, len(methods))]
     tests = [wilcoxon(scores[:, i] - scores[:, j]) for i, j in pairs]
     adjusted = holm([t.p for t in tests])
-    reasons = ["" if verdicts.allow(methods[i], methods[j]) else UNDECIDED for i, j in pairs]
+    reasons = [gate.reason(methods[i], methods[j]) for i, j in pairs]
     return [
         {
             "a": methods[i],

@@ -12,7 +12,8 @@ from matplotlib.patches import Rectangle
 from analysis.formatting import Scale, show_p
 from analysis.report import style
 
-Against = tuple[float, int, int, float]
+Against = tuple[float, int, int, float | None]
+"""Mean difference, wins, losses, and adjusted p; None without a verdict."""
 
 
 def draw_matrix(
@@ -49,5 +50,6 @@ def draw_matrix(
 
 def _matrix_cell(axis: Axes, i: int, j: int, v: Against, scale: Scale, alpha: float, depth: float) -> None:
     colour = "#ffffff" if depth > 0.62 else "#111111"
-    text = f"{scale.signed(v[0])}\n{v[1]} : {v[2]}\np {show_p(v[3], alpha)}"
+    p = "no verdict" if v[3] is None else f"p {show_p(v[3], alpha)}"
+    text = f"{scale.signed(v[0])}\n{v[1]} : {v[2]}\n{p}"
     axis.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour, linespacing=1.25)

@@ -15,7 +15,15 @@ from analysis.report.figures.axes import margin_band, unit_label
 from analysis.report.figures.critical_difference import critical_difference_diagram
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.pairwise_matrix import draw_matrix
-from analysis.results.document import AcrossData, AcrossPairData, Document, PooledData, RanksData, scale_of
+from analysis.results.document import (
+    AcrossData,
+    AcrossPairData,
+    Document,
+    PooledData,
+    RanksData,
+    RankTestData,
+    scale_of,
+)
 
 
 def section(data: Document) -> Section:
@@ -147,18 +155,25 @@ def _new_row(data: Document, p: AcrossPairData, probabilities: Sequence[float | 
 
 def _rank_text(data: Document, ranks: RanksData) -> list[str]:
     test = ranks["test"]
-    f = f"Iman–Davenport F = {show_number(test['f'])}, {p_equals(test['p_f'], data['alpha'])}; " if test["f"] else ""
     text = (
-        f"Ranks of {test['methods']} methods over {test['datasets']} datasets: "
-        f"{f}permutation {p_equals(test['p_permutation'], data['alpha'])} "
-        f"({test['permutation_method']}). The pairwise verdicts are those of the Holm-adjusted exact Wilcoxon tests in "
-        "the table; the diagram only illustrates them. Two methods are called different only if one of them is better "
-        "or worse on a single dataset."
+        f"Ranks of {test['methods']} methods over {test['datasets']} datasets: {_rank_test(data, test)}. "
+        "The pairwise verdicts are those of the Holm-adjusted exact Wilcoxon tests in "
+        "the table; the diagram only illustrates them. Two methods are called different only if each has a verdict on "
+        "every dataset and one of them is better or worse on a single one."
     )
-    out = [text, *(f"Note: {w}." for w in test["warnings"])]
+    reasons = dict.fromkeys(r["reason"] for r in ranks["pairwise"] if r["reason"])
+    out = [text, *(f"Note: {w}." for w in test["warnings"]), *(f"No verdict: {reason}." for reason in reasons)]
     if ranks["dropped"]:
         out.append(f"Incomplete, so left out of the ranks: {listing(ranks['dropped'])}.")
     return out
+
+
+def _rank_test(data: Document, test: RankTestData) -> str:
+    """The test of all methods together; none where a method has no verdict on a dataset."""
+    if test["p_permutation"] is None:
+        return "no test of all methods together, since not each has a verdict on every dataset"
+    f = f"Iman–Davenport F = {show_number(test['f'])}, {p_equals(test['p_f'], data['alpha'])}; " if test["f"] else ""
+    return f"{f}permutation {p_equals(test['p_permutation'], data['alpha'])} ({test['permutation_method']})"
 
 
 def _cd_figure(data: Document, ranks: RanksData, tag: str) -> Figure:

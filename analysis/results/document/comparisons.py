@@ -80,7 +80,10 @@ class AcrossPairData(TypedDict):
 
 
 class RankTestData(TypedDict):
-    """Friedman's test over datasets; F is null below three datasets and where it is infinite."""
+    """Friedman's test over datasets; F is null below three datasets and where it is infinite.
+
+    On a page p is null too, where a comparison on a single dataset has no verdict.
+    """
 
     datasets: int
     methods: int
@@ -89,7 +92,7 @@ class RankTestData(TypedDict):
     p_chi2: float
     f: float | None
     p_f: float | None
-    p_permutation: float
+    p_permutation: float | None
     permutation_method: str
     critical_difference: float
     alpha: float
@@ -105,8 +108,8 @@ class MethodPairData(TypedDict):
     difference: float
     wins: int
     losses: int
-    p: float
-    p_adjusted: float
+    p: float | None
+    p_adjusted: float | None
     apart: bool
     reason: str
 

@@ -4,7 +4,17 @@ from functools import partial
 
 import numpy as np
 
-from tests.analysis.rates.reports import SD, accuracies, differences, table_report
+from analysis.results.analyse import summary_of
+from tests.analysis.rates.reports import (
+    SD,
+    accuracies,
+    arms_of,
+    differences,
+    family,
+    records,
+    study,
+    table_report,
+)
 from tests.analysis.rates.simulation import Rate, Simulation
 
 DECIDED = ("better", "worse")
@@ -50,6 +60,30 @@ def new_datasets(rng, datasets, treatments, n, tau):
     }
 
 
+def unfinished(rng, n):
+    """Three data sets whose true average difference is zero; the second and the third are read after each seed."""
+    effects = SD * np.array([[4.0], [-2.0], [-2.0]])
+    values = {
+        f"m{m} d{d}": row for d, pair in enumerate(accuracies(rng, 3, 2, n, effects)) for m, row in enumerate(pair)
+    }
+    plan, rows = _plan_of_datasets(n), records(values)
+    found = [_words(summary_of(plan, _before(rows, k), ("across",))) for k in range(3, n + 1)]
+    return {"before": any(map(any, found[:-1])), "complete": any(found[-1])}
+
+
+def _plan_of_datasets(n):
+    families = [family(f"d{d}", f"m0 d{d}", [f"m1 d{d}"]) for d in range(3)]
+    described = [
+        (f"m{m} d{d}", f"d{d}", m == 0, {"dataset": f"d{d}", "method": f"m{m}"}) for d in range(3) for m in range(2)
+    ]
+    return study(families, n, arms=arms_of(described))
+
+
+def _before(rows, seeds):
+    """All records of the first data set, and those of the first seeds of the others."""
+    return [r for r in rows if r.arm.endswith("d0") or r.seed < seeds]
+
+
 def _words(report):
     pairs = [pair for part in report["across"] for pair in part["pairs"]]
     return [word in DECIDED for pair in pairs for word in (pair["verdict"], pair["verdict_new"])]
@@ -85,6 +119,14 @@ def _new(datasets, treatments, n, tau=2.0, pooled=(93.5, 98.0), prediction=(93.0
     return Simulation(f"random differences, {datasets} data sets × {treatments}, n = {n}{spread}", one, rates)
 
 
+def _unfinished(n):
+    rates = {
+        "before": Rate("any *better* or *worse* over all data sets before all seeds are there", 0.0, 0.0),
+        "complete": Rate("any false *better* or *worse* over all data sets when all are there", 1.5, 6.5),
+    }
+    return Simulation(f"read after each of {n} seeds, 3 data sets", partial(unfinished, n=n), rates, 1000)
+
+
 DATASETS = (
     _equal(4, 2, 5),
     _equal(12, 2, 5),
@@ -92,7 +134,8 @@ DATASETS = (
     _opposite(6, 2, 5),
     _new(6, 1, 5),
     _new(8, 2, 5),
-    _new(3, 1, 5, 2.0, (90.0, 98.0, False), (88.0, 98.0, False)),
+    _new(3, 1, 5, 2.0, (90.0, 98.0, False), (88.0, 99.5, False)),
     _new(4, 1, 3, 1.0, (90.0, 97.0, False), (88.0, 97.0, False)),
     _new(6, 1, 5, 0.3, (90.0, 97.0, False), (86.0, 96.0, False)),
+    _unfinished(10),
 )

@@ -1,5 +1,7 @@
 """Verdicts over several datasets: gated by those on single datasets, with arms matched by identity."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,11 +38,33 @@ def test_an_average_gets_no_word_where_no_single_dataset_is_decided():
 
 
 def test_an_average_gets_a_word_where_a_single_dataset_is_decided():
-    document = analyse_table(table({"A": [9.0] + [2.0] * 5, "B": [0.0] * 6}, spread=1.0), OPTIONS)
+    document = analyse_table(table({"A": [9.0] + [2.0] * 5, "B": [1.0] * 6}, spread=1.0), OPTIONS)
     assert [c["verdict"] for c in document["comparisons"]].count("better") == 1
     assert pair_of(document, "A")["verdict"] == "better"
     assert pair_of(document, "A")["reason"] == ""
     assert pair_of(document, "B")["verdict"] == "no verdict"  # the gate is each method's own
+
+
+def test_equal_methods_are_inconclusive_over_datasets():
+    found = pair_of(analyse_table(table({"A": [0.0] * 6}, spread=1.0), replace(OPTIONS, sesoi=None)), "A")
+    assert (found["verdict"], found["verdict_new"], found["reason"]) == ("inconclusive", "inconclusive", "")
+
+
+def _without_one_value(given, method, dataset):
+    rows = list(zip(given["method"], given["data"], given["seed"], strict=True))
+    return {name: [v for v, row in zip(values, rows, strict=True) if row != (method, dataset, 0)]
+            for name, values in given.items()}  # fmt: skip
+
+
+def test_there_is_no_word_over_datasets_while_one_of_them_has_none():
+    given = _without_one_value(table({"A": [9.0] * 7, "B": [9.0] * 7}, spread=1.0, datasets=7), "A", "d6")
+    document = analyse_table(given, OPTIONS)
+    a, b = pair_of(document, "A"), pair_of(document, "B")
+    assert (a["verdict"], a["verdict_new"], a["reason"]) == ("no verdict", "no verdict", "no verdict on d6")
+    assert (b["verdict"], b["verdict_new"], b["reason"]) == ("better", "better", "")
+    ranked = {(r["a"], r["b"]): (r["apart"], r["reason"]) for r in document["across"][0]["ranks"]["pairwise"]}
+    assert ranked["CE", "B"] == (True, "")  # what another method lacks changes nothing
+    assert ranked["CE", "A"] == (False, "A has no verdict on d6")
 
 
 def test_equivalence_over_datasets_is_found_at_a_difference_of_zero():
