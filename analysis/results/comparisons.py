@@ -79,17 +79,19 @@ def judge_comparisons(plan: Plan, ledger: Ledger, rng: np.random.Generator) -> t
     """Test every declared comparison.
 
     Families of one role are corrected together (`Plan.corrected_together`). Ablation families are confirmatory only if
-    a primary comparison was won (gatekeeping); otherwise they are exploratory. A study without a primary family has no
-    gate.
+    a primary comparison was won (gatekeeping), in their block where the error rate is one of each block; otherwise
+    they are exploratory. Without a primary family there is no gate.
     """
     done: dict[str, list[Evidence]] = {family.name: [] for family in plan.families}
-    open_gate = not any(f.role == "primary" for f in plan.families)
+    closed = {plan.unit_of(f) for f in plan.families if f.role == "primary"}
     for families in sorted(plan.corrected_together, key=lambda group: group[0].role != "primary"):
-        role = EXPLORATORY if families[0].role == "ablation" and not open_gate else families[0].role
+        unit, role = plan.unit_of(families[0]), families[0].role
+        role = EXPLORATORY if role == "ablation" and unit in closed else role
         found = judge_together(plan, families, role, ledger, rng)
         for evidence in found:
             done[evidence.family.name].append(evidence)
-        open_gate |= role == "primary" and any(e.verdict.word == BETTER for e in found)
+        if role == "primary" and any(e.verdict.word == BETTER for e in found):
+            closed.discard(unit)
     return tuple(e for family in plan.families for e in done[family.name])
 
 

@@ -128,8 +128,9 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
         yield Notice("collapsed", "a collapsed seed", _collapsed_text(collapsed))
     if plan.from_0_1:
         yield Notice("old_rules", f"computed under the rules of version {RULES}", _old_text(plan, changed))
-    if plan.error_rate == PER_BLOCK and len(plan.corrected_together) > 1:
-        yield Notice("error_rate_per_block", "error rate per block", _block_text(plan))
+    blocks = {plan.block_of(family) for family in plan.families}
+    if plan.error_rate == PER_BLOCK and len(blocks) > 1:
+        yield Notice("error_rate_per_block", "error rate per block", _block_text(plan, len(blocks)))
 
 
 def _undeclared(plan: Plan) -> list[Mapping[str, Any]]:
@@ -252,9 +253,9 @@ def _old_plan(plan: Plan) -> str:
     return "".join(f" {part}" for part in parts)
 
 
-def _block_text(plan: Plan) -> str:
+def _block_text(plan: Plan, blocks: int) -> str:
     level = show_alpha_percent(plan.alpha)
     return (
-        f"Each of the {len(plan.corrected_together)} blocks holds an error rate of {level} of its own, as declared. "
+        f"Each of the {blocks} blocks holds an error rate of {level} of its own, as declared. "
         "The rate of a false verdict anywhere in all blocks together is not held."
     )

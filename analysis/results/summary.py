@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-from analysis.formatting import Scale, make_scale
+from analysis.formatting import Scale, make_scale, metric_name
 from analysis.results.comparisons import Evidence
 from analysis.results.document import (
     REPORT_VERSION,
@@ -40,7 +40,10 @@ from analysis.study.resplits import overlap_of
 def metric_scale(plan: Plan, ledger: Ledger) -> Scale:
     """How the study's metric is shown."""
     largest = max((list(ledger.values(a.label, plan.metric).values()) for a in plan.arms), key=len, default=[])
-    return make_scale(plan.metric, largest, plan.metric_label, plan.unit)
+    label = plan.metric_label or metric_name(plan.metric)
+    if plan.from_table:  # a column may have the name of a metric of ours and values in percent
+        return make_scale("", largest, label, plan.unit)
+    return make_scale(plan.metric, largest, label, plan.unit)
 
 
 def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: Scale) -> Summary:

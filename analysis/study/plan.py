@@ -11,6 +11,7 @@ from analysis.formatting import count, show_level
 from analysis.stats.anytime import MIXTURE
 from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS
 from silhouette.config import with_defaults
+from silhouette.metrics import METRICS
 
 EXPLORATORY = "exploratory"
 PER_STUDY, PER_BLOCK = "study", "block"
@@ -189,13 +190,21 @@ class Plan:
     def corrected_together(self) -> tuple[tuple[Family, ...], ...]:
         """Families whose comparisons share one correction.
 
-        All families of a role and a correction are one, unless the study declared an error rate per block.
+        All families of a role and a correction are one; where the study declared an error rate per block, those of
+        each block are.
         """
-        groups: dict[str, list[Family]] = {}
-        for i, family in enumerate(self.families):
-            alone = f" {i}" if self.error_rate == PER_BLOCK else ""
-            groups.setdefault(f"{family.role} {family.correction}{alone}", []).append(family)
+        groups: dict[tuple[str, str, str], list[Family]] = {}
+        for family in self.families:
+            groups.setdefault((family.role, family.correction, self.unit_of(family)), []).append(family)
         return tuple(tuple(group) for group in groups.values())
+
+    def unit_of(self, family: Family) -> str:
+        """What holds one error rate: the whole study (empty), or the family's block where the study declared that."""
+        return self.block_of(family) if self.error_rate == PER_BLOCK else ""
+
+    def block_of(self, family: Family) -> str:
+        """The block of a family's baseline; empty for a baseline that is no arm, which the checks of a plan refuse."""
+        return self.arm[family.baseline].block if family.baseline in self.arm else ""
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """The planned seeds of an arm."""
@@ -243,6 +252,13 @@ class Plan:
         """A text value as it is; a number with its symbol."""
         symbol = next((f.label for f in self.factors if f.name == name), name)
         return value if isinstance(value, str) else f"{symbol}={show_level(value)}"
+
+    @property
+    def in_percent(self) -> bool:
+        """True for fractions that are shown in percent; a plain table has the unit that its values show."""
+        if self.from_table or self.metric not in METRICS:
+            return self.unit == "%"
+        return METRICS[self.metric].percent
 
     @property
     def better(self) -> int:

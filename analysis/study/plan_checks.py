@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from analysis.errors import ReportError
 from analysis.formatting import listing
 from analysis.stats.anytime import first_deciding
+from analysis.stats.paired_t import MIN_SEEDS
 from analysis.study.plan import UNTIL_DECIDED, Family, Plan
-from silhouette.metrics import METRICS
 
 CORRECTIONS = {"primary": ("holm",), "ablation": ("holm",), "exploratory": ("bh", "holm")}
 """Roles of a family, and how its comparisons may be corrected."""
@@ -85,8 +85,7 @@ def _faults_of_stop(plan: Plan) -> Iterator[str]:
 
 
 def _fault_of_margin(plan: Plan) -> Iterator[str]:
-    metric = METRICS.get(plan.metric)
-    fault = margin_fault(plan.sesoi, fractions=plan.unit == "%" if metric is None else metric.percent)
+    fault = margin_fault(plan.sesoi, fractions=plan.in_percent)
     if fault:
         yield f"sesoi: {fault}"
 
@@ -118,8 +117,8 @@ def _fault_of_looks(plan: Plan) -> Iterator[str]:
     looks = plan.looks
     if not looks:
         return
-    if len(looks) < 2 or list(looks) != sorted(set(looks)) or looks[0] < 2:
-        yield f"looks: must be at least two rising numbers of seeds from 2 on, got {list(looks)}"
+    if len(looks) < 2 or list(looks) != sorted(set(looks)) or looks[0] < MIN_SEEDS:
+        yield f"looks: must be at least two rising numbers of seeds from {MIN_SEEDS} on, got {list(looks)}"
     if len(plan.seeds) not in looks:
         yield f"looks: one of them must be the planned number of seeds, {len(plan.seeds)}, got {list(looks)}"
 
@@ -154,11 +153,14 @@ def _fault_of_family(family: Family, arms: Sequence[str]) -> str:
 
 
 def _faults_of_comparisons(plan: Plan) -> Iterator[str]:
-    """A comparison that is declared twice with one role would count twice in its correction."""
-    declared = [(f.role, t, f.baseline) for f in plan.families for t in f.treatments]
-    for (role, treatment, baseline), number in Counter(declared).items():
-        if number > 1:
-            yield f"families: {treatment!r} against {baseline!r} is declared {number} times as {role}; declare it once"
+    """A comparison that is declared twice with one role, in either direction, would count twice in its correction."""
+    pairs: dict[tuple[str, frozenset[str]], list[str]] = {}
+    for f in plan.families:
+        for t in f.treatments:
+            pairs.setdefault((f.role, frozenset((t, f.baseline))), []).append(f"{t!r} against {f.baseline!r}")
+    for (role, _), found in pairs.items():
+        if len(found) > 1:
+            yield f"families: {found[0]} is declared {len(found)} times as {role}; declare it once"
 
 
 def _twice(names: Iterable[str]) -> str:

@@ -8,8 +8,9 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from analysis.errors import ReportError
@@ -17,6 +18,7 @@ from analysis.study.plan import PER_STUDY, Arm, Family, Plan
 from analysis.study.plan_checks import ERROR_RATES, check_plan, margin_fault
 from analysis.study.records import Record
 from analysis.study.table_rows import PlainTable
+from silhouette.metrics import METRICS
 
 WHOLE = "all rows"
 MISSING = ("", "nan", "na", "null", "none")
@@ -158,6 +160,7 @@ def _plan(table: PlainTable, options: TableOptions, cells: Sequence[Cell]) -> Pl
     return Plan(
         study=table.name,
         metric=options.metric,
+        unit=_unit(options.metric, cells),
         direction=options.direction,
         seeds=tuple(sorted({cell.seed for cell in cells})),
         arms=tuple(arms),
@@ -172,6 +175,13 @@ def _plan(table: PlainTable, options: TableOptions, cells: Sequence[Cell]) -> Pl
         from_table=True,
         provenance=_provenance(table, options, cells),
     )
+
+
+def _unit(metric: str, cells: Iterable[Cell]) -> str:
+    """`%` for fractions under the name of a metric of ours; a column of that name may also hold percents."""
+    values = [cell.value for cell in cells if cell.value is not None]
+    ours = metric in METRICS and METRICS[metric].percent
+    return "%" if ours and all(0 <= value <= 1 for value in values) else ""
 
 
 def _seeds_by_arm(cells: Iterable[Cell]) -> dict[str, tuple[int, ...]]:
@@ -228,13 +238,13 @@ def _text(given: Any) -> str:
 
 
 def _seed(line: str, column: str, given: Any) -> int:
-    try:
-        number = float(given)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not number.is_integer():
-        raise ReportError(f"--table: {line}: {column} must be an integer, got {given!r}")
-    return int(number)
+    with suppress(TypeError, ValueError):
+        if isinstance(given, Integral | str):  # a float has not all digits of a large seed
+            return int(given)
+    with suppress(TypeError, ValueError):
+        if (number := float(given)).is_integer():
+            return int(number)
+    raise ReportError(f"--table: {line}: {column} must be an integer, got {given!r}")
 
 
 def _value(line: str, column: str, given: Any) -> float | None:

@@ -49,7 +49,7 @@ def _caption(data: Document, found: Sequence[ComparisonData]) -> str:
     tests = listing(sorted({c["detail"]["method"] for c in found if "detail" in c})) or "no test"
     corrections = listing(sorted({f"{CORRECTION_NAMES[c['correction']]} over {c['m']}" for c in found}))
     scopes = listing(sorted({c["scope"] for c in found}))
-    held = "of each family by itself" if data["error_rate"] == PER_BLOCK else "for all of them together"
+    held = "for those of each block" if data["error_rate"] == PER_BLOCK else "for all of them together"
     return (
         f"Each arm against the full method: {tests}, two-sided, {corrections}, at {show_alpha_percent(data['alpha'])} "
         f"{held}. "

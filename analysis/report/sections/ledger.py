@@ -69,7 +69,7 @@ def _values_table(data: Document) -> Table:
     caption = "Rows of the table by arm. Only rows with a value enter results and tests."
     header = ("arm", "seeds expected", "rows with a value", "rows without a value", "no row")
     absent = [a for a in ledger["arms"] if a["missing_seeds"]]
-    notes = tuple(f"{a['arm']}: no row for seeds {listing(a['missing_seeds'], 12)}." for a in absent)
+    notes = tuple(f"{a['arm']}: no row for {_seeds(a['missing_seeds'])}." for a in absent)
     return Table("ledger", caption, header, (*rows, total), frozenset(range(1, 5)), notes=notes)
 
 
@@ -81,11 +81,15 @@ _OF_TABLE: tuple[Literal["planned", "complete", "failed", "missing"], ...] = (
 )
 
 
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {listing(seeds, 12)}"
+
+
 def _ledger_notes(data: Document) -> Iterable[str]:
     ledger = data["ledger"]
     for arm in ledger["arms"]:
         if arm["missing_seeds"] and len(arm["missing_seeds"]) < arm["planned"]:
-            yield f"{arm['arm']}: no record yet for seeds {listing(arm['missing_seeds'], 12)}."
+            yield f"{arm['arm']}: no record yet for {_seeds(arm['missing_seeds'])}."
         if arm["stopped_at"]:
             rungs = listing([f"{n} at epoch {e}" for e, n in arm["stopped_at"].items()])
             yield f"{arm['arm']}: stopped early: {rungs}."

@@ -10,6 +10,7 @@ from tests.analysis.rates.reports import (
     NOISE,
     SD,
     accuracies,
+    arms_of,
     beyond,
     differences,
     equivalences,
@@ -51,13 +52,15 @@ def some_true(rng, true, equal, n):
     return {"any": differences(found[true:]), "missed": not all(differences([c]) for c in found[:true])}
 
 
-def by_block(rng, blocks, n):
-    """All methods are equal, and the study declares an error rate for each block by itself."""
-    values = accuracies(rng, blocks, 2, n)
-    plan = study([family(f"b{b}", f"base b{b}", [f"t0 b{b}"]) for b in range(blocks)], n, error_rate="block")
-    arms = {f"{name} b{b}": values[b, i] for b in range(blocks) for i, name in enumerate(("base", "t0"))}
-    found = verdicts(plan, records(arms))
-    return {"first": differences(found[:1]), "any": differences(found)}
+def by_block(rng, blocks, families, n):
+    """All methods are equal, and the study declares an error rate for each block by itself, over all its families."""
+    values = accuracies(rng, blocks, 1 + families, n)
+    labels = [(f"m{m} b{b}", b, m) for b in range(blocks) for m in range(1 + families)]
+    declared = [family(f"{b} {m}", f"m0 b{b}", [f"m{m} b{b}"]) for b in range(blocks) for m in range(1, 1 + families)]
+    described = [(label, f"b{b}", m == 0, {"method": m}) for label, b, m in labels]
+    plan = study(declared, n, error_rate="block", arms=arms_of(described))
+    found = verdicts(plan, records({label: values[b, m] for label, b, m in labels}))
+    return {"first": differences(found[:families]), "any": differences(found)}
 
 
 def _null(blocks, treatments, n):
@@ -90,15 +93,20 @@ def _some_true(true, equal, n=10):
     return Simulation(f"{true} large differences and {equal} equal, n = {n}", one, rates)
 
 
-def _by_block(blocks, n):
+def _by_block(blocks, n, families=1, low=3.5, anywhere=(14.0, 23.0)):
     rates = {
-        "first": Rate("false *better* or *worse* in one given block", 3.5, 6.5),
-        "any": Rate("in any block", 14.0, 23.0, held=False),
+        "first": Rate("false *better* or *worse* in one given block", low, 6.5),
+        "any": Rate("in any block", *anywhere, held=False),
     }
-    return Simulation(
-        f"equal methods, error rate by block, {blocks} × 1, n = {n}", partial(by_block, blocks=blocks, n=n), rates
-    )
+    name = f"{blocks} × {families}" + (" families" if families > 1 else "")
+    one = partial(by_block, blocks=blocks, families=families, n=n)
+    return Simulation(f"equal methods, error rate by block, {name}, n = {n}", one, rates)
 
 
-NULL_TABLES = (*(_null(*case) for case in NULLS), *(_unpaired(n) for n in (5, 10)), _by_block(4, 10))
+NULL_TABLES = (
+    *(_null(*case) for case in NULLS),
+    *(_unpaired(n) for n in (5, 10)),
+    _by_block(4, 10),
+    _by_block(2, 10, 3, 2.0, (5.0, 13.0)),
+)
 MARGINS = (*(_at_margin(m, n) for n in (5, 10) for m in (1, 3, 6, 10)), _some_true(1, 1), _some_true(6, 4))

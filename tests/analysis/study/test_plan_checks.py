@@ -30,7 +30,7 @@ def with_second_family(**changes):
         (changed_family(treatments=["no such arm"]), "family 'none': there is no arm 'no such arm' in study.json"),
         (changed_family(treatments=["λ=0 none"]), "family 'none': the baseline 'λ=0 none' is also a treatment"),
         (demo_plan(looks=[4, 8]), "looks: one of them must be the planned number of seeds, 10, got [4, 8]"),
-        (demo_plan(looks=[10, 5]), "looks: must be at least two rising numbers of seeds from 2 on, got [10, 5]"),
+        (demo_plan(looks=[10, 5]), "looks: must be at least two rising numbers of seeds from 3 on, got [10, 5]"),
         (demo_plan(sesoi=-0.002), "sesoi: must be above 0, got -0.002"),
         (demo_plan(sesoi=0.0), "sesoi: must be above 0, got 0"),
         (demo_plan(sesoi=0.2), "sesoi: 0.2 is 20 points; did you mean 0.002?"),
@@ -68,6 +68,15 @@ def test_families_of_a_role_are_corrected_together_unless_the_study_declares_a_r
     assert [[f.name for f in group] for group in described.corrected_together] == [["none", "long_tail×20"]]
     apart = make_plan(demo_plan(error_rate="block"))
     assert [[f.name for f in group] for group in apart.corrected_together] == [["none"], ["long_tail×20"]]
+
+
+def test_several_families_of_one_block_are_corrected_together_where_the_error_rate_is_one_of_each_block():
+    first, other = demo_plan()["families"]
+    halves = [first | {"family": f"half {i}", "treatments": [t]} for i, t in enumerate(first["treatments"])]
+    assert len(halves) > 1
+    plan = make_plan(demo_plan(error_rate="block", families=[*halves, other]))
+    groups = [[f.name for f in group] for group in plan.corrected_together]
+    assert groups == [[half["family"] for half in halves], [other["family"]]]
 
 
 def test_a_plan_without_an_error_rate_is_of_version_0_1_and_is_corrected_over_the_study():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -139,3 +140,20 @@ def test_absent_empty_and_damaged_tables_and_repeated_seeds_are_refused(tmp_path
     (tmp_path / "bad.parquet").write_bytes(b"no")
     with pytest.raises(ReportError, match="not Parquet"):
         report_of(tmp_path / "bad.parquet")
+
+
+def test_a_column_in_percent_under_the_name_of_our_metric_keeps_its_unit():
+    """75.3 is 75.30, not 7,530 %, and a margin of 0.2 is one of 0.2 points."""
+    given = {"m": ["a"] * 3 + ["b"] * 3, "s": [0, 1, 2] * 2, "test_top1": [75.3, 76.1, 74.8, 76.4, 77.3, 75.9]}
+    options = TableOptions(arm="m", seed="s", metric="test_top1", baseline="a", sesoi=0.2)
+    document = analyse_table(given, options)
+    assert "b is above a by 1.13 (95 %" in document["comparisons"][0]["sentence"]
+    shares = given | {"test_top1": [value / 100 for value in given["test_top1"]]}
+    document = analyse_table(shares, replace(options, sesoi=0.002))
+    assert "b is above a by 1.13 points" in document["comparisons"][0]["sentence"]
+
+
+def test_large_seeds_keep_all_their_digits():
+    seeds = [12345678901234567890, 12345678901234567891, 12345678901234567892]
+    given = {"m": ["a"] * 3 + ["b"] * 3, "s": [str(seed) for seed in seeds * 2], "acc": [1.0, 2, 3, 2, 3, 5]}
+    assert analyse_table(given, TableOptions(arm="m", seed="s", metric="acc", baseline="a"))["seeds"] == seeds
