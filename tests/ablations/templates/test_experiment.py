@@ -1,0 +1,41 @@
+"""`ablate init experiment` writes a training that runs at once and resumes exactly, from an empty folder."""
+
+import json
+import runpy
+
+from ablations.cli.parser import main
+from ablations.templates import FILES
+from tests.helpers.ablate import Ablate
+
+
+def test_from_an_empty_folder_to_a_report(tmp_path):
+    ablate = Ablate(tmp_path)
+    assert ablate("init", "experiment").returncode == 0
+    ran = ablate("run", "my_experiment.py", "--set", "epochs=2", "--seeds", "3")
+    assert (ran.returncode, "9/9 complete" in ran.stdout) == (0, True), ran.stderr
+    assert ablate("report", "my_experiment.py").returncode == 0
+    report = json.loads((tmp_path / "results/my_experiment/report/report.json").read_text())
+    assert (report["metric"]["label"], report["metric"]["direction"]) == ("error rate on test data", "min")
+    assert [arm["n"] for arm in report["arms"]] == [3, 3, 3]
+    assert ablate("sync", "my_experiment.py").stdout.startswith("my_experiment: 9 trials shown")
+
+
+def test_it_continues_from_its_state_with_the_same_numbers():
+    made = runpy.run_path(str(FILES / "digits_experiment.py"))
+    settings = made["Settings"](penalty="l1", epochs=4)
+    whole, half, rest = (made["Digits"](settings, 3) for _ in range(3))
+    while not whole.done:
+        whole.step()
+    half.step()
+    rest.load_state_dict(json.loads(json.dumps(half.state_dict())))
+    while not rest.done:
+        rest.step()
+    assert rest.curve == whole.curve
+    assert rest.result() == whole.result()
+    assert "test_error" not in whole.result(test=False)["metrics"]
+
+
+def test_its_study_is_planned_with_the_training_beside_it(tmp_path, capsys):
+    assert main(["init", "experiment", "--to", str(tmp_path)]) == 0
+    assert main(["plan", str(tmp_path / "my_experiment.py"), "--results", str(tmp_path / "results")]) == 0
+    assert "3 arms × 5 seeds = 15 trials planned" in capsys.readouterr().out
