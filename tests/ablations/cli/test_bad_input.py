@@ -93,7 +93,10 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
         {"metric": "test_corruption_top1"},
         "metric: test_corruption_top1 is measured with corruptions=True only",
     ),
-    "unknown group of metrics": ({"fixed": {"metrics": ["geom"]}}, "metrics: must be 'geometry' or module:function of your own, got 'geom'"),
+    "unknown group of metrics": (
+        {"fixed": {"metrics": ["geom"]}},
+        "metrics: must be 'geometry' or module:function of your own, got 'geom'",
+    ),
     "misspelt nuisance": (
         {"tuning": {"nuisance": {"lrr": None}}},
         "tuning.nuisance: must be factors that can be searched; did you mean lr?, got 'lrr'",

@@ -1,23 +1,10 @@
-"""`ablate init experiment` writes a training that runs at once and resumes exactly, from an empty folder."""
+"""`ablate init experiment` writes a training that resumes exactly, and a study that finds it beside its file."""
 
 import json
 import runpy
 
 from ablations.cli.parser import main
 from ablations.templates import FILES
-from tests.helpers.ablate import Ablate
-
-
-def test_from_an_empty_folder_to_a_report(tmp_path):
-    ablate = Ablate(tmp_path)
-    assert ablate("init", "experiment").returncode == 0
-    ran = ablate("run", "my_experiment.py", "--set", "epochs=2", "--seeds", "3")
-    assert (ran.returncode, "9/9 complete" in ran.stdout) == (0, True), ran.stderr
-    assert ablate("report", "my_experiment.py").returncode == 0
-    report = json.loads((tmp_path / "results/my_experiment/report/report.json").read_text())
-    assert (report["metric"]["label"], report["metric"]["direction"]) == ("error rate on test data", "min")
-    assert [arm["n"] for arm in report["arms"]] == [3, 3, 3]
-    assert ablate("sync", "my_experiment.py").stdout.startswith("my_experiment: 9 trials shown")
 
 
 def test_it_continues_from_its_state_with_the_same_numbers():
