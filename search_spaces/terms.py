@@ -47,6 +47,20 @@ TERM_REASONS = {
 """(label, what the term adds to a comparison) of each term in `silhouette.registry.TERMS`."""
 
 
+def objective_label(objective: str) -> str:
+    """Return an objective as papers name its terms; a term that is not ours keeps its name.
+
+    >>> objective_label("logit_adjusted + 0.35*bcl"), objective_label("ce"), objective_label("mypkg.losses:mine")
+    ('logit adjustment + 0.35·BCL', 'CE', 'mypkg.losses:mine')
+    """
+    return " + ".join(_term_label(*term.strip().rpartition("*")) for term in objective.split("+"))
+
+
+def _term_label(weight: str, times: str, name: str) -> str:
+    label = TERM_REASONS.get(name.strip(), (name.strip(), ""))[0]
+    return f"{weight.strip()}·{label}" if times else label
+
+
 def term_listing() -> Iterator[str]:
     """Yield the lines of `ablate list --spaces` on terms: name, label and reason, then options and needs."""
     for name, term in TERMS.items():

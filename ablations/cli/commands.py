@@ -12,6 +12,7 @@ from ablations.cli.results import next_command, open_store, read_study, study_na
 from ablations.errors import StudyError
 
 if TYPE_CHECKING:
+    from ablations.design.arms import Arm
     from silhouette.data.cache import Arrays
 
 
@@ -65,7 +66,7 @@ def plan(given: Namespace) -> int:
     for line in recipe_lines(study):
         print(line)
     for arm in study.arms:
-        print(f"  {arm.label}{'   (baseline)' if arm.baseline else ''}")
+        print(f"  {arm.label}{_loss_in_words(arm)}{'   (baseline)' if arm.baseline else ''}")
     print("", *study.merges, *never_lines(study), *filter(None, [tune_line(study, store)]), sep="\n")
     if line := extension_line(study, store):
         print(f"note: {line}; `ablate run` needs --extend for it")
@@ -80,6 +81,14 @@ def plan(given: Namespace) -> int:
         seconds += tune_seconds(study, store, state.pace)
     print(_expectation(given, seconds, state.gpu))
     return 0
+
+
+def _loss_in_words(arm: Arm) -> str:
+    """What papers call the objective of an arm that is told apart by it; empty if its label says so already."""
+    from search_spaces.terms import objective_label
+
+    words = objective_label(arm.settings["objective"]) if "objective" in arm.settings else ""
+    return "" if words in arm.label else f"   {words}"
 
 
 def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:

@@ -11,6 +11,7 @@ from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text
 from analysis.results.document import Document, FactorData, FamilyData, ValidationData, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
+from search_spaces.terms import objective_label
 
 PROFILES = {
     "balanced": "taken before the imbalance (balanced if the data are), so rare classes have a larger share of them "
@@ -108,5 +109,9 @@ def _family(f: FamilyData) -> str:
 
 
 def _factor(f: FactorData) -> str:
-    values = listing([show_level(v) for v in f["values"]], 12)
+    levels = [show_level(v) for v in f["values"]]
+    if f["name"] == "objective":  # all of them, with the names of papers: the arms have those of the config
+        levels = [f"{level} ({objective_label(level)})" for level in levels]
+        return f"{f['label']} ({f['name']}): {', '.join(levels)}"
+    values = listing(levels, 12)
     return f"{f['label']} ({f['name']}): {values}"

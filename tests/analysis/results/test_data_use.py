@@ -143,3 +143,12 @@ def test_the_search_space_and_what_was_never_proposed_are_shown():
     older = reported(plan({}, tuning={**TUNING, "nuisance": nuisance}))[0]
     assert [found["never"] for found in older["search_space"]] == [[], []]
     assert tuning._space_table(reported(plan({}))[0]["search_space"]) == []
+
+
+def test_losses_have_the_names_of_papers_beside_those_of_the_arms():
+    values = ["ce", "logit_adjusted + 0.35*bcl", "mine:loss"]
+    factor = {"field": "objective", "label": "objective", "values": values, "default": "ce"}
+    _, lines = reported(demo_plan(factors=[factor]))
+    assert lines["factors"] == (
+        "objective (objective): ce (CE), logit_adjusted + 0.35*bcl (logit adjustment + 0.35·BCL), mine:loss (mine:loss)"
+    )
