@@ -110,6 +110,16 @@ def test_a_simplex_as_classifier_is_compared_with_the_class_means():
     assert 0 < fixed["test_nc3"] < untrained["test_nc3"] < 4
 
 
+def test_a_classifier_of_cosines_is_compared_by_the_directions_of_its_vectors():
+    """Their lengths change no logit, so they may change no measure of the classifier either."""
+    plain, scaled = (trained(classifier="cosine", epochs=1) for _ in range(2))
+    with torch.no_grad():
+        scaled.network.classifier.weight *= torch.linspace(0.1, 10, 10)[:, None]
+    before, after = plain.result(), scaled.result()  # measured now
+    assert after["test_top1"] == before["test_top1"]
+    assert after["test_nc3"] == pytest.approx(before["test_nc3"], abs=1e-5)
+
+
 def test_without_cross_entropy_the_probe_is_compared_with_the_class_means():
     result = trained(objective="center", lambda_sil=0, epochs=1).result()
     assert result["test_nc3"] is not None
