@@ -40,7 +40,9 @@ def withheld(data: Document) -> Document:
     Means, SDs and the values of every seed stay. The intervals of one arm are null too where the reason is one that
     leaves no interval its level: seeds that were not planned, or values that are no repetitions.
     """
-    data = {**data, "across": [_across(part) for part in data["across"]]}
+    across = [_across(part) for part in data["across"]]
+    if across != data["across"]:
+        data = {**data, "across": across}
     reasons = {_pair(c): c["reason"] for c in data["comparisons"] if c["verdict"] == NONE}
     if not reasons:
         return data
