@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.stats.pairing import Pairs, pair
@@ -90,7 +91,7 @@ def _has_repeats(values: Mapping[int, float]) -> bool:
 
 def _is_copied_alone(values: Floats) -> bool:
     """Return True if one arm repeats more values than rounding explains, or a whole list of them in its order."""
-    inside = values[~np.isin(values, LIMITS)]
+    inside = values[_informative(values)]
     n, different = inside.size, np.unique(inside).size
     if different < 2 or different == n:  # a method without chance, or nothing to explain
         return False
@@ -98,6 +99,20 @@ def _is_copied_alone(values: Floats) -> bool:
     return _is_unlikely(n - different, n, chance) or any(
         chance**added < FALSE_ALARM for added in _added_by_lists(inside)
     )
+
+
+def _informative(values: Floats) -> NDArray[np.bool_]:
+    """Mask of the values of which repetitions count: not the ends of a scale, nor one value of several collapsed runs.
+
+    Runs that predict one class alone all have the same accuracy, without being copies. Such a value lies far from all
+    others; more than half of these must differ, or nothing tells a collapse from a copy.
+    """
+    counts = ~np.isin(values, LIMITS)
+    for extreme in (values.min(initial=math.inf), values.max(initial=-math.inf)):
+        others = values[values != extreme]
+        if np.unique(others).size > max(1, others.size / 2) and abs(others.mean() - extreme) > FAR * others.std(ddof=1):
+            counts &= values != extreme
+    return counts
 
 
 def _added_by_lists(values: Floats) -> Iterator[int]:
@@ -115,7 +130,7 @@ def _is_copied_in_pairs(pairs: Pairs) -> bool:
 
     Arms share what a seed adds to both. So the second value is judged by its difference from the first.
     """
-    inside = ~(np.isin(pairs.treatment, LIMITS) | np.isin(pairs.baseline, LIMITS))
+    inside = _informative(pairs.treatment) & _informative(pairs.baseline)
     ours, base = pairs.treatment[inside], pairs.baseline[inside]
     n, different = ours.size, len(set(zip(ours.tolist(), base.tolist(), strict=True)))
     if different < 2 or different == n:
@@ -174,9 +189,13 @@ def collapsed_seeds(plan: Plan, ledger: Ledger, arm: str) -> tuple[Collapse, ...
 
 
 def _collapsed(arm: str, values: Mapping[int, float], better: int) -> Iterator[Collapse]:
-    """The worst seeds, up to a third of all, if each lies far from the others; two of them cannot hide each other."""
+    """The worst seeds, up to a third of all, if each lies far from the others; two of them cannot hide each other.
+
+    Runs that all end at one value, such as the accuracy of a guess, may be more than a third.
+    """
     worst = sorted(values, key=lambda seed: better * values[seed])
-    for found in range(max(1, len(worst) // 3), 0, -1):
+    alike = sum(values[seed] == values[worst[0]] for seed in worst)
+    for found in range(max(1, alike, len(worst) // 3), 0, -1):
         others = np.array([values[seed] for seed in worst[found:]])
         if others.size < 3:
             continue

@@ -1,4 +1,4 @@
-"""Where the spread between seeds comes from: initialisation, data order, augmentation, split.
+"""Where the spread between seeds comes from: initialisation, data order, augmentation, data.
 
 A seed study has one arm per source and one arm for all sources. In the arm of a source, the record's seed changes this
 source alone; in the other arm it changes all of them. The setting `vary` of an arm names its source. A seed gives
@@ -23,7 +23,7 @@ class Component:
     Attributes:
         block: The condition.
         method: The arm's other settings.
-        source: `init`, `order`, `augment`, `split`, or `all`.
+        source: `init`, `order`, `augment`, `split`, `class_order`, `subset`, or `all`.
         n: Runs.
         sd: SD over the runs, with its chi-square interval.
         sd_low: Lower bound.

@@ -54,7 +54,7 @@ class Corrected:
 def untestable(comparison: Comparison | None, *, unpaired: bool = False) -> str:
     """Why these values allow no test, or an empty text."""
     if comparison is None and not unpaired:
-        return "no seed has both arms"
+        return "no seed has both arms; if the runs share no seeds, declare them unpaired (--unpaired for a table)"
     if comparison is None or comparison.n < MIN_SEEDS:
         return f"fewer than {MIN_SEEDS} seeds"
     if comparison.p_t is None:

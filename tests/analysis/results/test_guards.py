@@ -113,6 +113,21 @@ def test_two_records_with_one_loss_are_one_run():
     assert studied(losses)["comparisons"][0]["reason"] == COPIED
 
 
+@pytest.mark.parametrize("failed", [2, 4, 5, 6])
+@pytest.mark.parametrize("unpaired", [False, True])
+def test_runs_that_end_at_the_accuracy_of_a_guess_are_collapsed_not_copied(failed, unpaired):
+    ours = [10.0] * failed + normal(10 - failed)
+    document = analyse_table(table(CE=normal(10), A=ours), replace(OPTIONS, unpaired=unpaired))
+    (c,) = document["comparisons"]
+    assert c["reason"] != COPIED
+    assert [x["seed"] for x in c["collapsed"]] == list(range(failed))
+
+
+def test_two_values_alone_tell_no_collapse_from_a_copy():
+    ours = [10.0] * 5 + [75.2] * 5
+    assert analyse_table(table(CE=normal(10), A=ours), OPTIONS)["comparisons"][0]["reason"] == COPIED
+
+
 @pytest.mark.parametrize("correlation", [0.6, 0.95])
 @pytest.mark.parametrize(("n", "images"), [(3, 450), (10, 90), (10, 450), (10, 10_000), (30, 450)])
 def test_honest_accuracies_are_not_called_copies(n, images, correlation):

@@ -120,7 +120,7 @@ def test_ranks_call_methods_different_only_where_a_single_dataset_has_a_verdict(
     rows = few["across"][0]["ranks"]["pairwise"]
     assert all(r["p_adjusted"] < 0.01 for r in rows)
     assert not any(r["apart"] for r in rows)
-    assert all(f"{r['b']} has {REFUSED} d0, d1" in r["reason"] for r in rows)
+    assert all(f"{r['b']} has {REFUSED} data 0, data 1" in r["reason"] for r in rows)
     tables = {t.name: t for s in make_page(few).sections for t in s.tables}
     assert "pairwise" not in tables
     assert {cell.text for row in tables["new-datasets"].rows for cell in row} == {"b", "c", "–", "no verdict"}
