@@ -125,9 +125,10 @@ _DATA = (
     Factor(
         "imbalance_factor",
         "imbalance factor",
-        (1.0, 5.0, 10.0, 20.0, 50.0, 100.0),
-        Interval(1.0, 500.0, log=True),
-        "Largest over smallest class; 100 is the usual largest value (CIFAR-LT), 500 leaves single images.",
+        (5.0, 10.0, 20.0, 50.0, 100.0),
+        Interval(2.0, 500.0, log=True),
+        "Largest over smallest class; 100 is the usual largest value (CIFAR-LT), 500 leaves single images. 1 is "
+        "imbalance=none.",
     ),
     Factor(
         "label_noise",
