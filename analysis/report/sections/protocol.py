@@ -16,7 +16,7 @@ from search_spaces.terms import objective_label
 PROFILES = {
     "balanced": "taken before the imbalance (balanced if the data are), so rare classes have a larger share of them "
     "than of the training data",
-    "train": "with the imbalance of the training data",
+    "train": "with the imbalance of the training data, which makes them fewer",
     "unchanged": "with the classes of the training data",
     "none": "none, so nothing was chosen on them",
 }
@@ -91,7 +91,8 @@ def _validation(data: Document, found: ValidationData) -> str:
     """Where validation data come from, with the arms for which this holds where others differ."""
     words = PROFILES.get(found["profile"], found["profile"])
     if found["fraction"]:
-        words = f"{100 * found['fraction']:.4g} % of the data, {words}"
+        share = f"{100 * found['fraction']:.4g} %"
+        words = f"{share} of all data, or of the training data where a test split is official; {words}"
     return words if len(data["validation"]) == 1 else f"{words} ({listing(found['arms'], 6)})"
 
 

@@ -18,6 +18,8 @@ RECIPE = {
     "overridden": {"epochs": [20, 40], "milestones": [[10, 15]], "lr": ["tuned"]},
 }
 
+OF_DATA = "of all data, or of the training data where a test split is official"
+
 
 def plan(*configs, **changes):
     """The demo study with these settings added to its arms, in turn; a tuned one has them before tuning."""
@@ -52,9 +54,15 @@ def test_the_recipe_and_what_is_overridden_are_shown():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"val_fraction": 0.2, "val_profile": "train"}, "20 % of the data, with the imbalance of the training data"),
-        ({"val_profile": "balanced"}, "15 % of the data, taken before the imbalance (balanced if the data are)"),
-        ({}, "15 % of the data, taken before the imbalance"),
+        (
+            {"val_fraction": 0.2, "val_profile": "train"},
+            f"20 % {OF_DATA}; with the imbalance of the training data, which",
+        ),
+        (
+            {"val_profile": "balanced"},
+            f"15 % {OF_DATA}; taken before the imbalance (balanced if the data are)",
+        ),
+        ({}, f"15 % {OF_DATA}; taken before the imbalance"),
         ({"val_fraction": 0}, "none, so nothing was chosen on them"),
     ],
 )
@@ -69,7 +77,7 @@ def test_arms_with_other_validation_data_are_told_apart():
     profiles = [(v["profile"], v["arms"]) for v in data["validation"]]
     wanted = [("unchanged", ["λ=0 none"]), ("none", ["λ=0.2 none", "λ=0.2 long_tail×20"])]
     assert profiles == [*wanted, ("balanced", ["λ=0 long_tail×20"])]
-    words = "15 % of the data, with the classes of the training data (λ=0 none); none, so nothing was chosen on them ("
+    words = f"15 % {OF_DATA}; with the classes of the training data (λ=0 none); none, so nothing was chosen on them ("
     assert lines["validation data"].startswith(words)
 
 
