@@ -9,7 +9,7 @@ from typing import Any
 from ablations.design.arms import Arm
 from ablations.design.tuning import Tuning, fields_of
 from ablations.errors import StudyError
-from silhouette.config import ConfigError, make_config
+from silhouette.config import ConfigError, TrialConfig, make_config
 from silhouette.registry import own_data
 
 OF_VALIDATION = ("val_fraction", "val_profile")
@@ -75,10 +75,15 @@ def check_own_data(arms: Iterable[Arm], *, here: bool) -> None:
     Raises:
         silhouette.errors.InputError: One line for the first fault.
     """
+    arms = list(arms)
     for name in own_datasets(arms):
-        from silhouette.data.own import check_own  # it imports NumPy, which few plans need
+        from silhouette.data.own import check_own, has_own_test  # they import NumPy, which few plans need
+        from silhouette.data.splits import check_test_settings
 
         check_own(name, here=here)
+        for arm in arms:
+            if isinstance(arm.config, TrialConfig) and arm.config.dataset == name and has_own_test(name):
+                check_test_settings(arm.config)
 
 
 def own_datasets(arms: Iterable[Arm]) -> list[str]:

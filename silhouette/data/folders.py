@@ -66,6 +66,11 @@ def count_subfolders(root: Path) -> int | None:
     return sum(path.is_dir() for path in _roots(root)[0].iterdir()) or None
 
 
+def has_test(root: Path) -> bool:
+    """Return True if a folder has `train` and `test`."""
+    return len(_roots(root)) == 2
+
+
 def _roots(root: Path) -> list[Path]:
     """Return `train` and `test`, where a folder has both, else the folder itself."""
     parts = [root / "train", root / "test"]

@@ -87,6 +87,11 @@ def count_classes(path: Path) -> int:
     return _count(read_lists(path))
 
 
+def has_test(path: Path) -> bool:
+    """Return True if there is a test list beside a list."""
+    return len(read_lists(path)) == 2
+
+
 def read_lists(path: Path) -> list[Listed]:
     """Return a list, and its test list if there is one.
 

@@ -75,6 +75,11 @@ def count_classes(path: Path) -> int:
     return _count(path, _labels(path, _headers(path)))
 
 
+def has_test(path: Path) -> bool:
+    """Return True if a file has test samples."""
+    return "test_images" in _headers(path)
+
+
 def _count(path: Path, labels: dict[str, Labels]) -> int:
     train = np.concatenate([labels[part] for part in labels if part != "test"])
     names = [f"{part}_labels" for part in labels if part != "test"]

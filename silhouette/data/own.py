@@ -20,19 +20,21 @@ class Reader:
         key: Path -> name of the entry in the cache, another one whenever the data have changed.
         source: (path, side in pixels) -> the dataset.
         classes: Path -> number of classes, or None if it cannot be told; quick, since plans ask for it.
+        has_test: Path -> whether the data have test samples of their own; as quick.
         side: Path -> side of the images in pixels, asked where `silhouette.registry.FORMS` has none.
     """
 
     key: Callable[[Path], str]
     source: Callable[[Path, int], Source]
     classes: Callable[[Path], int | None]
+    has_test: Callable[[Path], bool]
     side: Callable[[Path], int] | None = None
 
 
 READERS = {
-    "image_folder": Reader(folders.folder_key, folders.image_folder, folders.count_subfolders),
-    "image_list": Reader(image_lists.list_key, image_lists.image_list, image_lists.count_classes),
-    "npz": Reader(npz.npz_key, npz.npz, npz.count_classes, npz.own_side),
+    "image_folder": Reader(folders.folder_key, folders.image_folder, folders.count_subfolders, folders.has_test),
+    "image_list": Reader(image_lists.list_key, image_lists.image_list, image_lists.count_classes, image_lists.has_test),
+    "npz": Reader(npz.npz_key, npz.npz, npz.count_classes, npz.has_test, npz.own_side),
 }
 """Reader of each form in `silhouette.registry.FORMS`."""
 
@@ -66,6 +68,12 @@ def count_own_classes(name: str) -> int | None:
         return READERS[form].classes(Path(path)) if Path(path).exists() else None
     except OSError:
         return None
+
+
+def has_own_test(name: str) -> bool:
+    """Return True if a person's own data are on this machine and have test samples of their own."""
+    form, path = own_data(name) or ("", "")
+    return Path(path).exists() and READERS[form].has_test(Path(path)) if form else False
 
 
 def check_own(name: str, *, here: bool) -> None:

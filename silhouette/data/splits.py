@@ -115,10 +115,33 @@ def make_split(config: TrialConfig, arrays: Arrays, seed: int) -> Split:
     return Split(train, val, test, noisy_labels(config, labels[train], len(arrays.classes), seeds["subset"]))
 
 
+def check_test_settings(config: TrialConfig) -> None:
+    """Refuse settings of the test split for a person's own data that have test samples of their own.
+
+    For a dataset of ours such a field is without effect, which is known before its files are read.
+
+    Raises:
+        ConfigError: If `test_fraction`, `split_seed` or `vary` would cut test samples off.
+    """
+    defaults = TrialConfig.model_fields
+    for field in ("test_fraction", "split_seed"):
+        if getattr(config, field) != defaults[field].default:
+            raise ConfigError(_without_effect(config, field))
+    if config.draws_test_split:
+        raise ConfigError(_without_effect(config, "vary"))
+
+
+def _without_effect(config: TrialConfig, field: str) -> str:
+    why = f"cuts no test samples off, since {config.dataset} has its own; remove it"
+    return f"{field}: {why}, got {getattr(config, field)!r}"
+
+
 def _test_pool(config: TrialConfig, arrays: Arrays, seed: int) -> tuple[Indices, Indices, float]:
     """Return the samples that are not for testing, those that are, and the share of the former to validate on."""
     everything = np.arange(len(arrays.labels))
     if arrays.train is not None:
+        if config.dataset not in DATASETS:
+            check_test_settings(config)
         return everything[: arrays.train], everything[arrays.train :], config.val_fraction
     cut_by = seed if config.draws_test_split else config.split_seed
     rest, test = _cut(everything, arrays.labels, config.test_fraction, cut_by, "test split")

@@ -11,6 +11,7 @@ from torch import Tensor
 from silhouette.config import TrialConfig, options_under
 from silhouette.data.cache import Source
 from silhouette.data.functions import source_of
+from silhouette.data.splits import check_test_settings
 from silhouette.errors import InputError
 from silhouette.registry import TERMS, dataset_entry, owners
 from silhouette.training.encoders import build_encoder
@@ -54,6 +55,8 @@ def _checked_source(config: TrialConfig, here: bool) -> Source | None:
         if here:
             raise InputError(f"dataset: {config.dataset} fails ({_words(error)})") from None
         return None  # its files are on the nodes only
+    if source.train is not None:
+        check_test_settings(config)
     return source
 
 

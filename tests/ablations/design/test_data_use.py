@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ablations.design.data_use import check_own_data
 from ablations.design.plan import covers, describe_study
 from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
@@ -10,6 +11,8 @@ from search_spaces import Choice, Interval
 from silhouette import Training
 from silhouette.config import make_config
 from silhouette.data.splits import load, make_split
+from silhouette.errors import InputError
+from tests.helpers.own_data import arrays_of, save, write_list
 
 TUNING = {"nuisance": {"lr": Interval(1e-3, 1e-1, log=True)}, "settings": 3, "grace": 1}
 TAIL = {"imbalance": "long_tail", "imbalance_factor": 10, "epochs": 3}
@@ -110,3 +113,27 @@ def test_a_tuned_value_may_give_the_validation_profile_its_effect():
     )
     assert [arm.config.val_profile for arm in one.arms] == ["train", "balanced"]
     assert one.arms[0].config == make_config({**TAIL, "val_profile": "train"})
+
+
+def on_own_data(name, settings) -> Study:
+    arms = {"factors": {"lambda_sil": (0.0, 0.2)}, "baseline": {"lambda_sil": 0.0}, "seeds": (0, 1, 2)}
+    return make_study({"question": "Does it help?", **arms, "fixed": {"dataset": name, **settings}})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("vary", "all_and_test_split"), ("test_fraction", 0.6), ("split_seed", 5)]
+)
+def test_own_data_with_test_samples_refuse_settings_that_would_cut_others_off(tmp_path, field, value):
+    study = on_own_data(save(tmp_path / "own.npz", arrays_of()), {field: value})
+    with pytest.raises(InputError, match=f"^{field}: cuts no test samples off, since npz:.* has its own; remove it"):
+        check_own_data(study.start_arms, here=False)
+    bare = save(tmp_path / "bare.npz", arrays_of(test_images=None, test_labels=None))
+    check_own_data(on_own_data(bare, {field: value}).start_arms, here=False)
+
+
+def test_a_trial_refuses_them_too(tmp_path):
+    path = write_list(tmp_path)
+    write_list(tmp_path, "test")
+    config = make_config({"dataset": f"image_list:{path}", "split_seed": 1, "image_size": 8})
+    with pytest.raises(InputError, match=r"^split_seed: cuts no test samples off"):
+        make_split(config, load(config), 0)
