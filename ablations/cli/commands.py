@@ -221,12 +221,13 @@ def doctor(given: Namespace) -> int:
         from ablations.cli.slurm import doctor as doctor_of_slurm
 
         return doctor_of_slurm(given)
+    from ablations.design.loading import load_study
     from ablations.doctor.examine import examine
     from ablations.formatting import counted
     from silhouette.errors import without_secret
 
-    faults = 0
-    for finding in examine(given.results, given.mlflow, given.address):
+    faults, study = 0, load_study(given.study) if given.study else None
+    for finding in examine(given.results, given.mlflow, given.address, study):
         print(without_secret(str(finding)), flush=True)  # it may name the results location or the MLflow server
         faults += finding.state == "fault"
     print(counted(faults, "fault") if faults else "ready to run")

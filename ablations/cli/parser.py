@@ -306,6 +306,7 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", metavar="A", help="Ray cluster to look at (auto: the one on this machine)")
+    parser.add_argument("--study", metavar="STUDY", help="also check the own encoders, data sets and losses of a study")
     parser.add_argument(
         "--slurm",
         action="store_true",

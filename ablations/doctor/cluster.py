@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ablations.cluster import nodes
@@ -19,19 +19,20 @@ from ablations.finding import PROBE, Finding
 from ablations.formatting import counted
 from ablations.state.admission import mismatch
 from ablations.state.lock import DriverIdentity, DriverLock
-from ablations.state.provenance import source_digest, versions
+from ablations.state.provenance import plugin_sources, source_digest, versions
 from silhouette.results import Store
 
 SKEW_SECONDS = 20.0
 """Largest difference between clocks. On an object store a heartbeat one minute old means that its driver is gone."""
 
 
-def cluster(address: str, results: str) -> Iterator[Finding]:
+def cluster(address: str, results: str, own: Sequence[str] = ()) -> Iterator[Finding]:
     """Check the head, missing machines, and every node that is alive.
 
     Args:
         address: Ray cluster to connect to.
         results: Location of the results, which every node must see.
+        own: Names of a person's own, which every node must have with the source that they have here.
 
     Raises:
         StudyError: If the head does not answer or rejects the connection.
@@ -51,7 +52,8 @@ def cluster(address: str, results: str) -> Iterator[Finding]:
         yield from find_problems()
         store = Store(results, PROBE)
         with DriverLock(store, "ablate doctor") as lock:
-            answers = nodes.ask(found, report, store.uri, store.study, lock.holder)
+            driver: DriverIdentity = {**lock.holder, "plugins": plugin_sources(own)}
+            answers = nodes.ask(found, report, store.uri, store.study, driver)
         for node in found:
             yield from _judge(node, answers[node.id])
         store.delete()

@@ -7,20 +7,23 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from ablations.design.study import Study
 from ablations.doctor import machine
+from ablations.doctor.plugins import plugins
 from ablations.finding import Finding
 from ablations.tracking.mlflow_runs import tracking_uri
 from silhouette.errors import InputError
 from silhouette.location import local_folder
 
 
-def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[Finding]:
+def examine(results: str, mlflow: str | None, address: str | None, study: Study | None = None) -> Iterator[Finding]:
     """Run all checks and yield each finding as soon as it is known.
 
     Args:
         results: Location of the results, as `--results` gives it.
         mlflow: MLflow tracking URI; None for the default one.
         address: Ray cluster to check; None checks this machine only.
+        study: Study whose own encoders, data sets and losses are checked too, here and on the nodes.
     """
     folder = local_folder(results)
     is_new = folder is not None and not folder.exists()
@@ -32,19 +35,21 @@ def examine(results: str, mlflow: str | None, address: str | None) -> Iterator[F
     yield from _guarded("results", lambda: machine.results_location(results))
     yield from _guarded("mlflow", lambda: machine.mlflow_store(tracking_uri(results, mlflow)))
     yield from _guarded("data", machine.data)
+    if study is not None:
+        yield from _guarded("plugin", lambda: plugins(study, here=address is None))
     if not address and "SLURM_JOB_ID" in os.environ:
         yield from _guarded("node", _slurm_node)
     if address:
-        yield from _guarded("cluster", lambda: _cluster(address, results))
+        yield from _guarded("cluster", lambda: _cluster(address, results, study.plugins if study else ()))
     if folder is not None and is_new:  # a check must not leave a folder behind
         with suppress(OSError):
             folder.rmdir()
 
 
-def _cluster(address: str, results: str) -> Iterator[Finding]:
+def _cluster(address: str, results: str, own: tuple[str, ...]) -> Iterator[Finding]:
     from ablations.doctor.cluster import cluster  # not needed to check this machine only
 
-    return cluster(address, results)
+    return cluster(address, results, own)
 
 
 def _slurm_node() -> Iterator[Finding]:
