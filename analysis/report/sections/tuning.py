@@ -137,8 +137,9 @@ def _space_table(space: Sequence[SearchSpaceData]) -> list[Table]:
 def _domain(domain: Mapping[str, Any]) -> str:
     if "values" in domain:
         return listing(map(show_level, domain["values"]), 40)
-    words = ["on a logarithmic scale"] if domain.get("log") else []
-    words += ["whole numbers"] if domain.get("integer") else []
+    facts = {name for name, value in domain.items() if value is True}
+    words = ["on a logarithmic scale"] if "log" in facts else []
+    words += ["whole numbers"] if "integer" in facts else []
     return ", ".join([f"{show_level(domain['low'])} to {show_level(domain['high'])}", *words])
 
 
