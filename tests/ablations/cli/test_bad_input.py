@@ -106,7 +106,10 @@ STUDIES = {  # what is changed in GOOD: part of the line that must answer
         {"families": [{"family": "x", "treatments": ["λ=0.5"]}]},
         "families.0.baseline: Study needs this field, got nothing",
     ),
-    "misspelt data set": ({"fixed": {"dataset": "digts"}}, "PATH; did you mean digits?, got 'digts'"),
+    "misspelt data set": (
+        {"fixed": {"dataset": "digts"}},
+        "module:attribute of your own; did you mean digits?, got 'digts'",
+    ),
     "margin of zero": ({"sesoi": 0}, "sesoi: must be greater than 0, got 0"),
     "margin in points": ({"sesoi": 0.2}, "sesoi: test_top1 is a fraction, 0.2 is 20 points; did you mean 0.002?"),
     "level too high": ({"alpha": 0.5}, "alpha: must be less than 0.5, got 0.5"),
