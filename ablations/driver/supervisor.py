@@ -21,6 +21,9 @@ RAY_EXITS = (1, -signal.SIGABRT, -signal.SIGSEGV)
 """How a driver ends that Ray ends: a failed check in C++ aborts it."""
 RECORD, ENDED = b"r", b"e"
 PR_SET_PDEATHSIG = 1
+SI_KERNEL = 128
+"""The code of a signal that the terminal sends. The process id is no mark of one: it is 0 for each sender outside of a
+container."""
 
 
 class _Run:
@@ -110,7 +113,7 @@ def _wait(child: int) -> tuple[int, bool]:
         found = signal.sigwaitinfo({*STOP_SIGNALS, signal.SIGCHLD})
         if found.si_signo in STOP_SIGNALS:
             stopped = True
-            if found.si_pid:
+            if found.si_code != SI_KERNEL:
                 with suppress(ProcessLookupError):
                     os.kill(child, found.si_signo)
             continue
