@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from analysis.results.datasets import REFUSED
+from analysis.results.across.gates import REFUSED
 from analysis.results.document import (
     AcrossData,
     AcrossPairData,

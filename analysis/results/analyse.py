@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.errors import ReportError
+from analysis.results.across.datasets import across_datasets
 from analysis.results.checklist import checklist
 from analysis.results.comparisons import Evidence, judge_comparisons
-from analysis.results.datasets import across_datasets
 from analysis.results.document import Document, Summary, to_plain
 from analysis.results.imbalance.batch_composition import composition
 from analysis.results.imbalance.interactions import interactions

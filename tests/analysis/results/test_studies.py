@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from analysis.report.page import make_page
+from analysis.results.across.gates import REFUSED
 from analysis.results.analyse import analyse_table
-from analysis.results.datasets import REFUSED
 from analysis.study.table import TableOptions
 from tests.helpers.studies import (
     DATASETS,

@@ -1,0 +1,1 @@
+"""Results over several datasets: each pair, the ranks of all methods."""
