@@ -16,8 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"ablations", "analysis", "search_spaces", "silhouette"}
 OF_CLUSTER = ("ablations/cluster_file", "ablations/templates/files/deploy")
 """What needs the extra `cluster`."""
-NOT_IMPORTED = {"scikit-learn", "google-api-python-client"}
-"""The digits are read from a file of the one; Ray imports the other."""
+NOT_IMPORTED = {"google-api-python-client"}
+"""Ray imports it."""
 TOOLS = {
     "coverage", "import-linter", "mypy", "pandas", "pytest-timeout", "pytest-xdist", "ruff", "setuptools",
     "types-pyyaml",
