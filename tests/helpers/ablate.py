@@ -9,17 +9,17 @@ from pathlib import Path
 
 from tests.helpers.pretend import ENVIRONMENT
 
-TINY = """
+EXPERIMENT = '    experiment="tests.helpers.pretend:Pretend",\n'
+TINY = f"""
 from ablations import Study
 
 STUDY = Study(
     question="Does the silhouette term change anything in two epochs?",
-    factors={"lambda_sil": (0.0, 0.5)},
-    fixed={"dataset": "digits", "epochs": 2, "width": 4},
-    baseline={"lambda_sil": 0.0},
+    factors={{"lambda_sil": (0.0, 0.5)}},
+    fixed={{"dataset": "digits", "epochs": 2, "width": 4}},
+    baseline={{"lambda_sil": 0.0}},
     seeds=(0, 1),
-    experiment="tests.helpers.pretend:Pretend",
-)
+{EXPERIMENT})
 """
 """Trains nothing real, so it takes no time and no torch."""
 

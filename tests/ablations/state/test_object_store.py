@@ -18,6 +18,7 @@ from ablations.state.kept import forget, kept_bytes, kept_trials, read_sample, r
 from ablations.state.lock import DriverLock, living_driver
 from silhouette.evaluated import Evaluation, read_evaluations, write_evaluations
 from silhouette.results import Store
+from tests.helpers.ablate import EXPERIMENT, TINY
 from tests.helpers.waiting import answers, free_port, wait_for
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -143,7 +144,11 @@ def test_the_keys_in_a_uri_are_shown_nowhere(ablate, bucket):
 
 
 def test_buckets_are_merged_and_bundled_without_their_keys(ablate, bucket):
-    name, place = ablate.study(name="shared"), bucket.replace("s3://", "s3://k3y0fmine:s3cr3t0fmine@")
+    # without the experiment of the tests: a bundle holds the code of its experiment, here all files of the tests
+    name, place = (
+        ablate.study(TINY.replace(EXPERIMENT, ""), name="shared"),
+        bucket.replace("s3://", "s3://k3y0fmine:s3cr3t0fmine@"),
+    )
     study = load_study(ablate.folder / name)
     places = [place.replace("/runs?", f"/{part}?") for part in ("anna", "ben", "both")]
     for part, seed in zip(places, (0, 1), strict=False):
