@@ -101,7 +101,7 @@ def make_scale(metric: str, values: Iterable[float] = (), label: str = "", unit:
         unit: Unit of a metric that is not ours; `%` for fractions, which are shown in percent.
 
     >>> make_scale("test_top1").value(0.9132), make_scale("test_energy", [41.0, 45.5], unit="kWh").signed(-3)
-    ('91.32', '−3')
+    ('91.32', '−3.0')
     """
     label = label or metric_name(metric)
     if METRICS[metric].percent if metric in METRICS else unit == "%":

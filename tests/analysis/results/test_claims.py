@@ -353,7 +353,7 @@ def test_records_of_two_sources_of_a_plugin_give_no_verdict():
     assert {(c["verdict"], c["reason"]) for c in data["comparisons"]} == {("no verdict", "mixed code")}
     assert data["notices"][0]["key"] == "mixed_plugins"
     assert data["notices"][0]["text"].endswith(
-        f"Source digests: {PLUGIN} (000000000000: 8 records and 000000000001: 72 records)."
+        f"Source digests: {PLUGIN} (000000000000: 8 records, 000000000001: 72 records)."
     )
 
 
