@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -158,9 +159,12 @@ def test_a_study_that_fits_on_no_node_says_that_it_waits(cluster):
             if b"waiting for new nodes" in line:
                 break
         assert b"no node offers 1 CPU, pool=none yet" in line
-        inner = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0]
-        os.kill(int(inner), signal.SIGINT)
+        inner = int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0])
+        os.kill(inner, signal.SIGINT)
+        ending = threading.Timer(60, os.kill, (inner, signal.SIGKILL))
+        ending.start()
         out = run.stdout.read().decode()
+        ending.cancel()
     assert run.returncode == 130, out
 
 
