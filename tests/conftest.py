@@ -9,9 +9,14 @@ import re
 
 import pytest
 
+from tests.helpers.installed_wheel import installed, wheel  # noqa: F401 - fixtures
+
 STUDY_WITH_FAULTS = "tests/ablations/driver/test_faults.py"
 """Its tests of one phase are a group, since all of them together would keep one process busy for the whole time."""
-SHARED = {"tests/ablations/driver/test_extension.py": f"{STUDY_WITH_FAULTS} confirm"}
+SHARED = {
+    "tests/ablations/driver/test_extension.py": f"{STUDY_WITH_FAULTS} confirm",
+    "tests/test_bring_your_own.py": "tests/test_wheel.py",
+}
 """Files that join another group, because they use its fixtures."""
 LONGEST = (
     f"{STUDY_WITH_FAULTS} tune",
