@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ablations.design.study import MIN_SEEDS, Study
+from ablations.design.seeds.rules import MIN_SEEDS
+from ablations.design.study import Study
 from ablations.formatting import counted
 from silhouette.config import TrialConfig
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ablations.design.beside import importable, keep
+from ablations.design.seeds.rules import first_seeds
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from silhouette.config import first_line
@@ -139,7 +140,7 @@ def change_study(
         else:
             fixed[field] = value
     if seeds is not None:
-        more["seeds"] = _first_seeds(study.seeds, seeds)
+        more["seeds"] = first_seeds(study.seeds, seeds)
     return study.replaced(factors=factors, fixed=fixed, **more)
 
 
@@ -148,10 +149,3 @@ def _split(text: str) -> tuple[str, str]:
     if not (field and equals and value):
         raise StudyError(f"--set: must be field=value, got {text!r}")
     return field.strip(), value.strip()
-
-
-def _first_seeds(own: tuple[int, ...], count: int) -> tuple[int, ...]:
-    if not 1 <= count <= 10_000:
-        raise StudyError(f"--seeds: must be from 1 to 10000, got {count}")
-    start = max(own) + 1
-    return (*own, *range(start, start + count))[:count]

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablations.design.arms import Arm
-from ablations.design.extension import extension, extension_notes
 from ablations.design.families import Family
 from ablations.design.never import never_proposed
 from ablations.design.recipes import describe_recipe
+from ablations.design.seeds.extension import extension, extension_notes
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from ablations.errors import StudyError

@@ -18,17 +18,16 @@ from ablations.design.experiments import config_model
 from ablations.design.families import Family, Role, check_families
 from ablations.design.measures import check_margin, check_metric, measure_of, own_metrics, search_direction
 from ablations.design.models import Declared, as_list
+from ablations.design.seeds.rules import check_looks, check_seeds
 from ablations.design.tuning import Space, Tuning, make_space, searched
 from ablations.errors import StudyError
 from search_spaces import RECIPES, factor_named
-from silhouette.config import MAX_SEED, TrialConfig, first_line, parse_value, trial_id
+from silhouette.config import TrialConfig, first_line, parse_value, trial_id
 from silhouette.metric_functions import check_functions, functions_of
 from silhouette.metrics import Metric, validation_metric
 from silhouette.results import check_name
 
 Keep = Literal["none", "last", "embeddings"]
-MIN_SEEDS = 3
-"""With fewer seeds a report gives no verdict."""
 EXPERIMENT_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -155,10 +154,10 @@ class Study(Declared):
     def _check(self) -> Self:
         self._check_names()
         self._check_baseline()
-        self._check_seeds()
+        check_seeds(self.seeds)
         self._check_metric()
         self._check_model()
-        self._check_looks()
+        check_looks(self.looks, self.seeds)
         return self
 
     def _check_names(self) -> None:
@@ -186,16 +185,6 @@ class Study(Declared):
         for field in self.baseline:
             if field not in self.factors:
                 raise ValueError(f"baseline: must set factors ({', '.join(self.factors)}), got {field!r}")
-
-    def _check_seeds(self) -> None:
-        if not self.seeds:
-            raise ValueError("seeds: must be at least one, got none")
-        for seed in self.seeds:
-            if not 0 <= seed <= MAX_SEED:
-                raise ValueError(f"seeds: must be integers from 0 to {MAX_SEED}, got {seed}")
-        if len(set(self.seeds)) < len(self.seeds):
-            twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
-            raise ValueError(f"seeds: must be different, got {twice} twice")
 
     def _check_model(self) -> None:
         if self.recipe is not None and not issubclass(self.model, TrialConfig):
@@ -244,16 +233,6 @@ class Study(Declared):
         """
         given = self.tuning.direction if self.tuning else None
         return search_direction(self.chosen_by, given, self.metric, self.measure)
-
-    def _check_looks(self) -> None:
-        rising = list(self.looks) == sorted(set(self.looks))
-        if self.looks and (len(self.looks) < 2 or not rising or self.looks[0] < MIN_SEEDS):
-            raise ValueError(
-                f"looks: must be at least two rising numbers of seeds, from {MIN_SEEDS} on (fewer give no verdict), "
-                f"got {list(self.looks)}"
-            )
-        if self.looks and len(self.seeds) not in self.looks:
-            raise ValueError(f"seeds: their number must be one of looks {list(self.looks)}, got {len(self.seeds)}")
 
     def replaced(self, **values: Any) -> Study:
         """The study with other field values, checked as one from a file is.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ablations.design.extension import extension
 from ablations.design.plan import covers, read_description
+from ablations.design.seeds.extension import extension
 from ablations.errors import StudyError
 from silhouette.config import plan_hash
 from silhouette.results import Store

@@ -5,8 +5,8 @@ import pytest
 from ablations.cli.detectable import correction, seed_line
 from ablations.cli.parser import main
 from ablations.design import measures
-from ablations.design import study as study_file
 from ablations.design.loading import load_study
+from ablations.design.seeds import rules
 from ablations.design.study import make_study
 from analysis.results import verdicts
 from analysis.study import plan_checks
@@ -74,7 +74,7 @@ def test_a_study_that_compares_nothing_has_no_line():
 
 
 def test_study_and_report_have_the_same_limits():
-    assert study_file.MIN_SEEDS == verdicts.MIN_SEEDS
+    assert rules.MIN_SEEDS == verdicts.MIN_SEEDS
     assert measures.MAX_MARGIN == plan_checks.LARGEST_SHARE
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from ablations.design.arms import Arm
-from ablations.design.extension import extension_notes
 from ablations.design.loading import change_study
 from ablations.design.plan import covers, describe_study, note_winners
+from ablations.design.seeds.extension import extension_notes
 from ablations.design.study import Study, make_study
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
