@@ -22,15 +22,18 @@ def draw_matrix(
     framed: set[tuple[str, str]],
     scale: Scale,
     alpha: float,
+    *,
+    higher_is_better: bool,
 ) -> Canvas:
-    """The method of each row against that of each column; some are framed."""
+    """The method of each row against that of each column; some are framed. Colours tell better from worse."""
     k = len(methods)
     reach = max((abs(v[0]) for v in cells.values()), default=0.0) or 1.0
     names = [style.shorten(m, 18) for m in methods]
     with style.look():
         figure, (axis,) = style.new_figure(0.55 + 0.52 * k)
         style.margins(figure, names, top=0.3, bottom=0.1)
-        shown = [[cells[a, b][0] if a != b else math.nan for b in methods] for a in methods]
+        better = 1 if higher_is_better else -1
+        shown = [[better * cells[a, b][0] if a != b else math.nan for b in methods] for a in methods]
         axis.imshow(shown, cmap=style.DIVERGING, vmin=-reach, vmax=reach, aspect="auto")
         for (a, b), value in cells.items():
             i, j = methods.index(a), methods.index(b)

@@ -203,13 +203,15 @@ def _matrix_figure(data: Document, ranks: RanksData, tag: str) -> Figure:
     caption = (
         f"Each row's method against each column's over {ranks['test']['datasets']} datasets: mean difference"
         f"{unit_label(scale)}, wins : losses, Holm-adjusted exact Wilcoxon p. Framed: different. "
-        "Colour: the difference, not the p. The p-values describe new datasets of this kind."
+        "Colour: how much better or worse the row is, not the p. The p-values describe new datasets of this kind."
     )
     alt = "Pairwise matrix. " + "; ".join(
         f"{a} against {b}: {scale.signed(v[0])}" for (a, b), v in list(cells.items())[:20]
     )
     apart = [(r["a"], r["b"]) for r in ranks["pairwise"] if r["apart"]]
-    drawing = draw_matrix(ranks["methods"], cells, {*apart, *((b, a) for a, b in apart)}, scale, data["alpha"])
+    framed = {*apart, *((b, a) for a, b in apart)}
+    higher = data["metric"]["direction"] == "max"
+    drawing = draw_matrix(ranks["methods"], cells, framed, scale, data["alpha"], higher_is_better=higher)
     header = ("method", "against", "difference", "wins", "losses", "p adjusted")
     return Figure(f"matrix{tag}", caption, alt, drawing, header, rows)
 
