@@ -231,6 +231,10 @@ class Space:
         model = type(self.start)
         return make_config({**self.start.model_dump(mode="json"), **self.given, **fields_of(values, model)}, model)
 
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Return True if these are values of the search: one for each nuisance factor, and each in its domain."""
+        return values.keys() == self.domains.keys() and all(v in self.domains[name] for name, v in values.items())
+
     def proposes(self, values: Mapping[str, Any]) -> bool:
         """Return False for values that make the arm another one of the study."""
         return not any(choice in self.arms for choice in values.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -165,7 +165,8 @@ def make_controller(study: Study, store: Store, context: RunContext) -> SearchCo
     for arm in study.start_arms:
         ended = [c for c in read_candidates(rows, arm.label, tuning.seeds, metric) if c.status != "failed"]
         space = study.space(arm)
-        _check_same_names(ended, space, arm.label)
+        for candidate in ended:
+            _check_searched(candidate.values, space, arm.label)
         searches[arm.label] = ArmSearch(space, tuning, study.search_direction, budget_of(arm.config), ended)
     every_rung = {epoch for arm in study.start_arms for epoch in rungs(tuning, budget_of(arm.config))}
     own = replace(context, arms=arm_specs(study.start_arms), metric=metric, rungs=tuple(sorted(every_rung)))
@@ -174,35 +175,49 @@ def make_controller(study: Study, store: Store, context: RunContext) -> SearchCo
     return controller
 
 
-def _check_same_names(ended: Iterable[Candidate], space: Space, arm: str) -> None:
-    """Candidates of an older version may lack a factor to which another tuned value gives an effect."""
-    for candidate in ended:
-        if candidate.values.keys() != space.domains.keys():
+def _check_searched(values: Mapping[str, Any], space: Space, arm: str) -> None:
+    """Refuse a record of another search.
+
+    A record must not bring in a setting that the study does not search: it could name code to be imported. Candidates
+    of an older version may lack a factor to which another tuned value gives an effect.
+    """
+    if values.keys() != space.domains.keys():
+        raise StudyError(
+            f"tuning.nuisance: arm {arm!r} is searched in {', '.join(space.domains)}, and its records are of a "
+            f"search in {', '.join(values)}; give another --results"
+        )
+    for name, value in values.items():
+        if value not in space.domains[name]:
             raise StudyError(
-                f"tuning.nuisance: arm {arm!r} is searched in {', '.join(space.domains)}, and its records are of a "
-                f"search in {', '.join(candidate.values)}; give another --results"
+                f"tuning.nuisance: arm {arm!r} has a record with {name}={value!r}, which is not in its range; restore "
+                "the range, or give another --results"
             )
 
 
 def _reopen(controller: SearchController, store: Store, rows: list[dict[str, Any]]) -> None:
     """Put back the candidates that were open, those with some records or failed ones first."""
     seen = [row for row in rows if row["tune_number"] is not None]
-    for note in sorted([*seen, *_noted(store)], key=lambda n: n["tune_number"]):
+    for note in sorted([*seen, *_noted(store, controller.searches)], key=lambda n: n["tune_number"]):
         search = controller.searches.get(note["arm"])
         if search is None or note["tune_number"] in search.candidates:
             continue
-        candidate = Candidate(
-            note["tune_number"], json.loads(note["tune_values"]), tuple(note["tune_known"] or ()), note["tune_bracket"]
-        )
+        values = json.loads(note["tune_values"])
+        _check_searched(values, search.space, note["arm"])
+        candidate = Candidate(note["tune_number"], values, tuple(note["tune_known"] or ()), note["tune_bracket"])
         search.candidates[candidate.number] = candidate
         controller.waiting.append((note["arm"], candidate))
 
 
-def _noted(store: Store) -> list[dict[str, Any]]:
+def _noted(store: Store, searches: Mapping[str, ArmSearch]) -> list[dict[str, Any]]:
     """The open candidates that the last driver wrote. Damaged ones are ignored: they are proposed again."""
     try:
         notes = store.read_json(OPEN) or []
         whole = {"arm", "tune_number", "tune_values", "tune_known", "tune_bracket"}
-        return [note for note in notes if whole <= note.keys()]
-    except (StoreError, AttributeError, TypeError):
+        return [note for note in notes if whole <= note.keys() and _is_searched(note, searches)]
+    except (StoreError, AttributeError, TypeError, ValueError):
         return []
+
+
+def _is_searched(note: Mapping[str, Any], searches: Mapping[str, ArmSearch]) -> bool:
+    search = searches.get(note["arm"])
+    return search is not None and search.space.holds(json.loads(note["tune_values"]))

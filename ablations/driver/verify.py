@@ -153,7 +153,7 @@ def _candidate_config(study: Study, arm: Arm, values: Mapping[str, Any]) -> Base
     if study.tuning is None:
         return None
     space = study.space(arm)
-    if values.keys() != space.domains.keys() or any(v not in space.domains[n] for n, v in values.items()):
+    if not space.holds(values):
         return None
     try:
         return space.config(values)

@@ -120,9 +120,22 @@ def load_selection(study: Study, store: Store) -> Study:
         raise StudyError(f"{where}: not in the format of a frozen plan; restore it") from None
     if not intact or winners.keys() != plan["configs"].keys():
         raise StudyError(f"{where}: its content does not match its hash {frozen['hash']}; restore it")
+    _check_searched(study, winners, where)
     confirmed = with_winners(study, winners)
     _check_same_plan(plan, frozen_plan(study, winners), study.model is not TrialConfig)
     return confirmed
+
+
+def _check_searched(study: Study, winners: Mapping[str, Mapping[str, Any]], where: str) -> None:
+    """A file must not bring in a setting that the study does not search: it could name code to be imported."""
+    for arm in study.start_arms:
+        values = winners.get(arm.label)
+        if values is not None and not study.space(arm).holds(values):
+            shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
+            raise StudyError(
+                f"{where}: arm {arm.label!r} must have values of its search, got {shown}; restore the file, or undo "
+                "the change of tuning.nuisance, or use another --results"
+            )
 
 
 def _check_same_plan(frozen: Mapping[str, Any], now: Mapping[str, Any], own_config: bool) -> None:

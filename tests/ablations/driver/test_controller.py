@@ -1,5 +1,7 @@
 """The driver's side of the tune phase, at its ends and with damaged notes."""
 
+import json
+
 import pytest
 
 from ablations import Study, StudyError, Tuning
@@ -52,6 +54,33 @@ def test_damaged_notes_are_ignored(tmp_path, notes):
     store = Store(str(tmp_path), "s")
     store.write_json(notes, OPEN)
     assert controller(store).waiting == []
+
+
+OTHERS = [{"lr": 0.01, "encoder": "evil:thing"}, {"encoder": "evil:thing"}, {"lr": 50.0}, {"lr": "evil:thing"}]
+
+
+@pytest.mark.parametrize("values", OTHERS)
+def test_notes_of_what_is_not_searched_are_ignored(tmp_path, values):
+    store = Store(str(tmp_path), "s")
+    first = controller(store)
+    first.next()
+    (note,) = store.read_json(OPEN)
+    assert len(controller(store).waiting) == 1
+    store.write_json([{**note, "tune_values": json.dumps(values)}], OPEN)
+    assert controller(store).waiting == []
+
+
+@pytest.mark.parametrize("values", OTHERS)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_records_of_what_is_not_searched_are_refused(tmp_path, values, seeds):
+    store = Store(str(tmp_path), "s")
+    for seed in STUDY.tuning.seeds[:seeds]:
+        own = {"arm": "λ=0", "seed": seed, "phase": "tune", "status": "complete", "epochs_reached": 3}
+        tuned = {"tune_number": 0, "tune_values": json.dumps(values), "tune_known": [], "tune_bracket": 0}
+        store.write_record({"trial_id": f"{seed:016x}", **own, **tuned})
+    with pytest.raises(StudyError, match=r"tuning.nuisance: arm 'λ=0' .* give another --results") as refused:
+        controller(store)
+    assert "\n" not in str(refused.value)
 
 
 def test_notes_that_are_no_json_are_ignored(tmp_path):

@@ -144,6 +144,17 @@ def test_what_was_frozen_cannot_change(store, changes, line):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("own", [{"encoder": "evil:thing"}, {"lr": 50.0}, {"lr": "evil:thing"}])
+def test_a_frozen_plan_brings_in_nothing_that_is_not_searched(store, own):
+    frozen = selection.freeze(study(), finished(study()), store)
+    arms = [{**arm, "values": {**arm["values"], **own}} for arm in frozen["arms"]]
+    configs = {arm: {**config, **own} for arm, config in frozen["plan"]["configs"].items()}
+    plan = {**frozen["plan"], "configs": configs}
+    store.write_json({**frozen, "arms": arms, "plan": plan, "hash": plan_hash(plan)}, "frozen.json")
+    with pytest.raises(StudyError, match=r"frozen.json: arm 'CE' must have values of its search, got lr="):
+        selection.load_selection(study(), store)
+
+
 def test_a_plan_that_was_frozen_before_a_field_existed_is_read(store):
     frozen = selection.freeze(study(), finished(study()), store)
     plan = frozen["plan"]
