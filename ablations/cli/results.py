@@ -151,6 +151,8 @@ def _report_table(given: Namespace) -> int:
 def _print_report(document: Mapping[str, Any], path: str) -> None:
     for notice in document["notices"]:
         print(f"note: {notice['text']}")
+    if document["answer"]:
+        print(f"answer: {document['answer']}")
     lines = list(verdict_lines(document))
     print(*lines[:MAX_VERDICTS], sep="\n", end="\n" if lines else "")
     if len(lines) > MAX_VERDICTS:

@@ -104,10 +104,18 @@ class Section:
 
 @dataclass(frozen=True)
 class Claim:
-    """One line of the claims box."""
+    """One comparison of the claims box.
+
+    Attributes:
+        verdict: Its verdict.
+        role: Role of its family.
+        line: What is compared, the difference with the interval of the verdict, and what would decide it.
+        text: The whole finding in sentences, which a reader unfolds.
+    """
 
     verdict: str
     role: str
+    line: str
     text: str
 
 
@@ -118,22 +126,31 @@ class Page:
     Attributes:
         title: Name of the study.
         question: What it asks.
+        answer: What its comparisons have shown, in one or two sentences; empty where nothing is compared.
         banners: Warnings at the top of the page (missing trials, no verdict).
         marks: A few words of the gravest warnings, for the caption of every LaTeX table.
         summary: One paragraph: metric, seeds, arms, scope.
         claims: The claims box.
         claims_note: How many comparisons the box leaves to their table, or empty.
-        sections: The sections in order.
+        first: The table and the figure that come before the claims.
+        rest: The sections after them, in order.
     """
 
     title: str
     question: str
+    answer: str
     banners: tuple[str, ...]
     marks: tuple[str, ...]
     summary: str
     claims: tuple[Claim, ...]
     claims_note: str
-    sections: tuple[Section, ...]
+    first: Section
+    rest: tuple[Section, ...]
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """All parts that have tables and figures, in order."""
+        return (self.first, *self.rest)
 
 
 def cells(values: Sequence[str | Cell]) -> tuple[Cell, ...]:

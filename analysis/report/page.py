@@ -15,6 +15,7 @@ from analysis.report.sections import (
     comparisons,
     datasets,
     evaluated,
+    first,
     frozen_plan,
     imbalance,
     ledger,
@@ -26,9 +27,9 @@ from analysis.report.sections import (
     sensitivity,
     tuning,
 )
+from analysis.report.sections.first import by_weight
 from analysis.report.withheld import withheld
 from analysis.results.document import ComparisonData, Document, scale_of
-from analysis.results.verdicts import INCONCLUSIVE, NONE
 
 SECTIONS: tuple[Callable[[Document], Section], ...] = (
     protocol.section,
@@ -61,12 +62,14 @@ def make_page(data: Document) -> Page:
     return Page(
         title=data["study"],
         question=data["question"],
+        answer=data["answer"],
         banners=tuple(banners(data)),
         marks=tuple(notice["title"] for notice in data["notices"]),
         summary=summary(data),
         claims=tuple(claims(data)),
         claims_note=claims_note(data),
-        sections=tuple(s for s in sections if not s.empty),
+        first=first.section(data),
+        rest=tuple(s for s in sections if not s.empty),
     )
 
 
@@ -120,15 +123,12 @@ def banners(data: Document) -> Iterable[str]:
 def claims(data: Document) -> Iterable[Claim]:
     """The claims box: every comparison, or the decided and the confirmatory ones where there are too many."""
     for c in _claimed(data):
-        yield Claim(c["verdict"], c["role"], c["sentence"])
+        yield Claim(c["verdict"], c["role"], first.line(data, c), c["sentence"])
 
 
 def _claimed(data: Document) -> list[ComparisonData]:
-    """The comparisons of the claims box in the order of the plan: decided ones first to have a place."""
-    found = data["comparisons"]
-    by_weight = sorted(found, key=lambda c: (c["verdict"] in (INCONCLUSIVE, NONE), c["role"] == "exploratory"))
-    kept = {id(c) for c in by_weight[:MAX_CLAIMS]}
-    return [c for c in found if id(c) in kept]
+    """The comparisons of the claims box: decided ones first."""
+    return by_weight(data["comparisons"])[:MAX_CLAIMS]
 
 
 def claims_note(data: Document) -> str:

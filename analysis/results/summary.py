@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from analysis.formatting import Scale, make_scale, metric_name
+from analysis.results.answer import answer
 from analysis.results.comparisons import Evidence
 from analysis.results.document import (
     REPORT_VERSION,
@@ -48,12 +49,14 @@ def metric_scale(plan: Plan, ledger: Ledger) -> Scale:
 
 def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: Scale) -> Summary:
     """The parts that every report has: plan, ledger, arms, comparisons."""
+    comparisons = [_comparison(plan, e, scale) for e in evidence]
     return {
         "schema_version": REPORT_VERSION,
         "rules": RULES,
         "notices": to_plain(_notices(plan, ledger, evidence)),
         "study": plan.study,
         "question": plan.question,
+        "answer": answer(comparisons, scale, plan.method, plan.blocks),
         "plan_hash": plan.plan_hash,
         "metric": _metric(plan, scale),
         "alpha": plan.alpha,
@@ -75,7 +78,7 @@ def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: S
         "ledger": ledger_data(ledger),
         "arms": [_arm(plan, ledger, arm) for arm in plan.arms],
         "families": [_family(evidence, family) for family in plan.families],
-        "comparisons": [_comparison(plan, e, scale) for e in evidence],
+        "comparisons": comparisons,
     }
 
 

@@ -12,11 +12,13 @@ from analysis.report.figures.arms import colour_of, method_of, pair_counts
 from analysis.report.figures.axes import Panel, margin_band, pages, suffix, unit_label
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.results.document import ComparisonData, Document, scale_of
+from analysis.results.verdicts import INCONCLUSIVE, NONE
 
 
 def difference_figures(data: Document) -> list[Figure]:
-    """Forest of the paired differences with every seed, one panel per family."""
-    shown = [c for c in data["comparisons"] if c["difference"] is not None]
+    """Forest of the paired differences with every seed, one panel per family; decided comparisons come first."""
+    found = sorted(data["comparisons"], key=lambda c: c["verdict"] in (INCONCLUSIVE, NONE))
+    shown = [c for c in found if c["difference"] is not None]
     names = list(dict.fromkeys(c["family"] for c in shown))
     groups: list[list[Panel[ComparisonData]]] = pages(
         [(name, [c for c in shown if c["family"] == name]) for name in names]

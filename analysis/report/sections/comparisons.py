@@ -32,7 +32,7 @@ def section(data: Document) -> Section:
         "comparisons",
         "Pairwise evidence",
         tables=(comparisons_table(data), _feasibility(data), *([] if data["unpaired"] else [effects_table(data)])),
-        figures=(*difference_figures(data), *slope_figure(data)),
+        figures=(*difference_figures(data)[1:], *slope_figure(data)),  # the first one stands at the top
     )
 
 

@@ -18,7 +18,7 @@ def section(data: Document) -> Section:
     return Section(
         "results",
         "Results",
-        tables=(results_table(data), arms_table(data)),
+        tables=(arms_table(data),),
         figures=tuple(seed_figures(data)),
     )
 

@@ -14,16 +14,21 @@ def render(page: Page) -> str:
 
 
 def _parts(page: Page) -> Iterable[str]:
-    yield f"# {text(page.title)}"
-    yield text(page.question)
     for banner in page.banners:
         yield f"> **{text(banner)}**"
+    yield f"# {text(page.title)}"
+    yield text(page.question)
+    if page.answer:
+        yield f"**{text(page.answer)}**"
+    for table in page.first.tables:
+        yield from _table(table)
+    yield from (_figure(f) for f in page.first.figures)
     if page.claims:
         yield "\n".join(f"- **{text(c.verdict)}**: {text(c.text)}" for c in page.claims)
     if page.claims_note:
         yield text(page.claims_note)
     yield text(page.summary)
-    for section in page.sections:
+    for section in page.rest:
         yield from _section(section)
 
 

@@ -293,6 +293,7 @@ class Summary(TypedDict):
     notices: list[NoticeData]
     study: str
     question: str
+    answer: str
     plan_hash: str
     metric: MetricData
     alpha: float

@@ -169,7 +169,8 @@ def test_plan_counts_one_arm_in_the_singular(folder, capsys):
 
 def test_report_prints_the_verdicts_and_the_path(study, capsys):
     finish(study.replaced(seeds=tuple(range(6))))
-    *verdicts, path = run(capsys, "report", "tiny.py").splitlines()
+    answer, *verdicts, path = run(capsys, "report", "tiny.py").splitlines()
+    assert answer.startswith("answer: λ=0.5 is ")
     assert len(verdicts) == 1
     assert verdicts[0].split(":")[0] in ("better", "worse", "equivalent", "inconclusive")
     assert "λ=0.5" in verdicts[0]

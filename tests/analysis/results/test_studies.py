@@ -56,7 +56,7 @@ def tail():
 def test_a_simple_study_has_only_sections_with_data():
     data = analysed(write_study(None, demo_plan(lambdas=(0.0, 0.2), blocks=("none",), seeds=5)))
     assert section_keys(data) == [
-        "protocol", "ledger", "results", "comparisons", "power", "robustness", "checklist", "provenance"
+        "answer", "protocol", "ledger", "results", "comparisons", "power", "robustness", "checklist", "provenance"
     ]  # fmt: skip
     assert data["across"] == data["tuning"] == data["variance"] == data["tail"] == []
 

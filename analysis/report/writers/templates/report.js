@@ -14,3 +14,7 @@ for (const button of document.querySelectorAll("th button")) {
     body.append(...[...body.rows].sort((r, s) => compare(key(r), key(s))));
   });
 }
+// a printed page shows what a reader can unfold
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});
