@@ -44,9 +44,10 @@ def _decided(word: str, found: Sequence[ComparisonData], scale: Scale, method: N
         most = "" if word == EQUIVALENT else f", most of all {largest}"
         return f"{len(those)} of {count(len(found), 'comparison')} are {_WORDS[word]}{most}."
     groups = Counter((method(c["baseline"]), c["block"] if places else "") for c in those)
-    if len(groups) == 1 and len(those) > 1:  # one baseline: it is named once
+    if len(groups) == 1 and len(those) > 1:  # they share a baseline
         *names, last = [f"{method(c['treatment'])}{_by(c, scale)}" for c in those]
-        return f"{', '.join(names)} and {last} are {_WORDS[word]} {_TO[word]} {method(those[0]['baseline'])}{_place(those[0], places)}."
+        than = f"{_WORDS[word]} {_TO[word]} {method(those[0]['baseline'])}{_place(those[0], places)}"
+        return f"{', '.join(names)} and {last} are {than}."
     return " ".join(
         f"{method(c['treatment'])} is {_WORDS[word]} {_TO[word]} {method(c['baseline'])}{_after(c, scale)}"
         f"{_place(c, places)}."
