@@ -47,7 +47,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
         raise StudyError(f"FILE: no such file, got {str(path)!r}") from None
-    except (zipfile.BadZipFile, IsADirectoryError, ValueError) as error:
+    except (zipfile.BadZipFile, IsADirectoryError, NotImplementedError, ValueError) as error:
         raise StudyError(f"FILE: must be a bundle, a zip file ({error}), got {str(path)!r}") from None
 
 

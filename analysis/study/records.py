@@ -76,9 +76,9 @@ def read_records(table: pa.Table, extra_metrics: Iterable[str] = ()) -> list[Rec
     plain = zip(*(columns[name] for name in _PLAIN), strict=True)
     return [
         Record(
-            trial_id, phase or "", arm or "", seed, status, planned, reached, m, config, seconds, device, error, c, o
+            trial or "", phase or "", arm or "", seed, status, planned, reached, m, config, seconds, device, error, c, o
         )
-        for (trial_id, phase, arm, seed, status, planned, reached, config, seconds, device, error), m, c, o in zip(
+        for (trial, phase, arm, seed, status, planned, reached, config, seconds, device, error), m, c, o in zip(
             plain, measured, classes, origin, strict=True
         )
     ]

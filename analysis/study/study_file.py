@@ -69,15 +69,23 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         search_space=tuple(_search_space(raw)),
         confirm_on=_confirm_on(raw),
         **{k: raw[k] for k in _OPTIONAL if raw.get(k) is not None},
+        **{k: _object(raw, k) for k in _OBJECTS if raw.get(k) is not None},
     )
     check_plan(plan)
     return replace(plan, alpha=nominal_level(alpha, looks))
 
 
 _OPTIONAL = (
-    "question", "plan_hash", "phase", "frozen", "frozen_plan", "unpaired", "error_rate", "new_splits", "fixed",
-    "provenance", "stop", "mixture", "metric_label", "unit", "own_config",
+    "question", "plan_hash", "phase", "frozen", "unpaired", "error_rate", "new_splits", "stop", "mixture",
+    "metric_label", "unit", "own_config",
 )  # fmt: skip
+_OBJECTS = ("frozen_plan", "fixed", "provenance")
+
+
+def _object(raw: Mapping[str, Any], key: str) -> Any:
+    if not isinstance(raw[key], dict):
+        raise TypeError(f"{key} must be a JSON object, got {raw[key]!r:.60}")
+    return raw[key]
 
 
 def _arm(raw: Mapping[str, Any]) -> Arm:

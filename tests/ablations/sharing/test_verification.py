@@ -212,11 +212,18 @@ def test_with_other_versions_the_same_bytes_are_still_the_same(bundle, monkeypat
     assert "byte for byte" in out
 
 
+def of_a_newer_zip(data):
+    """The archive with another "version needed to extract" in its central directory."""
+    entry = data.index(b"PK\x01\x02")
+    return data[: entry + 6] + b"\xbc" + data[entry + 7 :]
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
         (b"no zip", "FILE: must be a bundle, a zip file"),
         (pack({"a": b""}), "must have a manifest.json"),
+        (of_a_newer_zip(pack({"a": b""})), "FILE: must be a bundle, a zip file (zip file version"),
         (pack({"manifest.json": b"{"}), "manifest.json is damaged"),
         (pack({"manifest.json": b"[]"}), "manifest.json is damaged"),
         (pack({"manifest.json": b'{"schema_version": 99}'}), "its format is 99, known is 1"),

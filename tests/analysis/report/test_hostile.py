@@ -10,9 +10,9 @@ import pytest
 
 from analysis.report.page import make_page
 from analysis.report.write import write_report
-from analysis.report.writers import latex
+from analysis.report.writers import html, latex, markdown
 from tests.helpers.studies import arm, family, write
-from tests.helpers.synthetic import demo_plan
+from tests.helpers.synthetic import analysed, demo_plan, write_study
 
 EVIL = "<script>alert(1)</script> 50% _a_ & $x^2$ \\input{/etc/passwd} {#} \"q\" 'z' `rm` | ~ [l](http://evil.example)"
 PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp}\usepackage{booktabs}\usepackage{siunitx}"
@@ -124,3 +124,10 @@ def test_report_json_is_what_the_page_is_made_from(folder):
     tables = {t.name: t for section in make_page(data).sections for t in section.tables}
     for name, table in tables.items():
         assert (folder / "tables" / f"{name}.tex").read_text() == latex.render(table, make_page(data).marks)
+
+
+def test_records_without_an_id_are_reported():
+    plan = demo_plan(seeds=3)
+    page = make_page(analysed(write_study(None, plan, change=lambda arm, seed: {"trial_id": None})))
+    assert html.render(page)
+    assert markdown.render(page)

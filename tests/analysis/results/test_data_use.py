@@ -115,6 +115,14 @@ def test_without_a_tune_phase_there_is_no_such_line():
     assert "confirm trials train on" not in lines
 
 
+@pytest.mark.parametrize("key", ["fixed", "provenance"])
+@pytest.mark.parametrize("damaged", [[1], "x", 3])
+def test_a_damaged_object_of_a_plan_is_one_line(tmp_path, key, damaged):
+    make_store(tmp_path, demo_plan(**{key: damaged}))
+    with pytest.raises(ReportError, match=rf"study\.json: not in the format of a study .*{key} must be a JSON object"):
+        read_plan(Store(str(tmp_path), "demo"))
+
+
 @pytest.mark.parametrize("recipe", [{"name": "x"}, ["x"], "x", {**RECIPE, "overridden": ["epochs"]}])
 def test_a_damaged_recipe_is_one_line(tmp_path, recipe):
     make_store(tmp_path, demo_plan(recipe=recipe))
