@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.design.loading import load_study
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from ablations.tracking.mirror import Mirror
 from ablations.tracking.mlflow_runs import MlflowRuns
 from silhouette.results import Store

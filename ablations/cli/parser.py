@@ -12,8 +12,25 @@ from importlib import import_module
 from typing import NoReturn
 
 from ablations.cli.cluster import cluster_commands
+from ablations.cli.options import (
+    cluster_options,
+    data_option,
+    doctor_options,
+    evaluate_options,
+    init_options,
+    mlflow_option,
+    name_option,
+    port_option,
+    report_options,
+    results_option,
+    run_options,
+    spaces_option,
+    study_options,
+    trial_ids_option,
+    trial_options,
+)
 from ablations.cli.sharing_options import bundle_options, merge_options, verify_options
-from ablations.cli.slurm import job_options, slurm_options
+from ablations.cli.slurm import slurm_options
 from silhouette.errors import InputError, without_secret
 
 
@@ -110,53 +127,53 @@ def _parser() -> argparse.ArgumentParser:
         for option in options:
             option(sub)
 
-    add("list", "commands.list_studies", "built-in studies, or with --spaces what may vary", _spaces_option)
-    add("init", "commands.init", "write a study or cluster files to start from", _init_options)
+    add("list", "commands.list_studies", "built-in studies, or with --spaces what may vary", spaces_option)
+    add("init", "commands.init", "write a study or cluster files to start from", init_options)
     add(
         "plan",
         "commands.plan",
         "arms, trials planned, finished and to run; runs nothing",
-        _study_options,
-        _trial_options,
+        study_options,
+        trial_options,
     )
-    add("run", "commands.run", "run every trial that has no record", _study_options, _trial_options, _run_options)
-    add("status", "results.status", "the status of every trial, by arm and seed", _study_options)
+    add("run", "commands.run", "run every trial that has no record", study_options, trial_options, run_options)
+    add("status", "results.status", "the status of every trial, by arm and seed", study_options)
     add(
         "report",
         "results.report",
         "write the report of the finished trials, and print its verdicts",
-        _report_options,
-        _results_option,
+        report_options,
+        results_option,
     )
     add(
         "evaluate",
         "trials.evaluate",
         "measure a further metric on trials that kept weights or embeddings; reports call it exploratory",
-        _study_options,
-        _evaluate_options,
-        _trial_options,
-        _cluster_options,
+        study_options,
+        evaluate_options,
+        trial_options,
+        cluster_options,
     )
-    add("data", "commands.data", "fetch and decode a data set ahead of time", _data_option)
+    add("data", "commands.data", "fetch and decode a data set ahead of time", data_option)
     add(
         "sync",
         "commands.sync",
         "rebuild the MLflow view from the records",
-        _name_option,
-        _results_option,
-        _mlflow_option,
+        name_option,
+        results_option,
+        mlflow_option,
     )
-    add("ui", "commands.ui", "show the MLflow view on 127.0.0.1", _results_option, _mlflow_option, _port_option)
+    add("ui", "commands.ui", "show the MLflow view on 127.0.0.1", results_option, mlflow_option, port_option)
     add(
         "doctor",
         "commands.doctor",
         "check this machine, and a cluster; say what to do",
-        _results_option,
-        _doctor_options,
+        results_option,
+        doctor_options,
     )
-    add("compact", "results.compact", "copy the records into one file, as each run does", _name_option, _results_option)
+    add("compact", "results.compact", "copy the records into one file, as each run does", name_option, results_option)
     summary = "remove the records of trials, so that they run again"
-    add("forget", "results.forget", summary, _name_option, _trial_ids_option, _results_option)
+    add("forget", "results.forget", summary, name_option, trial_ids_option, results_option)
     summary = "run a study as a Slurm job: write its sbatch file and submit it"
     epilog = "All other options are those of `ablate run`; STUDY comes first."
     slurm = commands.add_parser("slurm", help=summary, description=summary, epilog=epilog, allow_abbrev=False)
@@ -164,164 +181,11 @@ def _parser() -> argparse.ArgumentParser:
     slurm_options(slurm)
     add("merge", "sharing.merge", "one set of records from those of several results locations", merge_options)
     summary = "one zip with everything behind a report: records, plan, sources, environment, metadata for an archive"
-    add("bundle", "sharing.bundle", summary, _study_options, bundle_options)
+    add("bundle", "sharing.bundle", summary, study_options, bundle_options)
     summary = "check a bundle: every file, and the report, rebuilt byte for byte; runs no code of the bundle"
     add("verify", "sharing.verify", summary, verify_options)
     cluster_commands(commands)
     return parser
-
-
-def _init_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "kind", nargs="?", metavar="KIND", help="study, aws, gcp, local, kuberay, slurm; none lists them"
-    )
-    parser.add_argument("--to", default=".", metavar="PATH", help="folder, or for a study a .py file (this folder)")
-
-
-def _name_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="a built-in study's name or a path to a .py file")
-
-
-def _trial_ids_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "trial_ids",
-        nargs="+",
-        metavar="TRIAL_ID",
-        help="from the records, `report.json`, or for failed trials `ablate status`",
-    )
-
-
-def _data_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", metavar="STUDY|DATASET", help="a study, whose data sets are meant, or a data set")
-
-
-def _report_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", nargs="?", metavar="STUDY", help="a study's name or a path to its .py file")
-    table = parser.add_argument_group("reports on a plain table of per-seed results")
-    table.add_argument("--table", metavar="FILE", help="CSV or Parquet file, one row per method and seed")
-    for name in ("arm", "seed", "metric", "block"):
-        table.add_argument(f"--{name}", metavar="COLUMN", help=f"column of the {name}")
-    table.add_argument("--baseline", metavar="VALUE", help="the method that the others are compared with")
-    table.add_argument("--sesoi", type=float, metavar="D", help="smallest difference that matters")
-    table.add_argument("--alpha", type=float, default=0.05, metavar="A", help="level of the tests (0.05)")
-    table.add_argument("--direction", choices=("max", "min"), default="max", help="whether more is better (max)")
-    table.add_argument(
-        "--error-rate",
-        choices=("study", "block"),
-        default="study",
-        help="correct the comparisons of all blocks together, or those of each block by themselves (study)",
-    )
-    table.add_argument("--unpaired", action="store_true", help="the methods were run on different seeds")
-    table.add_argument("--out", metavar="DIR", help="folder for the report")
-
-
-def _results_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--results", default="results", metavar="DIR", help="folder or pyarrow.fs URI (default: results)"
-    )
-
-
-def _mlflow_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--mlflow", metavar="URI", help="MLflow tracking URI (default: MLFLOW_TRACKING_URI or DIR/mlflow.db)"
-    )
-
-
-def _study_options(parser: argparse.ArgumentParser) -> None:
-    _name_option(parser)
-    _results_option(parser)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="K=V",
-        help="fix a setting, or give a factor other values: K=V1,V2; recipe=NAME starts from a recipe",
-    )
-    parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
-    parser.add_argument("--epochs", metavar="N", help="epochs of every trial; as --set epochs=N")
-    parser.add_argument("--dataset", metavar="D", help="data set; as --set dataset=D")
-
-
-def _trial_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="C", help="CPUs and threads of a trial (1)")
-    parser.add_argument(
-        "--gpus-per-trial",
-        type=float,
-        metavar="G",
-        help="GPUs of a trial, may be a fraction (1 where there is one)",
-    )
-    parser.add_argument("--jobs", type=int, metavar="N", help="trials at once at most (default: as many as fit)")
-
-
-def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--only", metavar="TRIAL_ID", help="run this trial alone, if it has no finished record")
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="with --only: train the finished trial again, in scratch, and compare every number with its record; "
-        "exit code 1 if one differs",
-    )
-    parser.add_argument(
-        "--checkpoint-seconds", type=float, default=30.0, metavar="N", help="least time between checkpoints (30)"
-    )
-    _cluster_options(parser)
-    parser.add_argument(
-        "--shared",
-        action="store_true",
-        help="share the study with other runs on the same folder that say so too, on any machines that mount it",
-    )
-    parser.add_argument(
-        "--extend",
-        action="store_true",
-        help="add seeds although results could be seen; the report then gives no verdict, unless looks were declared",
-    )
-    parser.add_argument(
-        "--allow-mixed-code",
-        action="store_true",
-        help="add records to a study that has records of other code; the report then gives no verdict",
-    )
-    _mlflow_option(parser)
-
-
-def _cluster_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--address", metavar="A", help="Ray cluster to join (auto: the one on this machine)")
-    parser.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        metavar="K=V",
-        help="run trials only on nodes of the cluster that have this label, such as pool=gpu",
-    )
-
-
-def _evaluate_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--metric",
-        action="append",
-        required=True,
-        metavar="PKG:FN",
-        help="function of (features, labels) of the test samples that returns a number; repeatable",
-    )
-
-
-def _doctor_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--address", metavar="A", help="Ray cluster to look at (auto: the one on this machine)")
-    parser.add_argument("--study", metavar="STUDY", help="also check the own encoders, data sets and losses of a study")
-    parser.add_argument(
-        "--slurm",
-        action="store_true",
-        help="check Slurm here, and the nodes of a short job",
-    )
-    job_options(parser)
-    _mlflow_option(parser)
-
-
-def _spaces_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--spaces", action="store_true", help="the factors that may vary, with their grids")
-
-
-def _port_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=5000, metavar="P", help="port on 127.0.0.1 (5000)")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from ablations.design.study import Study
 from ablations.design.tuning import check_test_pool
 from ablations.errors import StudyError

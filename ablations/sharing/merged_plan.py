@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ablations.design.plan import covers, read_description
+from ablations.design.plan import read_description
+from ablations.design.plans.fit import covers
 from ablations.design.seeds.extension import extension
 from ablations.errors import StudyError
 from silhouette.config import plan_hash

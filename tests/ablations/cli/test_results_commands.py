@@ -7,7 +7,7 @@ import pytest
 
 from ablations import load_study
 from ablations.cli.parser import main
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from silhouette.results import Store
 from tests.helpers.ablate import TINY
 

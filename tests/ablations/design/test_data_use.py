@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ablations.design.data_use import check_own_data
-from ablations.design.plan import covers, describe_study
+from ablations.design.plans.describe import describe_study
+from ablations.design.plans.fit import covers
 from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
 from search_spaces import Choice, Interval

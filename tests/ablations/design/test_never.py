@@ -4,7 +4,8 @@ import pytest
 
 from ablations.cli.parser import main
 from ablations.design.never import never_lines, never_proposed
-from ablations.design.plan import covers, describe_study
+from ablations.design.plans.describe import describe_study
+from ablations.design.plans.fit import covers
 from ablations.design.study import make_study
 from ablations.errors import StudyError
 from ablations.search.arm_search import ArmSearch

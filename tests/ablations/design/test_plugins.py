@@ -4,7 +4,7 @@ import pytest
 
 from ablations.cli.parser import main
 from ablations.design.loading import change_study
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from ablations.design.study import make_study
 from ablations.design.tuning import make_space
 from ablations.errors import StudyError

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from ablations.design.loading import built_in, change_study, load_study, question
-from ablations.design.plan import covers, describe_study
+from ablations.design.plans.describe import describe_study
+from ablations.design.plans.fit import covers
 from ablations.design.study import Study, make_study
 from ablations.errors import StudyError
 from search_spaces import Choice, Interval

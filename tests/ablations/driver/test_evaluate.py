@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ablations import load_study
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from ablations.driver.evaluation_plan import check_rebuilds, make_measures, plan_evaluation
 from ablations.errors import StudyError
 from ablations.state.kept import read_sample

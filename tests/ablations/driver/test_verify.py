@@ -3,7 +3,7 @@
 import pytest
 
 from ablations.cli.trials import verification_lines
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from ablations.design.study import make_study
 from ablations.driver.verify import verify_trial
 from ablations.errors import StudyError

@@ -6,7 +6,9 @@ import pytest
 
 from ablations.design.arms import Arm
 from ablations.design.loading import change_study
-from ablations.design.plan import covers, describe_study, note_winners
+from ablations.design.plan import note_winners
+from ablations.design.plans.describe import describe_study
+from ablations.design.plans.fit import covers
 from ablations.design.seeds.extension import extension_notes
 from ablations.design.study import Study, make_study
 from ablations.design.tuning import Tuning, make_space

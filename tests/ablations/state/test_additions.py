@@ -4,7 +4,8 @@ import pytest
 
 from ablations import RunOptions, Study, load_study, run_study
 from ablations.cli.parser import main
-from ablations.design.plan import adopt_plan, describe_study
+from ablations.design.plan import adopt_plan
+from ablations.design.plans.describe import describe_study
 from ablations.errors import StudyError
 from ablations.state.additions import check_additions, extension_line
 from ablations.state.pending import has_complete_plan

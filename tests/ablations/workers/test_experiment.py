@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from ablations.design.study import TRAINING, make_study
 from ablations.errors import StudyError
 from ablations.state.checkpoints import Checkpoints

@@ -5,7 +5,8 @@ import errno
 import numpy as np
 import pytest
 
-from ablations.design.plan import adopt_plan, describe_study
+from ablations.design.plan import adopt_plan
+from ablations.design.plans.describe import describe_study
 from ablations.design.study import make_study
 from ablations.errors import StudyError
 from ablations.state.kept import kept_trials, read_sample, read_weights

@@ -3,7 +3,7 @@
 import pytest
 
 from ablations import load_study
-from ablations.design.plan import describe_study
+from ablations.design.plans.describe import describe_study
 from analysis.study.study_file import make_plan
 
 ADDED = ("method", "block_settings")

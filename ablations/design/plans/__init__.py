@@ -1,0 +1,1 @@
+"""What `study.json` says of a study, and which such plans fit together."""
