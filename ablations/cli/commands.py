@@ -40,6 +40,7 @@ def _print_spaces() -> None:
 def plan(given: Namespace) -> int:
     """Print what a study plans, what is finished and what is left; runs nothing."""
     from ablations import RunOptions
+    from ablations.cli.decided import decided_lines, decisions_now
     from ablations.cli.detectable import seed_line
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
     from ablations.design.data_use import check_own_data
@@ -61,7 +62,9 @@ def plan(given: Namespace) -> int:
     store = open_store(given, study.name)
     study = load_selection(study, store)
     check_plan(study, store)
-    state = read_study_state(study, store)
+    state, decisions = read_study_state(study, store), decisions_now(study, store)
+    if decisions is not None:
+        state = state.needed(decisions.wanted, study.seeds)
     print(f"{study.name}: {study.question}\n")
     for line in recipe_lines(study):
         print(line)
@@ -70,8 +73,9 @@ def plan(given: Namespace) -> int:
     print("", *study.merges, *never_lines(study), *filter(None, [tune_line(study, store)]), sep="\n")
     if line := extension_line(study, store):
         print(f"note: {line}; `ablate run` needs --extend for it")
-    print(f"{counted(len(study.arms), 'arm')} × {counted(len(study.seeds), 'seed')} = {state.summary()}")
-    if line := seed_line(study):
+    most = "at most " if study.stop else ""
+    print(f"{counted(len(study.arms), 'arm')} × {most}{counted(len(study.seeds), 'seed')} = {most}{state.summary()}")
+    for line in (*filter(None, [seed_line(study)]), *(decided_lines(decisions) if decisions else ())):
         print(line)
     if line := kept_line(store, {i for i, status in state.status.items() if status == "complete"}, study.keep):
         print(line)
@@ -79,7 +83,7 @@ def plan(given: Namespace) -> int:
     seconds = state.expected_seconds()
     if seconds is not None:
         seconds += tune_seconds(study, store, state.pace)
-    print(_expectation(given, seconds, state.gpu))
+    print(_expectation(given, seconds, state.gpu, most))
     return 0
 
 
@@ -91,8 +95,8 @@ def _loss_in_words(arm: Arm) -> str:
     return "" if words in arm.label else f"   {words}"
 
 
-def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
-    """Time on this machine, and GPU-hours if trials take a GPU, in one line."""
+def _expectation(given: Namespace, seconds: float | None, gpu: bool, most: str) -> str:
+    """Time on this machine, and GPU-hours if trials take a GPU, in one line; `most` stands before the time."""
     from ablations.cluster.resources import usable_cpus
     from ablations.formatting import duration
     from ablations.state.pending import slots
@@ -101,7 +105,7 @@ def _expectation(given: Namespace, seconds: float | None, gpu: bool) -> str:
         return "expected time: unknown, there are no records of similar trials"
     fit = slots(given.cpus_per_trial, usable_cpus())
     at_once = min(fit, given.jobs or fit)
-    line = f"expected time: about {duration(seconds / at_once)}, {at_once} at once on this machine"
+    line = f"expected time: {most}about {duration(seconds / at_once)}, {at_once} at once on this machine"
     gpus = float(gpu) if given.gpus_per_trial is None else given.gpus_per_trial
     return line + (f"; {seconds * gpus / 3600:.2g} GPU-hours" if gpus else "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ablations.cli.decided import stop_line
 from ablations.design.seeds.rules import MIN_SEEDS
 from ablations.design.study import Study
 from ablations.formatting import counted
@@ -19,6 +20,8 @@ def seed_line(study: Study) -> str:
     The difference is in units of the SD of the paired differences (d_z), which no one knows before. The level is
     that of the strictest step of the correction over all comparisons that share one error rate.
     """
+    if study.stop:
+        return stop_line(study)
     seeds, (role, comparisons) = len(study.seeds), correction(study)
     if not comparisons:
         return ""

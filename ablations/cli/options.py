@@ -82,6 +82,12 @@ def study_options(parser: argparse.ArgumentParser) -> None:
         help="fix a setting, or give a factor other values: K=V1,V2; recipe=NAME starts from a recipe",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
+    parser.add_argument(
+        "--until-decided",
+        action="store_true",
+        help="run seeds until every comparison is decided, at most --max-seeds; anyone may look at any time",
+    )
+    parser.add_argument("--max-seeds", type=int, metavar="N", help="largest number of seeds with --until-decided")
     parser.add_argument("--epochs", metavar="N", help="epochs of every trial; as --set epochs=N")
     parser.add_argument("--dataset", metavar="D", help="data set; as --set dataset=D")
 

@@ -30,7 +30,9 @@ def read_study(given: Namespace) -> Study:
     from ablations.design.loading import load_changed_study
 
     extra = {"epochs": given.epochs, "dataset": given.dataset}
-    return load_changed_study(given.study, given.set, given.seeds, extra)
+    return load_changed_study(
+        given.study, given.set, given.seeds, extra, until_decided=given.until_decided, max_seeds=given.max_seeds
+    )
 
 
 def study_name(given: str) -> str:
@@ -62,10 +64,11 @@ def status(given: Namespace) -> int:
     """Print the status of every trial, by arm and seed; means on test data once the plan is complete."""
     from rich.console import Console
 
+    from ablations.cli.decided import decided_lines, decisions_now
     from ablations.console.status import StatusTable, failures, legend
     from ablations.state.kept import kept_line
     from ablations.state.lock import living_driver, living_sharers, running_trials
-    from ablations.state.pending import has_complete_plan
+    from ablations.state.pending import may_see_test_values
     from silhouette.schema import FINISHED
 
     study, state, store, notes = _stored_state(given)
@@ -73,12 +76,18 @@ def status(given: Namespace) -> int:
     running = dict.fromkeys(running_trials(store), "running")
     ended = {trial_id: status for trial_id, status in state.status.items() if status in FINISHED}
     shown = {**state.status, **running, **ended}  # a failed trial that runs again is running
-    metric = study.metric if has_complete_plan(store) else study.watched
-    table = StatusTable(state.wanted, shown, state.values(metric, store), metric)
+    metric = study.metric if may_see_test_values(store) else study.watched
+    decisions = decisions_now(study, store)
+    table = StatusTable(state.wanted, shown, state.values(metric, store), metric, at_most=study.stop is not None)
+    if decisions is not None:
+        state = state.needed(decisions.wanted, study.seeds)
+        table.narrow(decisions.wanted, study.seeds)
     console = Console()
     _print_search(console, study, store, running)
     for part in (table.table(), table.line(), legend()):
         console.print(part)
+    for line in decided_lines(decisions) if decisions else ():
+        print(line)
     if line := kept_line(store, {i for i, status in state.status.items() if status == "complete"}, study.keep):
         print(line)
     for driver in drivers:
@@ -100,7 +109,7 @@ def _stored_state(given: Namespace) -> tuple[Study, StudyState, Store, list[str]
         notes = [f"no records yet: there is no {store.location}/{study.name}; `ablate run` makes it"]
     else:
         stored, notes = as_stored(study, store)
-        study = stored if given.seeds is None else study
+        study = stored if given.seeds is None and given.max_seeds is None else study
     study = load_selection(study, store)
     return study, read_study_state(study, store), store, notes
 

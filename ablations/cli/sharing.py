@@ -104,9 +104,10 @@ def _study_source(given: Namespace) -> tuple[StudySource, str]:
     from ablations.sharing.bundle import StudySettings, StudySource
 
     study = read_study(given)
-    _, notes = as_stored(study, open_store(given, study.name))
+    stored, notes = as_stored(study, open_store(given, study.name))
     own = given.study.endswith(".py")
-    settings = StudySettings(tuple(given.set), given.seeds, given.epochs, given.dataset)
+    stop = (stored.stop is not None, len(stored.seeds) if stored.stop else None)
+    settings = StudySettings(tuple(given.set), given.seeds, given.epochs, given.dataset, *stop)
     note = "; ".join(line.removeprefix("note: ") for line in notes).replace("the report shows", "the records are of")
     path = Path(given.study) if own else built_in()[study.name]
     return StudySource(path, not own, settings, note), study.name
@@ -241,7 +242,10 @@ def _study_to_run(given: Namespace, folder: Path, manifest: Manifest) -> Study:
         study = load_study(given.study or manifest.study)
     given_then = manifest.settings
     extra = {"epochs": given_then.epochs, "dataset": given_then.dataset}
-    return change_study(study.replaced(name=manifest.study), given_then.set, given_then.seeds, extra)
+    return change_study(
+        study.replaced(name=manifest.study), given_then.set, given_then.seeds, extra,
+        until_decided=given_then.until_decided, max_seeds=given_then.max_seeds,
+    )  # fmt: skip
 
 
 def _load_trusted(folder: Path, manifest: Manifest) -> Study:

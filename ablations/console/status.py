@@ -50,6 +50,7 @@ class StatusTable:
         status: Status by trial_id; what is not there is missing.
         values: Metric by trial_id of complete trials.
         metric: Name of the metric shown.
+        at_most: Whether fewer trials may do, since the study stops when it is decided.
     """
 
     unit = "seeds"
@@ -58,9 +59,10 @@ class StatusTable:
     """What the last column shows of an arm's values."""
 
     def __init__(
-        self, trials: Sequence[Trial], status: Mapping[str, str], values: Mapping[str, float], metric: str
-    ) -> None:
-        self.trials, self.metric = trials, metric
+        self, trials: Sequence[Trial], status: Mapping[str, str], values: Mapping[str, float], metric: str,
+        at_most: bool = False,
+    ) -> None:  # fmt: skip
+        self.trials, self.metric, self.at_most = trials, metric, at_most
         self.status, self.values = dict(status), dict(values)
         self.ended = 0
         self.start = time.monotonic()
@@ -74,6 +76,17 @@ class StatusTable:
             value = flat(record).get(self.metric)
             if record["status"] == "complete" and value is not None:
                 self.values[trial_id] = value
+
+    def narrow(self, seeds_of: Mapping[str, int], seeds: Sequence[int]) -> None:
+        """Leave out the trials of seeds that an arm does not need and that have not begun.
+
+        Args:
+            seeds_of: How many of the first seeds each arm needs, by label.
+            seeds: The seeds of the study, in their order.
+        """
+        place = {seed: n for n, seed in enumerate(seeds, 1)}
+        needed = (t for t in self.trials if place[t.seed] <= seeds_of.get(t.arm.label, 0) or t.trial_id in self.status)
+        self.trials = list(needed)
 
     def running(self) -> list[str]:
         """Ids of the trials that are running."""
@@ -93,7 +106,8 @@ class StatusTable:
         if not self.ended or minutes <= 0:
             return f"{counts['running']} running, no time estimate yet"
         rate = self.ended / minutes
-        return f"{rate:.0f} trials/min, {duration(60 * left / rate)} left"
+        most = "at most " if self.at_most else ""
+        return f"{rate:.0f} trials/min, {most}{duration(60 * left / rate)} left"
 
     def best(self) -> str:
         """Nothing: which arm is best is a matter of the report, once the plan is complete."""
@@ -121,7 +135,8 @@ class StatusTable:
         """All of it in one line."""
         counts = self.counts()
         shown = ", ".join(f"{counts[name]} {name}" for name in SYMBOLS if counts[name])
-        return f"{counts['complete']}/{len(self.trials)} complete ({shown})"
+        most = "at most " if self.at_most and counts["missing"] else ""
+        return f"{counts['complete']}/{most}{len(self.trials)} complete ({shown})"
 
     def table(self) -> Table:
         """One row per arm, one mark per seed."""

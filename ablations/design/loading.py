@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ablations.design.beside import importable, keep
 from ablations.design.seeds.rules import first_seeds
+from ablations.design.seeds.stopping import changed_stop
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from silhouette.config import first_line
@@ -46,8 +47,9 @@ def load_study(name: str | Path) -> Study:
 
 
 def load_changed_study(
-    name: str, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, str | None] | None = None
-) -> Study:
+    name: str, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, str | None] | None = None,
+    *, until_decided: bool = False, max_seeds: int | None = None,
+) -> Study:  # fmt: skip
     """The study of that name or file, changed by the command line as `change_study` says.
 
     It is checked with the changes, not before: they may be what makes it complete.
@@ -58,7 +60,8 @@ def load_changed_study(
     >>> load_changed_study("demo", [], seeds=3).seeds
     (0, 1, 2)
     """
-    return change_study(_read_study(name), settings, seeds, extra)
+    own = _read_study(name)
+    return change_study(own, settings, seeds, extra, until_decided=until_decided, max_seeds=max_seeds)
 
 
 def _read_study(name: str) -> Study:
@@ -111,8 +114,9 @@ def _first_words(error: BaseException) -> str:
 
 
 def change_study(
-    study: Study, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, str | None] | None = None
-) -> Study:
+    study: Study, settings: Sequence[str], seeds: int | None = None, extra: Mapping[str, str | None] | None = None,
+    *, until_decided: bool = False, max_seeds: int | None = None,
+) -> Study:  # fmt: skip
     """The study with `--set`, `--seeds` and further field values applied; they become part of its plan.
 
     Args:
@@ -121,14 +125,17 @@ def change_study(
             study a recipe.
         seeds: Number of seeds wanted: the first of the study's own, then the integers after them.
         extra: The same by field, from options of their own; None where an option was not given.
+        until_decided: Seeds are run until every comparison is decided.
+        max_seeds: How many seeds there may then be; None leaves it to the study.
 
     Raises:
         StudyError: One line for the first fault.
     """
+    stop = dict(changed_stop(study, until_decided=until_decided, max_seeds=max_seeds, seeds=seeds))
     given = [(field, value) for field, value in (extra or {}).items() if value is not None]
-    if not settings and not given and seeds is None:
+    if not (settings or given or stop) and seeds is None:
         return study.replaced()
-    factors, fixed, more = dict(study.factors), dict(study.fixed), dict[str, Any]()
+    factors, fixed, more = dict(study.factors), dict(study.fixed), dict[str, Any](stop)
     treated = {field for settings_ in study.treatments.values() for field in settings_}
     for field, value in [*map(_split, settings), *given]:
         if field in factors:

@@ -12,6 +12,7 @@ from typing import Any
 from ablations.design.plans.describe import describe_study
 from ablations.design.plans.fit import FILE, covers
 from ablations.design.seeds.extension import extension, extension_notes
+from ablations.design.seeds.stopping import stop_settings
 from ablations.design.study import Study
 from ablations.errors import StudyError
 from silhouette.config import is_of_version_0_1
@@ -64,14 +65,6 @@ def read_description(store: Store) -> dict[str, Any] | None:
     return stored
 
 
-def planned_trials(store: Store) -> set[tuple[str, int]]:
-    """Label and seed of every confirm trial of the stored plan; none where there is no plan."""
-    stored = store.read_json(FILE)
-    if not isinstance(stored, Mapping) or not {"arms", "seeds"} <= stored.keys():
-        return set()
-    return {(arm["arm"], seed) for arm in stored["arms"] for seed in stored["seeds"]}
-
-
 def planned_extension(study: Study, store: Store) -> dict[str, Any] | None:
     """The note on seeds that the study would add to a plan whose results could be seen; None if it adds none."""
     return extension(store.read_json(FILE), describe_study(study), store)
@@ -88,6 +81,20 @@ def check_plan(study: Study, store: Store) -> None:
     covers(store.read_json(FILE), describe_study(study), store.root)
 
 
+def plan_to_follow(study: Study, store: Store) -> dict[str, Any] | None:
+    """The plan of a folder as a run of the study would leave it; None before the first run, or if the two contradict.
+
+    Args:
+        study: The study, with its winners where it was tuned.
+        store: Its results folder.
+    """
+    stored, new = store.read_json(FILE), describe_study(study)
+    try:
+        return stored if stored is None or covers(stored, new, store.root) else {**stored, **new}
+    except StudyError:
+        return None
+
+
 def as_stored(study: Study, store: Store) -> tuple[Study, list[str]]:
     """The study with all seeds of the stored plan, which the report shows, and what else differs, in words.
 
@@ -97,13 +104,15 @@ def as_stored(study: Study, store: Store) -> tuple[Study, list[str]]:
     """
     stored = store.read_json(FILE)
     try:
+        study = study if stored is None or study.stop else study.replaced(**stop_settings(stored))
         if stored is None or not covers(stored, describe_study(study), store.root):
             return study, []
     except StudyError as error:
         return study, [f"note: the report shows another plan than this one: {error}"]
     others = len(stored["arms"]) - len(study.start_arms)
     notes = [f"note: the report shows {others} more of the arms; give the --set that they were run with"]
-    return study.replaced(seeds=stored["seeds"]), notes if others else []
+    own = stop_settings(stored) or {"seeds": stored["seeds"]}
+    return study.replaced(**own), notes if others else []
 
 
 def note_winners(study: Study, frozen_hash: str, description: Mapping[str, Any], store: Store) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from ablations.design.experiments import config_model
 from ablations.design.families import Family, Role, check_families
 from ablations.design.measures import check_margin, check_metric, measure_of, own_metrics, search_direction
 from ablations.design.models import Declared, as_list
-from ablations.design.seeds.rules import check_looks, check_seeds
+from ablations.design.seeds.rules import MAX_COUNT, check_looks, check_seeds
+from ablations.design.seeds.stopping import check_decidable, check_stop, up_to_the_maximum
 from ablations.design.tuning import Space, Tuning, make_space, searched
 from ablations.errors import StudyError
 from search_spaces import RECIPES, factor_named
@@ -67,6 +68,12 @@ class Study(Declared):
         tuning: How nuisance settings are searched in every arm before it is confirmed; None confirms as given.
         looks: Numbers of seeds after which the results will be looked at, declared beforehand (group-sequential);
             `seeds` has as many as one of them. With seeds added outside of it, a report gives no verdict.
+        stop: `decided`: seeds are run until every comparison is decided, and anyone may look at any time. None: as many
+            as `seeds` says.
+        max_seeds: With `stop`, the largest number of seeds; more follow those in `seeds`. None takes the number of
+            `seeds`.
+        mixture: With `stop`, the variance g of the mixture over standardised differences in the test: with 1 it looks
+            for differences of about one SD of the paired differences.
         keep: What a complete confirm trial leaves beside its record, below `kept/`: `last` the weights of its network
             (safetensors), `embeddings` features, labels and indices of its test samples (Parquet). `ablate evaluate`
             measures further metrics on them. It may be changed at any time; trials that have finished are as they are.
@@ -104,8 +111,17 @@ class Study(Declared):
     families: tuple[Family, ...] = ()
     tuning: Tuning | None = None
     looks: tuple[int, ...] = ()
+    stop: Literal["decided"] | None = None
+    max_seeds: int | None = Field(None, ge=1, le=MAX_COUNT)
+    mixture: float = Field(1.0, gt=0, allow_inf_nan=False)
     keep: Keep = "none"
     winners: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds_to_the_maximum(cls, values: Any) -> Any:
+        default = cls.model_fields["seeds"].default
+        return up_to_the_maximum(values, default) if isinstance(values, dict) else values
 
     @field_validator("treatments")
     @classmethod
@@ -157,6 +173,7 @@ class Study(Declared):
         check_seeds(self.seeds)
         self._check_metric()
         self._check_model()
+        check_stop(self.stop, self.max_seeds, self.mixture, self.looks)
         check_looks(self.looks, self.seeds)
         return self
 
@@ -362,6 +379,7 @@ def make_study(values: Mapping[str, Any]) -> Study:
         study = Study(**values)
         study.all_families()  # expansion is part of validation
         study.check_arms()
+        check_decidable(study)
     except ValidationError as error:
         raise StudyError(first_line(error)) from None
     return study

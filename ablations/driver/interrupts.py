@@ -70,6 +70,11 @@ _seen: list[Interrupted] = []
 """The signals of this process's study; the first one counts."""
 
 
+def is_interrupted() -> bool:
+    """Return True if a signal has come since `interruptible` was entered."""
+    return bool(_seen)
+
+
 def raise_if_interrupted() -> None:
     """Raise if a signal has come. After a signal, Tune ends its run in order and returns as after a full run.
 

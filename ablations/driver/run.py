@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from ablations.design.plan import adopt_plan, check_plan
 from ablations.design.plugins import check_own_code
 from ablations.design.study import Study
 from ablations.driver.confirm import confirm
-from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, interruptible
+from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, interruptible, raise_if_interrupted
 from ablations.driver.only import only_exit_code, run_only
 from ablations.driver.options import RunOptions
 from ablations.driver.session import RunSession
@@ -29,6 +30,7 @@ from ablations.state.additions import check_additions
 from ablations.state.checkpoints import sweep
 from ablations.state.claims import Claims
 from ablations.state.compaction import MAX_UNCOMPACTED
+from ablations.state.decisions import Decisions, note_decisions
 from ablations.state.lock import FILE as DRIVER
 from ablations.state.lock import DriverLock, living_sharers
 from ablations.state.pending import StudyState, read_study_state
@@ -39,6 +41,24 @@ from silhouette.results import FINISHED, Store
 
 CALL = "run_study"
 """Stands for the command where Python runs the study."""
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A study after its confirm phase.
+
+    Attributes:
+        study: The study, with its winners where it was tuned.
+        decisions: What its seeds have decided; None where their number is fixed.
+    """
+
+    study: Study
+    decisions: Decisions | None
+
+    def state(self, store: Store) -> StudyState:
+        """Return the trials that it needs, with their records."""
+        found = read_study_state(self.study, store)
+        return found if self.decisions is None else found.needed(self.decisions.wanted, self.study.seeds)
 
 
 def run_study(study: Study, options: RunOptions) -> int:
@@ -97,7 +117,7 @@ def _check_data(study: Study, store: Store, options: RunOptions) -> None:
 
 def _run_phases(
     study: Study, store: Store, options: RunOptions, lock: DriverLock | SharedLock, deadline: Deadline
-) -> Study | None:
+) -> Confirmed | None:
     """Run both phases, or one trial alone; returns the study as it was confirmed, None where it was not."""
     description = adopt_plan(study, store, _provenance(options))
     with RunSession(study, store, options, lock, description, deadline) as session:
@@ -106,31 +126,46 @@ def _run_phases(
             return None
         if isinstance(lock, SharedLock):
             return _share_phases(study, session, lock.claims, description)
-        confirmed = study if study.tuning is None else tune_and_freeze(study, session, description)
-        if confirmed is not None:
-            confirm(confirmed, session)
-            session.complete_view(lambda: read_study_state(confirmed, store).counts())
-    return confirmed
+        ready = study if study.tuning is None else tune_and_freeze(study, session, description)
+        if ready is None:
+            return None
+        confirm(ready, session)
+        confirmed = _confirmed(ready, session)
+        session.complete_view(lambda: confirmed.state(store).counts())
+        return confirmed
 
 
-def _share_phases(study: Study, session: RunSession, claims: Claims, description: Mapping[str, Any]) -> Study | None:
+def _confirmed(study: Study, session: RunSession) -> Confirmed:
+    """The study after its confirm phase, with what its seeds have decided; says how many comparisons are."""
+    if study.stop is None:
+        return Confirmed(study, None)
+    found = session.decider().ask(raise_if_interrupted)
+    note_decisions(found, session.store)
+    session.print(f"{study.name}: {found.line()}")
+    return Confirmed(study, found)
+
+
+def _share_phases(
+    study: Study, session: RunSession, claims: Claims, description: Mapping[str, Any]
+) -> Confirmed | None:
     """Run what no other driver runs; returns as `_run_phases`."""
-    confirmed: Study | None = study
+    ready: Study | None = study
     if study.tuning is not None:
         claim_search(claims, lambda: session.store.read_json(FROZEN) is not None, session.print)
-        confirmed = tune_and_freeze(study, session, description)
+        ready = tune_and_freeze(study, session, description)
         claims.release(SEARCH)
-    if confirmed is not None:
-        confirm_shared(confirmed, session, claims)
-    return confirmed
+    if ready is None:
+        return None
+    confirm_shared(ready, session, claims)
+    return _confirmed(ready, session)
 
 
 def _provenance(options: RunOptions) -> dict[str, Any]:
     return {**git_state(), "versions": versions(), "command": options.command or CALL}
 
 
-def _exit_code(study: Study, store: Store, options: RunOptions) -> int:
-    state = read_study_state(study, store)
+def _exit_code(confirmed: Confirmed, store: Store, options: RunOptions) -> int:
+    study, state = confirmed.study, confirmed.state(store)
     if options.shared and state.to_run and living_sharers(store):
         print_lines(f"{study.name}: {state.summary()}; the rest runs in other processes, `ablate status` shows them")
         return 0

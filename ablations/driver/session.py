@@ -14,6 +14,7 @@ from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay, print_error, print_lines
 from ablations.console.status import StatusTable
 from ablations.design.study import TRAINING, Study
+from ablations.driver.decider import Decider
 from ablations.driver.interrupts import Deadline
 from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError
@@ -67,6 +68,7 @@ class RunSession:
         self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
         self.begun: dict[str, BegunTrial] = {}
         self.display: LiveDisplay | None = None
+        self._decider: Decider | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> RunSession:
@@ -78,6 +80,12 @@ class RunSession:
     ) -> None:
         """End what has started, in order."""
         self._stack.__exit__(kind, error, trace)
+
+    def decider(self) -> Decider:
+        """Return what asks for the decisions on the study; it starts when it is first wanted."""
+        if self._decider is None:
+            self._decider = self._stack.enter_context(Decider(self.store))
+        return self._decider
 
     def context(self) -> RunContext:
         """Return what all workers of the run share."""

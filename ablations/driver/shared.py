@@ -12,10 +12,10 @@ from ablations.cluster.resources import ConcurrencyLimit, TrialResources
 from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.study import Study
 from ablations.driver.confirm import ConfirmTrials, confirm
-from ablations.driver.interrupts import raise_if_interrupted
+from ablations.driver.interrupts import is_interrupted, raise_if_interrupted
 from ablations.driver.session import RunSession
 from ablations.state.claims import ENDED, FREE, Claims
-from ablations.workers.spec import Report, SeedGroupSpec
+from ablations.workers.spec import SeedGroupSpec
 from silhouette.results import Store
 
 SEARCH = "search"
@@ -42,13 +42,24 @@ class SharedTrials(ConfirmTrials):
     _looked_at: float = field(default=-POLL_SECONDS, init=False)
 
     def next(self) -> SeedGroupSpec | None:
-        """Return a trial that this driver has just claimed; None if the others hold all that is left."""
+        """Return a trial that this driver has just claimed; None if the others hold all that is left.
+
+        Where gates decide which trials may begin, a driver without a trial waits here for the next one.
+        """
+        while True:
+            spec = self._claim_next()
+            if spec is not None or self.live or not (self.gates and self.left) or is_interrupted():
+                return spec
+            time.sleep(POLL_SECONDS)
+
+    def _claim_next(self) -> SeedGroupSpec | None:
         if time.monotonic() - self._looked_at < POLL_SECONDS:
             return None
         with suppress(OSError):  # a folder that others change, or a store that does not answer for a moment
             present = self.store.trial_ids()
             for spec in list(self.waiting):
-                if self._is_free(spec, present) and self._claim(spec):
+                if self.may_begin(spec) and self._is_free(spec, present) and self._claim(spec):
+                    self.live.add(spec.id)
                     return spec
         self._looked_at = time.monotonic()
         return None
@@ -62,15 +73,10 @@ class SharedTrials(ConfirmTrials):
             return not self._has_ended(spec)
         return True
 
-    def take(self, spec: SeedGroupSpec, report: Report) -> int | None:
-        """Note the end of a trial, for all drivers."""
-        if report.ended:
-            self.end(spec, report.status)
-        return None
-
     def end(self, spec: SeedGroupSpec, status: str) -> None:
         """Note the end of a trial, for all drivers."""
         self.claims.release(spec.id, status)
+        super().end(spec, status)
 
     def again(self, spec: SeedGroupSpec) -> bool:
         """Put a trial back on which Tune gave up, for all drivers; return False if that has happened before."""
@@ -83,7 +89,7 @@ class SharedTrials(ConfirmTrials):
         """Whether this driver could begin a trial now. Forgets trials that others have ended."""
         with suppress(OSError):
             present = self.store.trial_ids()
-            return any(self._is_free(spec, present) for spec in list(self.waiting))
+            return any(self.may_begin(spec) and self._is_free(spec, present) for spec in list(self.waiting))
         return False
 
     def _is_free(self, spec: SeedGroupSpec, present: set[str]) -> bool:
@@ -101,6 +107,8 @@ class SharedTrials(ConfirmTrials):
             return False
         self.claims.release(spec.id, record["status"])
         self.ended_elsewhere(record)
+        for gate in self.gates:
+            gate.ended(spec, record["status"])
         return True
 
 
@@ -118,8 +126,9 @@ def confirm_shared(study: Study, session: RunSession, claims: Claims) -> None:
             table.update(TrialUpdate(record["trial_id"], record))
 
         own = SharedTrials(
-            trials.context, trials.waiting, claims=claims, store=session.store, ended_elsewhere=ended_elsewhere
-        )
+            trials.context, trials.waiting, gates=trials.gates, claims=claims, store=session.store,
+            ended_elsewhere=ended_elsewhere,
+        )  # fmt: skip
         run_shared(own, lambda: session.run(own, table, as_many_as_run), session.print)
 
     confirm(study, session, run=run)
@@ -148,7 +157,7 @@ def run_shared(trials: SharedTrials, run: Callable[[], None], say: Callable[[str
             waits = False
             run()
         elif trials.left and not waits:
-            waits = trials.claims.take(STANDBY)
+            waits = trials.claims.take(STANDBY) or bool(trials.gates)
             if not waits:
                 return
             say(f"{trials.left} left in other processes; this one stands by, in case one of them is lost")

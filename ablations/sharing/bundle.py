@@ -21,7 +21,7 @@ from ablations.sharing.crate import About, crate_metadata, readme, zenodo_metada
 from ablations.sharing.environment import data_hashes, environment, report_makers
 from ablations.sharing.study_sources import DISTRIBUTION, plugin_files, plugin_names, study_files
 from ablations.state.lock import living_driver
-from ablations.state.pending import has_complete_plan
+from ablations.state.pending import has_complete_plan, planned_trials
 from silhouette.evaluated import FILE as EVALUATED
 from silhouette.evaluated import read_evaluations
 from silhouette.results import FINISHED, Store
@@ -66,12 +66,16 @@ class StudySettings:
         seeds: Number of seeds, if one was given.
         epochs: Epochs of every trial, if they were given.
         dataset: Data set, if one was given.
+        until_decided: Whether seeds are run until every comparison is decided.
+        max_seeds: How many there may then be, if that was given.
     """
 
     set: tuple[str, ...] = ()
     seeds: int | None = None
     epochs: str | None = None
     dataset: str | None = None
+    until_decided: bool = False
+    max_seeds: int | None = None
 
     @property
     def texts(self) -> list[str]:
@@ -164,13 +168,12 @@ def _about(store: Store, plan: Mapping[str, Any], records: pa.Table) -> About:
         question=str(plan["question"]),
         date=max(started)[:10] if started else "1970-01-01",
         software=version(DISTRIBUTION),
-        interim="" if has_complete_plan(store) else _missing(plan, records),
+        interim="" if has_complete_plan(store) else _missing(planned_trials(store), records),
         trials=sum(each in FINISHED for each in status),
     )
 
 
-def _missing(plan: Mapping[str, Any], records: pa.Table) -> str:
-    planned = {(arm["arm"], seed) for arm in plan.get("arms", ()) for seed in plan.get("seeds", ())}
+def _missing(planned: set[tuple[str, int]], records: pa.Table) -> str:
     columns = ("arm", "seed", "phase", "status")
     rows = zip(*(records[name].to_pylist() for name in columns), strict=True)
     ended = {(arm, seed) for arm, seed, phase, status in rows if phase == "confirm" and status in FINISHED}

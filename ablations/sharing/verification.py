@@ -102,10 +102,12 @@ def _listed_study(raw: Mapping[str, Any]) -> str:
 
 
 def _settings(raw: Mapping[str, Any]) -> StudySettings:
-    texts, seeds = [*raw["set"], *filter(None, [raw["epochs"], raw["dataset"]])], raw["seeds"]
-    if not (all(isinstance(text, str) for text in texts) and (seeds is None or type(seeds) is int)):
+    texts = [*raw["set"], *filter(None, [raw["epochs"], raw["dataset"]])]
+    numbers = (raw["seeds"], raw.get("max_seeds"))  # bundles of older versions lack the second
+    if not (all(isinstance(text, str) for text in texts) and all(n is None or type(n) is int for n in numbers)):
         raise ValueError("settings: must be texts and a number of seeds")
-    return StudySettings(tuple(raw["set"]), seeds, raw["epochs"], raw["dataset"])
+    until = raw.get("until_decided") is True
+    return StudySettings(tuple(raw["set"]), numbers[0], raw["epochs"], raw["dataset"], until, numbers[1])
 
 
 def check_files(path: Path, folder: Path) -> tuple[Manifest, list[str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ablations.design.arms import Trial
-from ablations.design.plan import planned_trials
+from ablations.design.plans.fit import FILE
+from ablations.design.seeds.stopping import UNTIL_DECIDED
 from ablations.design.study import Study
 from ablations.formatting import counted
+from ablations.state.decisions import wanted_seeds
 from silhouette.measured import metric_column, metric_columns
 from silhouette.results import FINISHED, Store
 
@@ -52,6 +54,16 @@ class StudyState:
     def incomplete(self) -> list[Trial]:
         """Trials without a complete record; if there are any, the exit code is 1."""
         return [trial for trial in self.wanted if self.status.get(trial.trial_id) != "complete"]
+
+    def needed(self, seeds_of: Mapping[str, int], seeds: Sequence[int]) -> StudyState:
+        """The same without the trials of seeds that an arm does not need.
+
+        Args:
+            seeds_of: How many of the first seeds each arm needs, by label.
+            seeds: The seeds of the study, in their order.
+        """
+        place = {seed: n for n, seed in enumerate(seeds, 1)}
+        return replace(self, wanted=[t for t in self.wanted if place[t.seed] <= seeds_of.get(t.arm.label, 0)])
 
     def summary(self) -> str:
         """Numbers of trials planned, finished and to run, in one line."""
@@ -95,6 +107,12 @@ def read_study_state(study: Study, store: Store) -> StudyState:
     )
 
 
+def may_see_test_values(store: Store) -> bool:
+    """Return True if every confirm trial of the stored plan has ended, or the plan allows any number of looks."""
+    plan = store.read_json(FILE)
+    return (isinstance(plan, Mapping) and plan.get("stop") == UNTIL_DECIDED) or has_complete_plan(store)
+
+
 def has_complete_plan(store: Store) -> bool:
     """Return True if every confirm trial of the stored plan has ended; before that nobody should see test values."""
     planned = planned_trials(store)
@@ -102,6 +120,14 @@ def has_complete_plan(store: Store) -> bool:
     rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
     ended = {(arm, seed) for arm, seed, phase, status in rows if phase == "confirm" and status in FINISHED}
     return bool(planned) and planned <= ended
+
+
+def planned_trials(store: Store) -> set[tuple[str, int]]:
+    """Label and seed of every confirm trial that the stored plan needs; none where there is no plan."""
+    stored = store.read_json(FILE)
+    if not isinstance(stored, Mapping) or not {"arms", "seeds"} <= stored.keys():
+        return set()
+    return {(arm, seed) for arm, seeds in wanted_seeds(stored, store).items() for seed in seeds}
 
 
 def _only(table: pa.Table, wanted: list[Trial]) -> pa.Table:

@@ -11,6 +11,7 @@ from ablations.design.arms import Arm
 from ablations.design.families import Family
 from ablations.design.never import never_proposed
 from ablations.design.recipes import describe_recipe
+from ablations.design.seeds.stopping import described_stop
 from ablations.design.study import Study
 from ablations.design.tuning import Tuning
 from search_spaces import Choice, Interval, default_of, factors_of, label_of
@@ -33,6 +34,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "families": [_describe_family(family) for family in study.all_families()],
         **({"tuning": _describe_tuning(study.tuning, study.model)} if study.tuning else {}),
         **({"looks": list(study.looks)} if study.looks else {}),
+        **described_stop(study),
         **({"experiment": study.experiment} if study.experiment else {}),
     }
     recipe, never = describe_recipe(study), never_proposed(study)

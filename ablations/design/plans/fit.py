@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ablations.design.seeds.stopping import same_order
 from ablations.errors import StudyError
 from silhouette.config import NEW_TEST_SPLITS, OLD_SPLIT, as_version_0_2, is_of_version_0_1, with_defaults
 
@@ -28,7 +29,7 @@ def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str)
     if stored["plan_hash"] == new["plan_hash"]:
         return True
     advice = f"{where} holds records of another plan; give another --results or undo the change"
-    for key in ("metric", "direction", "sesoi", "alpha", "error_rate", "looks", "experiment"):
+    for key in ("metric", "direction", "sesoi", "alpha", "error_rate", "looks", "stop", "mixture", "experiment"):
         before, after = (plan.get(key, ABSENT.get(key)) for plan in (stored, new))
         if before != after:
             hint = f"; to keep it, write {key}={before!r} into the study" if after is None else ""
@@ -38,6 +39,8 @@ def covers(stored: Mapping[str, Any] | None, new: Mapping[str, Any], where: str)
     for label in old_arms.keys() & new_arms.keys():
         _check_same_arm(old_arms[label], new_arms[label], advice, stored)
     _check_same_families(stored, new, advice)
+    if new.get("stop") and not same_order(stored["seeds"], new["seeds"]):
+        raise StudyError(f"seeds: with stop='decided' their order must stay, got {new['seeds']}; {advice}")
     if _is_part(new, stored, new_arms, old_arms):
         return True
     if _is_part(stored, new, old_arms, new_arms):

@@ -34,6 +34,8 @@ def extension(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: S
     """The note on seeds that `new` adds to a stored plan whose results could be seen; None if it adds none."""
     if stored is None or set(new["seeds"]) <= set(stored["seeds"]) or not _has_results(store):
         return None
+    if new.get("stop") and new["stop"] == stored.get("stop"):
+        return None  # a larger maximum of seeds: this test holds its level at any number of them
     looks = new.get("looks", [])
     before, after = len(stored["seeds"]), len(new["seeds"])
     declared = looks == stored.get("looks", []) and {before, after} <= set(looks)

@@ -125,6 +125,25 @@ def decide(plan: Plan, records: Sequence[Record]) -> Decisions:
     return Decisions(ordered, tuple(arm.label for arm in plan.arms if arm.label in wanted), not wanted)
 
 
+def seeds_wanted(plan: Plan, decisions: Decisions) -> dict[str, int]:
+    """How many of the first seeds of the plan each arm needs: those that its comparisons use, or all while one is open.
+
+    A seed that diverged counts: it was needed, and it blocks its comparison.
+    """
+    wanted = dict.fromkeys((arm.label for arm in plan.arms), 0)
+    for c in decisions.comparisons:
+        for arm in (c.treatment, c.baseline):
+            wanted[arm] = max(wanted[arm], _needed(plan, c))
+    return wanted
+
+
+def _needed(plan: Plan, c: SeedDecision) -> int:
+    most = len(plan.seeds)
+    if c.needs_seeds:
+        return most
+    return c.decided_at or (c.seeds if c.verdict == NONE else min(c.seeds + 1, most))
+
+
 def judge_seeds(plan: Plan, ledger: Ledger, families: Sequence[Family]) -> tuple[tuple[Followed, Decided | None], ...]:
     """The comparisons of some families that share one correction; without a decision where one is refused."""
     stopped = refusal_of_study(plan, ledger) or _refusal(plan)
