@@ -24,6 +24,37 @@ INSTALL = ("deploy/install.sh", "deploy/satisfied.py", "constraints.txt")
 """What the set-up commands of a cluster file run."""
 AWS = ("bucket.json", "head.json", "prepare.py", "trust.json")
 WHEEL = "copy the wheel of this package beside constraints.txt"
+
+
+def cloud(path: Path) -> Kind:
+    """What `ablate init` writes for a cluster file: its first line says what it is, up to a colon.
+
+    Args:
+        path: A file for the folder `deploy`. Files of that folder that it names, and those that they name, go with it.
+
+    >>> cloud(FILES / "deploy/gcp.yaml").what
+    'a Ray cluster on Google Cloud'
+    """
+    name, text = f"deploy/{path.name}", path.read_text(encoding="utf-8")
+    what = text.removeprefix("# ").partition(":")[0]
+    files = sorted(_named_in(text))
+    image = "build the image; " if "deploy/Dockerfile" in files else ""
+    then = f"{WHEEL}; {image}fill in {name}; ablate cluster check {name}"
+    return Kind(what[:1].lower() + what[1:], (name, *files), then)
+
+
+def _named_in(text: str) -> set[str]:
+    """The files that a text names, and those that they name; no cluster file."""
+    folder = [path for path in (FILES / "deploy").iterdir() if path.is_file() and path.suffix != ".yaml"]
+    known = {path.name: f"deploy/{path.name}" for path in folder} | {"constraints.txt": "constraints.txt"}
+    found, to_read = set[str](), [text]
+    while to_read:
+        more = {file for name, file in known.items() if name in to_read[-1]} - found
+        to_read[-1:] = [(FILES / file).read_text(encoding="utf-8") for file in more]
+        found |= more
+    return found
+
+
 KINDS = {
     "study": Kind(
         "a study of your own, on the digits data: about a minute on 2 cores",
@@ -40,21 +71,7 @@ KINDS = {
         ("cluster.yaml", *INSTALL, *(f"deploy/aws/{name}" for name in AWS)),
         f"{WHEEL}; python deploy/aws/prepare.py BUCKET; fill in cluster.yaml; ablate cluster check",
     ),
-    "gcp": Kind(
-        "a Ray cluster on Google Cloud",
-        ("deploy/gcp.yaml", *INSTALL),
-        f"{WHEEL}; fill in deploy/gcp.yaml; ablate cluster check deploy/gcp.yaml",
-    ),
-    "local": Kind(
-        "a Ray cluster on machines that you have, over ssh",
-        ("deploy/local.yaml", "deploy/end_with_raylet.sh", *INSTALL),
-        f"{WHEEL}; fill in deploy/local.yaml; ablate cluster check deploy/local.yaml",
-    ),
-    "kuberay": Kind(
-        "one study on Kubernetes, with KubeRay",
-        ("deploy/kuberay.yaml", "deploy/Dockerfile", "constraints.txt"),
-        f"{WHEEL}; build the image; fill in deploy/kuberay.yaml; ablate cluster check deploy/kuberay.yaml",
-    ),
+    **{path.stem: cloud(path) for path in sorted((FILES / "deploy").glob("*.yaml"))},
     "slurm": Kind(
         "the defaults of your site for `ablate slurm`: partition, account, time, set-up lines",
         ("slurm.yaml",),

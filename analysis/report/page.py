@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterable
+from importlib import import_module
 
 from analysis.formatting import count, listing
+from analysis.report import sections
 from analysis.report.cells import margin_line, rates_line, scope_line
 from analysis.report.elements import Claim, Page, Section
-from analysis.report.sections import (
-    ablation,
-    batch_composition,
-    checklist,
-    comparisons,
-    datasets,
-    evaluated,
-    first,
-    frozen_plan,
-    imbalance,
-    ledger,
-    power,
-    protocol,
-    provenance,
-    results,
-    robustness,
-    sensitivity,
-    tuning,
-)
-from analysis.report.sections.first import by_weight
+from analysis.report.sections import first, frozen_plan
 from analysis.report.withheld import withheld
 from analysis.results.document import ComparisonData, Document, scale_of
 
-SECTIONS: tuple[Callable[[Document], Section], ...] = (
-    protocol.section,
-    frozen_plan.section,
-    ledger.section,
-    results.section,
-    comparisons.section,
-    datasets.section,
-    ablation.section,
-    sensitivity.section,
-    imbalance.section,
-    batch_composition.section,
-    tuning.section,
-    power.section,
-    robustness.section,
-    evaluated.section,
-    checklist.section,
-    provenance.section,
-)
+
+def discovered() -> tuple[Callable[[Document], Section], ...]:
+    """The sections of a report: `section` of each module of the folder that has a `PLACE`, in the order of these."""
+    names = [found.name for found in pkgutil.iter_modules(sections.__path__)]
+    modules = [import_module(f"{sections.__name__}.{name}") for name in names]
+    placed = sorted((module for module in modules if hasattr(module, "PLACE")), key=lambda module: module.PLACE)
+    return tuple(module.section for module in placed)
+
+
+SECTIONS = discovered()
 """The sections in the order of a report; a section without content is left out."""
 
 MAX_CLAIMS = 24
@@ -58,7 +34,7 @@ MAX_CLAIMS = 24
 def make_page(data: Document) -> Page:
     """The whole report from its document."""
     data = withheld(data)
-    sections = [section(data) for section in SECTIONS]
+    made = [section(data) for section in SECTIONS]
     return Page(
         title=data["study"],
         question=data["question"],
@@ -69,7 +45,7 @@ def make_page(data: Document) -> Page:
         claims=tuple(claims(data)),
         claims_note=claims_note(data),
         first=first.section(data),
-        rest=tuple(s for s in sections if not s.empty),
+        rest=tuple(s for s in made if not s.empty),
     )
 
 
@@ -128,7 +104,7 @@ def claims(data: Document) -> Iterable[Claim]:
 
 def _claimed(data: Document) -> list[ComparisonData]:
     """The comparisons of the claims box: decided ones first."""
-    return by_weight(data["comparisons"])[:MAX_CLAIMS]
+    return first.by_weight(data["comparisons"])[:MAX_CLAIMS]
 
 
 def claims_note(data: Document) -> str:

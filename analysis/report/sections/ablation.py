@@ -12,6 +12,8 @@ from analysis.results.document import ComparisonData, Document, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
 from analysis.study.plan import PER_BLOCK
 
+PLACE = 70
+
 
 def section(data: Document) -> Section:
     """Each arm against the full method, with Holm and with the max-t sign-flip test."""

@@ -11,6 +11,8 @@ from analysis.report.elements import Cell, Figure, Section, Table
 from analysis.report.figures.batch_composition import draw_batch_composition
 from analysis.results.document import Document, GainPointData, scale_of
 
+PLACE = 100
+
 
 def section(data: Document) -> Section:
     """The gain against the content of the batches."""

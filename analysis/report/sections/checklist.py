@@ -6,6 +6,8 @@ from analysis.report.cells import table
 from analysis.report.elements import Cell, Section
 from analysis.results.document import Document
 
+PLACE = 150
+
 
 def section(data: Document) -> Section:
     """Each request of the review with where it is answered, or why not."""

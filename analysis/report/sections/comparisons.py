@@ -23,6 +23,8 @@ from analysis.report.figures.differences import difference_figures
 from analysis.report.figures.slopes import slope_figure
 from analysis.results.document import ComparisonData, DetailData, Document, scale_of
 
+PLACE = 50
+
 
 def section(data: Document) -> Section:
     """Differences, tests, effect sizes, and what the seeds can show."""

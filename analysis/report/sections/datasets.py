@@ -25,6 +25,8 @@ from analysis.results.document import (
     scale_of,
 )
 
+PLACE = 60
+
 
 def section(data: Document) -> Section:
     """Everything over several datasets, one condition after the other."""

@@ -9,6 +9,8 @@ from analysis.report.cells import between, gain, p_cell, scope_line, table, valu
 from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, EvaluatedData
 
+PLACE = 140
+
 
 def section(data: Document) -> Section:
     """Arms and declared comparisons in each of these metrics."""

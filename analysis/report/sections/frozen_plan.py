@@ -14,6 +14,9 @@ ENOUGH_CANDIDATES = 10
 """With fewer, even a high rank correlation of first rung and full budget is too uncertain to support anything."""
 
 
+PLACE = 20
+
+
 def section(data: Document) -> Section:
     """What was fixed between the tune and the confirm phase; empty for a study that tunes nothing."""
     frozen = data["frozen"]

@@ -29,6 +29,9 @@ MAX_CLASS_ROWS, MAX_SENTENCES = 200, 12
 ACCURACY = make_scale("test_macro_top1")
 
 
+PLACE = 90
+
+
 def section(data: Document) -> Section:
     """Macro accuracy, shot groups, single classes, and the interaction of gain and imbalance."""
     tails, contrasts = data["tail"], data["interactions"]

@@ -12,6 +12,8 @@ from analysis.report.figures.flow import draw_flow
 from analysis.results.document import Document, FaultData
 from analysis.stats.types import SCOPE_SPLITS
 
+PLACE = 30
+
 
 def section(data: Document) -> Section:
     """What became of every planned trial."""

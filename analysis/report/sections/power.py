@@ -34,6 +34,8 @@ from analysis.report.figures.axes import unit_label
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.results.document import ComparisonData, ComponentData, Document, FeasibilityData, IntervalData, scale_of
 
+PLACE = 120
+
 
 def section(data: Document) -> Section:
     """Variance components where the study has them; then what each comparison can show."""

@@ -27,6 +27,9 @@ CONFIRM_ON = {
 """What confirm trials of a tuned study train on, in words."""
 
 
+PLACE = 10
+
+
 def section(data: Document) -> Section:
     """What was declared before the run."""
     rows = [(Cell(name), Cell(text)) for name, text in _declared(data) if text]

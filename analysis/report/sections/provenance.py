@@ -10,6 +10,8 @@ from analysis.report.cells import table, whole
 from analysis.report.elements import Cell, Section
 from analysis.results.document import Document
 
+PLACE = 160
+
 
 def section(data: Document) -> Section:
     """Where the numbers come from, trial ids included."""

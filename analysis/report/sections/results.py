@@ -12,6 +12,8 @@ from analysis.report.writers.siunitx import mark_command, number_column, uncerta
 from analysis.results.document import ArmData, ComparisonData, Document, scale_of
 from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
 
+PLACE = 40
+
 
 def section(data: Document) -> Section:
     """Mean and spread of every arm, with every seed."""

@@ -10,6 +10,8 @@ from analysis.report.elements import Cell, Section, Table
 from analysis.results.document import Document, FailureData, RobustnessData
 from analysis.results.verdicts import NONE
 
+PLACE = 130
+
 
 def section(data: Document) -> Section:
     """The same comparisons by other tests and metrics, failures."""

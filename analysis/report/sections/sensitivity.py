@@ -42,6 +42,9 @@ PERCENT = Scale(100.0, "", "%", 1, "share")
 """How shares are drawn."""
 
 
+PLACE = 80
+
+
 def section(data: Document) -> Section:
     """Curves first, then grids and their shares, then importance in the tune phase."""
     part = data["sensitivity"]

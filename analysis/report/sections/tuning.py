@@ -14,6 +14,8 @@ from analysis.report.figures.dots import Dot, dot_rows
 from analysis.report.figures.learning_curves import by_block, draw_expected_best, draw_learning
 from analysis.results.document import Document, LearningData, SearchSpaceData, TuningData
 
+PLACE = 110
+
 
 def section(data: Document) -> Section:
     """The tune phase, and the learning curves of both phases."""

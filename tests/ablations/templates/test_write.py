@@ -7,7 +7,7 @@ import pytest
 from ablations.cli.parser import main
 from ablations.design.loading import load_study
 from ablations.templates import FILES
-from ablations.templates.write import KINDS
+from ablations.templates.write import KINDS, cloud
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,7 +66,7 @@ def test_an_unknown_kind_is_one_line_with_the_kinds(kind, capsys):
     assert init(capsys, kind) == (
         2,
         [],
-        [f"ablate: KIND: must be study, experiment, aws, gcp, local, kuberay, slurm, got {kind!r}"],
+        [f"ablate: KIND: must be study, experiment, aws, gcp, kuberay, local, slurm, got {kind!r}"],
     )
 
 
@@ -86,3 +86,12 @@ def test_the_study_has_the_name_that_is_asked_for_and_can_be_read(tmp_path, caps
     assert init(capsys, "study", "--to", path)[1][0] == str(path)
     study = load_study(str(path))
     assert (study.name, len(study.arms), len(study.seeds)) == ("rotation", 2, 5)
+
+
+def test_a_cluster_file_brings_the_files_that_it_names(tmp_path):
+    file = tmp_path / "azure.yaml"
+    file.write_text("# A Ray cluster on Azure: `ray up deploy/azure.yaml`\nsetup_commands: [bash deploy/install.sh]\n")
+    found = cloud(file)
+    assert found.what == "a Ray cluster on Azure"
+    assert found.files == ("deploy/azure.yaml", "constraints.txt", "deploy/install.sh", "deploy/satisfied.py")
+    assert found.then.endswith("fill in deploy/azure.yaml; ablate cluster check deploy/azure.yaml")
