@@ -212,15 +212,15 @@ def knn_top1(train: Tensor, train_labels: Tensor, test: Tensor, labels: Tensor, 
     if not len(train) or not len(test):
         return None
     train, k = F.normalize(train), min(k, len(train))
-    classes, hits = int(max(train_labels.max(), labels.max())) + 1, 0
+    classes, hits = int(torch.maximum(train_labels.max(), labels.max())) + 1, labels.new_zeros(())
     step = max(1, _KNN_TILE // len(train))
     for start in range(0, len(test), step):
         rows = slice(start, start + step)
         near, who = (F.normalize(test[rows]) @ train.t()).topk(k, dim=1)
         votes = torch.zeros(len(near), classes, device=near.device)
         votes.scatter_add_(1, train_labels[who], torch.exp((near - 1) / _KNN_TEMPERATURE))
-        hits += int((votes.argmax(1) == labels[rows]).sum())
-    return hits / len(test)
+        hits += (votes.argmax(1) == labels[rows]).sum()
+    return int(hits) / len(test)
 
 
 def calibration_error(logits: Tensor, labels: Tensor) -> float | None:

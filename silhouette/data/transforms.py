@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from silhouette.config import TrialConfig
+from silhouette.data.feed import to_device
 from silhouette.seeding import derive
 
 Keys = NDArray[np.uint64]
@@ -77,10 +78,17 @@ def to_input(config: TrialConfig, images: Tensor) -> Tensor:
     if not config.pretrained:
         x = images.float() / 127.5 - 1
     else:
-        statistics = images.new_tensor(_IMAGENET, dtype=torch.float32)[:, None, :, None, None]
-        mean, deviation = statistics if images.shape[1] == 3 else statistics.mean(2, keepdim=True)
+        mean, deviation = _imagenet(images.shape[1], images.device)
         x = (images.float() / 255 - mean) / deviation
     return x.contiguous(memory_format=torch.channels_last) if config.channels_last else x
+
+
+@lru_cache
+def _imagenet(channels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation, (1, C, 1, 1); kept, since making them waits for a GPU."""
+    statistics = torch.tensor(_IMAGENET, dtype=torch.float32, device=device)[:, None, :, None, None]
+    mean, deviation = statistics if channels == 3 else statistics.mean(2, keepdim=True)
+    return mean, deviation
 
 
 def crop_flip(images: Tensor, keys: Keys) -> Tensor:
@@ -88,12 +96,13 @@ def crop_flip(images: Tensor, keys: Keys) -> Tensor:
     count, _, height, width = images.shape
     pad = max(1, height // 8)
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
-    down, right = ((uniform(keys, draw) * (2 * pad + 1)).astype(np.int64) for draw in (0, 1))
-    columns = right[:, None] + np.arange(width)
-    columns = np.where(uniform(keys, 2)[:, None] < 0.5, columns[:, ::-1], columns)
-    rows = torch.from_numpy(down[:, None] + np.arange(height)).to(images.device)
+    drawn = [(uniform(keys, draw) * (2 * pad + 1)).astype(np.int64) for draw in (0, 1)]
+    down, right, mirrored = to_device(np.stack([*drawn, uniform(keys, 2) < 0.5]), images.device)[:, :, None]
+    column = torch.arange(width, device=images.device)
+    rows = down + torch.arange(height, device=images.device)
+    columns = right + torch.where(mirrored > 0, width - 1 - column, column)
     sample = torch.arange(count, device=images.device)[:, None, None]
-    chosen = padded[sample, :, rows[:, :, None], torch.from_numpy(columns).to(images.device)[:, None, :]]
+    chosen = padded[sample, :, rows[:, :, None], columns[:, None, :]]
     return chosen.permute(0, 3, 1, 2).contiguous()
 
 
@@ -152,7 +161,7 @@ def _apply_plans(images: Tensor, plans: list[Any], bins: int) -> Tensor:
             groups.setdefault(plan, []).append(index)
     out = images.clone()
     for (name, number, negative), members in groups.items():
-        where = torch.tensor(members, device=images.device)
+        where = to_device(np.array(members), images.device)
         magnitude = _magnitude(name, number, bins, images.shape[-1])
         signed = -magnitude if negative and name in _SIGNED else magnitude
         out[where] = _OPERATIONS[name](images[where], signed)

@@ -42,7 +42,8 @@ class Outputs:
     @property
     def finite(self) -> bool:
         """True if every feature, embedding and logit is finite."""
-        return all(bool(part.isfinite().all()) for part in (self.features, self.embedding, self.logits))
+        parts = (self.features, self.embedding, self.logits)
+        return bool(torch.stack([part.isfinite().all() for part in parts]).all())  # a GPU is waited for once
 
     def loss(self) -> float:
         """Return the mean cross-entropy; lower is better."""

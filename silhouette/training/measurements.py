@@ -14,7 +14,6 @@ from silhouette.geometry.measure import Sample, measure
 from silhouette.geometry.tiles import class_means
 from silhouette.metric_functions import functions_of, measure_all
 from silhouette.training.evaluation import Outputs
-from silhouette.training.objectives import Losses
 
 CURVE_KEYS = (
     "epoch",
@@ -58,15 +57,17 @@ class EpochSums:
         self._sums: dict[str, float] = {}
         self._terms: dict[str, float] = {}
 
-    def add(self, losses: Losses) -> None:
-        """Add the losses of one batch."""
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Add the losses of one batch.
+
+        Args:
+            losses: By column of the curve; the weighted loss of a term by `term NAME`.
+        """
         self._batches += 1
-        named = {"train_loss": losses.total, "train_sup_loss": losses.supervised}
-        if losses.silhouette is not None:
-            named["train_sil_loss"] = losses.silhouette
-        for sums, values in ((self._sums, named), (self._terms, losses.terms)):
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
+        for name, value in losses.items():
+            term = name.removeprefix("term ")
+            sums = self._sums if term == name else self._terms
+            sums[term] = sums.get(term, 0.0) + value
 
     def means(self) -> dict[str, float]:
         """Return columns of the curve: means over batches, and the share of the silhouette term."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from silhouette.config import TrialConfig
 from silhouette.errors import InputError
-from silhouette.loss.distances import wide
+from silhouette.loss.distances import sum_by_class, wide
 from silhouette.loss.memory import ClassMemory, MomentumMemory, QueueMemory
 from silhouette.loss.soft_silhouette import SoftSilhouetteLoss
 from silhouette.registry import short_name, term_entry
@@ -168,7 +168,8 @@ class SilhouetteTerm(Term):
             return values
         weights = torch.ones_like(values) if batch.weights is None else batch.weights.to(values)
         if self.macro:  # a class has its weight once, however many samples it has in the batch
-            weights = weights / batch.labels.bincount().to(values)[batch.labels]
+            counts = sum_by_class(torch.ones_like(values), batch.labels, batch.logits.shape[1])
+            weights = weights / counts[batch.labels]
         return average(values, weights)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from silhouette.config import TrialConfig
 from silhouette.data import transforms
 from silhouette.data.corruptions import corrupt
+from silhouette.data.feed import Feed, to_device
 from silhouette.data.sampling import Composition, composition, epoch_batches
 from silhouette.data.splits import load, make_split
 from silhouette.geometry.names import COLUMNS
@@ -24,18 +24,13 @@ from silhouette.seeding import derive
 from silhouette.training import determinism, machine
 from silhouette.training.encoders import build_network
 from silhouette.training.evaluation import Outputs, chunks, evaluate
-from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, EpochSums, end_metrics, mean_of
-from silhouette.training.objectives import Losses, Objective
+from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, end_metrics, mean_of
+from silhouette.training.objectives import Objective
 from silhouette.training.optimizer import build_optimizer, learning_rate
+from silhouette.training.step_log import Divergence, StepLog
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
-
-_SMALLEST_SCALE = 2.0**-10  # of fp16 gradients: an overflow below it is a divergence, not a limit of fp16
-
-
-class Divergence(Exception):
-    """A loss, gradient or output is not finite; this ends the trial, not the study."""
 
 
 class Training:
@@ -85,6 +80,7 @@ class Training:
         self._data = load(config)
         self._seeds = config.source_seeds(seed)
         self._split = make_split(config, self._data, seed)
+        self._feed = Feed(self._data.images, self._data.sha256, self.device)
         self._build()
 
     def _build(self) -> None:
@@ -98,6 +94,7 @@ class Training:
         self.objective = Objective(self.config, classes, counts, self.network.features).to(self.device)
         self.optimizer = build_optimizer(self.config, self.network, self.objective)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.config.amp == "fp16")
+        self._one = torch.ones((), device=self.device)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._forward = torch.compile(self.network) if self.config.compile else self.network
 
@@ -139,14 +136,17 @@ class Training:
     def _train_epoch(self, batches: list[Indices]) -> dict[str, Any]:
         self.network.train()
         self.objective.start_epoch(self.epoch)
-        started, sums, lr = time.perf_counter(), EpochSums(), 0.0
-        for number, batch in enumerate(batches):
-            lr = self._set_learning_rate(number, len(batches))
-            labels = torch.from_numpy(self._split.train_labels[batch]).to(self.device)
-            sums.add(self._train_batch(self._views(batch), labels))
-        images = sum(map(len, batches)) / (time.perf_counter() - started)
-        self.terms = sums.terms()
-        return {"lr": lr, "images_per_second": images, **sums.means()}
+        started, lr = time.perf_counter(), 0.0
+        samples = [self._split.train[batch] for batch in batches]
+        every = to_device(self._split.train_labels[np.concatenate(batches)], self.device)
+        labels = torch.split(every, [*map(len, batches)])
+        with StepLog() as log, closing(self._feed.batches(samples)) as feed:
+            for number, images in enumerate(feed):
+                lr = self._set_learning_rate(number, len(batches))
+                self._train_batch(self._views(images, samples[number]), labels[number], log)
+        images_per_second = sum(map(len, batches)) / (time.perf_counter() - started)
+        self.terms = log.sums.terms()
+        return {"lr": lr, "images_per_second": images_per_second, **log.sums.means()}
 
     def _set_learning_rate(self, number: int, per_epoch: int) -> float:
         lr = learning_rate(self.config, self.epoch * per_epoch + number, per_epoch)
@@ -154,14 +154,13 @@ class Training:
             group["lr"] = lr * group["lr_scale"]
         return lr
 
-    def _images(self, indices: Indices) -> Tensor:
-        """Return images (B, C, H, W) uint8 on the device, copied from the shared arrays."""
-        return torch.from_numpy(self._data.images[indices]).to(self.device)
+    def _views(self, images: Tensor, indices: Indices) -> Tensor:
+        """Return augmented views of images as input of the network, one view after the other.
 
-    def _views(self, batch: Indices) -> Tensor:
-        """Return augmented views of training samples as input of the network, one view after the other."""
-        indices = self._split.train[batch]
-        images = self._images(indices)
+        Args:
+            images: (B, C, H, W) uint8 on the device.
+            indices: (B,) of the images in the data set.
+        """
         views = [
             transforms.augment(
                 self.config, images, transforms.image_keys(self._seeds["augment"], self.epoch, view, indices)
@@ -174,30 +173,26 @@ class Training:
         kind = torch.float16 if self.config.amp == "fp16" else torch.bfloat16
         return torch.autocast(self.device.type, dtype=kind, enabled=self.config.amp != "none")
 
-    def _train_batch(self, images: Tensor, labels: Tensor) -> Losses:
+    def _train_batch(self, images: Tensor, labels: Tensor, log: StepLog) -> None:
+        """Take one step; nothing here may wait for the device, so the log reads whether it was finite."""
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             output = self._forward(images)
-        losses: Losses = self.objective(output, labels, self.network.classifier.weight)
-        loss = float(losses.total.detach())
-        if not math.isfinite(loss):
-            raise Divergence(f"loss is {loss:g}")
-        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+        losses = self.objective(output, labels, self.network.classifier.weight)
+        self.scaler.scale(losses.total).backward()
         self.scaler.unscale_(self.optimizer)
-        self._check_and_clip()
+        norm, scale = self._clip(), self.scaler.scale(self._one) if self.scaler.is_enabled() else None
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return losses
+        log.add(losses, norm, scale)
 
-    def _check_and_clip(self) -> None:
+    def _clip(self) -> Tensor:
+        """Return the norm of the gradient, and scale the gradient down where it is above the largest one."""
         given = [p for p in self._parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in given if p.grad is not None])
-        if not math.isfinite(float(norm)):
-            # an overflow is normal with fp16: the scaler skips the step and lowers its scale
-            if not self.scaler.is_enabled() or self.scaler.get_scale() < _SMALLEST_SCALE:
-                raise Divergence(f"gradient norm is {float(norm):g}")
-        elif self.config.grad_clip is not None:
+        if self.config.grad_clip is not None:
             torch.nn.utils.clip_grads_with_norm_(given, self.config.grad_clip, norm)
+        return norm
 
     def _run(self, indices: Indices, labels: Indices, corruption: tuple[str, int] | None = None) -> Outputs:
         """Return outputs on samples without augmentation, corrupted if a corruption is given."""
@@ -206,11 +201,10 @@ class Training:
         return evaluate(self.network, inputs, on_device, self._autocast)
 
     def _inputs(self, indices: Indices, corruption: tuple[str, int] | None) -> Iterator[Tensor]:
-        for number, part in enumerate(chunks(indices)):
-            images = self._images(part)
-            if corruption:
-                images = corrupt(images, *corruption, chunk=number)
-            yield transforms.to_input(self.config, images)
+        with closing(self._feed.batches([*chunks(indices)])) as feed:
+            for number, images in enumerate(feed):
+                corrupted = corrupt(images, *corruption, chunk=number) if corruption else images
+                yield transforms.to_input(self.config, corrupted)
 
     def _validate(self) -> dict[str, Any]:
         if not len(self._split.val):

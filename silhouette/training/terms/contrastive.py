@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from silhouette.loss.distances import unit
+from silhouette.loss.distances import sum_by_class, unit
 from silhouette.training.simplex import spread
 from silhouette.training.terms.batch import Batch, SampleTerm
 from silhouette.training.terms.counts import log_prior
@@ -87,7 +87,8 @@ def balanced_contrast(batch: Batch, prototypes: Tensor, temperature: float) -> T
     labels = torch.cat([batch.labels, classes])
     similar = torch.cat([similarities(batch, temperature), batch.embedding @ prototypes.t() / temperature], 1)
     same = batch.labels[:, None] == labels
-    members = labels.bincount(minlength=len(classes)).to(similar)[labels] - same.to(similar)  # i itself is left out
+    members = sum_by_class(similar.new_ones(len(labels)), labels, len(classes))
+    members = members[labels] - same.to(similar)  # i itself is left out
     total = (similar - members.clamp_min(1).log()).logsumexp(1, keepdim=True)
     return mean_log(similar - total, same & similar.isfinite())
 

@@ -88,7 +88,7 @@ def separation(training):
     """The silhouette coefficient of the embeddings of the training samples."""
     training.network.eval()
     with torch.no_grad():
-        images = transforms.to_input(training.config, training._images(training._split.train))
+        images = transforms.to_input(training.config, next(training._feed.batches([training._split.train])))
         embedding = training.network(images).embedding
     return silhouette_score(embedding.numpy(), training._split.train_labels)
 

@@ -115,9 +115,11 @@ def test_the_result_is_a_record(tmp_path, uninterrupted):
 def test_test_data_is_read_once_and_only_at_the_end(monkeypatch):
     training = Training(config(), 0)
     reads = []
-    images = training._images
+    batches = training._feed.batches
     test = set(training._split.test)
-    monkeypatch.setattr(training, "_images", lambda i: reads.extend(test & set(i)) or images(i))
+    monkeypatch.setattr(
+        training._feed, "batches", lambda parts: reads.extend(i for p in parts for i in test & set(p)) or batches(parts)
+    )
     training.step()
     assert training.result()["test_top1"] is None
     finish(training)
