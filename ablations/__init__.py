@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from ablations.design.tuning import Tuning
     from ablations.driver.options import RunOptions
     from ablations.errors import StudyError
+    from silhouette.config import crossed
 
-__all__ = ["Family", "RunOptions", "Study", "StudyError", "Tuning", "load_study", "run_study"]
+__all__ = ["Family", "RunOptions", "Study", "StudyError", "Tuning", "crossed", "load_study", "run_study"]
 
 _HOMES = {
     "Family": "ablations.design.families",
@@ -40,6 +41,7 @@ _HOMES = {
     "Study": "ablations.design.study",
     "StudyError": "ablations.errors",
     "Tuning": "ablations.design.tuning",
+    "crossed": "silhouette.config",
     "load_study": "ablations.design.loading",
 }
 

@@ -12,7 +12,7 @@ from ablations.design.arms import Arm, Expansion, by_block
 from ablations.design.tuning import Tuning, make_space
 from ablations.errors import StudyError
 from search_spaces import FACTORS, default_of, factor_named
-from silhouette.config import TrialConfig, inert_fields, is_option, needed_for, setting_of
+from silhouette.config import TrialConfig, crossed_sources, inert_fields, is_option, needed_for, setting_of
 from silhouette.metric_functions import functions_of, recorded_as
 from silhouette.metrics import METRICS
 
@@ -179,12 +179,13 @@ def check_sources(arms: Iterable[Arm]) -> None:
     for arm in arms:
         if not isinstance(arm.config, TrialConfig):
             continue
-        idle, needs = IDLE_SOURCES.get(arm.config.vary, (lambda _: False, ""))
-        if idle(arm.config):
-            raise StudyError(
-                f"vary: the seed moves nothing in arm {arm.label!r}, since {arm.config.vary} needs {needs}; "
-                f"set that, or another vary, got {arm.config.vary!r}"
-            )
+        for source in crossed_sources(arm.config.vary) or (arm.config.vary,):
+            idle, needs = IDLE_SOURCES.get(source, (lambda _: False, ""))
+            if idle(arm.config):
+                raise StudyError(
+                    f"vary: the seed moves nothing in arm {arm.label!r}, since {source} needs {needs}; "
+                    f"set that, or another vary, got {arm.config.vary!r}"
+                )
 
 
 def check_measured(metric: str, arms: Iterable[Arm]) -> None:

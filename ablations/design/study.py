@@ -18,6 +18,7 @@ from ablations.design.experiments import config_model
 from ablations.design.families import Family, Role, check_families
 from ablations.design.measures import check_margin, check_metric, measure_of, own_metrics, search_direction
 from ablations.design.models import Declared, as_list
+from ablations.design.seeds.crossed import check_crossed
 from ablations.design.seeds.rules import MAX_COUNT, check_looks, check_seeds
 from ablations.design.seeds.stopping import check_decidable, check_stop, up_to_the_maximum
 from ablations.design.tuning import Space, Tuning, make_space, searched
@@ -265,6 +266,8 @@ class Study(Declared):
         Raises:
             StudyError: One line for the first fault.
         """
+        alone = {"tuning": self.tuning, "looks": self.looks, "stop": self.stop}
+        check_crossed(self.start_arms, self.seeds, alone)
         if self.experiment is None:
             check_sources(self.start_arms)
             check_sources(self._confirmed(arm) for arm in self.start_arms)

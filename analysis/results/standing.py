@@ -19,6 +19,8 @@ RULES = "0.2"
 MARGIN_0_1 = 0.002
 """The margin of a study of version 0.1 that declared none."""
 EXTENDED, MIXED_CODE = "extended after looking", "mixed code"
+CROSSED = "crossed sources of chance"
+"""The reason where runs share levels of a source, so that they are no independent repetitions."""
 NOT_NOTED = "none"
 """Stands for the digest of code that a record does not note."""
 UNEQUAL_SEEDS = "the arms have different seeds"
@@ -32,7 +34,14 @@ def voids_intervals(reason: str) -> bool:
     The number of its seeds was not planned, or its values are no repetitions of one experiment.
     """
     kinds = ("interim", "records of", "seeds are run until")
-    return reason in (EXTENDED, MIXED_CODE, COPIED) or reason.startswith(kinds)
+    return reason in (EXTENDED, MIXED_CODE, COPIED, CROSSED) or reason.startswith(kinds)
+
+
+CROSSED_TEXT = (
+    "Crossed sources of chance: no verdict. Runs that share a level of a source, as the same initialisation, are not "
+    "independent, so no test of the difference and no interval of a mean holds its level. The section on crossed "
+    "sources shows what each source adds."
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ def refusal_of_study(plan: Plan, ledger: Ledger) -> str:
         return f"records of the {plan.phase} phase give no verdict"
     if _undeclared(plan):
         return EXTENDED
+    if any(arm.crossed for arm in plan.arms):
+        return CROSSED
     return MIXED_CODE if len(sources(plan, ledger)) > 1 or mixed_plugins(plan, ledger) else ""
 
 
@@ -115,6 +126,8 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
         yield Notice("mixed_plugins", "mixed code of a plugin: no verdict", _mixed_plugins_text(plugins))
     if _undeclared(plan):
         yield Notice("extended", "extended after looking: no verdict", _extended_text(plan))
+    if any(arm.crossed for arm in plan.arms):
+        yield Notice("crossed", "crossed sources: no verdict", CROSSED_TEXT)
     short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim") or r.endswith(FAILED_SEEDS)]
     if short and not plan.from_table:
         yield _short_of_seeds(plan, ledger, len(short), len(refusals))

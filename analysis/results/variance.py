@@ -54,7 +54,7 @@ def components(plan: Plan, ledger: Ledger) -> tuple[Component, ...]:
     for arm in plan.arms:
         source = arm.settings.get(FIELD)
         values = ledger.values(arm.label, plan.metric)
-        if source is None or len(values) < 3:
+        if source is None or arm.crossed or len(values) < 3:
             continue
         rest = {k: v for k, v in arm.settings.items() if k != FIELD and k not in plan.block_fields}
         name = ", ".join(f"{k}={v}" for k, v in sorted(rest.items()))

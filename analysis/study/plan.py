@@ -10,7 +10,7 @@ from typing import Any
 from analysis.formatting import count, show_level
 from analysis.stats.anytime import MIXTURE
 from analysis.stats.types import SCOPE_SEEDS, SCOPE_SPLITS
-from silhouette.config import with_defaults
+from silhouette.config import crossed_sources, with_defaults
 from silhouette.metrics import METRICS
 
 EXPLORATORY = "exploratory"
@@ -45,6 +45,12 @@ class Arm:
     config: Mapping[str, Any] = field(default_factory=dict)
     method: str = ""
     block_settings: Mapping[str, Any] | None = None
+
+    @property
+    def crossed(self) -> tuple[str, ...]:
+        """The sources of chance that its seeds cross (`vary="init*order"`); empty where they cross none."""
+        vary = self.config.get(FIELD, self.settings.get(FIELD))
+        return crossed_sources(vary) if isinstance(vary, str) else ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The config of a trial: its fields, the rules over them, and the identity that follows from them."""
 
+from silhouette.config.crossed import LEVELS, MAX_CROSSED, NEW_TEST_SPLITS, crossed, crossed_sources, levels_of
 from silhouette.config.identity import (
     CONFIG_VERSION,
     MAX_SEED,
@@ -13,7 +14,6 @@ from silhouette.config.identity import (
 from silhouette.config.options import is_option, option_default, options_under
 from silhouette.config.parsing import ConfigError, defaults, first_line, make_config, parse_value, with_defaults
 from silhouette.config.trial_config import (
-    NEW_TEST_SPLITS,
     TrialConfig,
     draws_test_split,
     inert_fields,
@@ -23,6 +23,8 @@ from silhouette.config.trial_config import (
 
 __all__ = [
     "CONFIG_VERSION",
+    "LEVELS",
+    "MAX_CROSSED",
     "MAX_SEED",
     "NEW_TEST_SPLITS",
     "OLD_SPLIT",
@@ -30,12 +32,15 @@ __all__ = [
     "Phase",
     "TrialConfig",
     "as_version_0_2",
+    "crossed",
+    "crossed_sources",
     "defaults",
     "draws_test_split",
     "first_line",
     "inert_fields",
     "is_of_version_0_1",
     "is_option",
+    "levels_of",
     "make_config",
     "needed_for",
     "option_default",

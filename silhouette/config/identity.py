@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from silhouette.config.crossed import NEW_TEST_SPLITS
 from silhouette.config.parsing import ConfigError, with_defaults
-from silhouette.config.trial_config import NEW_TEST_SPLITS, TrialConfig
+from silhouette.config.trial_config import TrialConfig
 from silhouette.registry import dataset_entry
 
 Phase = Literal["tune", "confirm"]

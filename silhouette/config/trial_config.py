@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from silhouette.config.crossed import NEW_TEST_SPLITS, Vary, source_seeds
 from silhouette.config.lists import Measured, Milestones
 from silhouette.config.options import Options, Values, gathered, is_option, option_default, without_owner
 from silhouette.config.rules import COMBINATIONS, INERT
@@ -28,15 +29,6 @@ from silhouette.registry import (
     parse_objective,
     term_entry,
 )
-
-Vary = Literal["all", "init", "order", "augment", "split", "class_order", "subset", "all_and_test_split"]
-SOURCES = ("split", "class_order", "subset", "init", "order", "augment")
-"""Sources of chance in a trial.
-
-Dropout and the positives that `kcl` and `tsc` draw belong to the order of the batches, label noise to the subset.
-"""
-NEW_TEST_SPLITS = "all_and_test_split"
-"""The value of `vary` under which each seed also draws test samples of its own."""
 
 
 class TrialConfig(BaseModel):
@@ -150,6 +142,8 @@ class TrialConfig(BaseModel):
             stay as under seed 0. `split` draws the validation samples, `class_order` the classes of an imbalance
             profile, `subset` the training samples that are kept and the labels that are replaced.
             `all_and_test_split` draws new test samples too: its seeds overlap in their data, and are tested so.
+            `init*order` crosses sources, two to four of them: each has two digits of the seed (304 is initialisation 3
+            and order 4), `seeds=crossed(5, 5)` are all combinations, and the report has the variance of each source.
         options: Options of your own encoder, data set and terms, written as settings of their own: `encoder.depth=6`,
             `dataset.year=2020`, `arc.margin=0.3` for the term `mypkg.losses:arc`. One at its default is left out.
 
@@ -285,11 +279,13 @@ class TrialConfig(BaseModel):
     def source_seeds(self, seed: int) -> dict[str, int]:
         """Return the seed of each source of chance: the trial's own, or 0 where `vary` names another source.
 
+        Crossed sources have two digits of the seed each.
+
         >>> seeds = TrialConfig(vary="init").source_seeds(7)
         >>> seeds["init"], seeds["order"], TrialConfig().source_seeds(7)["order"]
         (7, 0, 7)
         """
-        return {source: seed if self.vary in ("all", NEW_TEST_SPLITS, source) else 0 for source in SOURCES}
+        return source_seeds(self.vary, seed)
 
     @property
     def terms(self) -> dict[str, float]:

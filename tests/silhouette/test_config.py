@@ -16,7 +16,7 @@ from silhouette.config import (
     make_config,
     trial_id,
 )
-from silhouette.config.trial_config import Vary
+from silhouette.config.crossed import Alone
 
 
 def test_fields_without_effect_do_not_change_the_trial_id():
@@ -227,7 +227,7 @@ def test_identities_of_version_0_1_keep_their_meaning():
     }
     now = {key: trial_id(TrialConfig(dataset=key[0], vary=key[1]), 0, "confirm") for key in of_0_1}
     assert {key for key in of_0_1 if now[key] != of_0_1[key]} == {("digits", "all"), ("mnist", "split")}
-    assert as_version_0_2({"dataset": "digits", "vary": "split"})["vary"] not in get_args(Vary)
+    assert as_version_0_2({"dataset": "digits", "vary": "split"})["vary"] not in get_args(Alone)
 
 
 def test_split_seed_matters_where_it_cuts_the_test_samples():

@@ -202,6 +202,14 @@ def test_vary_moves_one_source_of_chance_alone(source):
     assert [i for i, (a, b) in enumerate(zip(base, other, strict=True)) if a != b] == [PLACES[source]]
 
 
+def test_crossed_sources_have_two_digits_of_the_seed_each():
+    base, both = drawn("all", 0), drawn("init*order", 203)
+    init, order = PLACES["init"], PLACES["order"]
+    assert both[init] == drawn("init", 2)[init]
+    assert both[order] == drawn("order", 3)[order]
+    assert [i for i, (a, b) in enumerate(zip(base, both, strict=True)) if a != b] == [init, order]
+
+
 def test_only_all_and_test_split_moves_the_test_samples():
     base = drawn("all", 0)
     assert [a != b for a, b in zip(base, drawn("all", 1), strict=True)] == [True] * 6 + [False]
