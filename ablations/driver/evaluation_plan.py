@@ -18,9 +18,10 @@ from ablations.workers.evaluating import EvaluationTask, Measure, Rebuild
 from ablations.workers.experiment import load_experiment
 from silhouette.evaluated import Evaluation
 from silhouette.registry.loading import is_own, load
+from silhouette.registry.plugins import sources_in
 from silhouette.results import SCHEMA, Store
 
-COLUMNS = ("trial_id", "phase", "status", "seed", "threads", "data_sha256", "test_pool_sha256", "metrics")
+COLUMNS = ("trial_id", "phase", "status", "seed", "threads", "data_sha256", "test_pool_sha256", "metrics", "plugins")
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,10 @@ def _task(
     store: Store, row: Mapping[str, Any], measures: tuple[Measure, ...], rebuild: Rebuild | None
 ) -> EvaluationTask:
     digests = {name: row[name] for name in ("data_sha256", "test_pool_sha256")}
-    return EvaluationTask(store.uri, store.study, row["trial_id"], measures, rebuild=rebuild, **digests)
+    plugins = sources_in(row.get("plugins"))
+    return EvaluationTask(
+        store.uri, store.study, row["trial_id"], measures, plugins=plugins, rebuild=rebuild, **digests
+    )
 
 
 def _rebuild(study: Study, trials: Mapping[str, Trial], row: Mapping[str, Any]) -> Rebuild:

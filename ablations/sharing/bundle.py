@@ -22,8 +22,10 @@ from ablations.sharing.environment import data_hashes, environment, report_maker
 from ablations.sharing.study_sources import DISTRIBUTION, plugin_files, plugin_names, study_files
 from ablations.state.lock import living_driver
 from ablations.state.pending import has_complete_plan, planned_trials
+from ablations.state.provenance import plugin_sources
 from silhouette.evaluated import FILE as EVALUATED
 from silhouette.evaluated import read_evaluations
+from silhouette.registry.plugins import sources_in
 from silhouette.results import FINISHED, Store
 
 ReportFiles = Callable[[Store], Iterable[tuple[str, bytes]]]
@@ -122,6 +124,7 @@ def make_bundle(store: Store, source: StudySource, report: ReportFiles) -> Bundl
     notes = (
         *filter(None, [source.note]),
         *(f"the source of {name} is not in the bundle: {why}" for name, why in left_out.items()),
+        *(f"the source of {name} has changed since its records were made" for name in _changed(store, records)),
     )
     parts = [name.partition("/")[0] for name in files]
     files["README.md"] = readme(about, parts, notes).encode()
@@ -130,6 +133,18 @@ def make_bundle(store: Store, source: StudySource, report: ReportFiles) -> Bundl
     _check_no_credentials(files, records)
     files[MANIFEST] = _json(_manifest(store.study, source, about, files))
     return Bundle(store.study, files, about.interim, notes)
+
+
+def _changed(store: Store, records: pa.Table) -> list[str]:
+    """What of a person's own is here with another source than in the records, or as values were measured with it."""
+    found: dict[str, set[str | None]] = {}
+    for text, status in zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True):
+        for name, digest in sources_in(text).items() if status in FINISHED else ():
+            found.setdefault(name, set()).add(digest)
+    for one in read_evaluations(store):
+        found.setdefault(one.function, set()).add(one.source_sha256)
+    here = plugin_sources(found)
+    return sorted(name for name, digests in found.items() if here[name] and digests - {here[name]})
 
 
 def _checked(store: Store) -> tuple[dict[str, Any], pa.Table]:

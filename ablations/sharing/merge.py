@@ -110,6 +110,7 @@ def read_merge(
     tables = [store.load() for store in stores]
     plan = merge_plans(stores, tables, extend=extend)
     records, doubles, conflicts = _union(name, stores, tables)
+    _check_searches(name, records)
     evaluations, differing = _evaluations(name, stores)
     conflicts += differing
     if not among:
@@ -163,6 +164,19 @@ def _evaluations(name: str, stores: Sequence[Store]) -> tuple[tuple[Evaluation, 
                     Conflict(name, one.trial_id, *where, (Difference(one.metric, first.value, one.value),))
                 )
     return tuple(one for one, _ in found.values()), conflicts
+
+
+def _check_searches(name: str, records: pa.Table) -> None:
+    """Searches that went on apart have other candidates under one number: together they would be no search at all."""
+    rows = records.select(["arm", "tune_number", "tune_values"]).to_pylist()
+    values: dict[tuple[str, int], str] = {}
+    for row in rows:
+        place = (row["arm"], row["tune_number"])
+        if row["tune_number"] is not None and values.setdefault(place, row["tune_values"]) != row["tune_values"]:
+            raise StudyError(
+                f"merge: two searches of {name} went different ways: candidate {row['tune_number']} of arm "
+                f"{row['arm']!r} is {values[place]} and {row['tune_values']}; go on with one of them only"
+            )
 
 
 def _check_target(target: Store, records: pa.Table) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablations.errors import StudyError, first_line
 from ablations.state.kept import DamagedFile, KeptSample, make_sample, read_sample, read_weights
-from ablations.state.provenance import plugin_digest
+from ablations.state.provenance import plugin_digest, plugin_sources
 from ablations.workers.experiment import load_experiment
 from silhouette.config import make_config
 from silhouette.errors import InputError
@@ -69,6 +69,7 @@ class EvaluationTask:
         measures: What to measure.
         data_sha256: Digest of the trial's data, from its record; None if it has none.
         test_pool_sha256: Digest of the indices of its test samples, from its record; None if it has none.
+        plugins: Source digest of each plugin of its record, which its network is made of.
         rebuild: How to make its network again; None if its test embeddings were kept.
     """
 
@@ -78,6 +79,7 @@ class EvaluationTask:
     measures: tuple[Measure, ...]
     data_sha256: str | None = None
     test_pool_sha256: str | None = None
+    plugins: Mapping[str, str | None] = field(default_factory=dict)
     rebuild: Rebuild | None = None
 
 
@@ -176,6 +178,10 @@ def _rebuilt(task: EvaluationTask, rebuild: Rebuild, store: Store) -> KeptSample
     weights = read_weights(store, task.trial_id)
     if weights is None:
         raise Unusable("nothing is kept")
+    here = plugin_sources(task.plugins)
+    for name, before in task.plugins.items():
+        if here[name] != before:
+            raise Unusable(f"{name} is not what its record was trained with: source {before}, here {here[name]}")
     made: Any = load_experiment(rebuild.experiment)
     training = made(make_config(rebuild.config, made.Config), rebuild.seed, threads=rebuild.threads)
     now = training.result(test=False)

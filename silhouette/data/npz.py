@@ -8,6 +8,7 @@ same for `val_` and `test_`, which may be absent. Samples of `val_` are training
 from __future__ import annotations
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,7 +26,10 @@ from silhouette.data.labels import Labels, count_labels
 from silhouette.errors import InputError
 
 PARTS = ("train", "val", "test")
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, OverflowError, MemoryError, struct.error,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 """What `zipfile` and NumPy raise for files that are absent, damaged, or something else."""
 
 

@@ -11,6 +11,7 @@ import pytest
 from ablations.sharing.archive import pack
 from ablations.sharing.study_sources import plugin_files, plugin_names, study_files
 from ablations.state.lock import DriverLock
+from silhouette.registry import plugins
 from silhouette.results import Store
 
 
@@ -161,6 +162,15 @@ def test_a_study_without_records_or_under_way_is_refused(folder):
     with DriverLock(folder.store(), "ablate run s"):
         assert "runs s now; bundle it when that run has ended" in folder.ablate("bundle", "s.py", code=2)
     assert not (folder.path / "s.zip").exists()
+
+
+def test_a_plugin_that_has_changed_is_noted(folder):
+    assert "has changed since its records" not in folder.ablate("bundle", "s.py")
+    plugins._plugin.cache_clear()  # another process would read the files again
+    file = folder.path / "elsewhere/pluggedin/training.py"
+    file.write_text(file.read_text() + "\n# changed\n")
+    name = "pluggedin.training:Mine"
+    assert f"note: the source of {name} has changed since its records were made" in folder.ablate("bundle", "s.py")
 
 
 def test_a_study_file_that_does_not_fit_is_noted(folder):

@@ -202,6 +202,15 @@ def test_a_target_that_is_worked_on_is_refused(folder):
     assert len(folder.rows("b")) == 3
 
 
+def test_searches_that_went_different_ways_are_not_one(folder):
+    ids = folder.ids()
+    for place, trials, values in (("a", ids[:3], '{"lr": 1}'), ("b", ids[3:], '{"lr": 2}')):
+        folder.copy(place, trials, phase="tune", arm="λ=0", tune_number=0, tune_values=values)
+    out = folder.ablate("merge", "a", "b", "--into", "c", code=2)
+    assert 'two searches of s went different ways: candidate 0 of arm \'λ=0\' is {"lr": 1} and {"lr": 2}' in out
+    assert not (folder.path / "c/s").exists()
+
+
 def test_two_searches_are_not_one(folder):
     from silhouette.config import plan_hash
 

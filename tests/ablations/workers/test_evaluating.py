@@ -154,6 +154,17 @@ def test_a_network_is_not_measured_on_other_data(real, column):
     assert set(found.errors.values()) == {f"{column}: the data are not those of its record"}
 
 
+def test_a_network_whose_plugin_has_changed_is_not_measured(real):
+    _, task = real["last"]
+    name = f"{__name__}:spread"
+    here = plugin_digest(name)
+    assert evaluate_trial(replace(task, plugins={name: here})).errors == {}
+    found = evaluate_trial(replace(task, plugins={name: "0" * 12}))
+    assert found.values == {}
+    line = f"{name} is not what its record was trained with: source 000000000000, here {here}"
+    assert set(found.errors.values()) == {line}
+
+
 def test_kept_samples_of_another_test_pool_are_not_measured(real):
     _, task = real["embeddings"]
     found = evaluate_trial(replace(task, test_pool_sha256="0" * 64))

@@ -164,6 +164,21 @@ def longer(path):
             archive.writestr(name, data)
 
 
+def rewritten(name, old, new):
+    """Damage that replaces bytes of one array's file."""
+
+    def damage(path):
+        with zipfile.ZipFile(path) as archive:
+            members = {one: archive.read(one) for one in archive.namelist()}
+        assert old in members[name]
+        members[name] = members[name].replace(old, new)
+        with zipfile.ZipFile(path, "w") as archive:
+            for one, data in members.items():
+                archive.writestr(one, data)
+
+    return damage
+
+
 class Trap:
     """A pickle of it makes a file when it is loaded."""
 
@@ -185,9 +200,10 @@ class Trap:
         (lambda p: zipfile.ZipFile(p, "w").close(), "must have the array train_images, got none"),
         (cut, "cannot be read as npz"),
         (flip, "cannot be read as npz"),
+        (rewritten("val_images.npy", b"3), }", b"3 , }"), "cannot be read as npz"),
         (longer, "val_images is longer than its header says"),
     ],
-    ids=["absent", "folder", "empty", "pickle", "npy", "no arrays", "cut", "flipped", "longer"],
+    ids=["absent", "folder", "empty", "pickle", "npy", "no arrays", "cut", "flipped", "no bracket", "longer"],
 )
 def test_a_damaged_npz_is_one_line_and_no_pickle_is_loaded(damage, line, tmp_path):
     path = tmp_path / "x.npz"
