@@ -47,6 +47,7 @@ def plan(given: Namespace) -> int:
     from ablations.design.never import never_lines
     from ablations.design.plan import check_plan
     from ablations.design.plugins import check_own_code
+    from ablations.design.processes import processes
     from ablations.design.recipes import recipe_lines
     from ablations.formatting import counted
     from ablations.search.selection import load_selection
@@ -83,7 +84,7 @@ def plan(given: Namespace) -> int:
     seconds = state.expected_seconds()
     if seconds is not None:
         seconds += tune_seconds(study, store, state.pace)
-    print(_expectation(given, seconds, state.gpu, most))
+    print(_expectation(given, seconds, state.gpu, processes(study), most))
     return 0
 
 
@@ -95,18 +96,26 @@ def _loss_in_words(arm: Arm) -> str:
     return "" if words in arm.label else f"   {words}"
 
 
-def _expectation(given: Namespace, seconds: float | None, gpu: bool, most: str) -> str:
-    """Time on this machine, and GPU-hours if trials take a GPU, in one line; `most` stands before the time."""
+def _expectation(given: Namespace, seconds: float | None, gpu: bool, together: int, most: str) -> str:
+    """Time on this machine, and GPU-hours if trials take a GPU, in one line; `most` stands before the time.
+
+    Args:
+        given: The command line.
+        seconds: Expected time of all trials, one after another; None if unknown.
+        gpu: Whether the trials so far took a GPU.
+        together: Processes that train a trial.
+        most: Words before the time.
+    """
     from ablations.cluster.resources import usable_cpus
     from ablations.formatting import duration
     from ablations.state.pending import slots
 
     if seconds is None:
         return "expected time: unknown, there are no records of similar trials"
-    fit = slots(given.cpus_per_trial, usable_cpus())
+    fit = slots(max(given.cpus_per_trial, together), usable_cpus())
     at_once = min(fit, given.jobs or fit)
     line = f"expected time: {most}about {duration(seconds / at_once)}, {at_once} at once on this machine"
-    gpus = float(gpu) if given.gpus_per_trial is None else given.gpus_per_trial
+    gpus = float(gpu) * together if given.gpus_per_trial is None else given.gpus_per_trial
     return line + (f"; {seconds * gpus / 3600:.2g} GPU-hours" if gpus else "")
 
 

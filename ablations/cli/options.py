@@ -99,7 +99,8 @@ def trial_options(parser: argparse.ArgumentParser) -> None:
         "--gpus-per-trial",
         type=float,
         metavar="G",
-        help="GPUs of a trial, may be a fraction (1 where there is one)",
+        help="GPUs of a trial (1 where there is one): a fraction puts several trials on one, "
+        "n above 1 trains each trial in n processes (sets world_size)",
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="trials at once at most (default: as many as fit)")
 

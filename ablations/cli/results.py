@@ -28,11 +28,13 @@ MAX_VERDICTS = 20
 def read_study(given: Namespace) -> Study:
     """The study that a command line names, with its changes applied."""
     from ablations.design.loading import load_changed_study
+    from ablations.design.processes import on_gpus
 
     extra = {"epochs": given.epochs, "dataset": given.dataset}
-    return load_changed_study(
+    study = load_changed_study(
         given.study, given.set, given.seeds, extra, until_decided=given.until_decided, max_seeds=given.max_seeds
     )
+    return on_gpus(study, getattr(given, "gpus_per_trial", None))
 
 
 def study_name(given: str) -> str:

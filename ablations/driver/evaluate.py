@@ -83,6 +83,8 @@ def evaluate_study(
 
 def _measure_all(tasks: Sequence[EvaluationTask], options: RunOptions, log: EvaluationLog, found: Evaluated) -> None:
     resources = trial_resources(options)
+    if options.gpus is not None and not any(task.rebuild and task.rebuild.experiment for task in tasks):
+        resources = replace(resources, gpus=min(resources.gpus, 1.0))  # several processes train, one evaluates
     if options.gpus is None and not any(task.rebuild for task in tasks):  # only a network uses one
         resources = replace(resources, gpus=0.0)
     for place, answer in run_tasks(evaluate_trial, [(task,) for task in tasks], resources):

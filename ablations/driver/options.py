@@ -25,8 +25,10 @@ class RunOptions:
 
     Attributes:
         results: Folder or URI of the results; parsed at once, so that its keys are never shown.
-        cpus: CPUs, and so threads, of a trial.
-        gpus: GPUs of a trial; None takes one where the cluster has any.
+        cpus: CPUs, and so threads, of a trial. Where n processes train it together, they share them, and it takes at
+            least n.
+        gpus: GPUs of a trial; None takes one for each of its processes where the cluster has any. A number above 1
+            trains each trial in so many processes, which makes other trials (`world_size`).
         labels: Labels that a node must have to run trials, such as `pool: gpu`; on a cluster only.
         address: Ray cluster to join; None starts one on this machine.
         mlflow: MLflow tracking URI; None takes the default.
@@ -79,8 +81,8 @@ class RunOptions:
         """
         if self.cpus < 1:
             raise StudyError(f"--cpus-per-trial: must be at least 1, got {self.cpus}")
-        if self.gpus is not None and not 0 <= self.gpus <= 1:
-            raise StudyError(f"--gpus-per-trial: must be from 0 to 1, got {self.gpus:g}")
+        if self.gpus is not None and not (0 <= self.gpus <= 1 or (self.gpus > 1 and float(self.gpus).is_integer())):
+            raise StudyError(f"--gpus-per-trial: must be from 0 to 1, or a whole number above, got {self.gpus:g}")
         if self.address is None and self.cpus > usable_cpus():
             raise StudyError(f"--cpus-per-trial: this process may use {counted(usable_cpus(), 'CPU')}, got {self.cpus}")
         if self.jobs is not None and self.jobs < 1:
@@ -102,13 +104,31 @@ class RunOptions:
         return " ".join(f"{key}={value}" for key, value in self.labels.items())
 
 
-def trial_resources(options: RunOptions) -> TrialResources:
-    """Return the resources of a trial: as given, or one GPU if a usable node has any. Needs a Ray session."""
+def trial_resources(options: RunOptions, processes: int = 1) -> TrialResources:
+    """Return the resources of a trial: as given, or a GPU for each process if a usable node has any.
+
+    Needs a Ray session.
+
+    Args:
+        options: How to run.
+        processes: How many train a trial together.
+
+    Raises:
+        StudyError: If nodes have GPUs, but none has one for each process.
+    """
     gpus = options.gpus
     if gpus is None:
-        found = (node.resources.get("GPU", 0) for node in alive() if node.has_labels(options.labels))
-        gpus = 1.0 if max(found, default=0) >= 1 else 0.0
-    return TrialResources(options.cpus, gpus, options.labels)
+        found = max((node.resources.get("GPU", 0) for node in alive() if node.has_labels(options.labels)), default=0)
+        if 1 <= found < processes:
+            detail = f"each process needs a GPU on one node, and the largest has {found:g}"
+            raise StudyError(f"world_size: {detail}; give --gpus-per-trial 0 to train on CPUs, got {processes}")
+        gpus = float(processes) if found >= 1 else 0.0
+    return TrialResources(max(options.cpus, processes), gpus, options.labels)
+
+
+def threads_of(options: RunOptions, processes: int) -> int:
+    """Return the threads of each process of a trial."""
+    return max(1, options.cpus // processes)
 
 
 def labels_of(given: Sequence[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ablations.console.status import failures
 from ablations.design.data_use import check_own_data, own_datasets
 from ablations.design.plan import adopt_plan, check_plan
 from ablations.design.plugins import check_own_code
+from ablations.design.processes import on_gpus
 from ablations.design.study import Study
 from ablations.driver.confirm import confirm
 from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, interruptible, raise_if_interrupted
@@ -73,6 +74,7 @@ def run_study(study: Study, options: RunOptions) -> int:
         silhouette.errors.InputError: If a person's own data are damaged, or not on the machine that trains on them.
     """
     options.check()
+    study = on_gpus(study, options.gpus)
     if study.experiment:
         load_experiment(study.experiment)  # a wrong name is reported here once, not as a failure of every trial
     check_keep(study.experiment, study.keep)

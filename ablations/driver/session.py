@@ -13,10 +13,11 @@ from ablations.cluster.resources import TrialResources, usable_cpus
 from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay, print_error, print_lines
 from ablations.console.status import StatusTable
+from ablations.design.processes import processes
 from ablations.design.study import TRAINING, Study
 from ablations.driver.decider import Decider
 from ablations.driver.interrupts import Deadline
-from ablations.driver.options import RunOptions, trial_resources
+from ablations.driver.options import RunOptions, threads_of, trial_resources
 from ablations.errors import StudyError
 from ablations.state.compaction import END_SECONDS, compacting
 from ablations.state.lock import DriverIdentity, DriverLock
@@ -63,7 +64,7 @@ class RunSession:
         deadline: Deadline,
     ) -> None:
         self.experiment, self.keep, self.metric = study.experiment, study.keep, study.metric
-        self.plugins = study.plugins
+        self.plugins, self.processes = study.plugins, processes(study)
         self.store, self.options, self.lock, self.deadline = store, options, lock, deadline
         self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
         self.begun: dict[str, BegunTrial] = {}
@@ -92,7 +93,7 @@ class RunSession:
         return RunContext(
             results=self.store.uri,
             study=self.store.study,
-            threads=self.options.cpus,
+            threads=threads_of(self.options, self.processes),
             checkpoint_seconds=self.options.checkpoint_seconds,
             experiment=self.experiment,
             keep=self.keep,
@@ -169,7 +170,7 @@ class RunSession:
         if not address:  # MLflow is imported while a local Ray starts
             cpus = self._local_cpus()
             enter(ray_session(None, preload_modules(self.options, self.experiment, cpus), cpus))
-        self.resources = trial_resources(self.options)
+        self.resources = trial_resources(self.options, self.processes)
         enter(compacting(self.store, lambda: len(self.begun), lambda: self.deadline.left(END_SECONDS, THREADS_RESERVE)))
         self._check_fit(display)
         if address:
@@ -185,13 +186,14 @@ class RunSession:
     def _local_cpus(self) -> int:
         """CPUs of a local Ray: those that this process may use, or fewer for `--jobs`."""
         usable, jobs = usable_cpus(), self.options.jobs
-        return usable if jobs is None else min(usable, jobs * self.options.cpus)
+        return usable if jobs is None else min(usable, jobs * max(self.options.cpus, self.processes))
 
     def _check_fit(self, display: LiveDisplay) -> None:
         if self.resources.fits():
             return
         if not self.options.address:
-            raise StudyError(f"--gpus-per-trial: this machine cannot hold a trial of {self.resources}; lower it")
+            what = "--gpus-per-trial" if self.resources.gpus else "world_size"
+            raise StudyError(f"{what}: this machine cannot hold a trial of {self.resources}; lower it")
         display.note(f"no node offers {self.resources} yet: waiting for new nodes")
 
     @contextmanager

@@ -16,6 +16,7 @@ from ablations.cluster.session import check_head, ray_session
 from ablations.cluster.tasks import run_tasks
 from ablations.design.arms import Arm
 from ablations.design.plan import as_stored
+from ablations.design.processes import processes
 from ablations.design.study import Study
 from ablations.driver.options import RunOptions, trial_resources
 from ablations.errors import StudyError, first_line
@@ -214,7 +215,8 @@ def verify_with(
     check_head(options.address)
     found = find_trial(study, store, trial)
     with ray_session(options.address):
-        resources = replace(trial_resources(options), cpus=found.context.threads)
+        together = processes(study)
+        resources = replace(trial_resources(options, together), cpus=found.context.threads * together)
         ((_, again),) = run_tasks(rerun, [(found.context, found.spec, stop_epoch(found))], resources)
     if isinstance(again, BaseException):
         raise StudyError(f"--only: the trial could not run on the cluster ({first_line(again)}), got {trial!r}")

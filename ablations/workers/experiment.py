@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from ablations.design.experiments import load_class
+from ablations.design.experiments import TRAINING, load_class
 from ablations.errors import StudyError
 
 
@@ -80,6 +80,8 @@ class Keeping(Protocol):
         ...
 
 
+TOGETHER = "silhouette.training.distributed.training:DistributedTraining"
+"""The training of this project in several processes."""
 METHODS = {"last": "weights", "embeddings": "embeddings"}
 """The method that a study's `keep` calls."""
 
@@ -94,6 +96,20 @@ def load_experiment(name: str | None) -> type[Experiment]:
         StudyError: If there is no such class, or it lacks a part of the protocol.
     """
     return load_class(name)
+
+
+def experiment_for(name: str | None, config: Any) -> type[Experiment]:
+    """Return the class that trains a config: as `load_experiment`, or what starts the processes of its `world_size`.
+
+    Args:
+        name: As for `load_experiment`.
+        config: Config of the trial.
+
+    Raises:
+        StudyError: As for `load_experiment`.
+    """
+    together = name in (None, TRAINING) and config.world_size > 1
+    return load_class(TOGETHER) if together else load_experiment(name)
 
 
 def check_keep(name: str | None, keep: str) -> None:

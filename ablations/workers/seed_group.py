@@ -13,7 +13,7 @@ from typing import Any
 
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns, plugin_sources, source_digest
-from ablations.workers.experiment import Experiment, load_experiment
+from ablations.workers.experiment import Experiment, experiment_for, load_experiment
 from ablations.workers.keeping import keep_trial, write_record_first
 from ablations.workers.outcomes import fault_of_rows, numbered, outcome_of
 from ablations.workers.records import ended_report, failed_record, group_means, identity
@@ -136,8 +136,9 @@ class SeedGroup:
         return trainings
 
     def _build(self) -> list[Experiment]:
-        experiment = load_experiment(self.context.experiment)
-        config: Any = make_config(self.spec.config(self.context), experiment.Config)
+        name = self.context.experiment
+        config: Any = make_config(self.spec.config(self.context), load_experiment(name).Config)
+        experiment = experiment_for(name, config)
         threads = self.context.threads
         return [experiment(config, trial.seed, threads=threads) for trial in self.spec.trials]
 

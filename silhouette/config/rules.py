@@ -101,6 +101,14 @@ COMBINATIONS: tuple[tuple[Condition, str], ...] = (
         "use sampler=uniform or class_prior=0, got {class_prior:g}",
     ),
     (
+        lambda c: c.batch_size % c.world_size != 0,
+        "world_size: must divide batch_size = {batch_size}, got {world_size}",
+    ),
+    (
+        lambda c: c.world_size > 1 and c.batch_size < 2 * c.world_size,
+        "world_size: must leave each process two samples of a batch of {batch_size}, got {world_size}",
+    ),
+    (
         lambda c: c.shot_few > c.shot_many + 1,
         "shot_few: must not be above shot_many + 1 = {shot_many} + 1, got {shot_few}",
     ),

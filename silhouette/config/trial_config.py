@@ -131,6 +131,9 @@ class TrialConfig(BaseModel):
         amp: Mixed precision.
         channels_last: Memory format of the convolutions.
         compile: Use `torch.compile` for the training forward pass.
+        world_size: Processes that train together, each on a GPU of its own where there are GPUs, and on
+            batch_size / world_size samples of each batch. The objective sees the whole batch; batch normalisation sees
+            the part of its process, so that another number trains something else.
         eval_every: Validate after every so many epochs, and after the last.
         knn_k: Neighbours of the kNN accuracy.
         shot_many: Classes with more training samples than this are `many` (Liu et al. 2019).
@@ -240,6 +243,7 @@ class TrialConfig(BaseModel):
     amp: Literal["none", "bf16", "fp16"] = "none"
     channels_last: bool = False
     compile: bool = False
+    world_size: int = Field(1, ge=1, le=1024)
     eval_every: int = Field(1, ge=1, le=100_000)
     knn_k: int = Field(20, ge=1, le=10_000)
     shot_many: int = Field(100, ge=0)

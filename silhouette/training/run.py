@@ -27,6 +27,7 @@ from silhouette.training.evaluation import Outputs, chunks, evaluate
 from silhouette.training.measurements import CURVE_KEYS, TEST_KEYS, end_metrics, mean_of
 from silhouette.training.objectives import Objective
 from silhouette.training.optimizer import build_optimizer, learning_rate
+from silhouette.training.ranks import ALONE, Ranks, check_parts, freeze_unused
 from silhouette.training.step_log import Divergence, StepLog
 
 Array = NDArray[Any]
@@ -45,6 +46,9 @@ class Training:
         seed: In [0, 2^31); decides validation split, class order, initial weights, batches and augmentation.
         device: A torch device; by default a GPU if there is one.
         threads: Threads of a torch operation; by default OMP_NUM_THREADS or the number of usable CPUs.
+        ranks: Which of the processes this one is that train together, once their process group is initialised. A config
+            with a `world_size` above 1 trains only so; `silhouette.training.distributed.DistributedTraining` starts
+            them. Evaluation needs one process alone.
 
     Attributes:
         epoch: Epochs done.
@@ -65,9 +69,15 @@ class Training:
     Config: ClassVar[type] = TrialConfig
 
     def __init__(
-        self, config: TrialConfig, seed: int, *, device: str | None = None, threads: int | None = None
+        self,
+        config: TrialConfig,
+        seed: int,
+        *,
+        device: str | None = None,
+        threads: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.config, self.seed = config, seed
+        self.config, self.seed, self.ranks = config, seed, ranks
         self.device = torch.device(device or machine.default_device())
         self.threads = threads or machine.default_threads()
         self.epoch = 0
@@ -80,6 +90,7 @@ class Training:
         self._data = load(config)
         self._seeds = config.source_seeds(seed)
         self._split = make_split(config, self._data, seed)
+        check_parts(config, len(self._split.train_labels))
         self._feed = Feed(self._data.images, self._data.sha256, self.device)
         self._build()
 
@@ -96,7 +107,10 @@ class Training:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.config.amp == "fp16")
         self._one = torch.ones((), device=self.device)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self._forward = torch.compile(self.network) if self.config.compile else self.network
+        if self.ranks.size > 1:
+            freeze_unused(self.network, self.config)
+        self._outputs: Any = torch.compile(self.network) if self.config.compile else self.network
+        self._forward = self._outputs
 
     @property
     def done(self) -> bool:
@@ -115,6 +129,7 @@ class Training:
         """
         if self.done:
             raise RuntimeError(f"the trial is {self.status} after epoch {self.epoch}; there is no next step")
+        self.ranks.check(self.config)
         determinism.reset(derive(self._seeds["order"], "epoch", self.epoch), self.threads)
         started = time.perf_counter()
         batches = epoch_batches(self.config, self._split.train_labels, self._seeds["order"], self.epoch)
@@ -122,7 +137,7 @@ class Training:
         row |= vars(composition(batches, self._split.train_labels))
         try:
             row |= self._train_epoch(batches)
-            row |= self._validate()
+            row |= self._validate() if self.ranks.leads else {}
         except Divergence as divergence:
             self.status, self.error = "diverged", f"epoch {self.epoch + 1}: {divergence}"
             return row
@@ -136,14 +151,15 @@ class Training:
     def _train_epoch(self, batches: list[Indices]) -> dict[str, Any]:
         self.network.train()
         self.objective.start_epoch(self.epoch)
+        self._forward = self.ranks.wrapped(self._outputs, self.objective)
         started, lr = time.perf_counter(), 0.0
-        samples = [self._split.train[batch] for batch in batches]
+        samples = [self._split.train[self.ranks.part(batch)] for batch in batches]
         every = to_device(self._split.train_labels[np.concatenate(batches)], self.device)
         labels = torch.split(every, [*map(len, batches)])
         with StepLog() as log, closing(self._feed.batches(samples)) as feed:
             for number, images in enumerate(feed):
                 lr = self._set_learning_rate(number, len(batches))
-                self._train_batch(self._views(images, samples[number]), labels[number], log)
+                self._train_batch(self._views(images, samples[number]), labels[number], number, log)
         images_per_second = sum(map(len, batches)) / (time.perf_counter() - started)
         self.terms = log.sums.terms()
         return {"lr": lr, "images_per_second": images_per_second, **log.sums.means()}
@@ -173,11 +189,13 @@ class Training:
         kind = torch.float16 if self.config.amp == "fp16" else torch.bfloat16
         return torch.autocast(self.device.type, dtype=kind, enabled=self.config.amp != "none")
 
-    def _train_batch(self, images: Tensor, labels: Tensor, log: StepLog) -> None:
+    def _train_batch(self, images: Tensor, labels: Tensor, number: int, log: StepLog) -> None:
         """Take one step; nothing here may wait for the device, so the log reads whether it was finite."""
         self.optimizer.zero_grad(set_to_none=True)
+        self.ranks.seed_forward(self._seeds["order"], self.epoch, number)
         with self._autocast():
-            output = self._forward(images)
+            output = self.ranks.joined(self._forward(images), self.objective.views)
+        self.ranks.seed_objective(self._seeds["order"], self.epoch, number)
         losses = self.objective(output, labels, self.network.classifier.weight)
         self.scaler.scale(losses.total).backward()
         self.scaler.unscale_(self.optimizer)

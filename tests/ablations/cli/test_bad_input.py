@@ -171,11 +171,11 @@ COMMANDS = [  # command line: part of the line
     (["run", "demo", "--cpus-per-trial", "4096"], "--cpus-per-trial: this process may use"),
     (
         ["run", "demo", "--gpus-per-trial", "-0.5"],
-        "--gpus-per-trial: must be from 0 to 1, got -0.5",
+        "--gpus-per-trial: must be from 0 to 1, or a whole number above, got -0.5",
     ),
     (
-        ["run", "demo", "--gpus-per-trial", "2"],
-        "--gpus-per-trial: must be from 0 to 1, got 2",
+        ["run", "demo", "--gpus-per-trial", "1.5"],
+        "--gpus-per-trial: must be from 0 to 1, or a whole number above, got 1.5",
     ),
     (["ui", "--port", "99999"], "--port: must be from 1 to 65535, got 99999"),
     (["run", "demo", "--checkpoint-seconds", "-1"], "--checkpoint-seconds: must be from 0 to 86400, got -1"),

@@ -37,7 +37,7 @@ def test_report_of_a_plan_that_is_no_object_is_one_line(tmp_path, capsys, conten
     ("options", "line"),
     [
         (["--jobs", "-1"], "--jobs: must be at least 1, got -1"),
-        (["--gpus-per-trial", "-2"], "--gpus-per-trial: must be from 0 to 1, got -2"),
+        (["--gpus-per-trial", "-2"], "--gpus-per-trial: must be from 0 to 1, or a whole number above, got -2"),
     ],
 )
 def test_plan_refuses_impossible_options(tmp_path, capsys, options, line):
