@@ -6,10 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ablations.state.agreement import ENVIRONMENT, IDENTITY
 from ablations.workers.experiment import Experiment
 from silhouette.measured import finite, flat, nested_row
 from silhouette.schema import SCHEMA
 
+STATUSES = ("running", "complete", "diverged")
+"""Of an experiment. The search makes one `stopped`, an exception makes one `failed`."""
+OF_THE_ENGINE = {*IDENTITY, *ENVIRONMENT} - {"device", "threads"}
+"""Columns that no experiment may write: its record would be that of another trial, or of other code."""
 VALIDATION = ("val_top1", "val_macro_top1", "val_loss")
 """Columns of a record that its last row gives, where the experiment does not."""
 
@@ -39,6 +44,25 @@ def fault_of_rows(rows: Iterable[Mapping[str, Any]], metric: str | None) -> tupl
         if not math.isfinite(values[metric]):
             return "diverged", f"epoch {row['epoch']}: {metric} is {values[metric]}"
     return "", ""
+
+
+def check_status(training: Experiment, planned: int | None) -> None:
+    """Check after a step that an experiment says whether it goes on; else it would be trained for ever.
+
+    Args:
+        training: The experiment.
+        planned: Epochs of its budget; None where its config has none.
+
+    Raises:
+        ValueError: If its status is unknown, contradicts `done`, or is still `running` after the planned epochs.
+    """
+    status, done = training.status, bool(training.done)
+    if status not in STATUSES:
+        raise ValueError(f"status: must be {', '.join(STATUSES)}, got {status!r}")
+    if done == (status == "running"):
+        raise ValueError(f"done: must be {status != 'running'} while status is {status!r}, got {done}")
+    if planned is not None and training.epoch >= planned and not done:
+        raise ValueError(f"status: must be complete or diverged after {planned} epochs, got {status!r}")
 
 
 def outcome_of(training: Experiment, planned: int | None, *, test: bool, reports: str | None) -> dict[str, Any]:
@@ -72,13 +96,15 @@ def _columns(given: Any, training: Experiment) -> dict[str, Any]:
 
     Raises:
         TypeError: If it is no mapping, or a value of its metrics no number.
-        ValueError: If it has a key that is no column.
+        ValueError: If it has a key that is no column, or one that the engine writes.
     """
     if not isinstance(given, Mapping):
         raise TypeError(f"must return a dict, got {type(given).__name__}")
     unknown = [name for name in given if name not in SCHEMA.names]
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no column of the records; give it inside metrics={{...}}")
+    if taken := [name for name in given if name in OF_THE_ENGINE]:
+        raise ValueError(f"{taken[0]!r} is a column that says which trial this is or what trained it; leave it out")
     if not isinstance(given.get("metrics") or {}, Mapping):
         raise TypeError(f"metrics must be a dict of numbers, got {given['metrics']!r:.80}")
     last = _last_row(training)

@@ -15,7 +15,7 @@ from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns, plugin_sources, source_digest
 from ablations.workers.experiment import Experiment, experiment_for, load_experiment
 from ablations.workers.keeping import keep_trial, write_record_first
-from ablations.workers.outcomes import fault_of_rows, numbered, outcome_of
+from ablations.workers.outcomes import check_status, fault_of_rows, numbered, outcome_of
 from ablations.workers.records import ended_report, failed_record, group_means, identity
 from ablations.workers.spec import Report, Rows, RunContext, SeedGroupSpec, TrialSpec
 from silhouette.config import make_config
@@ -101,12 +101,17 @@ class SeedGroup:
         return Report(self.status, rows, group_means(self.context, rows), at_rung=self._epoch in self.context.rungs)
 
     @property
+    def _planned(self) -> int | None:
+        return self.spec.config(self.context).get("epochs")
+
+    @property
     def _epoch(self) -> int:
         return min((training.epoch for training in self.trainings), default=0)
 
     def _train_epoch(self) -> None:
         for training in self.trainings:
             training.step()
+            check_status(training, self._planned)
             if training.status == "diverged":  # the group has ended: the other seeds need not continue
                 return
 
@@ -180,9 +185,9 @@ class SeedGroup:
     def _finish(self, rows: Mapping[str, Rows]) -> Report:
         """Write the records. Test data are read in the confirm phase only."""
         pairs = list(zip(self.spec.trials, self.trainings, strict=True))
-        planned, test = self.spec.config(self.context).get("epochs"), self.spec.phase == "confirm"
+        test = self.spec.phase == "confirm"
         outcomes = [
-            outcome_of(training, planned, test=test, reports=self.context.reports) for training in self.trainings
+            outcome_of(training, self._planned, test=test, reports=self.context.reports) for training in self.trainings
         ]
         records = [self._record(trial, outcome) for (trial, _), outcome in zip(pairs, outcomes, strict=True)]
         return self._write(records, rows, self._keep(pairs, outcomes))

@@ -76,3 +76,34 @@ class Mute(Descent):
         super().step()
         self.curve[-1] = {"val_energy": 3.0}
         return self.curve[-1]
+
+
+class Finished(Descent):
+    """Ends with a status that is not known."""
+
+    def step(self) -> dict:
+        row = super().step()
+        self.status = "finished" if self.status == "complete" else self.status
+        return row
+
+
+class Endless(Descent):
+    """Goes on after its last epoch."""
+
+    def step(self) -> dict:
+        row = super().step()
+        self.status = "running"
+        return row
+
+
+class Undone(Descent):
+    """Says that it is done, and that it runs."""
+
+    done = True
+
+
+class Thief(Descent):
+    """Writes over who it is."""
+
+    def result(self, *, test: bool = True) -> dict:
+        return {**super().result(test=test), "trial_id": "f" * 16}

@@ -106,6 +106,24 @@ def test_a_result_without_the_metric_of_the_study_fails_and_says_so(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("Finished", "status: must be running, complete, diverged, got 'finished'"),
+        ("Endless", "status: must be complete or diverged after 4 epochs, got 'running'"),
+        ("Undone", "done: must be False while status is 'running', got True"),
+        ("Thief", "result(): 'trial_id' is a column that says which trial this is or what trained it; leave it out"),
+    ],
+)
+def test_an_experiment_that_breaks_the_protocol_fails_and_says_so(tmp_path, name, line):
+    phase = with_metric(Phase("confirm", tmp_path, study(experiment=DESCENT.replace("Descent", name))))
+    phase.train()
+    rows = phase.rows()
+    assert len({row["trial_id"] for row in rows}) == len(rows) == 10
+    assert {row["status"] for row in rows} == {"failed"}
+    assert {row["error"].splitlines()[-1].removeprefix("ValueError: ") for row in rows} == {line}
+
+
 def test_rows_without_what_the_search_sees_fail_and_say_so(tmp_path):
     phase = Phase("tune", tmp_path, study(experiment=DESCENT.replace("Descent", "Mute"), tuning=TUNING))
     phase.train()
