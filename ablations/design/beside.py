@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PACKAGES = ("ablations", "analysis", "search_spaces", "silhouette")
+from silhouette.registry.imports import OURS
+
 NAME = re.compile(r"\b([^\W\d]\w*)(?:\.\w+)*:[^\W\d]\w*")
 """`module:attribute` in the text of a study; the group is the file or package that would hold it."""
 
@@ -59,7 +60,7 @@ def keep(folder: Path, study: object) -> None:
 
 
 def _is_beside(folder: Path, top: str) -> bool:
-    return top not in PACKAGES and ((folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file())
+    return top not in OURS and ((folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file())
 
 
 def _forget(folder: Path, before: set[str]) -> None:
@@ -77,6 +78,6 @@ def _forget(folder: Path, before: set[str]) -> None:
 def _lies_in(folder: Path, name: str) -> bool:
     """Return True for a helper; the study may stand in a checkout of this project, whose own modules stay."""
     file = getattr(sys.modules[name], "__file__", None)
-    if file is None or name.partition(".")[0] in PACKAGES:
+    if file is None or name.partition(".")[0] in OURS:
         return False
     return folder in Path(file).resolve().parents and "site-packages" not in file

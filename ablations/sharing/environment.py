@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from ablations.design.beside import PACKAGES
 from ablations.sharing.study_sources import DISTRIBUTION
 from ablations.state.provenance import git_state
+from silhouette.registry.imports import OURS
 from silhouette.results import FINISHED
 
 DRAWN_WITH = ("jinja2", "markupsafe", "matplotlib", "numpy", "optuna", "pyarrow", "scipy")
@@ -38,7 +38,7 @@ def report_makers() -> dict[str, str]:
 def all_sources() -> str:
     """The first 12 hex digits of the SHA-256 over all sources of this project, those of the report too."""
     root, sums = Path(__file__).parents[2], hashlib.sha256()
-    for package in PACKAGES:
+    for package in OURS:
         for path in sorted((root / package).rglob("*.py")):
             sums.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
     return sums.hexdigest()[:12]

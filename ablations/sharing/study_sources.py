@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ablations.design.beside import PACKAGES
 from silhouette.registry import place_of, sources_in
+from silhouette.registry.imports import OURS, module_files, package_files, with_imports
 from silhouette.results import FINISHED
 
 DISTRIBUTION = "soft-silhouette-ablations"
@@ -32,43 +31,8 @@ def study_files(path: Path) -> dict[str, Path]:
     Args:
         path: The study file.
     """
-    folder, found = path.resolve().parent, {path.name: path.resolve()}
-    open_files = [path.resolve()]
-    while open_files:
-        for name in _imported(open_files.pop()):
-            for helper in _module_files(folder, name):
-                key = helper.relative_to(folder).as_posix()
-                if key not in found:
-                    found[key] = helper
-                    open_files.append(helper)
-    return found
-
-
-def _imported(path: Path) -> Iterator[str]:
-    """Top-level names that a file imports, anywhere in it; those of a file that cannot be parsed are unknown."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
-
-
-def _module_files(folder: Path, name: str) -> list[Path]:
-    """The `.py` files of a module or package in a folder; none where it is not there or is this project's own."""
-    if name in PACKAGES:
-        return []
-    if (single := folder / f"{name}.py").is_file():
-        return [single]
-    return _package_files(folder / name)  # with or without __init__.py; none where there is no such folder
-
-
-def _package_files(folder: Path) -> list[Path]:
-    inside = (path for path in sorted(folder.rglob("*.py")) if path.resolve().is_relative_to(folder.resolve()))
-    return [path for path in inside if not {"__pycache__", "site-packages"} & {*path.relative_to(folder).parts}]
+    folder = path.resolve().parent
+    return {file.relative_to(folder).as_posix(): file for file in with_imports([path.resolve()], folder)}
 
 
 def plugin_names(plan: Mapping[str, Any], records: pa.Table, functions: Iterable[str] = ()) -> list[str]:
@@ -84,7 +48,7 @@ def plugin_names(plan: Mapping[str, Any], records: pa.Table, functions: Iterable
     for text, status in zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True):
         if status in FINISHED:
             names |= {match[1] for name in sources_in(text) if (match := OWN_NAME.fullmatch(place_of(name)))}
-    return sorted(names - {*PACKAGES})
+    return sorted(names - {*OURS})
 
 
 def _config_texts(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -96,7 +60,7 @@ def _config_texts(plan: Mapping[str, Any]) -> Iterator[str]:
 
 
 def plugin_files(names: Iterable[str], beside: Path | None) -> tuple[dict[str, Path], dict[str, str]]:
-    """The `.py` files of plugins, and why others are left out; nothing is imported.
+    """The `.py` files of plugins, with what these import from beside them, and why others are left out.
 
     Args:
         names: Top-level names.
@@ -115,12 +79,12 @@ def plugin_files(names: Iterable[str], beside: Path | None) -> tuple[dict[str, P
         elif sum(path.stat().st_size for path in files) > MAX_PLUGIN_BYTES:
             left_out[name] = f"more than {MAX_PLUGIN_BYTES >> 20} MiB of source"
         else:
-            found |= {path.relative_to(root).as_posix(): path for path in files}
+            found |= {path.relative_to(root).as_posix(): path for path in with_imports(files, root)}
     return found, left_out
 
 
 def _plugin(name: str, beside: Path | None) -> tuple[list[Path], Path | None]:
-    if beside is not None and (files := _module_files(beside, name)):
+    if beside is not None and (files := module_files(beside, name)):
         return files, beside
     try:
         spec = importlib.util.find_spec(name)  # of a top-level name: this imports nothing
@@ -130,7 +94,7 @@ def _plugin(name: str, beside: Path | None) -> tuple[list[Path], Path | None]:
         return [], None
     if spec.submodule_search_locations is not None:
         folder = Path(next(iter(spec.submodule_search_locations)))
-        return _package_files(folder), folder.parent
+        return package_files(folder), folder.parent
     origin = Path(spec.origin or "")
     return ([origin], origin.parent) if origin.suffix == ".py" else ([], None)
 

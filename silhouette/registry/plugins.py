@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 
+from silhouette.registry.imports import with_imports
 from silhouette.registry.loading import GROUPS, is_own, registered
 
 
@@ -19,8 +20,8 @@ class Plugin(TypedDict):
 
     Attributes:
         version: Version of the distribution that it was installed with; None for a plain module or folder.
-        source_sha256: First 12 hex digits of the SHA-256 over the .py files of its top-level package or module; None
-            if it is not on this machine.
+        source_sha256: First 12 hex digits of the SHA-256 over the .py files of its top-level package, or of its module
+            with the modules beside it that it imports; None if it is not on this machine.
     """
 
     version: str | None
@@ -83,7 +84,8 @@ def _source_digest(top: str) -> str | None:
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     files = [(path.relative_to(folder), path) for folder in folders for path in folder.rglob("*.py")]
     if spec and not folders and spec.origin and spec.origin.endswith(".py"):
-        files = [(Path(Path(spec.origin).name), Path(spec.origin))]
+        origin = Path(spec.origin)
+        files = [(path.relative_to(origin.parent), path) for path in with_imports([origin], origin.parent)]
     sums = hashlib.sha256()
     for shown, path in sorted(files):
         sums.update(f"{shown.as_posix()}\0".encode() + path.read_bytes())

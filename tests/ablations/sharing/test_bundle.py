@@ -230,6 +230,14 @@ def test_plugins_are_those_that_the_study_names(folder):
     }
 
 
+def test_what_a_plugin_imports_from_beside_it_is_bundled(tmp_path):
+    (tmp_path / "nets.py").write_text("from layers import wide\n")
+    (tmp_path / "layers.py").write_text("wide = 3\n")
+    (tmp_path / "other.py").write_text("")
+    found, left_out = plugin_files(["nets"], tmp_path)
+    assert (set(found), left_out) == ({"nets.py", "layers.py"}, {})
+
+
 def test_a_zip_says_nothing_but_its_content():
     packed = pack({"b/c.txt": b"2" * 1000, "a.txt": b"1"})
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
