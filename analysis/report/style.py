@@ -26,7 +26,10 @@ _THEME |= {colour: f"--c{i}" for i, colour in enumerate((*PALETTE, BASELINE))}
 DIVERGING = LinearSegmentedColormap.from_list("gain", ["#8c3d00", "#e8a06a", "#f1efec", "#7fb3d9", "#0b4f83"])
 MANY_POINTS = 4000  # above this, points are drawn as an image inside the SVG
 
+_OF_A_SCREEN = ("backend", "interactive", "toolbar", "timezone", "webagg.", "savefig.directory", "tk.", "figure.raise")
 _RC: Any = {
+    # a person's own matplotlibrc must not change a figure
+    **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(_OF_A_SCREEN)},
     "font.family": ["DejaVu Sans"],
     "font.size": 8.0,
     "axes.titlesize": 9.0,

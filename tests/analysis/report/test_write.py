@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.errors import ReportError
-from analysis.report.write import write_report
+from analysis.report.write import files, write_report
 from silhouette.results import Store
 from tests.helpers.synthetic import analysed, arm_label, demo_plan, document, record, write_study
 
@@ -235,3 +236,12 @@ def test_it_imports_neither_torch_nor_ray_nor_mlflow():
 def test_report_json_is_strict_json(built):
     raw = (built / "demo/report/report.json").read_text()
     assert json.loads(raw, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_a_persons_own_settings_of_matplotlib_change_no_figure(tmp_path):
+    plan = demo_plan(seeds=3)
+    usual = {name: content for name, content in files(analysed(write_study(None, plan))) if name.endswith(".svg")}
+    with mpl.rc_context({"font.size": 20.0, "axes.grid": True, "lines.linewidth": 7.0, "savefig.dpi": 30}):
+        own = dict(files(analysed(write_study(None, plan))))
+    assert usual
+    assert usual == {name: own[name] for name in usual}
