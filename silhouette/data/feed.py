@@ -28,13 +28,13 @@ _on_device: WeakValueDictionary[tuple[str, str], Tensor] = WeakValueDictionary()
 """Images by hash and device: the trials of one process share them, and the last one frees them."""
 
 
-def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
-    """Return a small array as a tensor on a device; a GPU is not waited for.
+def to_device(array: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
+    """Return a small array, or a tensor on the CPU, as a tensor on a device; a GPU is not waited for.
 
     >>> to_device(np.arange(3), torch.device("cpu"))
     tensor([0, 1, 2])
     """
-    host = torch.from_numpy(array)
+    host = array if isinstance(array, Tensor) else torch.from_numpy(array)
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host
 
 

@@ -7,7 +7,6 @@ Images with the same operation are computed together, so a batch needs a few doz
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from silhouette.config import TrialConfig
 from silhouette.data.feed import to_device
+from silhouette.data.operations import OPERATIONS, SIGNED
 from silhouette.seeding import derive
 
 Keys = NDArray[np.uint64]
@@ -142,8 +142,8 @@ def _auto_augment(images: Tensor, keys: Keys, policy: str) -> Tensor:
 
 def _rand_augment(images: Tensor, keys: Keys) -> Tensor:
     for stage in range(_RAND_OPERATIONS):
-        chosen = (uniform(keys, 3 + 2 * stage) * (len(_OPERATIONS) - 1)).astype(np.int64)
-        names = [name for name in ("Identity", *_OPERATIONS) if name not in ("Invert",)]
+        chosen = (uniform(keys, 3 + 2 * stage) * (len(OPERATIONS) - 1)).astype(np.int64)
+        names = [name for name in ("Identity", *OPERATIONS) if name not in ("Invert",)]
         negative = uniform(keys, 4 + 2 * stage) < 0.5
         plans = [
             None if names[c] == "Identity" else (names[c], _RAND_MAGNITUDE, bool(minus))
@@ -163,8 +163,8 @@ def _apply_plans(images: Tensor, plans: list[Any], bins: int) -> Tensor:
     for (name, number, negative), members in groups.items():
         where = to_device(np.array(members), images.device)
         magnitude = _magnitude(name, number, bins, images.shape[-1])
-        signed = -magnitude if negative and name in _SIGNED else magnitude
-        out[where] = _OPERATIONS[name](images[where], signed)
+        signed = -magnitude if negative and name in SIGNED else magnitude
+        out[where] = OPERATIONS[name](images[where], signed)
     return out
 
 
@@ -178,47 +178,3 @@ def _magnitude(name: str, number: int | None, bins: int, width: int) -> float:
     scales = {"Translate": 150 / 331 * width, "Shear": 0.3, "Rotate": 30.0, "Solarize": -255.0}
     scale = next((s for prefix, s in scales.items() if name.startswith(prefix)), 0.9)
     return 255 + scale * level if name == "Solarize" else scale * level
-
-
-def _functional() -> Any:
-    from torchvision.transforms.v2 import functional  # takes seconds to import
-
-    return functional
-
-
-def _affine(x: Tensor, *, across: float = 0, down: float = 0, shear: tuple[float, float] = (0, 0)) -> Tensor:
-    degrees = [float(np.degrees(np.arctan(s))) for s in shear]
-    center = [0.0, 0.0] if any(shear) else None
-    moved: Tensor = _functional().affine(
-        x, angle=0.0, translate=[int(across), int(down)], scale=1.0, shear=degrees, center=center
-    )
-    return moved
-
-
-_OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "ShearX": lambda x, m: _affine(x, shear=(m, 0)),
-    "ShearY": lambda x, m: _affine(x, shear=(0, m)),
-    "TranslateX": lambda x, m: _affine(x, across=m),
-    "TranslateY": lambda x, m: _affine(x, down=m),
-    "Rotate": lambda x, m: _functional().rotate(x, m),
-    "Brightness": lambda x, m: _functional().adjust_brightness(x, 1 + m),
-    "Color": lambda x, m: _functional().adjust_saturation(x, 1 + m),
-    "Contrast": lambda x, m: _functional().adjust_contrast(x, 1 + m),
-    "Sharpness": lambda x, m: _functional().adjust_sharpness(x, 1 + m),
-    "Posterize": lambda x, m: _functional().posterize(x, int(m)),
-    "Solarize": lambda x, m: _functional().solarize(x, m),
-    "AutoContrast": lambda x, _: _functional().autocontrast(x),
-    "Equalize": lambda x, _: _functional().equalize(x),
-    "Invert": lambda x, _: _functional().invert(x),
-}
-_SIGNED = {
-    "ShearX",
-    "ShearY",
-    "TranslateX",
-    "TranslateY",
-    "Rotate",
-    "Brightness",
-    "Color",
-    "Contrast",
-    "Sharpness",
-}

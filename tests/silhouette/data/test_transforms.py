@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
+from torchvision.transforms.v2.functional import adjust_sharpness
 
 from silhouette.config import TrialConfig
-from silhouette.data import transforms
+from silhouette.data import operations, transforms
 from silhouette.data.corruptions import SEVERITIES, STRENGTHS, corrupt
+from silhouette.data.operations import MOVEMENTS, OPERATIONS
 
 KINDS = ("crop_flip", "autoaugment", "randaugment")
 
@@ -69,7 +71,7 @@ def test_uniform_numbers_are_uniform_and_independent():
     assert abs(np.corrcoef(a[1:], a[:-1])[0, 1]) < 0.03
 
 
-@pytest.mark.parametrize("name", [n for n in transforms._OPERATIONS if n != "Invert"])
+@pytest.mark.parametrize("name", [n for n in OPERATIONS if n != "Invert"])
 @pytest.mark.parametrize("negative", [True, False])
 def test_operations_equal_torchvision(name, negative):
     """Each operation and its strength against the reference implementation, image by image."""
@@ -84,6 +86,26 @@ def test_operations_equal_torchvision(name, negative):
     want = torch.stack([_apply_op(i, name, strength, InterpolationMode.NEAREST, None) for i in x])
     got = transforms._apply_plans(x, [(name, number, negative)] * 6, bins=10)
     assert (got.int() - want.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("side", [8, 16, 33])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", MOVEMENTS)
+def test_a_table_moves_pixels_to_where_torchvision_moves_them(name, channels, side):
+    x = images(3, channels, side)
+    for bins, number in ((10, 0), (10, 1), (10, 4), (10, 9), (31, 9)):
+        for sign in (1, -1):
+            magnitude = sign * transforms._magnitude(name, number, bins, side)
+            assert torch.equal(OPERATIONS[name](x, magnitude), MOVEMENTS[name](x, magnitude))
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.73, 1.0, 1.9])
+@pytest.mark.parametrize("shape", [(4, 3, 9, 9), (2, 1, 8, 8), (2, 3, 2, 5)])
+def test_sharpening_has_the_bits_of_torchvision(shape, factor):
+    x = torch.randint(256, shape, dtype=torch.uint8)
+    kept = x.clone()
+    assert torch.equal(operations.sharpen(x, factor), adjust_sharpness(x, factor))
+    assert torch.equal(x, kept)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ SETTINGS = {
     "momentum": {"class_memory": "momentum"},
     "queue": {"class_memory": "queue"},
     "crop_flip, bf16": {"transform": "crop_flip", "amp": "bf16", "channels_last": True},
+    "autoaugment": {"transform": "autoaugment"},
     "fp16, clipped": {"amp": "fp16", "grad_clip": 0.5, "optimizer": "sgd", "lr": 0.01},
 }
 

@@ -70,6 +70,7 @@ SETTINGS = {
     "fp16": {"amp": "fp16", "grad_clip": 0.1},
     "crop_flip": {"transform": "crop_flip", "channels_last": True},
     "autoaugment": {"transform": "autoaugment"},
+    "randaugment": {"transform": "randaugment"},
 }
 
 
