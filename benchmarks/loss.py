@@ -4,7 +4,9 @@
 with the class prior and the balanced reduction, "+ momentum" and "+ queue" with a memory of the classes, filled before
 and updated in every pass, "+ few" with one that also stands for classes of fewer than 4 samples in the batch.
 
-    python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu]
+    python benchmarks/loss.py [--repeats 7] [--threads 1] [--device cpu] [--small]
+
+`--small` measures batches of 32 to 128 instead, as most studies use, each form against the naive one.
 
 All forms of a size take turns in one process, so that a busy machine slows all of them. Times and ratios are medians
 over the turns; compare the ratios. Peak memory is the increase over the memory held before, in a process of its own.
@@ -26,6 +28,7 @@ from torch import Tensor
 from silhouette import MomentumMemory, QueueMemory, SoftSilhouetteLoss
 from silhouette.training.machine import peak_memory, reset_peak_memory
 
+SMALL = ((32, 64, 10), (64, 64, 10), (128, 64, 10))
 SIZES = ((256, 128, 10), (1024, 128, 100), (4096, 128, 1000), (16384, 128, 1000))
 ALL_PAIRS_UP_TO = 4096
 FAST = ("sqeuclidean", "cosine")
@@ -104,6 +107,8 @@ def build(form: str, size: tuple[int, int, int], device: str = "cpu") -> Callabl
         from pytorch_metric_learning.losses import SupConLoss
 
         loss: Callable[[Tensor, Tensor], Tensor] = SupConLoss()
+    elif form == "studies":
+        loss = SoftSilhouetteLoss(num_classes=classes, normalize=False, validate=False)
     else:
         loss = naive if form == "naive" else silhouette(form, classes, dim, device)
 
@@ -167,12 +172,26 @@ def measure(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[s
     return rows
 
 
+def measure_small(size: tuple[int, int, int], args: argparse.Namespace) -> list[list[str]]:
+    """Return the rows of the table for a small size; "studies" is the Euclidean form as the trainer calls it."""
+    runs = {form: build(form, size, args.device) for form in ("SupConLoss", "naive", "euclidean", *FAST, "studies")}
+    times = interleave(runs, args.repeats, args.device)
+    name = "×".join(map(str, size))
+    return [
+        [name, form, f"{statistics.median(seconds) * 1e3:.3f}", f"{ratio(times, form, 'naive'):.2f}"]
+        for form, seconds in times.items()
+    ]
+
+
 def main() -> None:
     """Measure all sizes and print the table."""
-    args = arguments(__doc__)
+    args = arguments(__doc__, "small")
     started = time.perf_counter()
-    rows = [row for size in SIZES for row in measure(size, args)]
-    head = ["B×D×K", "form", "ms", "of SupConLoss", "of bare products", "peak MB"]
+    if args.small:
+        rows, head = [row for size in SMALL for row in measure_small(size, args)], ["B×D×K", "form", "ms", "of naive"]
+    else:
+        rows = [row for size in SIZES for row in measure(size, args)]
+        head = ["B×D×K", "form", "ms", "of SupConLoss", "of bare products", "peak MB"]
     print(table(head, rows))
     print(
         f"\ntorch {torch.__version__}, {args.device}, {args.threads} thread(s), {args.repeats} repeats, "

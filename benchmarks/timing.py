@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """Return the options of a benchmark; set the number of threads."""
+def arguments(description: str | None, *flags: str) -> argparse.Namespace:
+    """Return the options of a benchmark, with further ones that are on or off; set the number of threads."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    for flag in flags:
+        parser.add_argument(f"--{flag}", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     return args

@@ -184,9 +184,27 @@ def check_values(embeddings: Tensor, labels: Tensor, num_classes: int | None) ->
         fine = fine & (labels.min() >= 0) & (labels.max() < num_classes)
     if bool(fine):
         return
+    check_finite_embeddings(embeddings)
+    check_labels(labels, num_classes)
+
+
+def check_finite_embeddings(embeddings: Tensor) -> None:
+    """Check that no embedding is nan or inf.
+
+    Raises:
+        ValueError: If one is.
+    """
     bad = int((~embeddings.isfinite()).sum())
     if bad:
         raise ValueError(f"embeddings: must be finite, got {bad} values of nan or inf")
+
+
+def check_labels(labels: Tensor, num_classes: int | None) -> None:
+    """Check that labels lie in [0, num_classes), if that is given.
+
+    Raises:
+        ValueError: If one does not.
+    """
     if num_classes is not None and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
         low, high = int(labels.min()), int(labels.max())
         raise ValueError(f"labels: must lie in [0, {num_classes}), got values from {low} to {high}")

@@ -103,6 +103,74 @@ CLASS_DISTANCES: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tens
 # --- with the gradient written out
 
 
+class Groups(NamedTuple):
+    """The samples of a batch by class.
+
+    Attributes:
+        y: (B,) class indices in [0, K).
+        counts: (K,) samples of each class, as floats.
+        own: (B,) samples of each sample's class.
+        others: (B,) the same without the sample itself, at least 1.
+        hot: (K, B) one-hot labels where a product with them is faster than indexing by class, else None.
+        least: Samples that every class is known to have: 1 or more as `complete`, and 2 or more as `paired`.
+    """
+
+    y: Tensor
+    counts: Tensor
+    own: Tensor
+    others: Tensor
+    hot: Tensor | None
+    least: float
+
+    @property
+    def complete(self) -> bool:
+        """True if every class is known to have samples."""
+        return self.least >= 1
+
+    @property
+    def paired(self) -> bool:
+        """True if no sample is alone in its class."""
+        return self.least >= 2
+
+    @property
+    def per_class(self) -> Tensor:
+        """(K,) samples of each class, at least 1."""
+        return self.counts if self.complete else self.counts.clamp_min(1)
+
+
+def group(y: Tensor, classes: int, like: Tensor, *, complete: bool) -> Groups:
+    """Return the groups of class indices y (B,) in [0, K), with numbers of the dtype and on the device of `like`.
+
+    Args:
+        y: Class indices.
+        classes: K.
+        like: Any tensor.
+        complete: True if every class is known to have samples. On a CPU it is looked at; a GPU would be waited for.
+    """
+    hot = None
+    if classes <= _FEW_CLASSES:
+        hot = _identity(classes, like.dtype, like.device).index_select(1, y)
+    elif y.is_cuda:
+        hot = (torch.arange(classes, device=y.device)[:, None] == y).to(like.dtype)
+    counts = sum_by_class(like.new_ones(len(y)), y, classes) if hot is None else hot.sum(1)
+    least = float(complete) if y.is_cuda or not classes else counts.amin().item()
+    own = counts.index_select(0, y)
+    others = own - 1 if least >= 2 else (own - 1).clamp_min_(1)
+    return Groups(y, counts, own, others, hot, least)
+
+
+_IDENTITIES: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
+
+
+def _identity(classes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the (K, K) identity matrix, which is made once; nothing may change it."""
+    key = (classes, dtype, device)
+    if key not in _IDENTITIES:
+        with torch.inference_mode(False):
+            _IDENTITIES[key] = torch.eye(classes, dtype=dtype, device=device)
+    return _IDENTITIES[key]
+
+
 class ClassDistances(NamedTuple):
     """Result of a kernel's forward pass, in the form that the soft minimum needs.
 
@@ -123,76 +191,98 @@ class Kernel(NamedTuple):
     """Forward and backward pass of a distance.
 
     Attributes:
-        forward: (z, y, counts, tau) -> `ClassDistances`.
-        backward: (z, y, counts, weights, saved) -> (B, D), the gradient with respect to z of Σ weights[c, i] · mean
+        forward: (z, groups, tau) -> `ClassDistances`.
+        backward: (z, groups, weights, saved) -> (B, D), the gradient with respect to z of Σ weights[c, i] · mean
             distance of i to class c, where the mean of the own class is over all its samples, i itself included.
             May overwrite the weights (K, B).
     """
 
-    forward: Callable[[Tensor, Tensor, Tensor, float], ClassDistances]
-    backward: Callable[[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, ...]], Tensor]
+    forward: Callable[[Tensor, Groups, float], ClassDistances]
+    backward: Callable[[Tensor, Groups, Tensor, tuple[Tensor, ...]], Tensor]
 
 
-def _cosine_forward(z: Tensor, y: Tensor, counts: Tensor, tau: float) -> ClassDistances:
-    sums = sum_by_class(z, y, len(counts))
-    means = sums / counts.clamp_min(1)[:, None]
-    similarity = (z * (sums[y] - z)).sum(1)
-    own = (1 - similarity / others_in_class(counts)[y]).clamp_min_(0)
-    exponents = torch.addmm(_absent_exponents(counts), means, z.t(), alpha=1 / tau)
+def _cosine_forward(z: Tensor, groups: Groups, tau: float) -> ClassDistances:
+    sums = sum_by_class(z, groups.y, len(groups.counts))
+    means = sums / groups.per_class[:, None]
+    similarity = (z * (sums.index_select(0, groups.y) - z)).sum(1)
+    own = (1 - similarity / groups.others).clamp_min_(0)
+    exponents = torch.addmm(_absent_exponents(groups.counts), means, z.t(), alpha=1 / tau)
     return ClassDistances(own, 1.0, exponents, (means,))
 
 
-def _cosine_backward(z: Tensor, y: Tensor, counts: Tensor, weights: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
-    itself = weights.gather(0, y[None])[0] / counts[y]  # no pair contains 1 - z·z of a sample with itself
+def _cosine_backward(z: Tensor, groups: Groups, weights: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+    itself = weights.gather(0, groups.y[None])[0] / groups.own  # no pair contains 1 - z·z of a sample with itself
     towards = torch.mm(weights.t(), saved[0])
-    return (2 * itself)[:, None] * z - towards - (weights @ z).div_(counts.clamp_min(1)[:, None])[y]
+    away = (weights @ z).div_(groups.per_class[:, None]).index_select(0, groups.y)
+    return ((2 * itself)[:, None] * z).sub_(towards).sub_(away)
 
 
-def _sqeuclidean_forward(z: Tensor, y: Tensor, counts: Tensor, tau: float) -> ClassDistances:
-    z = _centred(z)
-    size, means, scatter = _moments(z, y, counts)
-    own = (size + scatter[y]).sub_((z * means[y]).sum(1), alpha=2).clamp_min_(0)
-    own.mul_((counts / others_in_class(counts))[y])
-    base = _absent_exponents(counts).sub_(scatter[:, None], alpha=1 / tau)
+def _sqeuclidean_forward(z: Tensor, groups: Groups, tau: float) -> ClassDistances:
+    z, y = _centred(z), groups.y
+    size, means, scatter = _moments(z, y, groups.counts)
+    own = (size + scatter[y]).sub_((z * means.index_select(0, y)).sum(1), alpha=2).clamp_min_(0)
+    own.mul_(groups.own / groups.others)
+    base = _absent_exponents(groups.counts).sub_(scatter[:, None], alpha=1 / tau)
     return ClassDistances(own, size, torch.addmm(base, means, z.t(), alpha=2 / tau), (z, means))
 
 
-def _sqeuclidean_backward(_: Tensor, y: Tensor, counts: Tensor, weights: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+def _sqeuclidean_backward(_: Tensor, groups: Groups, weights: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
     z, means = saved
-    per_class = counts.clamp_min(1)
-    scale = weights.sum(0).add_((weights.sum(1) / per_class)[y])
-    away = (weights @ z).div_(per_class[:, None])[y]
+    scale = weights.sum(0).add_((weights.sum(1) / groups.per_class).index_select(0, groups.y))
+    away = (weights @ z).div_(groups.per_class[:, None]).index_select(0, groups.y)
     return (scale[:, None] * z).sub_(torch.mm(weights.t(), means)).sub_(away).mul_(2)
 
 
-def _euclidean_forward(z: Tensor, y: Tensor, counts: Tensor, tau: float) -> ClassDistances:
+def _euclidean_forward(z: Tensor, groups: Groups, tau: float) -> ClassDistances:
     z = _centred(z)
-    size = z.square().sum(1)
-    sums, tiles = z.new_zeros(len(counts), len(z)), list(_tiles(z))
-    one_hot, tile = _one_hot_if_faster(y, counts), size
-    for rows in tiles:
-        tile = _distance_tile(z, size, rows)
-        if one_hot is None:
-            sums.index_add_(0, y[rows], tile)
-        else:
-            sums.addmm_(one_hot[:, rows], tile)
-    own = sums.gather(0, y[None])[0].div_(others_in_class(counts)[y])
-    sums.div_((-tau * counts.clamp_min(1))[:, None]).add_(_absent_exponents(counts))
-    return ClassDistances(own, 0.0, sums, (z, size, *([tile] if len(tiles) == 1 else [])))
+    size, tiles = z.square().sum(1), list(_tiles(z))
+    if len(tiles) == 1:
+        saved = [_all_distances(z, size)]
+        sums = groups.hot @ saved[0] if groups.hot is not None else sum_by_class(saved[0], groups.y, len(groups.counts))
+    else:
+        saved, sums = [], z.new_zeros(len(groups.counts), len(z))
+        for rows in tiles:
+            _add_by_class(sums, _distance_tile(z, size, rows), groups, rows)
+    own = _of_own_class(sums, groups).div_(groups.others)
+    sums.div_((groups.per_class * -tau).unsqueeze(1))
+    if not groups.complete:
+        sums.add_(_absent_exponents(groups.counts))
+    return ClassDistances(own, 0.0, sums, (z, size, *saved))
 
 
-def _euclidean_backward(_: Tensor, y: Tensor, counts: Tensor, weights: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+def _add_by_class(sums: Tensor, tile: Tensor, groups: Groups, rows: slice) -> None:
+    if groups.hot is None:
+        sums.index_add_(0, groups.y[rows], tile)
+    else:
+        sums.addmm_(groups.hot[:, rows], tile)
+
+
+def _of_own_class(values: Tensor, groups: Groups) -> Tensor:
+    """Return (B,) the values (K, B) in the row of the class of each sample."""
+    if groups.hot is not None:
+        return (values * groups.hot).sum(0)
+    return values.gather(0, groups.y.unsqueeze(0)).squeeze(0)
+
+
+def _euclidean_backward(_: Tensor, groups: Groups, weights: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
     z, size, *all_pairs = saved
-    weights.div_(counts.clamp_min(1)[:, None])
-    by_sample, out, one_hot = weights.t().contiguous(), torch.empty_like(z), _one_hot_if_faster(y, counts)
+    weights.div_(groups.per_class.unsqueeze(1))
+    # d(i, j) is part of the mean distance of i to j's class, and of that of j to i's class
+    if all_pairs:
+        mine = weights.index_select(0, groups.y)
+        return _pair_gradient(mine + mine.t(), all_pairs[0], z, z)
+    by_sample, out = weights.t().contiguous(), torch.empty_like(z)
     for rows in _tiles(z):
-        # d(i, j) is part of the mean distance of i to j's class, and of that of j to i's class
-        pair, mine = weights[y[rows]], by_sample[rows]
-        pair = pair.add_(mine.index_select(1, y)) if one_hot is None else pair.addmm_(mine, one_hot)
-        distances = all_pairs[0] if all_pairs else _distance_tile(z, size, rows)
-        pair.div_(distances).masked_fill_(distances == 0, 0)  # two samples at one point have no gradient
-        torch.sub(z[rows] * pair.sum(1, keepdim=True), pair @ z, out=out[rows])
+        pair, mine = weights[groups.y[rows]], by_sample[rows]
+        pair = pair.add_(mine.index_select(1, groups.y)) if groups.hot is None else pair.addmm_(mine, groups.hot)
+        out[rows] = _pair_gradient(pair, _distance_tile(z, size, rows), z[rows], z)
     return out
+
+
+def _pair_gradient(pair: Tensor, distances: Tensor, rows: Tensor, z: Tensor) -> Tensor:
+    """Return (T, D), the gradient of Σ pair[i, j] · distance with respect to T rows of z (B, D); overwrites `pair`."""
+    pair.div_(distances).masked_fill_(distances == 0, 0)  # two samples at one point have no gradient
+    return (rows * pair.sum(1, keepdim=True)).sub_(pair @ z)
 
 
 KERNELS = {
@@ -230,14 +320,15 @@ def _one_hot(y: Tensor, counts: Tensor) -> Tensor:
     return (torch.arange(len(counts), device=y.device)[:, None] == y).to(counts.dtype)
 
 
-def _one_hot_if_faster(y: Tensor, counts: Tensor) -> Tensor | None:
-    """Return one-hot labels where a product with them is faster than indexing by class, else None."""
-    return _one_hot(y, counts) if len(counts) <= _FEW_CLASSES or y.is_cuda else None
-
-
 def _tiles(z: Tensor) -> Iterator[slice]:
     """Return slices of rows whose distances to all samples fit the tile size."""
     return row_slices(len(z), len(z), _TILE_GPU if z.is_cuda else _TILE)
+
+
+def _all_distances(z: Tensor, size: Tensor) -> Tensor:
+    """Return (B, B) distances; the same bits as one tile of all rows."""
+    tile = torch.addmm(size, z, z.t(), alpha=-2)
+    return tile.add_(size.unsqueeze(1)).clamp_min_(0).sqrt_().fill_diagonal_(0)
 
 
 def _distance_tile(z: Tensor, size: Tensor, rows: slice) -> Tensor:

@@ -15,6 +15,7 @@ As τ_s, τ_m → 0 the score s is the classical silhouette (Rousseeuw 1987, `sk
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from silhouette.loss.checks import (
     check_choice,
     check_class_counts,
     check_finite,
+    check_labels,
     check_log_weights,
     check_memory,
     check_num_classes,
@@ -90,26 +92,56 @@ def soft_silhouette(
     tensor([0.9280, 0.9240, 0.9280, 0.9240])
     """
     _check_options(tau_s, tau_m, distance, softmin, num_classes)
-    check_batch(embeddings, labels)
     check_log_weights(log_weights, num_classes)
+    options = Options(tau_s, tau_m, distance, softmin, normalize=normalize)
+    return _evaluate(embeddings, labels, options, num_classes, log_weights, memory, validate)
+
+
+def _evaluate(
+    embeddings: Tensor,
+    labels: Tensor,
+    options: Options,
+    num_classes: int | None,
+    log_weights: Tensor | None,
+    memory: ClassMemory | None,
+    validate: bool,
+) -> Tensor:
+    """Return the scores of a batch, or the mean loss, with options that are checked."""
+    check_batch(embeddings, labels)
     if memory is not None:
         check_memory(memory.num_classes, memory.dim, num_classes, embeddings)
     if validate and not torch.compiler.is_compiling():
-        check_values(embeddings, labels, num_classes)
+        if embeddings.is_cuda:
+            check_values(embeddings, labels, num_classes)
+        else:
+            check_labels(labels, num_classes)
+            options = options._replace(validate=True)
     y, classes = _class_indices(labels, num_classes)
-    with torch.autocast(embeddings.device.type, enabled=False):
-        z = _as_measured(embeddings, distance, normalize)
-        counts = sum_by_class(z.new_ones(len(y)), y, classes)
-        weights = None if log_weights is None else log_weights.to(z)
-        least = 1 if memory is None else memory.least
-        outside = Outside(weights) if memory is None else Outside(weights, memory.distances(z, distance), memory.known)
-        return scores(z, y, counts, Options(tau_s, tau_m, distance, softmin, least), outside)
+    with _without_autocast(embeddings.device.type):
+        z, outside = wide(embeddings), Outside()
+        if memory is not None or (options.distance == "cosine" and not options.normalize):
+            # the memory needs them too; and cosine trainings of earlier versions have the bits of this gradient
+            z = _as_measured(embeddings, options.distance, options.normalize)
+            options = options._replace(normalize=False)
+        if memory is not None:
+            options = options._replace(least=memory.least)
+            outside = Outside(None, memory.distances(z, options.distance), memory.known)
+        if log_weights is not None:
+            outside = outside._replace(log_weights=log_weights.to(z))
+        return scores(z, y, classes, options, outside, complete=num_classes is None)
 
 
 def _as_measured(embeddings: Tensor, distance: str, normalize: bool) -> Tensor:
     """Return embeddings as distances see them: at least float32, and of length 1 where that is asked for."""
     z = wide(embeddings)
     return unit(z) if normalize or distance == "cosine" else z
+
+
+def _without_autocast(device: str) -> AbstractContextManager[object]:
+    """Return a context without mixed precision; entering one costs time, so only where there is any."""
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 class SoftSilhouetteLoss(nn.Module):
@@ -173,6 +205,7 @@ class SoftSilhouetteLoss(nn.Module):
         self.normalize, self.reduction, self.num_classes = normalize, reduction, num_classes
         self.gather, self.validate, self.class_prior, self.memory = gather, validate, class_prior, memory
         self._set_weights(class_counts)
+        self._options = Options(tau_s, tau_m, distance, softmin, normalize=normalize, loss=reduction == "mean")
 
     def _set_weights(self, class_counts: Sequence[int] | Tensor | None) -> None:
         """Make the weights of classes and of samples; they follow from the options, so no state holds them."""
@@ -203,23 +236,13 @@ class SoftSilhouetteLoss(nn.Module):
 
             check_batch(embeddings, labels)
             embeddings, labels = gather_batch(embeddings, labels)
-        values = soft_silhouette(
-            embeddings,
-            labels,
-            tau_s=self.tau_s,
-            tau_m=self.tau_m,
-            distance=self.distance,
-            normalize=self.normalize,
-            softmin=self.softmin,
-            num_classes=self.num_classes,
-            log_weights=self.log_weights,
-            memory=self.memory,
-            validate=self.validate,
+        values = _evaluate(
+            embeddings, labels, self._options, self.num_classes, self.log_weights, self.memory, self.validate
         )
         if self.memory is not None and self.training:
             with torch.autocast(embeddings.device.type, enabled=False):
                 self.memory.update(_as_measured(embeddings.detach(), self.distance, self.normalize), labels.long())
-        return self._reduced(values, labels)
+        return values if self._options.loss else self._reduced(values, labels)
 
     def _reduced(self, values: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of the scores (B,)."""

@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from silhouette import SoftSilhouetteLoss
 
 FOLDER = Path(__file__).parents[3] / "benchmarks"
 
@@ -31,3 +35,26 @@ def test_every_form_for_unequal_classes_has_an_entry(benchmark):
     assert made["counts"].class_prior == 1
     assert made["momentum"].memory.known.all()
     assert [made[tail].memory.least for tail in ("momentum", "queue", "few")] == [1, 1, 4]
+
+
+class Counted(TorchDispatchMode):
+    """Counts the operations of torch, which are what a small batch costs."""
+
+    number = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.number += 1
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "sqeuclidean", "cosine"])
+def test_a_small_batch_takes_fewer_operations_than_the_naive_form(benchmark, distance):
+    torch.manual_seed(0)
+    z, labels = torch.randn(64, 64), torch.arange(64) % 10
+
+    def operations(loss):
+        with Counted() as counted:
+            loss(z.clone().requires_grad_(), labels).backward()
+        return counted.number
+
+    assert operations(SoftSilhouetteLoss(distance=distance)) < 0.85 * operations(benchmark.naive)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import silhouette_samples
 
 from silhouette import SoftSilhouetteLoss, soft_silhouette
+from silhouette.loss.formula import Options, Outside, autograd_scores
 from tests.helpers import reference
 
 DISTANCES = ("euclidean", "sqeuclidean", "cosine")
@@ -74,6 +75,51 @@ def test_first_and_second_derivatives(distance, normalize):
 
     assert torch.autograd.gradcheck(scores, z.requires_grad_())
     assert torch.autograd.gradgradcheck(scores, z)
+
+
+@each_distance
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize(
+    "labels", [[0, 0, 1, 1, 1, 2, 3, 3, 3], [0, 0, 0, 1, 1, 1, 2, 2, 2]], ids=["one alone", "none"]
+)
+def test_derivatives_of_the_mean(distance, normalize, labels):
+    z, _ = batch(9, 3)
+    loss, inputs = (
+        SoftSilhouetteLoss(distance=distance, normalize=normalize),
+        (z.requires_grad_(), torch.tensor(labels)),
+    )
+    assert torch.autograd.gradcheck(loss, inputs)
+    assert torch.autograd.gradgradcheck(loss, inputs)
+
+
+@each_distance
+def test_the_mean_is_that_of_the_scores_with_the_same_gradient(distance):
+    z, labels = batch(dtype=torch.float32)
+    first, second = z.clone().requires_grad_(), z.clone().requires_grad_()
+    mean = SoftSilhouetteLoss(distance=distance)(first, labels)
+    scores = SoftSilhouetteLoss(distance=distance, reduction="none")(second, labels)
+    (3 * mean).backward()
+    (3 * scores.mean()).backward()
+    torch.testing.assert_close(mean, scores.mean())
+    torch.testing.assert_close(first.grad, second.grad)
+
+
+@each_distance
+def test_a_zero_row_has_the_gradient_of_the_formula(distance):
+    z, labels = batch()
+    z[5] = 0
+    first, second = z.clone().requires_grad_(), z.clone().requires_grad_()
+    soft_silhouette(first, labels, distance=distance).sum().backward()
+    options = Options(0.1, 0.1, distance, "sum", normalize=True)
+    autograd_scores(second, labels, labels.bincount().double(), options, Outside()).sum().backward()
+    assert first.grad.isfinite().all()
+    torch.testing.assert_close(first.grad, second.grad)
+
+
+def test_what_is_not_a_number_stays_so_where_it_is_not_checked():
+    z, labels = batch(dtype=torch.float32)
+    z[3, 2] = math.nan
+    assert SoftSilhouetteLoss(validate=False, num_classes=5)(z, labels).isnan()
 
 
 @each_distance
