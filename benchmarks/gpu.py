@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # a bare machine has the che
 
 import torch
 from gpu_packing import packing
-from gpu_training import QUICK_SIZES, SIZES, make_data, measure, out_of_memory, ways
+from gpu_training import QUICK_SIZES, SIZES, attempt, make_data, ways
 from loss import naive
 from timing import table
 from torch import Tensor
@@ -74,10 +74,9 @@ def loss_rows(args: argparse.Namespace) -> list[list[str]]:
                 z.grad = None
                 loss(z, y).backward()
 
-            try:
-                found = measure(run, args, inner=20 if size < 4096 else 3)
-            except Exception as error:
-                rows.append([str(size), name, out_of_memory(error), "-", "-"])
+            found = attempt(name, lambda run=run: run, args, inner=20 if size < 4096 else 3)
+            if isinstance(found, str):
+                rows.append([str(size), name, found, "-", "-"])
                 continue
             first = found.seconds if name == "SupCon" else first
             ratio = f"{found.seconds / first:.3f}" if first else "-"
@@ -92,10 +91,9 @@ def training_rows(args: argparse.Namespace) -> list[list[str]]:
         bare: float | None = None
         label = f"{size.network} {size.side} px, B = {size.batch}"
         for name, build in ways(size, args).items():
-            try:
-                found = measure(build(), args)
-            except Exception as error:
-                rows.append([label, name, out_of_memory(error), "-", "-", "-"])
+            found = attempt(name, build, args)
+            if isinstance(found, str):
+                rows.append([label, name, found, "-", "-", "-"])
                 continue
             speed = size.batch * size.steps / found.seconds
             bare = speed if name == "bare loop" else bare

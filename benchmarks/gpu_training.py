@@ -254,9 +254,17 @@ def covered(spans: Sequence[tuple[float, float]]) -> float:
     return total
 
 
-def out_of_memory(error: Exception) -> str:
-    """Return what a row says in place of a number that could not be measured; other faults are raised."""
-    if isinstance(error, torch.OutOfMemoryError):
+def attempt(name: str, build: Callable[[], Run], args: argparse.Namespace, inner: int = 1) -> Measured | str:
+    """Return what a way takes, or what stands in place of its numbers if it needs more memory or a compiler."""
+    try:
+        return measure(build(), args, inner)
+    except torch.OutOfMemoryError:
+        text = "out of memory"
+    except Exception as error:
+        if "compiled" not in name:
+            raise
+        text = f"not compiled ({type(error).__name__})"
+    gc.collect()  # after the block above, whose error holds what the way had allocated
+    if torch.device(args.device).type == "cuda":
         torch.cuda.empty_cache()
-        return "out of memory"
-    raise error
+    return text

@@ -25,8 +25,22 @@ def benchmark(monkeypatch):
         sys.modules.pop(name, None)
 
 
+BARE = """
+import runpy, sys
+sys.path.insert(0, {folder!r})
+sys.argv = ["gpu.py", "--device", "cpu", "--quick"]
+runpy.run_path("{folder}/gpu.py", run_name="__main__")
+print(*({lacking!r} & {{name.partition(".")[0] for name in sys.modules}}), file=sys.stderr)
+"""
+LACKING = {
+    "jinja2", "joblib", "matplotlib", "mlflow", "optuna", "pandas", "pyarrow", "pytorch_metric_learning", "ray", "rich",
+    "scipy", "sklearn",
+}  # fmt: skip
+"""Packages that a bare machine lacks."""
+
+
 def run(*arguments):
-    command = [sys.executable, str(FOLDER / "gpu.py"), *arguments]
+    command = [sys.executable, *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -37,9 +51,10 @@ def rows(text):
     return [row for row in cells if not row[0].startswith("-") and row[0] not in ("network", "B", "trials")]
 
 
-def test_the_command_prints_every_row_on_a_cpu():
-    done = run("--device", "cpu", "--quick")
+def test_the_command_prints_every_row_on_a_cpu_with_the_packages_that_its_page_names():
+    done = run("-c", BARE.format(lacking=LACKING, folder=str(FOLDER)))
     assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == ""  # none of those is imported
     assert done.stdout.startswith("no GPU: cpu, 1 threads, torch ")
     found = rows(done.stdout)
     training = [row for row in found if len(row) == 6]
@@ -53,7 +68,7 @@ def test_the_command_prints_every_row_on_a_cpu():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_without_a_gpu_the_command_ends_with_one_line():
-    done = run()
+    done = run(str(FOLDER / "gpu.py"))
     assert done.returncode == 2
     assert "--device: torch finds no GPU here; give --device cpu --quick" in done.stderr
     assert "Traceback" not in done.stderr
@@ -84,9 +99,16 @@ def test_all_ways_take_the_same_steps(benchmark, tmp_path, monkeypatch):
         assert batches == [5] * 4
 
 
-def test_only_a_lack_of_memory_stands_in_place_of_a_number(benchmark, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    gpu = benchmark("gpu_training")
-    assert gpu.out_of_memory(torch.OutOfMemoryError("CUDA out of memory")) == "out of memory"
+def test_a_row_says_why_it_has_no_numbers(benchmark):
+    gpu, args = benchmark("gpu_training"), SimpleNamespace(device="cpu", quick=True, repeats=1)
+
+    def failing(error):
+        def build():
+            raise error
+
+        return build
+
+    assert gpu.attempt("naive", failing(torch.OutOfMemoryError("CUDA out of memory")), args) == "out of memory"
+    assert gpu.attempt("cosine, compiled", failing(RuntimeError("no triton")), args) == "not compiled (RuntimeError)"
     with pytest.raises(RuntimeError, match="another fault"):
-        gpu.out_of_memory(RuntimeError("another fault"))
+        gpu.attempt("naive", failing(RuntimeError("another fault")), args)
