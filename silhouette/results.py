@@ -31,7 +31,7 @@ from pyarrow import fs as pafs
 
 from silhouette.location import ResultsLocation, StoreError
 from silhouette.measured import finite, nested_row
-from silhouette.schema import FAILED, FINISHED, GEOMETRY, SCHEMA, SCHEMA_VERSION, STATUSES
+from silhouette.schema import FAILED, FINISHED, GEOMETRY, SCHEMA, SCHEMA_VERSION, STATUSES, TEST_BITS
 
 __all__ = ["FINISHED", "SCHEMA", "SCHEMA_VERSION", "Store", "check_name"]
 
@@ -290,6 +290,7 @@ def _schema_of(row: Mapping[str, Any]) -> pa.Schema:
     """The schema of a file with one record: an empty column has a cost, so rarely used ones are left out."""
     left_out = [] if any(row.get(name) is not None for name in GEOMETRY) else [*GEOMETRY]
     left_out += [] if row["metrics"] else ["metrics"]
+    left_out += [] if row.get("correct_bits") is not None else [*TEST_BITS]
     schema = pa.schema([field for field in SCHEMA if field.name not in left_out])
     if any("metrics" in point for point in row["curve"] or ()):
         return schema

@@ -13,6 +13,11 @@ FINISHED = ("complete", "stopped", "diverged")
 FAILED = "failed"
 STATUSES = (*FINISHED, FAILED)
 
+TEST_BITS = ("correct_bits", "correct_samples")
+"""Columns that say which test samples were right; a study may leave them out (`max_test_bits`)."""
+MAX_TEST_BITS = 100_000
+"""Largest test set whose bits a record has, unless the study says otherwise: 12.5 kB."""
+
 _TERM = pa.struct([("term", pa.string()), ("loss", pa.float64()), ("share", pa.float64())])
 """A term's weighted loss, and its share in the sum of the absolute values of all terms."""
 
@@ -83,6 +88,8 @@ SCHEMA = pa.schema(
         ("class_train", pa.list_(pa.int64())),
         ("class_correct", pa.list_(pa.int64())),
         ("class_total", pa.list_(pa.int64())),
+        ("correct_bits", pa.binary()),
+        ("correct_samples", pa.int32()),
         ("classes_per_batch", pa.float64()),
         ("singleton_share", pa.float64()),
         ("single_class_batches", pa.float64()),
@@ -117,6 +124,9 @@ values (JSON), the places of the settings whose outcome was known when it was pr
 `source_sha256` is the digest of this project's code on the node that trained the trial, as `ablate doctor` prints it;
 `plugins` is null unless the trial used code of a person's own: JSON of name -> `version` and `source_sha256` of each;
 `test_pool_sha256` is that of the sorted indices of the test samples. Both are null in records of version 0.1.
+`correct_bits` says which test samples were right: one bit each in the order of their indices, the first one the highest
+bit of the first byte (`silhouette.bits`); `correct_samples` is their number. Both are null in records of version 0.1,
+in the tune phase, and where a test set has more samples than the study's `max_test_bits`; the file leaves them out.
 The columns `GEOMETRY` are null unless the config's `metrics` asks for them; the file of such a trial leaves them out.
 `metrics` holds numbers that have no column of their own: those of an own experiment and of own metric functions. It is
 null in records of version 0.1, and left out of a file that has none. `silhouette.measured` finds a metric in either.

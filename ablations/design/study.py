@@ -28,6 +28,7 @@ from silhouette.config import TrialConfig, first_line, parse_value, trial_id
 from silhouette.metric_functions import check_functions, functions_of
 from silhouette.metrics import Metric, validation_metric
 from silhouette.results import check_name
+from silhouette.schema import MAX_TEST_BITS
 
 Keep = Literal["none", "last", "embeddings"]
 EXPERIMENT_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -78,6 +79,8 @@ class Study(Declared):
         keep: What a complete confirm trial leaves beside its record, below `kept/`: `last` the weights of its network
             (safetensors), `embeddings` features, labels and indices of its test samples (Parquet). `ablate evaluate`
             measures further metrics on them. It may be changed at any time; trials that have finished are as they are.
+        max_test_bits: Largest test set of which each record says which samples were right, one bit each; from these the
+            report tells the noise of the test samples. 0 leaves them out. It may be changed at any time.
         winners: Nuisance values of each tuned arm, by label: the choice of `ablations.search.selection`. Not for
             study files.
 
@@ -116,6 +119,7 @@ class Study(Declared):
     max_seeds: int | None = Field(None, ge=1, le=MAX_COUNT)
     mixture: float = Field(1.0, gt=0, allow_inf_nan=False)
     keep: Keep = "none"
+    max_test_bits: int = Field(MAX_TEST_BITS, ge=0)
     winners: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="before")

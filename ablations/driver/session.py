@@ -64,6 +64,7 @@ class RunSession:
         deadline: Deadline,
     ) -> None:
         self.experiment, self.keep, self.metric = study.experiment, study.keep, study.metric
+        self.max_test_bits = study.max_test_bits
         self.plugins, self.processes = study.plugins, processes(study)
         self.store, self.options, self.lock, self.deadline = store, options, lock, deadline
         self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
@@ -97,6 +98,7 @@ class RunSession:
             checkpoint_seconds=self.options.checkpoint_seconds,
             experiment=self.experiment,
             keep=self.keep,
+            max_test_bits=self.max_test_bits,
             reports=self.metric,
             driver=self._identity() if self.options.address else None,
             **git_state(),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from silhouette.schema import SCHEMA
+from silhouette.schema import SCHEMA, TEST_BITS
 
 IDENTITY = (
     "schema_version", "trial_id", "study", "phase", "arm", "settings", "config", "seed",
@@ -40,6 +40,8 @@ class Difference:
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Difference, ...]:
     """Every value that training decides in which two records of a trial differ. Numbers are compared bit by bit.
 
+    Which test samples were right is compared where both records say it: a study may leave it out.
+
     Args:
         first: Values by column, as `Store.load(...).to_pylist()` gives them; an absent column counts as null.
         second: The same of the other record.
@@ -49,7 +51,9 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Di
     >>> differences(one, other)
     (Difference(column='curve[0].val_loss', first=2.0, second=2.5),)
     """
-    return _compared(decided_values(first), decided_values(second))
+    lacking = [name for name in TEST_BITS if first.get(name) is None or second.get(name) is None]
+    one, other = ({n: v for n, v in decided_values(r).items() if n not in lacking} for r in (first, second))
+    return _compared(one, other)
 
 
 def environment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Difference, ...]:
@@ -71,7 +75,9 @@ def _values(record: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, An
 
 
 def _parsed(name: str, value: Any) -> Any:
-    """The columns that are JSON text, as what the text says; a damaged one stays text."""
+    """The columns that are JSON text, as what the text says (a damaged one stays text), and bits in hexadecimal."""
+    if isinstance(value, bytes):
+        return value.hex()
     if name not in ("versions", "plugins") or value is None:
         return value
     try:

@@ -41,6 +41,9 @@ class Experiment(Protocol):
     def result(self, *, test: bool = True) -> dict[str, Any]:
         """Return the columns of the record that training decides.
 
+        `metrics` holds numbers of any name. `correct`, one bool for each test sample in an order that all seeds and
+        arms share, becomes the columns `correct_bits` and `correct_samples`; `test_pool_sha256` is a digest of them.
+
         Args:
             test: Whether to read test data; False in the tune phase.
         """

@@ -8,8 +8,9 @@ from typing import Any
 
 from ablations.state.agreement import ENVIRONMENT, IDENTITY
 from ablations.workers.experiment import Experiment
+from silhouette.bits import as_bits, pack
 from silhouette.measured import finite, flat, nested_row
-from silhouette.schema import SCHEMA
+from silhouette.schema import MAX_TEST_BITS, SCHEMA, TEST_BITS
 
 STATUSES = ("running", "complete", "diverged")
 """Of an experiment. The search makes one `stopped`, an exception makes one `failed`."""
@@ -65,7 +66,9 @@ def check_status(training: Experiment, planned: int | None) -> None:
         raise ValueError(f"status: must be complete or diverged after {planned} epochs, got {status!r}")
 
 
-def outcome_of(training: Experiment, planned: int | None, *, test: bool, reports: str | None) -> dict[str, Any]:
+def outcome_of(
+    training: Experiment, planned: int | None, *, test: bool, reports: str | None, max_bits: int = MAX_TEST_BITS
+) -> dict[str, Any]:
     """Return the columns of a record that an experiment decides.
 
     What `result` leaves out follows from the experiment: its epochs, its curve, and the validation metrics of its last
@@ -76,11 +79,12 @@ def outcome_of(training: Experiment, planned: int | None, *, test: bool, reports
         planned: Epochs of its budget; None where its config has none.
         test: Whether to read test data; False in the tune phase.
         reports: Test metric that a complete trial must have; None if none is needed.
+        max_bits: Largest test set of which the record says which samples were right.
     """
     known = {"epochs_planned": planned, "epochs_reached": training.epoch, "curve": numbered(training.curve)}
     given = training.result(test=test)
     try:
-        found = _columns(given, training)
+        found = _columns(_with_bits(given, max_bits if test else 0), training)
     except (TypeError, ValueError) as error:
         return {**known, "status": "failed", "error": f"result(): {error}"}
     own = found["metrics"] or {}
@@ -89,6 +93,22 @@ def outcome_of(training: Experiment, planned: int | None, *, test: bool, reports
         has = _names({**given, **own})
         return {**known, "status": "failed", "error": f"result(): must have the study's metric {reports}; it has {has}"}
     return {**known, **found}
+
+
+def _with_bits(given: Any, max_bits: int) -> Any:
+    """The result with its `correct` samples as columns of bits; without these for a test set of more samples.
+
+    Raises:
+        ValueError: If `correct` does not say for each sample whether it was right.
+    """
+    if not isinstance(given, Mapping):
+        return given
+    found = {name: value for name, value in given.items() if name != "correct"}
+    if given.get("correct") is not None:
+        right = as_bits(given["correct"])
+        found |= {"correct_bits": pack(right), "correct_samples": len(right)}
+    kept = 0 < (found.get("correct_samples") or 0) <= max_bits
+    return found if kept else {name: value for name, value in found.items() if name not in TEST_BITS}
 
 
 def _columns(given: Any, training: Experiment) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def with_retries(write: Callable[[], None]) -> None:
 
 
 def without_curve(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as the driver gets it, which has the curve from earlier reports."""
-    return {key: value for key, value in record.items() if key != "curve"}
+    """A record as the driver gets it, which has the curve from earlier reports and no use for single test samples."""
+    return {key: value for key, value in record.items() if key not in ("curve", "correct_bits")}
 
 
 def ended_report(

@@ -185,10 +185,9 @@ class SeedGroup:
     def _finish(self, rows: Mapping[str, Rows]) -> Report:
         """Write the records. Test data are read in the confirm phase only."""
         pairs = list(zip(self.spec.trials, self.trainings, strict=True))
-        test = self.spec.phase == "confirm"
-        outcomes = [
-            outcome_of(training, self._planned, test=test, reports=self.context.reports) for training in self.trainings
-        ]
+        test, planned = self.spec.phase == "confirm", self._planned
+        reports, bits = self.context.reports, self.context.max_test_bits
+        outcomes = [outcome_of(t, planned, test=test, reports=reports, max_bits=bits) for t in self.trainings]
         records = [self._record(trial, outcome) for (trial, _), outcome in zip(pairs, outcomes, strict=True)]
         return self._write(records, rows, self._keep(pairs, outcomes))
 

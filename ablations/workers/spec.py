@@ -10,6 +10,7 @@ from ablations.design.arms import Arm, Trial
 from ablations.search.candidates import Candidate, CandidateColumns, columns_of
 from ablations.state.lock import DriverIdentity
 from silhouette.config import Phase
+from silhouette.schema import MAX_TEST_BITS
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -40,6 +41,7 @@ class RunContext:
         checkpoint_seconds: Least time between two checkpoints of a seed group.
         experiment: Name of the experiment; None for the training of this project.
         keep: What a complete confirm trial leaves beside its record: `none`, `last` or `embeddings`.
+        max_test_bits: Largest test set of which a record says which samples were right.
         git_commit: Commit of the driver's checkout.
         git_dirty: Whether its files differ from that commit.
         driver: What a node of a cluster must see and run; None on the driver's own machine.
@@ -55,6 +57,7 @@ class RunContext:
     checkpoint_seconds: float = 30.0
     experiment: str | None = None
     keep: str = "none"
+    max_test_bits: int = MAX_TEST_BITS
     git_commit: str | None = None
     git_dirty: bool | None = None
     driver: DriverIdentity | None = None

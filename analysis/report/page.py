@@ -17,9 +17,9 @@ from analysis.results.document import ComparisonData, Document, scale_of
 
 
 def discovered() -> tuple[Callable[[Document], Section], ...]:
-    """The sections of a report: `section` of each module of the folder that has a `PLACE`, in the order of these."""
-    names = [found.name for found in pkgutil.iter_modules(sections.__path__)]
-    modules = [import_module(f"{sections.__name__}.{name}") for name in names]
+    """The sections of a report: `section` of each module below the folder that has a `PLACE`, in the order of these."""
+    found = pkgutil.walk_packages(sections.__path__, f"{sections.__name__}.")
+    modules = [import_module(module.name) for module in found]
     placed = sorted((module for module in modules if hasattr(module, "PLACE")), key=lambda module: module.PLACE)
     return tuple(module.section for module in placed)
 

@@ -23,6 +23,7 @@ from analysis.results.document import (
     LevelData,
     MethodPairData,
     RanksData,
+    SampleNoiseData,
     SharesData,
     TailData,
     TuningData,
@@ -66,6 +67,7 @@ def withheld(data: Document) -> Document:
             for p in data["composition"]
         ],
         "tuning": [_tuning(t) if t["arm"] in void else t for t in data["tuning"]],
+        "samples": [_samples(s) if (s["treatment"], s["baseline"]) in reasons else s for s in data["samples"]],
         "variance": [_component(c) if nothing else c for c in data["variance"]],
         "robustness": [r for r in data["robustness"] if (r["treatment"], r["baseline"]) not in reasons],
         "evaluated": [_evaluated(e, set(reasons), void) for e in data["evaluated"]],
@@ -184,6 +186,14 @@ def _tuning(t: TuningData) -> TuningData:
 
 def _component(c: ComponentData) -> ComponentData:
     return {**c, "sd_low": None, "sd_high": None, "share_low": None, "share_high": None, "p_less": None}
+
+
+def _samples(s: SampleNoiseData) -> SampleNoiseData:
+    shown: SampleNoiseData = {
+        **s, "ci_seeds_low": None, "ci_seeds_high": None, "ci_low": None, "ci_high": None, "error_seeds": None,
+        "error": None, "mcnemar": [{**c, "p": None} for c in s["mcnemar"]],
+    }  # fmt: skip
+    return shown
 
 
 def _evaluated(e: EvaluatedData, refused: set[Pair], void: set[str]) -> EvaluatedData:

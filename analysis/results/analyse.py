@@ -19,6 +19,8 @@ from analysis.results.imbalance.interactions import interactions
 from analysis.results.imbalance.tail import tail_comparisons
 from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
+from analysis.results.noise.crossed import crossed_arms
+from analysis.results.noise.samples import sample_noise
 from analysis.results.provenance import frozen_part, provenance
 from analysis.results.robustness import GEOMETRY, evaluated, robustness
 from analysis.results.seeds.failures import failure_table
@@ -95,6 +97,8 @@ PARTS = (
     Part("composition", lambda s, _: composition(s.plan, s.ledger)),
     Part("tuning", lambda s, _: tunings(s.plan, s.ledger, s.records)),
     Part("variance", lambda s, _: components(s.plan, s.ledger)),
+    Part("crossed", lambda s, _: crossed_arms(s.plan, s.ledger)),
+    Part("samples", lambda s, _: sample_noise(s.plan, s.ledger, s.evidence)),
     Part("robustness", lambda s, _: robustness(s.plan, s.ledger, s.evidence)),
     Part("evaluated", lambda s, _: evaluated(s.plan, s.ledger, s.evidence, s.evaluations)),
     Part("failures", lambda s, _: failure_table(s.plan, s.ledger)),

@@ -61,12 +61,15 @@ class Notice:
 
 def refusal_of_study(plan: Plan, ledger: Ledger) -> str:
     """Why no comparison of a study gets a verdict, or an empty text."""
+    return refusal_of_records(plan, ledger) or (CROSSED if any(arm.crossed for arm in plan.arms) else "")
+
+
+def refusal_of_records(plan: Plan, ledger: Ledger) -> str:
+    """Why the records of a study are no sample that was planned, or an empty text."""
     if plan.phase != "confirm":
         return f"records of the {plan.phase} phase give no verdict"
     if _undeclared(plan):
         return EXTENDED
-    if any(arm.crossed for arm in plan.arms):
-        return CROSSED
     return MIXED_CODE if len(sources(plan, ledger)) > 1 or mixed_plugins(plan, ledger) else ""
 
 

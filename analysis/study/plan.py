@@ -186,7 +186,10 @@ class Plan:
 
     def scope_of(self, new_splits: bool) -> str:
         """What an interval describes, by whether its seeds draw test splits of their own."""
-        data = SCOPE_SPLITS if new_splits else SCOPE_SEEDS
+        return self.scope_for(SCOPE_SPLITS if new_splits else SCOPE_SEEDS)
+
+    def scope_for(self, data: str) -> str:
+        """What an interval describes for some seeds or samples, by whether the settings were tuned."""
         if not self.frozen:
             return data
         search = f"one search of {count(self.candidates, 'candidate')} in each arm" if self.candidates else "one search"

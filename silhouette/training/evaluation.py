@@ -53,6 +53,10 @@ class Outputs:
         """Return the correct and all samples of each class."""
         return count_correct(self.logits, self.labels)
 
+    def correct(self) -> NDArray[np.bool_]:
+        """Return which samples are classified right, shape (N,)."""
+        return np.asarray((self.logits.argmax(1) == self.labels).cpu().numpy(), dtype=np.bool_)
+
     def probed(self, on: Outputs) -> Outputs:
         """Return these outputs with the logits of a linear probe that is fitted on the features of `on`."""
         probe = fit_linear_probe(on.features, on.labels, on.logits.shape[1])

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from silhouette import metrics
+from silhouette.bits import pack
 from silhouette.config import TrialConfig
 from silhouette.data.corruptions import SEVERITIES, STRENGTHS
 from silhouette.geometry.measure import Sample, measure
 from silhouette.geometry.tiles import class_means
 from silhouette.metric_functions import functions_of, measure_all
+from silhouette.schema import TEST_BITS
 from silhouette.training.evaluation import Outputs
 
 CURVE_KEYS = (
@@ -46,6 +48,7 @@ TEST_KEYS = (
     "test_corruptions",
     "class_correct",
     "class_total",
+    *TEST_BITS,
 )
 
 
@@ -156,6 +159,8 @@ def test_metrics(config: TrialConfig, outputs: Outputs, train: Outputs, class_tr
         **{f"test_{group}_top1": counts.macro_of(classes) for group, classes in groups.items()},
         "class_correct": list(counts.correct),
         "class_total": list(counts.total),
+        "correct_bits": pack(outputs.correct()),
+        "correct_samples": len(labels),
     }
 
 

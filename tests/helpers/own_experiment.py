@@ -107,3 +107,22 @@ class Thief(Descent):
 
     def result(self, *, test: bool = True) -> dict:
         return {**super().result(test=test), "trial_id": "f" * 16}
+
+
+class Classifier(Descent):
+    """Says of each of 40 test samples whether it is right; the share of these is its accuracy."""
+
+    SAMPLES = 40
+
+    def result(self, *, test: bool = True) -> dict:
+        chance = random.Random(f"{self.seed} {self.config.method}")
+        right = [chance.random() < (0.6 if self.config.method == "plain" else 0.9) for _ in range(self.SAMPLES)]
+        found = {"correct": right, "test_pool_sha256": "a" * 64}
+        return {"status": self.status, "metrics": {"test_accuracy": sum(right) / len(right)} if test else {}, **found}
+
+
+class Mistaken(Classifier):
+    """Gives probabilities where it should say which samples are right."""
+
+    def result(self, *, test: bool = True) -> dict:
+        return {**super().result(test=test), "correct": [0.2, 0.9]}

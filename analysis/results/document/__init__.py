@@ -27,6 +27,7 @@ from analysis.results.document.comparisons import (
     TailData,
     ThresholdsData,
 )
+from analysis.results.document.noise import CrossedData, SampleNoiseData, SeedCountsData, SourceData
 from analysis.results.document.plain import to_plain
 from analysis.results.document.runs import (
     AnswerData,
@@ -84,6 +85,7 @@ __all__ = [
     "ComparisonData",
     "ComponentData",
     "ContrastData",
+    "CrossedData",
     "CurveData",
     "DescriptionData",
     "DetailData",
@@ -121,9 +123,12 @@ __all__ = [
     "RanksData",
     "RecipeData",
     "RobustnessData",
+    "SampleNoiseData",
     "SearchSpaceData",
+    "SeedCountsData",
     "SensitivityData",
     "SharesData",
+    "SourceData",
     "Summary",
     "TailData",
     "TestData",
@@ -147,6 +152,8 @@ class Document(Summary):
     composition: list[GainPointData]
     tuning: list[TuningData]
     variance: list[ComponentData]
+    crossed: list[CrossedData]
+    samples: list[SampleNoiseData]
     robustness: list[RobustnessData]
     evaluated: list[EvaluatedData]
     failures: list[FailureData]

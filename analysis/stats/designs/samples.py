@@ -22,26 +22,6 @@ Right = NDArray[np.bool_]
 """Which test samples were classified right, by seed: shape (seeds, samples)."""
 
 
-def pack(right: NDArray[np.bool_]) -> bytes:
-    """Which samples were right, one bit each: 10,000 samples are 1.25 kB. The first sample is the highest bit.
-
-    >>> pack(np.array([True, False, True])).hex()
-    'a0'
-    """
-    return np.packbits(right).tobytes()
-
-
-def unpack(bits: bytes, samples: int) -> NDArray[np.bool_]:
-    """The samples that were right, shape (samples,).
-
-    Raises:
-        ValueError: If the bits are not those of so many samples.
-    """
-    if len(bits) != math.ceil(samples / 8):
-        raise ValueError(f"bits: {samples} samples need {math.ceil(samples / 8)} bytes, got {len(bits)}")
-    return np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=samples).astype(bool)
-
-
 @dataclass(frozen=True)
 class Crossed:
     """A mean over seeds and test samples, and where its noise comes from, in shares of samples (0 to 1).

@@ -1,21 +1,25 @@
 """Simulations of single designs: seeds as blocks, noise of the test samples, several data sets, crossed sources."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from analysis.stats.description import mean_interval
-from analysis.stats.designs.components import variance_components
+from analysis.results.analyse import summary_of
 from analysis.stats.designs.dunnett import compare_with_control
 from analysis.stats.designs.failures import failures_last
-from analysis.stats.designs.samples import crossed_difference
 from analysis.stats.hierarchical import hierarchical
 from analysis.stats.multiplicity import holm
 from analysis.stats.paired_t import paired_test
 from analysis.stats.plateau import compare_with_best
+from silhouette.bits import pack
+from silhouette.config import crossed as crossed_seeds
+from tests.analysis.rates.reports import family, records, study
 from tests.analysis.rates.simulation import Rate, Simulation
 
 ALPHA = 0.05
+NAMES = ("init", "order", "split")
+"""Sources that are crossed."""
 COVERS = (93.5, 97.0)
 
 
@@ -63,9 +67,22 @@ def samples_noise(rng, n, samples, same):
     shift = rng.normal(0, 0.03, (2, n))
     noise = rng.normal(0, 1 - same, (2, n, samples))
     a, b = hardness + own[:, None, :] + shift[:, :, None] + noise > 0
-    found = crossed_difference(a, b)
-    whole, seeds = found.interval(), mean_interval(a.mean(axis=1) - b.mean(axis=1))
-    return {"whole": whole.low <= 0 <= whole.high, "seeds": seeds.low <= 0 <= seeds.high}
+    values = {name: 100 * right.mean(axis=1) for name, right in (("base", b), ("t0", a))}
+    rows = records(values, **bits_of([*b, *a]))
+    (found,) = summary_of(study([family("b", "base", ["t0"])], n), rows, ("samples",))["samples"]
+    return {
+        "whole": found["ci_low"] <= 0 <= found["ci_high"],
+        "seeds": found["ci_seeds_low"] <= 0 <= found["ci_seeds_high"],
+    }
+
+
+def bits_of(rows):
+    """The columns of records that say which test samples were right, and that all have the same ones."""
+    return {
+        "correct_bits": [pack(row) for row in rows],
+        "correct_samples": [len(row) for row in rows],
+        "test_pool_sha256": ["a" * 64] * len(rows),
+    }
 
 
 def over_datasets(rng, datasets, n, tau):
@@ -91,12 +108,17 @@ def crossed(rng, shape, sds):
         own = [1] * len(shape)
         own[axis] = shape[axis]
         values += rng.normal(0, sd, own)
-    found = {c.sources: c for c in variance_components(values, [str(i) for i in range(len(shape))])}
-    lines = [found[str(i),] for i in range(len(shape))]
+    seeds, config = list(crossed_seeds(*shape)), {"vary": "*".join(NAMES[: len(shape)])}
+    both = {"a": True, "not run": False}
+    arms = [{"arm": x, "block": "b", "baseline": own, "settings": {}, "config": config} for x, own in both.items()]
+    plan = replace(study([family("b", "a", ["not run"])], 1, arms=arms), seeds=tuple(seeds))
+    rows = records({"a": 100 * values.ravel()}, seed=seeds)
+    arm, _ = summary_of(plan, rows, ("crossed",))["crossed"]
+    lines = list(zip(arm["components"], sds, strict=False))  # the sources come first
     return {
-        "covers": np.mean([c.low <= sd**2 <= c.high for c, sd in zip(lines, sds, strict=True)]),
-        "fix": any(c.advice == "may be fixed" for c, sd in zip(lines, sds, strict=True) if sd**2 >= _tenth(sds)),
-        "randomise": any(c.advice == "randomise" for c, sd in zip(lines, sds, strict=True) if not sd),
+        "covers": np.mean([c["low"] <= sd**2 <= c["high"] for c, sd in lines]),
+        "fix": any(c["advice"] == "may be fixed" for c, sd in lines if sd**2 >= _tenth(sds)),
+        "randomise": any(c["advice"] == "randomise" for c, sd in lines if not sd),
     }
 
 

@@ -1,5 +1,8 @@
 """Sections are found by their files."""
 
+import pkgutil
+from importlib import import_module
+
 import pytest
 
 from analysis.report import page, sections
@@ -17,7 +20,8 @@ def section(data):
 
 
 def test_places_are_given_once():
-    places = [module.PLACE for name, module in vars(sections).items() if hasattr(module, "PLACE")]
+    found = pkgutil.walk_packages(sections.__path__, f"{sections.__name__}.")
+    places = [module.PLACE for one in found if hasattr(module := import_module(one.name), "PLACE")]
     assert len(set(places)) == len(places) == len(page.SECTIONS)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from silhouette import Training, TrialConfig
+from silhouette.bits import unpack
 from silhouette.data.imbalance import subsample
 from silhouette.data.sampling import epoch_batches
 from silhouette.data.transforms import image_keys
@@ -107,6 +108,8 @@ def test_the_result_is_a_record(tmp_path, uninterrupted):
     assert (row["epochs_planned"], row["epochs_reached"], len(row["curve"])) == (3, 3, 3)
     correct, total = row["class_correct"], row["class_total"]
     assert row["test_top1"] == sum(correct) / sum(total)
+    assert unpack(row["correct_bits"], row["correct_samples"]).sum() == sum(correct)
+    assert row["correct_samples"] == sum(total)
     assert row["test_macro_top1"] == pytest.approx(sum(c / t for c, t in zip(correct, total, strict=True)) / 10)
     assert row["val_top1"] == row["curve"][-1]["val_top1"]
     assert -1 <= row["test_silhouette"] <= 1

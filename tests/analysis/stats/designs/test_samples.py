@@ -10,32 +10,13 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
-from analysis.stats.designs.samples import (
-    churn,
-    crossed_difference,
-    mcnemar,
-    pack,
-    sample_error_bound,
-    unpack,
-)
+from analysis.stats.designs.samples import churn, crossed_difference, mcnemar, sample_error_bound
 
 RNG = np.random.default_rng(11)
 
 
 def right(n, samples, share=0.75):
     return RNG.random((n, samples)) < share
-
-
-@pytest.mark.parametrize("samples", [1, 7, 8, 450, 10_000])
-def test_bits_come_back_as_they_were(samples):
-    row = right(1, samples)[0]
-    assert (unpack(pack(row), samples) == row).all()
-    assert len(pack(row)) == math.ceil(samples / 8)
-
-
-def test_bits_of_another_number_of_samples_are_refused():
-    with pytest.raises(ValueError, match="bits: 17 samples need 3 bytes, got 2"):
-        unpack(b"ab", 17)
 
 
 def test_variances_are_those_of_the_two_way_analysis():
