@@ -216,6 +216,8 @@ def _rerun(given: Namespace, folder: Path, manifest: Manifest) -> bool:
     from silhouette.results import Store
 
     store = Store(str(folder / RESULTS), manifest.study)
+    if store.finished_record(given.rerun) is None:
+        raise StudyError(f"--rerun: must be a trial_id with a finished record in {given.file}, got {given.rerun!r}")
     try:
         found = verify_trial(_study_to_run(given, folder, manifest), store, given.rerun)
     except StudyError as error:

@@ -44,7 +44,9 @@ def verification_lines(found: Verification) -> Iterator[str]:
         yield f"identical: {counted(found.compared, 'value')} of {found.trial_id}"
     else:
         yield f"not identical: {len(found.differences)} of {counted(found.compared, 'value')} of {found.trial_id}"
-    for each in found.differences[:MAX_LINES]:
+    # the reason of a trial that failed now stands before the values that it lacks
+    ordered = sorted(found.differences, key=lambda each: each.column not in ("status", "error"))
+    for each in ordered[:MAX_LINES]:
         yield f"  {each.column}: {show_value(each.first)} in the record, {show_value(each.second)} now"
     if len(found.differences) > MAX_LINES:
         yield f"  and {len(found.differences) - MAX_LINES} more"

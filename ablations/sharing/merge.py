@@ -79,6 +79,8 @@ def study_names(locations: Sequence[str]) -> list[str]:
 
 
 def _studies_at(location: ResultsLocation) -> list[str]:
+    if location.fs.get_file_info(location.path).is_file:
+        raise StudyError(f"merge: must be results locations, which are folders, got the file {str(location)!r}")
     probe = Store(location, "probe")
     found = [name for name in (*probe.siblings(), probe.study) if "study.json" in Store(location, name).names()]
     if not found:

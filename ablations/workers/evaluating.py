@@ -117,7 +117,7 @@ def evaluate_trial(task: EvaluationTask) -> EvaluationResult:
     for one in task.measures:
         try:
             found = functions[one.metric](sample.features.copy(), sample.labels.copy())
-        except Exception as error:  # a person's own function may fail in any way
+        except (Exception, SystemExit) as error:  # a person's own function may fail in any way
             errors[one.metric] = f"{type(error).__name__}: {first_line(error)}"
         else:
             values[one.metric] = _number(one, found)

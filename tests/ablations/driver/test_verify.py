@@ -5,8 +5,9 @@ import pytest
 from ablations.cli.trials import verification_lines
 from ablations.design.plans.describe import describe_study
 from ablations.design.study import make_study
-from ablations.driver.verify import verify_trial
+from ablations.driver.verify import Verification, verify_trial
 from ablations.errors import StudyError
+from ablations.state.agreement import Difference
 from search_spaces import Interval
 from tests.helpers.engine import PHASES, Phase, small_study
 from tests.helpers.own_experiment import DESCENT
@@ -80,6 +81,12 @@ def test_a_diverged_trial_is_reproduced(tmp_path):
     row = phase.rows()[0]
     assert (row["status"], row["epochs_reached"] < 8) == ("diverged", True)
     assert verify_trial(phase.study, phase.store, row["trial_id"]).identical
+
+
+def test_why_a_trial_fails_now_stands_before_what_it_lacks():
+    lost = [Difference(f"metrics.test_{i}", 0.5, None) for i in range(40)]
+    found = Verification("0" * 16, 50, (*lost, Difference("error", None, "no such module")), ())
+    assert list(verification_lines(found))[1] == "  error: nothing in the record, no such module now"
 
 
 def test_a_real_training_is_reproduced_and_a_changed_number_is_named(trained):

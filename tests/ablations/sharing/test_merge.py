@@ -187,6 +187,10 @@ def test_bad_input_is_one_line(folder):
     assert "with studies in it, which is the folder above that of a study, got 'a/s'" in folder.ablate(
         "merge", "a/s", "--into", "c", code=2
     )
+    (folder.path / "file").touch()
+    assert "merge: must be results locations, which are folders, got the file 'file'" in folder.ablate(
+        "merge", "a", "file", "--into", "c", code=2
+    )
     assert "--study: must be one of s, got 'other'" in folder.ablate(
         "merge", "a", "--study", "other", "--into", "c", code=2
     )

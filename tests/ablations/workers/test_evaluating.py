@@ -35,6 +35,10 @@ def failing(features, labels):
     raise ZeroDivisionError("no\nsecond line")
 
 
+def leaving(features, labels):
+    raise SystemExit("left")
+
+
 def text(features, labels):
     return "0.5"
 
@@ -120,9 +124,9 @@ def test_a_value_that_is_not_finite_is_missing(trials):
 
 
 def test_a_function_that_fails_costs_its_own_value_only(trials):
-    found = evaluate_trial(only(trials["embeddings"][1], "failing", "shape"))
+    found = evaluate_trial(only(trials["embeddings"][1], "failing", "leaving", "shape"))
     assert list(found.values) == ["test_shape"]
-    assert found.errors == {"test_failing": "ZeroDivisionError: no"}
+    assert found.errors == {"test_failing": "ZeroDivisionError: no", "test_leaving": "SystemExit: left"}
 
 
 @pytest.mark.parametrize(
