@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablations.cluster.autoscaler import worker_types
 from ablations.cluster.nodes import alive
 
 GROWTH_SECONDS = 900.0
@@ -50,6 +52,20 @@ class TrialResources:
         """The text for messages, such as `1 CPU, 0.25 GPU, pool=gpu`."""
         gpus = [f"{self.gpus:g} GPU"] if self.gpus else []
         return ", ".join([f"{self.cpus} CPU", *gpus, *(f"{key}={value}" for key, value in self.labels.items())])
+
+
+def largest_node(labels: Mapping[str, str], types: Mapping[str, Mapping[str, Any]] | None = None) -> float:
+    """Return the GPUs of the largest node that there is or that the cluster may start; infinite if that is not known.
+
+    Args:
+        labels: Labels that the node must have.
+        types: The worker types of the cluster file; by default those of the file on this machine.
+    """
+    found = [node.resources.get("GPU", 0.0) for node in alive() if node.has_labels(labels)]
+    for kind in (worker_types() if types is None else types).values():
+        if all((kind.get("labels") or {}).get(name) == value for name, value in labels.items()):
+            found.append((kind.get("resources") or {}).get("GPU", math.inf))  # the cloud may know what the file omits
+    return float(max(found, default=0.0))
 
 
 class ConcurrencyLimit:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ablations.cluster.nodes import alive
-from ablations.cluster.resources import TrialResources, usable_cpus
+from ablations.cluster.resources import TrialResources, largest_node, usable_cpus
 from ablations.errors import StudyError
 from ablations.formatting import counted
 from silhouette.location import ResultsLocation
@@ -114,15 +114,16 @@ def trial_resources(options: RunOptions, processes: int = 1) -> TrialResources:
         processes: How many train a trial together.
 
     Raises:
-        StudyError: If nodes have GPUs, but none has one for each process.
+        StudyError: If nodes have GPUs, but none has so many.
     """
     gpus = options.gpus
     if gpus is None:
         found = max((node.resources.get("GPU", 0) for node in alive() if node.has_labels(options.labels)), default=0)
-        if 1 <= found < processes:
-            detail = f"each process needs a GPU on one node, and the largest has {found:g}"
-            raise StudyError(f"world_size: {detail}; give --gpus-per-trial 0 to train on CPUs, got {processes}")
         gpus = float(processes) if found >= 1 else 0.0
+    if gpus > 1 and 1 <= (largest := largest_node(options.labels)) < gpus:
+        option = "--gpus-per-trial" if options.gpus else "world_size"
+        detail = f"the GPUs of a trial are on one node, and the largest has {largest:g}"
+        raise StudyError(f"{option}: {detail}; lower it, got {gpus:g}")
     return TrialResources(max(options.cpus, processes), gpus, options.labels)
 
 

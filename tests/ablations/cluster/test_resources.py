@@ -1,5 +1,6 @@
 """How many candidates a search runs at once, on one machine and on a cluster that grows."""
 
+import math
 import os
 import subprocess
 import sys
@@ -7,7 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ablations.cluster.resources import GROWTH_SECONDS, ConcurrencyLimit, TrialResources, usable_cpus
+from ablations.cluster.nodes import Node
+from ablations.cluster.resources import GROWTH_SECONDS, ConcurrencyLimit, TrialResources, largest_node, usable_cpus
+from ablations.driver.options import RunOptions, threads_of, trial_resources
+from ablations.errors import StudyError
 
 
 def limit_of(slots, grows):
@@ -115,3 +119,44 @@ def test_without_control_groups_the_affinity_counts(tmp_path):
 def test_resources_are_shown_with_their_labels():
     assert str(TrialResources(1, 0.0, {})) == "1 CPU"
     assert str(TrialResources(2, 0.25, {"pool": "gpu"})) == "2 CPU, 0.25 GPU, pool=gpu"
+
+
+def node(gpus, **labels):
+    return Node("id", "host", {"CPU": 4.0, "GPU": gpus}, labels)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "types", "labels", "largest"),
+    [
+        ([], {}, {}, 0),
+        ([node(2.0), node(4.0)], {}, {}, 4),
+        ([node(2.0, pool="small"), node(4.0, pool="large")], {}, {"pool": "small"}, 2),
+        ([node(2.0)], {"gpu": {"resources": {"CPU": 8, "GPU": 8}}}, {}, 8),
+        ([node(2.0)], {"gpu": {"resources": {"GPU": 8}, "labels": {"pool": "a"}}}, {"pool": "b"}, 0),
+        ([node(2.0)], {"gpu": {"node_config": {}}}, {}, math.inf),  # the cloud says what it has
+    ],
+)
+def test_the_largest_node_is_one_that_is_there_or_may_come(monkeypatch, nodes, types, labels, largest):
+    monkeypatch.setattr("ablations.cluster.resources.alive", lambda: nodes)
+    assert largest_node(labels, types) == largest
+
+
+def test_trials_of_several_processes_need_a_gpu_and_a_cpu_for_each(monkeypatch):
+    for module in ("ablations.cluster.resources", "ablations.driver.options"):
+        monkeypatch.setattr(f"{module}.alive", lambda: [node(2.0)])
+    assert trial_resources(RunOptions()).gpus == 1
+    assert trial_resources(RunOptions(), 2) == trial_resources(RunOptions(gpus=2), 2)
+    assert trial_resources(RunOptions(), 2).amounts == {"CPU": 2, "GPU": 2}
+    assert trial_resources(RunOptions(gpus=0), 4).amounts == {"CPU": 4, "GPU": 0}
+    assert threads_of(RunOptions(cpus=6), 2) == 3
+    assert threads_of(RunOptions(), 2) == 1
+
+
+@pytest.mark.parametrize(("gpus", "processes", "option"), [(4, 4, "--gpus-per-trial"), (None, 4, "world_size")])
+def test_more_gpus_than_any_node_has_are_one_line(monkeypatch, gpus, processes, option):
+    for module in ("ablations.cluster.resources", "ablations.driver.options"):
+        monkeypatch.setattr(f"{module}.alive", lambda: [node(2.0), node(0.0)])
+    with pytest.raises(StudyError) as caught:
+        trial_resources(RunOptions(gpus=gpus), processes)
+    line = f"{option}: the GPUs of a trial are on one node, and the largest has 2; lower it, got 4"
+    assert str(caught.value) == line
