@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from analysis.errors import ReportError
 from analysis.results.across.datasets import across_datasets
+from analysis.results.best import best_of_blocks
 from analysis.results.checklist import checklist
 from analysis.results.comparisons import Evidence, judge_comparisons
 from analysis.results.document import Document, Summary, to_plain
@@ -21,13 +22,13 @@ from analysis.results.importance import importances, tune_samples
 from analysis.results.learning_curves import MAX_RECORDS, learning_curves
 from analysis.results.noise.crossed import crossed_arms
 from analysis.results.noise.samples import sample_noise
+from analysis.results.noise.sources import components
 from analysis.results.provenance import frozen_part, provenance
 from analysis.results.robustness import GEOMETRY, evaluated, robustness
 from analysis.results.seeds.failures import failure_table
 from analysis.results.sensitivity import curves
 from analysis.results.summary import metric_scale, summarise
 from analysis.results.tuning import tunings
-from analysis.results.variance import components
 from analysis.results.variance_shares import shares
 from analysis.study.ledger import Ledger, make_ledger
 from analysis.study.plan import Plan
@@ -90,6 +91,7 @@ def _sensitivity(s: Sources, _: Document) -> object:
 
 PARTS = (
     Part("across", lambda s, _: across_datasets(s.plan, s.ledger, s.evidence, s.rng)),
+    Part("best", lambda s, _: best_of_blocks(s.plan, s.ledger)),
     Part("sensitivity", _sensitivity),
     Part("importance", _importance),
     Part("tail", lambda s, _: tail_comparisons(s.plan, s.ledger)),

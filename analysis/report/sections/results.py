@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.formatting import MISSING, Scale, sentence_case, show_confidence, show_p
-from analysis.report.cells import correction_line, decided, scope_line, verdict_interval, withheld_line
+from analysis.formatting import MISSING, Scale, listing, sentence_case, show_confidence, show_p
+from analysis.report.cells import (
+    correction_line,
+    decided,
+    scope_line,
+    table,
+    value,
+    verdict_interval,
+    whole,
+    withheld_line,
+)
 from analysis.report.elements import Cell, Section, Table, cells
 from analysis.report.figures.arms import seed_figures
 from analysis.report.writers.siunitx import mark_command, number_column, uncertain
-from analysis.results.document import ArmData, ComparisonData, Document, scale_of
+from analysis.results.document import ArmData, BestData, ComparisonData, Document, scale_of
 from analysis.results.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NONE, WORSE
 
 PLACE = 40
@@ -17,12 +26,55 @@ PLACE = 40
 
 def section(data: Document) -> Section:
     """Mean and spread of every arm, with every seed."""
-    return Section(
-        "results",
-        "Results",
-        tables=(arms_table(data),),
-        figures=tuple(seed_figures(data)),
+    tables = [arms_table(data)]
+    if any(best["error"] is not None for best in data["best"]):
+        tables.append(best_table(data))
+    texts = tuple(best_line(data, best) for best in data["best"] if best["error"] is not None)
+    return Section("results", "Results", texts, tuple(tables), tuple(seed_figures(data)))
+
+
+def best_line(data: Document, best: BestData) -> str:
+    """Which arms of a block can be the best, and by how much one of the others could still be better."""
+    scale, kept = scale_of(data), [arm for arm in best["arms"] if arm["can_be_best"]]
+    largest = max(kept, key=lambda arm: arm["better_by_at_most"] or 0.0)
+    where = f"{best['block']}: " if best["block"] and len(data["blocks"]) > 1 else ""
+    names = listing([arm["method"] for arm in kept], 12)
+    lead = f"{where}the best arm is {f'one of {names}' if len(kept) > 1 else names}"
+    others = [f"{a['method']} {scale.value(a['worse_by_at_most'])}" for a in best["arms"] if a is not largest]
+    return (
+        f"{lead} ({show_confidence(data['alpha'])} confidence for all arms of the block together, Hsu’s comparison "
+        f"with the best). {largest['method']} could be better than all others by at most "
+        f"{scale.value(largest['better_by_at_most'])}{scale.unit_after}; worse than the best by at most: "
+        f"{listing(others, 12)}."
     )
+
+
+def best_table(data: Document) -> Table:
+    """Every arm against the best of the others of its block."""
+    scale = scale_of(data)
+    rows = [
+        (
+            Cell(best["block"] or MISSING), Cell(arm["method"]), whole(best["n"]), value(scale, arm["mean"]),
+            value(scale, arm["worse_by_at_most"]), value(scale, arm["better_by_at_most"]),
+            Cell("yes" if arm["can_be_best"] else "no"),
+        )
+        for best in data["best"] if best["error"] is not None for arm in best["arms"]
+    ]  # fmt: skip
+    header = (
+        "block", "arm", "seeds", "mean", "worse than the best by at most", "better than all others by at most",
+        "can be the best",
+    )  # fmt: skip
+    spreads = [best["sd_low"] for best in data["best"]] + [best["sd_high"] for best in data["best"]]
+    known = [spread for spread in spreads if spread is not None]
+    caption = (
+        f"Every arm against the best of the others of its block: what the data allow with "
+        f"{show_confidence(data['alpha'])} confidence for all statements of a block together, although the best arm "
+        "was chosen after seeing the values (Hsu 1981). Seeds are blocks, one error is pooled over the arms; that "
+        f"assumes an equal spread of the differences of every two arms (here SDs of {scale.value(min(known))} to "
+        f"{scale.value(max(known))}). Not corrected together with the verdicts. "
+        f"{listing(sorted({best['scope'] for best in data['best']}))}."
+    )
+    return table("best", caption, header, rows, text=(0, 1, 6))
 
 
 MARKS = {BETTER: "↑", WORSE: "↓", EQUIVALENT: "≈", INCONCLUSIVE: "", NONE: ""}

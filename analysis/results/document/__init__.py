@@ -10,6 +10,8 @@ from analysis.results.document.comparisons import (
     AcrossData,
     AcrossPairData,
     AverageData,
+    BestArmData,
+    BestData,
     ContrastData,
     CurveData,
     EffectData,
@@ -82,6 +84,8 @@ __all__ = [
     "ArmData",
     "ArmLedgerData",
     "AverageData",
+    "BestArmData",
+    "BestData",
     "ComparisonData",
     "ComponentData",
     "ContrastData",
@@ -145,6 +149,7 @@ class Document(Summary):
     """The whole document; a part for which a study has no data is empty or null."""
 
     across: list[AcrossData]
+    best: list[BestData]
     sensitivity: SensitivityData
     importance: list[ImportanceData]
     tail: list[TailData]

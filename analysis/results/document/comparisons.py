@@ -299,6 +299,31 @@ class ContrastData(TypedDict):
     scope: str
 
 
+class BestArmData(TypedDict):
+    """One arm against the best of the others of its block; null where nothing may be said."""
+
+    arm: str
+    method: str
+    mean: float
+    worse_by_at_most: float | None
+    better_by_at_most: float | None
+    can_be_best: bool | None
+
+
+class BestData(TypedDict):
+    """Hsu's multiple comparisons with the best over the arms of a block; `reason` says why there are none."""
+
+    block: str
+    n: int
+    level: float
+    error: float | None
+    sd_low: float | None
+    sd_high: float | None
+    arms: list[BestArmData]
+    scope: str
+    reason: str
+
+
 class GainPointData(TypedDict):
     """The gain of a treatment over n seeds, with the composition of its batches."""
 

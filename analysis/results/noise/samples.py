@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.comparisons import Evidence
+from analysis.results.comparisons import BY_DECIDE, Evidence
 from analysis.stats.description import mean_interval
 from analysis.stats.designs.samples import (
     SCOPE_SAMPLES,
@@ -21,7 +21,7 @@ from analysis.stats.designs.samples import (
     sample_error_bound,
 )
 from analysis.study.ledger import Ledger
-from analysis.study.plan import Plan
+from analysis.study.plan import UNTIL_DECIDED, Plan
 from analysis.study.records import Record
 from analysis.study.resplits import resplits_of
 from silhouette.bits import unpack
@@ -162,7 +162,8 @@ def _refusal(ledger: Ledger, pair: _Pair) -> str:
     """Why the test samples of both arms are not the same ones, or an empty text."""
     arms = (pair.evidence.treatment, pair.evidence.family.baseline)
     splits = resplits_of(pair.plan, ledger, arms, pair.seeds)
-    return splits.refusal or (MOVING if splits.moving else "")
+    adaptive = BY_DECIDE if pair.plan.stop == UNTIL_DECIDED else ""
+    return adaptive or splits.refusal or (MOVING if splits.moving else "")
 
 
 def _fault_of_bits(pair: _Pair, known: Sequence[tuple[Record, Right]], fits: Sequence[bool]) -> str:

@@ -11,7 +11,6 @@ from analysis.stats.designs.failures import failures_last
 from analysis.stats.hierarchical import hierarchical
 from analysis.stats.multiplicity import holm
 from analysis.stats.paired_t import paired_test
-from analysis.stats.plateau import compare_with_best
 from silhouette.bits import pack
 from silhouette.config import crossed as crossed_seeds
 from tests.analysis.rates.reports import family, records, study
@@ -44,13 +43,15 @@ def with_best(rng, levels, n, lead):
     """Levels on the same seeds, one better than all others: whether Hsu's bounds hold, and what they leave."""
     values = rng.normal(0, 1, (n, 1)) + rng.normal(0, 1, (n, levels))
     values[:, 0] += lead * 2**0.5
-    found = compare_with_best(values)
-    gaps = np.array([lead] + [-lead] * (levels - 1)) * 2**0.5
-    bounds = zip(gaps, found.worse, found.better, strict=True)
+    names = [f"t{level}" for level in range(levels)]
+    rows = records(dict(zip(names, values.T, strict=True)))
+    (found,) = summary_of(study([family("b", names[0], names[1:])], n), rows, ("best",))["best"]
+    gaps = np.array([lead] + [-lead] * (levels - 1)) * 2**0.5 / 100
+    bounds = [(arm["worse_by_at_most"], arm["better_by_at_most"]) for arm in found["arms"]]
     return {
-        "all": all(-worse <= gap <= better for gap, worse, better in bounds),
-        "kept": found.can_be_best[0],
-        "alone": sum(found.can_be_best) == 1,
+        "all": all(-worse <= gap <= better for gap, (worse, better) in zip(gaps, bounds, strict=True)),
+        "kept": found["arms"][0]["can_be_best"],
+        "alone": sum(arm["can_be_best"] for arm in found["arms"]) == 1,
     }
 
 
