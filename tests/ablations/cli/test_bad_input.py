@@ -177,6 +177,7 @@ COMMANDS = [  # command line: part of the line
         ["run", "demo", "--gpus-per-trial", "1.5"],
         "--gpus-per-trial: must be from 0 to 1, or a whole number above, got 1.5",
     ),
+    (["run", "demo", "--gpus-per-trial", "3"], "world_size: must divide batch_size = 64, got 3"),
     (["ui", "--port", "99999"], "--port: must be from 1 to 65535, got 99999"),
     (["run", "demo", "--checkpoint-seconds", "-1"], "--checkpoint-seconds: must be from 0 to 86400, got -1"),
     (["run", "demo", "--label", "pool"], "--label: must be KEY=VALUE, each key once, got 'pool'"),

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from silhouette import Training, TrialConfig
 from silhouette.errors import InputError
 from silhouette.training.distributed import DistributedTraining, team, training
 from tests.helpers.plugin import NAME, write_plugin
+from tests.helpers.waiting import wait_for
 
 LISTEN, LOOPBACK = "0A", "0100007F"  # in /proc/net/tcp
 
@@ -145,6 +148,28 @@ def test_the_processes_end_with_the_object():
     assert not ended(pids)
     del one
     assert ended(pids)
+
+
+ORPHANS = """
+from silhouette import TrialConfig
+from silhouette.training.distributed import DistributedTraining
+
+training = DistributedTraining(TrialConfig(epochs=1000, world_size=2), 0, device="cpu", threads=1)
+print(*training.pids, flush=True)
+while True:
+    training.step()
+"""
+
+
+@pytest.mark.slow
+def test_the_processes_end_with_a_killed_worker():
+    worker = subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, text=True)
+    pids = [int(pid) for pid in worker.stdout.readline().split()]
+    time.sleep(2)  # into a step
+    worker.kill()
+    worker.wait()
+    assert len(pids) == 2
+    wait_for(lambda: ended(pids), seconds=20)
 
 
 @pytest.mark.slow
