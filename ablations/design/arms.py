@@ -13,7 +13,16 @@ from pydantic import BaseModel
 
 from ablations.errors import StudyError
 from search_spaces import default_of, describe, factors_of
-from silhouette.config import ConfigError, Phase, TrialConfig, inert_fields, is_option, make_config, setting_of
+from silhouette.config import (
+    ConfigError,
+    Phase,
+    TrialConfig,
+    inert_fields,
+    is_option,
+    make_config,
+    setting_of,
+    typed_option,
+)
 
 NO_BLOCK = "all arms"
 
@@ -108,16 +117,25 @@ class Expansion:
         treatments = self.treatments or {"": {}}
         for name, values in itertools.product(treatments, itertools.product(*self.factors.values())):
             levels = dict(zip(self.factors, values, strict=True))
-            moved = [f for f in self.factors if f not in self.blocks and levels[f] != self._centre(f)]
+            moved = [f for f in self.factors if f not in self.blocks and self._is_moved(f, levels[f])]
             if self.design == "grid" or len(moved) <= 1:
                 yield name, {**treatments[name], **levels}
+
+    def _is_moved(self, field: str, level: Any) -> bool:
+        own = self.model is TrialConfig and is_option(field)
+        return bool((_typed(self._centre_config, field, level) if own else level) != self._centre(field))
 
     def _centre(self, field: str) -> Any:
         """The value around which a one-at-a-time design varies a factor."""
         own = {} if isinstance(self.baseline, str) else self.baseline
         if self.model is TrialConfig and is_option(field):  # its default stands in the signature of its owner
-            return setting_of(_config({**self.fixed, **own}, self.model), field)
+            return setting_of(self._centre_config, field)
         return own.get(field, self.fixed.get(field, default_of(self.model, field)))
+
+    @cached_property
+    def _centre_config(self) -> BaseModel:
+        own = {} if isinstance(self.baseline, str) else self.baseline
+        return _config({**self.fixed, **own}, self.model)
 
     def _arm(self, name: str, settings: Mapping[str, Any], config: BaseModel) -> Arm:
         inert = inert_fields(config, (*self.factors, *settings))
@@ -139,7 +157,7 @@ class Expansion:
     def _is_baseline(self, name: str, config: BaseModel, inert: frozenset[str]) -> bool:
         if isinstance(self.baseline, str):
             return name == self.baseline
-        return all(setting_of(config, f) == value for f, value in self.baseline.items() if f not in inert)
+        return all(setting_of(config, f) == _typed(config, f, v) for f, v in self.baseline.items() if f not in inert)
 
 
 def _words(*parts: str) -> str:
@@ -155,6 +173,16 @@ def _qualifiers(model: type[BaseModel], fields: Sequence[str]) -> tuple[str, ...
 
 def _values(config: BaseModel, fields: Sequence[str], inert: frozenset[str]) -> dict[str, Any]:
     return {f: setting_of(config, f) for f in fields if f not in inert}
+
+
+def _typed(config: BaseModel, field: str, value: Any) -> Any:
+    """A value of a factor as its config holds it: that of an option has the type of the signature."""
+    if not (isinstance(config, TrialConfig) and is_option(field)):
+        return value
+    try:
+        return typed_option(config, field, value)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
 
 
 def _config(values: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ablations.errors import StudyError
 from silhouette.errors import instead
+from silhouette.metric_functions import functions_of, recorded_as
 from silhouette.metrics import METRICS, Metric
 
 Direction = Literal["max", "min"]
@@ -21,8 +22,7 @@ def own_metrics(settings: Iterable[Mapping[str, Any]]) -> set[str]:
     >>> own_metrics([{"metrics": ("geometry", "mypkg.metrics:nc1")}, {}])
     {'test_nc1'}
     """
-    names = (name for own in settings for name in own.get("metrics", ()))
-    return {f"test_{name.rpartition(':')[2]}" for name in names if ":" in name}
+    return {recorded_as("test", name) for own in settings for name in functions_of(own.get("metrics", ()))}
 
 
 def check_metric(metric: str, direction: Direction | None, *, own: bool) -> None:

@@ -25,7 +25,6 @@ from ablations.design.tuning import Space, Tuning, make_space, searched
 from ablations.errors import StudyError
 from search_spaces import RECIPES, factor_named
 from silhouette.config import TrialConfig, first_line, parse_value, trial_id
-from silhouette.metric_functions import check_functions, functions_of
 from silhouette.metrics import Metric, validation_metric
 from silhouette.results import check_name
 from silhouette.schema import MAX_TEST_BITS
@@ -276,8 +275,6 @@ class Study(Declared):
             check_sources(self.start_arms)
             check_sources(self._confirmed(arm) for arm in self.start_arms)
             check_measured(self.metric, self.start_arms)
-            names = (name for arm in self.start_arms for name in functions_of(getattr(arm.config, "metrics", ())))
-            check_functions(list(dict.fromkeys(names)))
         if self.tuning is None:
             for arm in self.start_arms:
                 check_batches(arm, {})

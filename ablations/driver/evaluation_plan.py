@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from ablations.state.provenance import plugin_digest
 from ablations.workers.evaluating import EvaluationTask, Measure, Rebuild
 from ablations.workers.experiment import load_experiment
 from silhouette.evaluated import Evaluation
-from silhouette.registry.loading import is_own, load
+from silhouette.metric_functions import recorded_as
+from silhouette.registry import own
 from silhouette.registry.plugins import sources_in
 from silhouette.results import SCHEMA, Store
 
@@ -47,7 +47,7 @@ def make_measures(names: Sequence[str]) -> tuple[Measure, ...]:
     """The metrics that a command line names, checked and imported here.
 
     Args:
-        names: `module:function` each.
+        names: `module:function`, or a name that an installed package registers, each.
 
     Raises:
         StudyError: If one is not importable, takes other arguments, or two have the same name.
@@ -60,18 +60,11 @@ def make_measures(names: Sequence[str]) -> tuple[Measure, ...]:
 
 
 def _measure(name: str) -> Measure:
-    if not is_own(name):
-        raise StudyError(f"--metric: must be module:function, such as mypackage.metrics:nc1, got {name!r}")
     try:
-        function = load(name)
-        digest = plugin_digest(name)
+        own("metric", name)
+        return Measure(recorded_as("test", name), name, plugin_digest(name))
     except ValueError as error:
         raise StudyError(f"--metric: {error}") from None
-    try:
-        inspect.signature(function).bind(None, None)
-    except (TypeError, ValueError):
-        raise StudyError(f"--metric: must be a function of (features, labels), got {name!r}") from None
-    return Measure(f"test_{name.partition(':')[2]}", name, digest)
 
 
 def plan_evaluation(study: Study, store: Store, measures: Sequence[Measure], values: Iterable[Evaluation]) -> Pending:

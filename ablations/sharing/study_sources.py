@@ -43,7 +43,8 @@ def plugin_names(plan: Mapping[str, Any], records: pa.Table, functions: Iterable
         records: Its records.
         functions: `module:function` of the metrics that were measured after the study.
     """
-    texts = [*functions, plan.get("experiment") or "", *_config_texts(plan)]
+    named = map(place_of, (*functions, *(plan.get("plugins") or ())))
+    texts = [*named, plan.get("experiment") or "", *_config_texts(plan)]
     names = {match[1] for text in texts for match in OWN_NAME.finditer(text)}
     for text, status in zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True):
         if status in FINISHED:

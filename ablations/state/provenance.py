@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from silhouette.registry import plugins_of
+from silhouette.registry import place_of, plugins_of
 
 PACKAGES = ("soft-silhouette-ablations", "torch", "torchvision", "ray", "numpy", "scikit-learn", "pyarrow")
 
@@ -59,14 +59,14 @@ def plugin_digest(name: str) -> str:
     """The first 12 hex digits of the SHA-256 over the sources of the package or module that a person's own name is in.
 
     Args:
-        name: `module:attribute`, importable; the top-level package or module counts as a whole.
+        name: `module:attribute` or a registered name; the top-level package or module counts as a whole.
 
     Raises:
         ValueError: If it has no Python sources.
     """
     found = plugin_sources([name])[name]
     if found is None:
-        raise ValueError(f"{name}: {name.partition('.')[0].partition(':')[0]} has no Python sources")
+        raise ValueError(f"{name}: {place_of(name).partition(':')[0].partition('.')[0]} has no Python sources")
     return found
 
 

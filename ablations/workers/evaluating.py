@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from ablations.state.provenance import plugin_digest, plugin_sources
 from ablations.workers.experiment import load_experiment
 from silhouette.config import make_config
 from silhouette.errors import InputError
-from silhouette.registry import load
+from silhouette.metric_functions import as_number
+from silhouette.registry import own
 from silhouette.results import Store
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Measure:
 
     Attributes:
         metric: Its name.
-        function: `module:function`, called with features (N, F) and labels (N,).
+        function: Its name, `module:function` or a registered one; called with features (N, F) and labels (N,).
         source_sha256: Digest of its sources on the driver's machine.
     """
 
@@ -127,13 +127,13 @@ def evaluate_trial(task: EvaluationTask) -> EvaluationResult:
 def _function(measure: Measure) -> MetricFunction:
     """The function as this node has it."""
     try:
-        found: MetricFunction = load(measure.function)
-        own = _digest(measure.function)
+        found: MetricFunction = own("metric", measure.function).function
+        digest = _digest(measure.function)
     except ValueError as error:
         raise StudyError(f"--metric: {platform.node()}: {error}") from None
-    if own != measure.source_sha256:
+    if digest != measure.source_sha256:
         raise StudyError(
-            f"--metric: {platform.node()} has other sources of {measure.function} ({own}) than the driver "
+            f"--metric: {platform.node()} has other sources of {measure.function} ({digest}) than the driver "
             f"({measure.source_sha256}); install the same on all nodes"
         )
     return found
@@ -144,16 +144,10 @@ _digest = cache(plugin_digest)
 
 
 def _number(measure: Measure, value: Any) -> float | None:
-    """A returned value as a float; None if it is not finite."""
-    single = getattr(value, "ndim", 0) == 0 and not isinstance(value, bool | str | bytes | complex)
     try:
-        number = float(value) if single else None
-    except (TypeError, ValueError):
-        number = None
-    if number is None:
-        shown = " ".join(repr(value)[:80].split())
-        raise StudyError(f"--metric: {measure.function} must return one number, got {type(value).__name__} {shown}")
-    return number if math.isfinite(number) else None
+        return as_number(measure.function, value)
+    except TypeError as error:
+        raise StudyError(f"--metric: {error}") from None
 
 
 def _sample(task: EvaluationTask) -> KeptSample:

@@ -11,7 +11,7 @@ from silhouette.config.identity import (
     plan_hash,
     trial_id,
 )
-from silhouette.config.options import is_option, option_default, options_under
+from silhouette.config.options import is_option, option_default, options_under, parts_in, typed_option
 from silhouette.config.parsing import ConfigError, defaults, first_line, make_config, parse_value, with_defaults
 from silhouette.config.trial_config import (
     TrialConfig,
@@ -46,8 +46,10 @@ __all__ = [
     "option_default",
     "options_under",
     "parse_value",
+    "parts_in",
     "plan_hash",
     "setting_of",
     "trial_id",
+    "typed_option",
     "with_defaults",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from silhouette.registry.loading import is_own
+from silhouette.registry import check_measured
 
 
 def split_text(value: Any) -> Any:
@@ -31,35 +31,6 @@ def check_milestones(epochs: tuple[int, ...]) -> tuple[int, ...]:
 
 Milestones = Annotated[tuple[int, ...], BeforeValidator(split_text), AfterValidator(check_milestones)]
 """Epochs after which the learning rate falls."""
-
-
-def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the values without doubles, in their order.
-
-    >>> each_once(("geometry", "geometry"))
-    ('geometry',)
-    """
-    return tuple(dict.fromkeys(values))
-
-
-def check_measured(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of what a trial measures after its last epoch, without doubles.
-
-    Raises:
-        ValueError: If one is neither `geometry` nor `module:function`, or two functions have one name.
-
-    >>> check_measured(("geometry", "mypkg.metrics:nc1", "geometry"))
-    ('geometry', 'mypkg.metrics:nc1')
-    """
-    found = each_once(names)
-    for name in found:
-        if name != "geometry" and not is_own(name):
-            raise ValueError(f"metrics: must be 'geometry' or module:function of your own, got {name!r}")
-    own = [name.rpartition(":")[2] for name in found if ":" in name]
-    twice = next((name for name in own if own.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"metrics: functions must have different names after the colon, got {twice!r} twice")
-    return found
 
 
 Measured = Annotated[tuple[str, ...], BeforeValidator(split_text), AfterValidator(check_measured)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from silhouette.config.options import guessed, is_option, settled
+from silhouette.config.options import is_option, settled
 from silhouette.config.trial_config import TrialConfig
 from silhouette.errors import InputError, instead
 
@@ -100,7 +100,7 @@ def parse_value(field: str, value: Any, model: type[BaseModel] = TrialConfig) ->
     """
     _check_field(field, model)
     if field not in model.model_fields:
-        return guessed(value)
+        return value
     info = model.model_fields[field]
     if value == "None" and info.default is None:  # as lists and advice show it
         return None

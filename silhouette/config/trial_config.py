@@ -18,14 +18,13 @@ from pydantic import (
 
 from silhouette.config.crossed import NEW_TEST_SPLITS, Vary, source_seeds
 from silhouette.config.lists import Measured, Milestones
-from silhouette.config.options import Options, Values, gathered, is_option, option_default, without_owner
+from silhouette.config.options import Options, Values, gathered, is_option, option_default, parts_in, without_owner
 from silhouette.config.rules import COMBINATIONS, INERT
 from silhouette.registry import (
     check_dataset,
     check_encoder,
     check_objective,
     dataset_entry,
-    owners,
     parse_objective,
     term_entry,
 )
@@ -140,15 +139,17 @@ class TrialConfig(BaseModel):
         shot_few: Classes with fewer training samples than this are `few`; the others are `medium`.
         corruptions: Also measure the test split under corruptions.
         metrics: What is also measured after the last epoch. `geometry` is retrieval, NMI, neural collapse, alignment
-            and uniformity of the features, on validation and test data; docs/method.md has the formulas.
+            and uniformity of the features, on validation and test data; docs/method.md has the formulas. Your own as
+            `module:function` (docs/extending.md).
         vary: What the seed moves: everything but the test samples (`all`), or one source of chance while the others
             stay as under seed 0. `split` draws the validation samples, `class_order` the classes of an imbalance
             profile, `subset` the training samples that are kept and the labels that are replaced.
             `all_and_test_split` draws new test samples too: its seeds overlap in their data, and are tested so.
             `init*order` crosses sources, two to four of them: each has two digits of the seed (304 is initialisation 3
             and order 4), `seeds=crossed(5, 5)` are all combinations, and the report has the variance of each source.
-        options: Options of your own encoder, data set and terms, written as settings of their own: `encoder.depth=6`,
-            `dataset.year=2020`, `arc.margin=0.3` for the term `mypkg.losses:arc`. One at its default is left out.
+        options: Options of your own encoder, data set, terms and metrics, written as settings of their own:
+            `encoder.depth=6`, `dataset.year=2020`, `arc.margin=0.3` for the term `mypkg.losses:arc`, `spread.power=2`
+            for the metric `mypkg.metrics:spread`. One at its default is left out.
 
     Raises:
         pydantic.ValidationError: If a field is unknown or out of range; `make_config` turns it into one line.
@@ -259,7 +260,7 @@ class TrialConfig(BaseModel):
     def _reset_inert_fields(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         # every given value is checked first, with or without effect
         config = handler(gathered(values) if isinstance(values, Mapping) else values)
-        inert = inert_fields(config) | without_owner(config)
+        inert = inert_fields(config) | without_owner(config, config.options)
         return handler(gathered({name: v for name, v in config.model_dump().items() if name not in inert}))
 
     @model_serializer(mode="wrap")
@@ -299,7 +300,7 @@ class TrialConfig(BaseModel):
     @property
     def plugins(self) -> tuple[str, ...]:
         """Names of a person's own things that the trial uses."""
-        return tuple(name for _, name in owners(self.encoder, self.dataset, self.terms).values())
+        return tuple(dict.fromkeys(part.name for part in parts_in(self)))
 
     def setting(self, name: str) -> Any:
         """Return the value of a field or of an option, `encoder.depth`; None for an option that belongs to nothing.
@@ -372,10 +373,7 @@ def inert_fields(config: BaseModel, options: Iterable[str] = ()) -> frozenset[st
     """
     own = getattr(config, "inert", None)
     found = frozenset(own()) if callable(own) else frozenset()
-    if not isinstance(config, TrialConfig):
-        return found
-    present = owners(config.encoder, config.dataset, config.terms)
-    return found | {name for name in options if is_option(name) and name.partition(".")[0] not in present}
+    return found | without_owner(config, options) if isinstance(config, TrialConfig) else found
 
 
 def draws_test_split(config: BaseModel) -> bool:
@@ -390,7 +388,8 @@ def needed_for(field: str) -> str:
     ('sampler=pk', '')
     """
     if is_option(field):
-        return f"something of your own in {_PLACES.get(field.partition('.')[0], 'objective')} that has this option"
+        place = _PLACES.get(field.partition(".")[0], "objective or metrics")
+        return f"something of your own in {place} that has this option"
     return next((needs for _, names, needs in INERT if field in names), "")
 
 

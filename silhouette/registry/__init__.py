@@ -5,23 +5,26 @@ A name without a colon is ours, or one that an installed package registers; `mod
 
 from silhouette.registry.loading import Kind, is_own, load, place
 from silhouette.registry.names import (
+    Part,
     check_dataset,
     check_encoder,
+    check_measured,
     check_objective,
     dataset_entry,
     own_data,
-    owners,
+    own_parts,
     parse_objective,
     short_name,
     term_entry,
 )
-from silhouette.registry.options import Option, Own, option_value, own
+from silhouette.registry.options import Option, Own, option_value, own, plain_value
 from silhouette.registry.plugins import Plugin, place_of, plugins_of, sources_in
 from silhouette.registry.tables import (
     DATASETS,
     ENCODERS,
     FORMS,
     LEARNED_TERMS,
+    MEASURED,
     TERM_BUILDERS,
     TERMS,
     TORCHVISION_ENCODERS,
@@ -36,6 +39,7 @@ __all__ = [
     "ENCODERS",
     "FORMS",
     "LEARNED_TERMS",
+    "MEASURED",
     "TERMS",
     "TERM_BUILDERS",
     "TORCHVISION_ENCODERS",
@@ -44,10 +48,12 @@ __all__ = [
     "Kind",
     "Option",
     "Own",
+    "Part",
     "Plugin",
     "Term",
     "check_dataset",
     "check_encoder",
+    "check_measured",
     "check_objective",
     "dataset_entry",
     "is_own",
@@ -56,10 +62,11 @@ __all__ = [
     "option_value",
     "own",
     "own_data",
-    "owners",
+    "own_parts",
     "parse_objective",
     "place",
     "place_of",
+    "plain_value",
     "plugins_of",
     "short_name",
     "sources_in",

@@ -6,12 +6,14 @@ import os.path
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import NamedTuple
 
 from silhouette.registry.loading import Kind, is_own, place, registered
 from silhouette.registry.tables import (
     DATASETS,
     ENCODERS,
     FORMS,
+    MEASURED,
     OWN_DATASET,
     OWN_TERM,
     TERMS,
@@ -25,18 +27,38 @@ RESERVED = ("encoder", "dataset", "sil")
 _FIELDS: dict[Kind, str] = {"encoder": "encoder", "dataset": "dataset", "loss": "objective", "metric": "metrics"}
 
 
-def owners(encoder: str, dataset: str, terms: Iterable[str]) -> dict[str, tuple[Kind, str]]:
-    """Return what is a person's own in a config: by the first part of its options, kind and name.
+class Part(NamedTuple):
+    """What is a person's own in a config.
 
-    >>> owners("mypkg.nets:tiny", "digits", ["ce", "mypkg.losses:arc"])
-    {'encoder': ('encoder', 'mypkg.nets:tiny'), 'arc': ('loss', 'mypkg.losses:arc')}
+    Attributes:
+        prefix: The first part of its options: `encoder`, `dataset`, or the name of its function.
+        kind: What it is.
+        name: Its name in the config.
     """
-    found: dict[str, tuple[Kind, str]] = {}
-    if encoder not in ENCODERS:
-        found["encoder"] = ("encoder", encoder)
-    if dataset not in DATASETS and own_data(dataset) is None:
-        found["dataset"] = ("dataset", dataset)
-    return {**found, **{short_name(term): ("loss", term) for term in terms if term not in TERMS}}
+
+    prefix: str
+    kind: Kind
+    name: str
+
+    @property
+    def field(self) -> str:
+        """The field of the config that names it."""
+        return _FIELDS[self.kind]
+
+
+def own_parts(encoder: str, dataset: str, terms: Iterable[str], metrics: Iterable[str]) -> tuple[Part, ...]:
+    """Return what is a person's own in a config.
+
+    >>> [part.name for part in own_parts("mypkg.nets:tiny", "digits", ["ce", "mypkg.losses:arc"], ["geometry"])]
+    ['mypkg.nets:tiny', 'mypkg.losses:arc']
+    """
+    own_dataset = dataset not in DATASETS and own_data(dataset) is None
+    return (
+        *([Part("encoder", "encoder", encoder)] if encoder not in ENCODERS else []),
+        *([Part("dataset", "dataset", dataset)] if own_dataset else []),
+        *(Part(short_name(term), "loss", term) for term in terms if term not in TERMS),
+        *(Part(short_name(metric), "metric", metric) for metric in metrics if metric not in MEASURED),
+    )
 
 
 def own_data(name: str) -> tuple[str, str] | None:
@@ -129,8 +151,28 @@ def _weights(text: str) -> Mapping[str, float]:
     return {name: weights[name] for name in (*ours, *(name for name in weights if name not in TERMS))}
 
 
+def check_measured(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of what a trial measures after its last epoch, each once.
+
+    Raises:
+        ValueError: If one is neither `geometry` nor a function of a person's own, or two functions have one name.
+
+    >>> check_measured(("geometry", "mypkg.metrics:nc1", "geometry"))
+    ('geometry', 'mypkg.metrics:nc1')
+    """
+    found = tuple(dict.fromkeys(names))
+    for name in found:
+        if name not in MEASURED and not _is_known("metric", name):
+            raise ValueError(f"metrics: must be 'geometry' or module:function of your own, got {name!r}")
+    own = [short_name(name) for name in found if name not in MEASURED]
+    twice = next((name for name in own if own.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"metrics: functions must have different names after the colon, got {twice!r} twice")
+    return found
+
+
 def short_name(term: str) -> str:
-    """Return the name under which the options of a term stand: its attribute.
+    """Return the name under which the options of a term or metric stand: its attribute.
 
     >>> short_name("mypkg.losses:arc"), short_name("ce")
     ('arc', 'ce')

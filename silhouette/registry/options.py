@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -31,16 +33,20 @@ class Option:
     """One option of a function.
 
     Attributes:
-        kind: Type of its values.
+        kinds: Types of its values.
         default: Value that it has where none is given.
         choices: The only values that it may have; empty if there is no such list.
-        optional: True if None may be given, which only the default can be.
+        optional: True if None may be given.
     """
 
-    kind: type[Value]
+    kinds: tuple[type[Value], ...]
     default: Any
     choices: tuple[Value, ...] = ()
     optional: bool = False
+
+    def is_default(self, value: Any) -> bool:
+        """Return True for the default, in whichever type of a number."""
+        return _same(self.default, value)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,10 @@ def _own(kind: Kind, name: str, where: str) -> Own:
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     keywords = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
     _check_positional(kind, name, positional, any(p.kind is p.VAR_POSITIONAL for p in parameters))
-    options = {n: _option(name, p) for n, p in keywords.items() if n not in GIVEN[kind]}
+    free = {n: p for n, p in keywords.items() if n not in GIVEN[kind]}
+    if kind == "metric":  # often a function of a library, which may have arguments that no setting can hold
+        free = {n: p for n, p in free.items() if p.default is p.empty or _kinds(p)}
+    options = {n: _option(name, p) for n, p in free.items()}
     return Own(name, function, options, tuple(n for n in GIVEN[kind] if n in keywords))
 
 
@@ -104,25 +113,41 @@ def _check_positional(kind: Kind, name: str, found: list[inspect.Parameter], mor
 
 
 def _option(name: str, parameter: inspect.Parameter) -> Option:
-    default, annotation = parameter.default, parameter.annotation
-    where = f"{name}: its option {parameter.name}"
+    default, where = parameter.default, f"{name}: its option {parameter.name}"
     if default is parameter.empty:
         raise ValueError(f"{where} needs a default value, got none")
-    parts = typing.get_args(annotation) if typing.get_origin(annotation) in (typing.Union, types.UnionType) else ()
-    optional = default is None or type(None) in parts
-    inner = [part for part in parts if part is not type(None)] or [annotation]
-    if typing.get_origin(inner[0]) is Literal:
-        choices = typing.get_args(inner[0])
-        return Option(type(choices[0]), default, choices, optional)
-    allowed = [part for part in (float, int, bool, str) if part in inner]
-    found = allowed[0] if allowed else type(default)
-    if found not in WORDS:
-        raise ValueError(f"{where} must have a bool, int, float or str as its type, got {found.__name__}")
-    return Option(found, default, (), optional)
+    kinds, choices = _kinds(parameter), _choices(parameter)
+    if not kinds:
+        raise ValueError(f"{where} must have a bool, int, float or str as its type, got {type(default).__name__}")
+    optional = default is None or type(None) in _parts(parameter) or None in choices
+    return Option(kinds, default, tuple(choice for choice in choices if choice is not None), optional)
 
 
-def option_value(kind: Kind, name: str, option: str, value: Any) -> Value:
+def _parts(parameter: inspect.Parameter) -> tuple[Any, ...]:
+    """The types that the annotation of a parameter joins by |."""
+    union = typing.get_origin(parameter.annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(parameter.annotation) if union else (parameter.annotation,)
+
+
+def _choices(parameter: inspect.Parameter) -> tuple[Any, ...]:
+    literals = (part for part in _parts(parameter) if typing.get_origin(part) is Literal)
+    return tuple(choice for literal in literals for choice in typing.get_args(literal))
+
+
+def _kinds(parameter: inspect.Parameter) -> tuple[type[Value], ...]:
+    """The types that a value may have: one of numbers or bool at most, and str; without an annotation the default's."""
+    named = {*map(type, _choices(parameter)), *(part for part in _parts(parameter) if isinstance(part, type))}
+    if not named & WORDS.keys():
+        named = {type(parameter.default)}
+    numbers: list[type[Value]] = [kind for kind in (float, int, bool) if kind in named]
+    return (*numbers[:1], *([str] if str in named else []))
+
+
+def option_value(kind: Kind, name: str, option: str, value: Any) -> Value | None:
     """Return the value of an option in the type that the signature asks for.
+
+    A text, as the command line gives it, is read as a number or truth value where the signature wants one; "None" is
+    None where that may be given.
 
     Raises:
         ValueError: If there is no such option, or the value has another type.
@@ -133,20 +158,71 @@ def option_value(kind: Kind, name: str, option: str, value: Any) -> Value:
         known = f"its options are {', '.join(options)}" if options else "it has no options"
         advice = f"did you mean {similar[0]}?" if similar else known
         raise ValueError(f"{option}: {name} has no such option; {advice}")
-    wanted = options[option]
-    converted = _converted(wanted.kind, value)
-    if converted is None or (wanted.choices and converted not in wanted.choices):
-        rule = f"one of {', '.join(map(str, wanted.choices))}" if wanted.choices else WORDS[wanted.kind]
-        raise ValueError(f"{option}: must be {rule}, as the signature of {name} says, got {value!r}")
+    wanted, value = options[option], plain_value(value)
+    if wanted.optional and value in (None, "None") and "None" not in wanted.choices:
+        return None
+    converted = _chosen(wanted.choices, value) if wanted.choices else _converted(wanted.kinds, value)
+    if converted is None:
+        raise ValueError(f"{option}: must be {_rule(wanted)}, as the signature of {name} says, got {value!r}")
     return converted
 
 
-def _converted(kind: type[Value], value: Any) -> Value | None:
+def plain_value(value: Any) -> Any:
+    """Return a single number of NumPy as one of Python; any other value as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+def _rule(wanted: Option) -> str:
+    shown = ", ".join(map(str, wanted.choices))
+    rule = f"one of {shown}" if wanted.choices else " or ".join(WORDS[kind] for kind in wanted.kinds)
+    return f"{rule} or None" if wanted.optional else rule
+
+
+def _chosen(choices: tuple[Value, ...], value: Any) -> Value | None:
+    """The choice that a value names; None if there is none."""
+    for choice in choices:
+        texts = isinstance(choice, str) or isinstance(value, str)
+        if str(choice) == str(value) if texts else _same(choice, value):
+            return choice
+    return None
+
+
+def _converted(kinds: tuple[type[Value], ...], value: Any) -> Value | None:
+    """The value in the first of some types that it has; None if it has none of them."""
+    return next((found for kind in kinds if (found := _as_kind(kind, value)) is not None), None)
+
+
+def _as_kind(kind: type[Value], value: Any) -> Value | None:
     """The value in a type; None if it is none of that type. Numbers are taken as texts where a text is wanted."""
     if kind is str:
-        return str(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return None if value is None else str(value)
+    value = _read(value) if isinstance(value, str) else value
+    if isinstance(value, bool) or kind is bool:
+        return value if kind is bool and isinstance(value, bool) else None
+    if not isinstance(value, int | float) or not _is_finite(value):
+        return None
+    if kind is float:
         return float(value)
-    if kind is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, kind) and type(value) is kind else None
+    return int(value) if value == int(value) else None
+
+
+def _read(text: str) -> bool | int | float | None:
+    """What a text says: true or false, or a number; None if it is neither."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return None
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer that no float can hold
+        return False
+
+
+def _same(one: Any, other: Any) -> bool:
+    """True for equal values of which both or none is a truth value."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)

@@ -182,6 +182,10 @@ ENCODERS = {
 }
 
 
+MEASURED = ("geometry",)
+"""What a trial can measure after its last epoch besides a person's own functions."""
+
+
 def option_users() -> dict[str, tuple[str, ...]]:
     """Return, for each field of the config that is an option of terms, the terms that use it.
 

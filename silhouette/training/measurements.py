@@ -126,11 +126,10 @@ def end_metrics(
 
 def own_metrics(split: str, config: TrialConfig, outputs: Outputs, found: dict[str, Any]) -> dict[str, float | None]:
     """Return what own metric functions of a config say of one split; the first fault becomes the `error` of `found`."""
-    names = functions_of(config.metrics)
-    if not names:
+    if not functions_of(config.metrics):
         return {}
     features, labels = outputs.features.cpu().numpy(), outputs.labels.cpu().numpy()
-    values, fault = measure_all(split, names, features.astype(np.float32), labels.astype(np.int64))
+    values, fault = measure_all(split, config, features.astype(np.float32), labels.astype(np.int64))
     if fault:
         found.setdefault("error", fault)
     return values

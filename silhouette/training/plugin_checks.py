@@ -1,4 +1,4 @@
-"""Checks of a person's own encoder, data set and terms on a few samples, before anything trains."""
+"""Checks of a person's own encoder, data set, terms and metrics on a few samples, before anything trains."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from silhouette.config import TrialConfig, options_under
+from silhouette.config import TrialConfig, options_under, parts_in
 from silhouette.data.cache import Source
 from silhouette.data.functions import source_of
 from silhouette.data.splits import check_test_settings
 from silhouette.errors import InputError
-from silhouette.registry import TERMS, dataset_entry, owners
+from silhouette.metric_functions import check_functions
+from silhouette.registry import TERMS, dataset_entry
 from silhouette.training.encoders import build_encoder
 from silhouette.training.terms import Batch, build_term
 from silhouette.training.terms.parts import Parts
@@ -28,7 +29,8 @@ def check_plugins(config: TrialConfig, *, here: bool) -> None:
     """Call each own part of a config once, as training would, and check what it returns.
 
     A data set's function is called and its first image is read; the others are checked when they are decoded. An
-    encoder maps two images of zeros. A loss gets a random batch and must have a gradient.
+    encoder maps two images of zeros. A loss gets a random batch and must have a gradient. A metric gets random
+    features.
 
     Args:
         config: The config.
@@ -37,7 +39,8 @@ def check_plugins(config: TrialConfig, *, here: bool) -> None:
     Raises:
         InputError: One line for the first fault.
     """
-    present = owners(config.encoder, config.dataset, config.terms)
+    check_functions(config)
+    present = {part.kind for part in parts_in(config)}
     with torch.random.fork_rng(devices=[]):
         source = _checked_source(config, here) if "dataset" in present else None
         if "encoder" in present:
@@ -77,11 +80,11 @@ def _check_encoder(config: TrialConfig, in_shape: tuple[int, int, int]) -> None:
     with torch.no_grad():
         found = _called("encoder", config.encoder, lambda: encoder(torch.zeros(2, *in_shape)))
     got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-    if got != (2, features):
+    if got != (2, features) or found.dtype is not torch.float32:
         images = (2, *in_shape)
         raise InputError(
             f"encoder: {config.encoder} says that it has {features} features, so it must map images {images} to "
-            f"(2, {features}), got {got}"
+            f"(2, {features}) float32, got {got}{f' {found.dtype}' if isinstance(found, Tensor) else ''}"
         )
 
 
@@ -109,10 +112,10 @@ def _called(field: str, name: str, function: Callable[[], Any], passed: type[Exc
         return function()
     except (InputError, passed):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{field}: {name} fails ({_words(error)})") from None
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     said = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,6 +1,7 @@
 """Own metric functions: measured after the last epoch, recorded by name, checked before anything trains."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -41,13 +42,21 @@ def word(features, labels):
     return "high"
 
 
+def powered(features, labels, *, power: float = 1.0):
+    return 10.0**power
+
+
+def leaving(features, labels):
+    sys.exit("bad")
+
+
 def one_argument(features):
     return 1.0
 
 
-def trained(*metrics):
+def trained(*metrics, **options):
     fixed = {"dataset": "digits", "epochs": 1, "train_fraction": 0.1, "encoder": "mlp", "width": 2}
-    training = Training(make_config({**fixed, "metrics": metrics}), 0, device="cpu", threads=1)
+    training = Training(make_config({**fixed, "metrics": metrics, **options}), 0, device="cpu", threads=1)
     training.step()
     return training.result()
 
@@ -61,6 +70,10 @@ def test_functions_are_measured_on_both_splits_and_change_nothing_else():
     same = ("test_top1", "test_silhouette", "test_knn_top1", "val_top1", "test_ece")
     assert [own[name] for name in same] == [plain[name] for name in same]
     assert "metrics" not in plain
+
+
+def test_options_arrive():
+    assert trained(f"{HERE}:powered", **{"powered.power": 2})["metrics"] == {"val_powered": 100, "test_powered": 100}
 
 
 def test_a_function_that_fails_at_the_end_costs_its_value_alone():
@@ -81,13 +94,14 @@ def test_a_function_with_the_name_of_our_geometry_takes_its_place(tmp_path):
     ("name", "line"),
     [
         ("word", "TypeError: {0}:word must return one number, got str 'high'"),
-        ("one_argument", "must be a function of (features, labels)"),
+        ("leaving", "labels 0 to 2: SystemExit: bad"),
+        ("one_argument", "metrics: {0}:one_argument must take (features, labels), with options as keyword-only"),
         ("absent", "cannot be imported"),
     ],
 )
 def test_a_wrong_function_is_one_line_before_anything_trains(name, line):
     with pytest.raises(InputError) as caught:
-        check_functions([f"{HERE}:{name}"])
+        check_functions(make_config({"metrics": f"{HERE}:{name}"}))
     assert line.format(HERE) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -120,4 +134,4 @@ def test_a_study_may_ask_for_an_own_metric_that_every_arm_measures():
     with pytest.raises(InputError, match="which arm 'B' does not have"):
         study(factors={}, treatments={"A": {"metrics": (f"{HERE}:spread",)}, "B": {"lambda_sil": 0.2}}, baseline="A")
     with pytest.raises(InputError, match="test_top1 is one of ours; rename the function"):
-        check_functions([f"{HERE}:top1"])
+        check_functions(make_config({"metrics": f"{HERE}:top1"}))

@@ -11,7 +11,7 @@ from ablations.errors import StudyError
 from search_spaces import Interval
 from tests.helpers.plugin import NAME, write_plugin
 
-ENCODER, LOSS = f"{NAME}.nets:tiny", f"{NAME}.losses:arc"
+ENCODER, LOSS, METRIC = f"{NAME}.nets:tiny", f"{NAME}.losses:arc", f"{NAME}.metrics:spread"
 STUDY = f"""
 from ablations import Study
 
@@ -65,6 +65,40 @@ def test_the_command_line_sets_options():
     assert change_study(study(), ["encoder.drop=0.5"]).arms[0].config.options["encoder.drop"] == 0.5
     with pytest.raises(StudyError, match=r"^encoder.drop: must be a number, as the signature of "):
         change_study(study(), ["encoder.drop=much"])
+
+
+TEXTS = "from torch import nn\ndef tiny(in_shape, *, size: str = '18', drop: float | None = None): ..."
+
+
+@pytest.mark.parametrize("design", ["grid", "one_at_a_time"])
+@pytest.mark.parametrize(
+    ("option", "values", "labels"),
+    [("size", ("18", "1.10", 50), ["18", "1.10", "50"]), ("drop", (None, 0.1, "0.5"), ["None", "0.1", "0.5"])],
+)
+def test_factors_over_texts_and_none_find_their_baseline(plugin, design, option, values, labels):
+    write_plugin(plugin.parent, nets=TEXTS)
+    factors = {f"encoder.{option}": values, "lambda_sil": (0.0, 0.2)}
+    baseline = {f"encoder.{option}": values[0], "lambda_sil": 0.0}
+    arms = study(factors=factors, baseline=baseline, design=design).arms
+    assert [arm.label for arm in arms if arm.baseline] == [f"{option}={labels[0]} λ=0"]
+    assert [arm.label for arm in arms if arm.config.lambda_sil == 0] == [f"{option}={label} λ=0" for label in labels]
+    assert len(arms) == (6 if design == "grid" else 4)
+
+
+def test_own_metrics_are_plugins_and_their_options_factors(plugin, capsys):
+    given = {"metrics": (METRIC,), "epochs": 1}
+    more = {"metric": "test_spread", "direction": "min", "fixed": given}
+    one = study(factors={"spread.power": (1, 2.0)}, baseline={"spread.power": 1}, **more)
+    assert [arm.label for arm in one.arms] == ["power=1", "power=2"]
+    assert (one.plugins, describe_study(one)["plugins"]) == ((METRIC,), [METRIC])
+    text = STUDY.replace(f'"encoder": "{ENCODER}"', f'"metrics": ["{METRIC}"]').replace("encoder.depth", "spread.power")
+    (plugin.parent.parent / "power.py").write_text(text)
+    assert main(["plan", "power.py"]) == 0
+    write_plugin(
+        plugin.parent, metrics="def spread(features, labels, *, power=1.0): return features[:, int(power) + 1]"
+    )
+    assert main(["plan", "power.py"]) == 2
+    assert f"metrics: {METRIC} fails on random features" in capsys.readouterr().err
 
 
 def test_options_can_be_tuned():

@@ -136,19 +136,23 @@ def test_an_mlflow_server_that_does_not_answer_is_a_note_and_no_fault():
 def test_the_plugins_of_a_study_are_named_or_their_fault_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    name = f"{plugin.NAME}.nets:tiny"
+    name, metric = f"{plugin.NAME}.nets:tiny", f"{plugin.NAME}.metrics:spread"
     text = f"""
 from ablations import Study
 
 STUDY = Study(
-    question="?", factors={{"lambda_sil": (0.0, 0.2)}}, baseline={{"lambda_sil": 0.0}}, fixed={{"encoder": "{name}"}}
+    question="?",
+    factors={{"lambda_sil": (0.0, 0.2)}},
+    baseline={{"lambda_sil": 0.0}},
+    fixed={{"encoder": "{name}", "metrics": ("{metric}",)}},
 )
 """
     (tmp_path / "own.py").write_text(text)
     plugin.write_plugin(tmp_path / "site")
     source = plugins_of([name])[name]["source_sha256"]
     assert main(["doctor", "--study", "own.py"]) == 0
-    assert f"plugin      {name}: no version, source {source}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert all(f"plugin      {one}: no version, source {source}" in said for one in (name, metric))
     plugin.write_plugin(tmp_path / "site", nets="import absent")
     assert main(["doctor", "--study", "own.py"]) == 1
     assert f"plugin      encoder: {name}: cannot be imported (No module named 'absent')" in capsys.readouterr().out

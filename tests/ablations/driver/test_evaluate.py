@@ -141,12 +141,12 @@ def test_a_function_that_returns_no_number_ends_the_command(ablate):
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("spread", "--metric: must be module:function, such as mypackage.metrics:nc1, got 'spread'"),
+        ("spread", "--metric: spread: must be module:attribute or a name that an installed package registers in silho"),
         ("absent:x", "--metric: absent:x: cannot be imported (No module named 'absent')"),
         ("own_metrics:absent", "(module 'own_metrics' has no attribute 'absent')"),
-        ("own_metrics:one", "--metric: must be a function of (features, labels), got 'own_metrics:one'"),
+        ("own_metrics:one", "--metric: own_metrics:one must take (features, labels), with options as keyword-only"),
         ("own_metrics:METRIC", "has no attribute 'METRIC'"),
-        ("json:__file__", "--metric: must be a function of (features, labels), got 'json:__file__'"),
+        ("json:__file__", "--metric: json:__file__ must be a function, got str"),
     ],
 )
 def test_a_wrong_function_is_one_line(ablate, name, line):

@@ -222,6 +222,7 @@ def test_plugins_are_those_that_the_study_names(folder):
     more = {"arms": [arm, {"config": {"metrics": ["geometry", "nc.own:nc1"]}}], "experiment": None}
     assert plugin_names(more, records, ["later.on:nc2"]) == ["later", "losses", "nc", "nets", "pluggedin"]
     assert plugin_names(more, records.slice(0, 0)) == ["losses", "nc", "nets"]
+    assert plugin_names({"arms": [], "plugins": ["tuned.nets:tiny"]}, records.slice(0, 0)) == ["tuned"]
     found, left_out = plugin_files(["numpy", "absent_plugin", "pluggedin"], None)
     assert set(found) == {"pluggedin/__init__.py", "pluggedin/training.py"}
     assert left_out == {

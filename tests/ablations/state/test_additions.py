@@ -141,7 +141,7 @@ def test_a_plan_is_complete_when_every_trial_of_it_has_ended(study):
     assert not has_complete_plan(store)
 
 
-NETS = f"{plugin.NAME}.nets:tiny"
+NETS, SPREAD = f"{plugin.NAME}.nets:tiny", f"{plugin.NAME}.metrics:spread"
 OWN = f"""
 from ablations import Study
 
@@ -155,21 +155,27 @@ STUDY = Study(
 """
 
 
-def test_records_of_another_source_of_a_plugin_are_not_mixed_without_the_option(folder, monkeypatch, capsys):
+MEASURED = OWN.replace("encoder.depth", "spread.power").replace(f'"encoder": "{NETS}"', f'"metrics": ["{SPREAD}"]')
+
+
+@pytest.mark.parametrize(("name", "text"), [(NETS, OWN), (SPREAD, MEASURED)])
+def test_records_of_another_source_of_a_plugin_are_not_mixed_without_the_option(
+    folder, monkeypatch, capsys, name, text
+):
     monkeypatch.syspath_prepend(str(folder / "site"))
     plugin.write_plugin(folder / "site")
-    (folder / "own.py").write_text(OWN)
+    (folder / "own.py").write_text(text)
     own = load_study("own.py")
-    before = plugin_sources([NETS])[NETS]
-    store = finish(own, seeds=(0,), plugins=plugins_text([NETS]))
+    before = plugin_sources([name])[name]
+    store = finish(own, seeds=(0,), plugins=plugins_text([name]))
     check(own, store)  # nothing has changed
     plugin.write_plugin(folder / "site", helper="x = 1")
     assert main(["run", "own.py"]) == 2
     line = capsys.readouterr().err
-    now = plugin_sources([NETS])[NETS]
+    now = plugin_sources([name])[name]
     assert line.startswith(
-        f"ablate: --allow-mixed-code: {store.root} has 2 records of {NETS} with source {before}, which is now {now}; "
+        f"ablate: --allow-mixed-code: {store.root} has 2 records of {name} with source {before}, which is now {now}; "
     )
     assert len(line.splitlines()) == 1
     check(own, store, mixed_code=True)
-    check(own, finish(own, plugins=plugins_text([NETS])))  # nothing would be added
+    check(own, finish(own, plugins=plugins_text([name])))  # nothing would be added

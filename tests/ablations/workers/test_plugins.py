@@ -13,6 +13,7 @@ from silhouette.results import Store
 from tests.helpers.plugin import NAME, SOURCES, write_plugin
 
 ENCODER, DATA, LOSS = f"{NAME}.nets:tiny", f"{NAME}.data:stripes", f"{NAME}.losses:arc"
+METRIC = f"{NAME}.metrics:spread"
 VALUES = ("test_top1", "test_loss", "test_silhouette", "terms", "parameters", "data_sha256")
 
 
@@ -32,7 +33,15 @@ def begin(folder):
             "name": "own",
             "question": "?",
             "factors": {"objective": ("ce", f"ce + {LOSS}")},
-            "fixed": {"encoder": ENCODER, "encoder.depth": 3, "dataset": DATA, "epochs": 3, "batch_size": 16},
+            "fixed": {
+                "encoder": ENCODER,
+                "encoder.depth": 3,
+                "dataset": DATA,
+                "epochs": 3,
+                "batch_size": 16,
+                "metrics": (METRIC,),
+                "spread.power": 0,
+            },
             "baseline": {"objective": "ce"},
             "seeds": (0,),
         }
@@ -68,8 +77,9 @@ def test_records_name_what_their_trial_used_and_its_source(tmp_path):
     for trial in trials:
         finish(context, trial)
     plain, own = (json.loads(record(store, trial)["plugins"]) for trial in trials)
-    assert set(plain) == {ENCODER, DATA}
-    assert set(own) == {ENCODER, DATA, LOSS}
+    assert set(plain) == {ENCODER, DATA, METRIC}
+    assert set(own) == {ENCODER, DATA, METRIC, LOSS}
+    assert dict(record(store, trials[0])["metrics"])["test_spread"] == 1.0  # any distance to the power of 0
     assert own[LOSS] == {"version": None, "source_sha256": plugin_sources([LOSS])[LOSS]}
     assert json.loads(record(store, trials[0])["config"])["encoder.depth"] == 3
 

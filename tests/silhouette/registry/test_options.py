@@ -4,6 +4,7 @@ import json
 import sys
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 
 from silhouette import registry
@@ -107,15 +108,101 @@ def test_types_come_from_annotations_choices_or_defaults(plugin):
     write_plugin(plugin.parent, nets=source)
     name = f"{NAME}.nets:tiny"
     options = registry.own("encoder", name).options
-    assert [option.kind for option in options.values()] == [int, float, str, int, bool]
+    assert [option.kinds for option in options.values()] == [(int,), (float,), (str,), (int,), (bool,)]
     assert registry.option_value("encoder", name, "c", "y") == "y"
     assert registry.option_value("encoder", name, "d", 4) == 4
     with pytest.raises(ValueError, match=r"^c: must be one of x, y, as the signature"):
         registry.option_value("encoder", name, "c", "z")
 
 
-def points(*pairs):
-    return lambda *, group: [EntryPoint(name, value, group) for name, value in pairs if group == "silhouette.encoders"]
+KINDS = """
+from typing import Literal
+def tiny(in_shape, *, a: int | None = 1, b: int | str = 1, c: float | None = 0.5, d: Literal[1, "all"] = 1,
+         e: str = "18", f: Literal["x", None] = "x", g: bool = False): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "taken"),
+    [
+        ("a", None, None), ("a", "None", None), ("a", "6", 6), ("a", np.int64(6), 6), ("b", "2", 2), ("b", "x", "x"),
+        ("c", None, None), ("c", np.float64(0.25), 0.25), ("c", "1e-3", 0.001), ("d", "all", "all"), ("f", None, None),
+        ("e", "1.10", "1.10"), ("e", "007", "007"), ("e", 50, "50"), ("g", "true", True), ("g", np.bool_(True), True),
+    ],
+)  # fmt: skip
+def test_values_are_read_by_the_signature(plugin, option, given, taken):
+    write_plugin(plugin.parent, nets=KINDS)
+    config = make_config({"encoder": f"{NAME}.nets:tiny", f"encoder.{option}": given})
+    assert config.options == {f"encoder.{option}": taken}
+    assert type(config.options[f"encoder.{option}"]) is type(taken)
+    assert make_config(config.model_dump(mode="json")) == config
+    assert config.setting(f"encoder.{option}") == taken
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "line"),
+    [
+        ("a", "x", "encoder.a: must be an integer or None, as the signature of "),
+        ("b", None, "encoder.b: must be an integer or a text, as the signature of "),
+        ("c", "nan", "encoder.c: must be a number or None, as the signature of "),
+        pytest.param("c", 10**400, "encoder.c: must be a number or None, as the signature of ", id="too large"),
+        ("c", float("nan"), "encoder.c: must be true or false, a finite number, a text, or None, got nan"),
+        ("c", float("inf"), "encoder.c: must be true or false, a finite number, a text, or None, got inf"),
+        ("c", [1], "encoder.c: must be true or false, a finite number, a text, or None, got [1]"),
+        ("d", True, "encoder.d: must be one of 1, all, as the signature of "),
+        ("d", None, "encoder.d: must be one of 1, all, as the signature of "),
+        ("f", "y", "encoder.f: must be one of x or None, as the signature of "),
+        ("g", 1, "encoder.g: must be true or false, as the signature of "),
+    ],
+)
+def test_a_value_of_another_type_is_one_line_that_names_its_type(plugin, option, given, line):
+    write_plugin(plugin.parent, nets=KINDS)
+    with pytest.raises(ConfigError) as caught:
+        make_config({"encoder": f"{NAME}.nets:tiny", f"encoder.{option}": given})
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_metric_is_a_plugin_with_options_as_the_others_are(plugin):
+    name = f"{NAME}.metrics:spread"
+    plain = make_config({"metrics": (name,)})
+    assert plain.plugins == (name,)
+    assert make_config({"metrics": (name,), "spread.power": 1}) == plain
+    other = make_config({"metrics": ("geometry", name), "spread.power": 2})
+    assert (other.options, other.setting("spread.power")) == ({"spread.power": 2.0}, 2.0)
+    assert trial_id(other, 0, "confirm") != trial_id(make_config({"metrics": ("geometry", name)}), 0, "confirm")
+    assert make_config({"spread.power": 2}) == TrialConfig()
+    with pytest.raises(ConfigError, match=r"^spread.pow: .* has no such option; did you mean power\?"):
+        make_config({"metrics": (name,), "spread.pow": 2})
+    assert trial_id(TrialConfig(metrics=("a.b:f1",)), 0, "confirm") == "49d1ff140060e454"  # as before it was a plugin
+
+
+def test_options_of_two_functions_of_one_name_are_refused(plugin):
+    both = {"metrics": ("a.b:arc",), "objective": f"ce + {NAME}.losses:arc"}
+    assert make_config(both).plugins == (f"{NAME}.losses:arc", "a.b:arc")
+    with pytest.raises(ConfigError, match=rf"^arc.margin: {NAME}.losses:arc and a.b:arc have the same name; rename"):
+        make_config({**both, "arc.margin": 0.1})
+
+
+def test_a_function_of_a_library_may_have_arguments_that_no_setting_can_hold(plugin):
+    found = registry.own("metric", "sklearn.metrics:silhouette_score").options
+    assert (found["metric"].default, "random_state" in found) == ("euclidean", False)
+
+
+def points(*pairs, group="silhouette.encoders"):
+    wanted = group
+    return lambda *, group: [EntryPoint(name, value, group) for name, value in pairs if group == wanted]
+
+
+def test_an_installed_package_gives_plain_names_to_metrics(plugin, monkeypatch):
+    named = (("spread", f"{NAME}.metrics:spread"), ("geometry", f"{NAME}.metrics:spread"))
+    monkeypatch.setattr(loading, "entry_points", points(*named, group="silhouette.metrics"))
+    loading.registered.cache_clear()
+    config = make_config({"metrics": ("geometry", "spread"), "spread.power": 3})
+    assert (config.plugins, config.options) == (("spread",), {"spread.power": 3.0})
+    assert plugins_of(["spread"])["spread"]["source_sha256"] == plugins_of([NAME + ":x"])[NAME + ":x"]["source_sha256"]
+    with pytest.raises(ConfigError, match=r"^metrics: functions must have different names .* 'spread' twice"):
+        make_config({"metrics": ("spread", f"{NAME}.metrics:spread")})
 
 
 def test_an_installed_package_gives_plain_names_and_ours_win(plugin, monkeypatch):
@@ -148,8 +235,9 @@ def test_the_digest_is_that_of_the_whole_package_and_nothing_is_imported(plugin)
 
 
 def test_a_config_out_of_a_record_imports_nothing(plugin):
-    text = json.dumps({**OWN, "encoder.depth": 3, "arc.margin": 0.1})
+    metric = f"{NAME}.metrics:spread"
+    text = json.dumps({**OWN, "metrics": [metric], "encoder.depth": 3, "arc.margin": 0.1, "spread.power": 2})
     config = TrialConfig(**json.loads(text))
     assert len(trial_id(config, 0, "confirm")) == 16
-    assert config.plugins == tuple(OWN[field] if field != "objective" else f"{NAME}.losses:arc" for field in OWN)
+    assert config.plugins == (OWN["encoder"], OWN["dataset"], f"{NAME}.losses:arc", metric)
     assert NAME not in sys.modules

@@ -84,6 +84,10 @@ ENCODERS = {
     "return nn.Flatten(), 12": "says that it has 12 features, so it must map images (2, 1, 8, 8) to (2, 12)",
     "raise KeyError('weights')": "fails (KeyError: 'weights')",
     "return nn.Linear(3, 2), 2": "fails (RuntimeError: ",
+    "return Cast(torch.float16), 64": "says that it has 64 features, so it must map images (2, 1, 8, 8) to (2, 64) "
+    "float32, got (2, 64) torch.float16",
+    "return Cast(torch.int64), 64": "says that it has 64 features, so it must map images (2, 1, 8, 8) to ",
+    "raise SystemExit('bad')": "fails (SystemExit: bad)",
 }
 LOSSES = {
     "return lambda e, y: e.sum()": "must return an nn.Module, got function",
@@ -92,6 +96,7 @@ LOSSES = {
     "return L(lambda e, y: e.sum() * float('nan'))": "must return a finite loss of a random batch, got nan",
     "return L(lambda e, y: e.detach().sum())": "must return a loss with a gradient, got one that was detached",
     "return L(lambda e, y: e @ y)": "fails (RuntimeError: ",
+    "return L(lambda e, y: exit('bad'))": "fails (SystemExit: bad)",
 }
 DATA = {
     "return [1, 2]": "must return a silhouette.data.cache.Source, got list",
@@ -105,6 +110,22 @@ DATA = {
     "return source(images=[np.zeros((1, 8, 8))] * 6)": "must return images (1, 8, 8) uint8, got (1, 8, 8) float64",
     "raise FileNotFoundError('no birds.npz')": "fails (FileNotFoundError: no birds.npz)",
 }
+NET = """
+import torch
+from torch import nn
+
+
+class Cast(nn.Flatten):
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, images):
+        return super().forward(images).to(self.dtype)
+
+
+def tiny(in_shape, *, depth=2):
+    """
 LOSS = """
 from torch import nn
 
@@ -134,10 +155,7 @@ def source(**changed):
 def stripes(image_size, *, per_class=24):
     """
 FAULTS = [
-    *(
-        ("nets", f"from torch import nn\ndef tiny(in_shape, *, depth=2): {code}", line)
-        for code, line in ENCODERS.items()
-    ),
+    *(("nets", NET + code, line) for code, line in ENCODERS.items()),
     *(("losses", LOSS + code, line) for code, line in LOSSES.items()),
     *(("data", DATASET + code, line) for code, line in DATA.items()),
 ]
