@@ -21,7 +21,13 @@ from analysis.report.elements import Cell, Table
 from analysis.results.document import ComparisonData, Document, IntervalData
 from analysis.results.sentences import CORRECTION_NAMES
 from analysis.results.verdicts import NONE, VERDICTS
-from analysis.study.plan import EXPLORATORY, PER_BLOCK
+from analysis.stats.anytime import METHOD
+from analysis.study.plan import EXPLORATORY, PER_BLOCK, UNTIL_DECIDED
+
+SEQUENTIAL = (
+    "The number of seeds depends on the results, so the only intervals are the confidence sequences of the "
+    "comparisons. These hold at any number of seeds."
+)
 
 
 def numbers_of(interval: IntervalData | None) -> tuple[float | None, float | None, float | None]:
@@ -97,6 +103,8 @@ def word(verdict: str) -> Cell:
 
 def scope_line(data: Document) -> str:
     """What the intervals of a figure or table describe, and where there are none."""
+    if data["stop"] == UNTIL_DECIDED:
+        return f"{SEQUENTIAL} They describe {data['scope']}."
     if data["arms"] and all(a["ci_low"] is None for a in data["arms"]):
         return withheld_line(data) or "With one seed there are no intervals."
     return with_withheld(data, f"Intervals describe {data['scope']}.")
@@ -124,6 +132,7 @@ def rates_line(data: Document) -> str:
     if not decided(data):
         return ""
     looks, about = (" and over all looks", "about ") if data["frozen"]["looks"] else ("", "")
+    looks = " and over all looks at any number of seeds" if data["stop"] == UNTIL_DECIDED else looks
     level = f"{about}{show_alpha_percent(data['frozen']['declared_alpha'])}"
     over = "in each block" if data["error_rate"] == PER_BLOCK else "over all comparisons of a role"
     parts = [*_confirmatory_rates(data, level, f"{over}{looks}"), *_exploratory_rates(data, level)]
@@ -162,6 +171,7 @@ def margin_line(data: Document) -> str:
 def correction_line(data: Document) -> str:
     """The test of the verdicts, its correction and the number of comparisons that it covers."""
     tests = listing(sorted({c["detail"]["method"] for c in data["comparisons"] if "detail" in c})) or "no test"
+    tests = METHOD if data["stop"] == UNTIL_DECIDED else tests
     found = dict.fromkeys((CORRECTION_NAMES[f["correction"]], f["m"], f["role"]) for f in data["families"])
     parts = listing([f"{name} over {count(m, f'{role} comparison')}" for name, m, role in found], 12)
     apart = ", each block by itself" if data["error_rate"] == PER_BLOCK else ""

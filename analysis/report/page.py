@@ -76,7 +76,7 @@ def _seeds_each(data: Document) -> str:
     """How many seeds an arm has in the plan; unpaired arms may differ."""
     numbers = sorted({a["planned"] for a in data["ledger"]["arms"]})
     few, many = numbers[0], numbers[-1]
-    noun = "seed" if data["from_table"] else "planned seed"
+    noun = "seed" if data["from_table"] or data["stop"] else "planned seed"
     return f"{count(many, noun)} each" if few == many else f"{few} to {many} {noun}s each"
 
 
@@ -85,6 +85,8 @@ def banners(data: Document) -> Iterable[str]:
     ledger = data["ledger"]
     yield from (notice["text"] for notice in data["notices"])
     absent = {k: ledger[k] for k in ("missing", "failed", "diverged", "stopped") if ledger[k]}
+    if data["stop"]:
+        absent.pop("missing", None)  # how many seeds are still to come is not known
     if absent and not data["from_table"]:
         parts = listing([f"{n} {kind}" for kind, n in absent.items()])
         yield f"Unfinished: {ledger['complete']} of {ledger['planned']} trials are complete ({parts})."

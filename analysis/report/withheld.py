@@ -30,6 +30,7 @@ from analysis.results.document import (
 )
 from analysis.results.standing import voids_intervals
 from analysis.results.verdicts import NONE
+from analysis.study.plan import UNTIL_DECIDED
 
 Pair = tuple[str, str]
 """Treatment and baseline of a comparison."""
@@ -39,15 +40,17 @@ def withheld(data: Document) -> Document:
     """The same document; p-values and intervals of comparisons without a verdict are null.
 
     Means, SDs and the values of every seed stay. The intervals of one arm are null too where the reason is one that
-    leaves no interval its level: seeds that were not planned, or values that are no repetitions.
+    leaves no interval its level: seeds that were not planned, or values that are no repetitions. Where seeds are run
+    until it is decided, the confidence sequence of each comparison remains: it holds at any number of seeds.
     """
     across = [_across(part) for part in data["across"]]
     if across != data["across"]:
         data = {**data, "across": across}
-    reasons = {_pair(c): c["reason"] for c in data["comparisons"] if c["verdict"] == NONE}
+    sequential = data["stop"] == UNTIL_DECIDED  # nothing that is computed for a fixed number of seeds has its level
+    reasons = {_pair(c): c["reason"] for c in data["comparisons"] if c["verdict"] == NONE or sequential}
     if not reasons:
         return data
-    void = _void_arms(data)
+    void = {a["arm"] for a in data["arms"]} if sequential else _void_arms(data)
     nothing = void >= {arm["arm"] for arm in data["arms"] if _compared(data, arm["arm"])}
     return {
         **data,
@@ -99,8 +102,8 @@ def _arm(a: ArmData) -> ArmData:
 def _comparison(c: ComparisonData) -> ComparisonData:
     shown: ComparisonData = {
         **c, "ci_low": None, "ci_high": None, "p_t": None, "p_sign_flip": None, "p_wilcoxon": None, "d_z": None,
-        "p_adjusted": None, "p_max_t": None, "ci_adjusted_low": None, "ci_adjusted_high": None,
-        "feasibility": None,
+        "p_max_t": None, "ci_adjusted_low": None, "ci_adjusted_high": None, "feasibility": None,
+        "p_adjusted": None if c["verdict"] == NONE else c["p_adjusted"],
     }  # fmt: skip
     if "detail" in c:
         shown["detail"] = _detail(c["detail"])

@@ -25,13 +25,15 @@ from analysis.results.noise.samples import sample_noise
 from analysis.results.noise.sources import components
 from analysis.results.provenance import frozen_part, provenance
 from analysis.results.robustness import GEOMETRY, evaluated, robustness
+from analysis.results.seeds.evidence import judge_until_decided, with_wanted_seeds
 from analysis.results.seeds.failures import failure_table
+from analysis.results.seeds.sequences import sequences
 from analysis.results.sensitivity import curves
 from analysis.results.summary import metric_scale, summarise
 from analysis.results.tuning import tunings
 from analysis.results.variance_shares import shares
 from analysis.study.ledger import Ledger, make_ledger
-from analysis.study.plan import Plan
+from analysis.study.plan import UNTIL_DECIDED, Plan
 from analysis.study.records import COLUMNS, Record, read_records
 from analysis.study.resplits import with_new_splits
 from analysis.study.study_file import read_plan
@@ -90,6 +92,7 @@ def _sensitivity(s: Sources, _: Document) -> object:
 
 
 PARTS = (
+    Part("until_decided", lambda s, _: sequences(s.plan, s.ledger)),
     Part("across", lambda s, _: across_datasets(s.plan, s.ledger, s.evidence, s.rng)),
     Part("best", lambda s, _: best_of_blocks(s.plan, s.ledger)),
     Part("sensitivity", _sensitivity),
@@ -154,12 +157,14 @@ def _sources(
     curve_rows: Iterable[Mapping[str, Any]] = (),
     evaluations: Iterable[Evaluation] = (),
 ) -> Sources:
+    plan = with_wanted_seeds(plan, records)
     ledger = make_ledger(plan, records)
     if not ledger.complete:
         raise ReportError(f"{plan.study}: {_nothing(ledger, records)}")
     plan = with_new_splits(plan, ledger)
     rng = np.random.default_rng(SEED)
-    evidence = judge_comparisons(plan, ledger, rng)
+    sequential = plan.stop == UNTIL_DECIDED
+    evidence = judge_until_decided(plan, ledger) if sequential else judge_comparisons(plan, ledger, rng)
     return Sources(plan, ledger, records, curve_rows, evidence, rng, list(evaluations))
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from analysis.formatting import count, listing, show_p
 from analysis.results.document import ComparisonData, Document
 from analysis.results.imbalance.tail import UNEVEN
+from analysis.stats.anytime import METHOD
 from analysis.stats.exact_tests import smallest_p
-from analysis.study.plan import Plan, dataset_of
+from analysis.study.plan import UNTIL_DECIDED, Plan, dataset_of
 
 TEMPERATURES = ("tau_s", "tau_m")
 ENOUGH_SEEDS = 5
@@ -56,6 +57,8 @@ def _tests(plan: Plan, data: Document) -> Judgement:
         return NO, f"No comparison has a verdict: {listing(dict.fromkeys(c['reason'] for c in comparisons))}."
     names = listing(sorted({c["detail"]["method"] for c in tested}))
     exact = "" if data["unpaired"] else ", with exact sign-flip and exact Wilcoxon beside it"
+    if plan.stop == UNTIL_DECIDED:
+        names, exact = METHOD, ", valid at any number of seeds"
     words = f"Pairwise evidence: {names} for {count(len(tested), 'comparison')}{exact}.{_floor(plan, tested)}"
     rest = len(comparisons) - len(tested)
     return (PARTLY if rest else YES), words + (f" {count(rest, 'comparison')} without a verdict." if rest else "")
@@ -64,7 +67,11 @@ def _tests(plan: Plan, data: Document) -> Judgement:
 def _floor(plan: Plan, tested: Sequence[ComparisonData]) -> str:
     """The smallest p of the exact tests, where the fewest seeds of a comparison cannot reach the level."""
     fewest = min(tested, key=lambda c: c["n"])
-    if fewest["detail"]["sign_flip"] is None or (lowest := smallest_p(fewest["n"])) <= plan.alpha:
+    if (
+        plan.stop == UNTIL_DECIDED
+        or fewest["detail"]["sign_flip"] is None
+        or (lowest := smallest_p(fewest["n"])) <= plan.alpha
+    ):
         return ""
     return f" With {count(fewest['n'], 'seed')} the exact tests cannot give p below {show_p(lowest, plan.alpha)}."
 

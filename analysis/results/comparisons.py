@@ -11,16 +11,14 @@ from analysis.results.feasibility import Feasibility, feasibility
 from analysis.results.guards import Collapse, collapsed_seeds, refusal_of_copies
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.results.verdicts import BETTER, NONE, Corrected, Verdict, decide, untestable, verdict_interval
+from analysis.stats.anytime import Decided
 from analysis.stats.comparison import Comparison, compare_paired, compare_unpaired
 from analysis.stats.multiplicity import adjust, max_t_sign_flip, step_levels
 from analysis.stats.pairing import Pairs, pair
 from analysis.stats.types import Floats, Interval
 from analysis.study.ledger import Ledger
-from analysis.study.plan import EXPLORATORY, UNTIL_DECIDED, Family, Plan
+from analysis.study.plan import EXPLORATORY, Family, Plan
 from analysis.study.resplits import Resplits, resplits_of
-
-BY_DECIDE = "seeds are run until it is decided; analysis.decide gives the verdict"
-"""Why the fixed-n test gives no verdict in a study whose number of seeds depends on the results."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Evidence:
         feasibility: What this n can show.
         collapsed: Seeds of both arms far on the worse side of all others; a mean does not describe them.
         verdict: The verdict, or why there is none.
+        decided: When it was decided, in a study that runs seeds until then; None with a fixed number of seeds.
+        open_because: Why no further seed of such a study can decide it, or empty.
     """
 
     family: Family
@@ -58,6 +58,8 @@ class Evidence:
     feasibility: Feasibility | None
     collapsed: tuple[Collapse, ...]
     verdict: Verdict
+    decided: Decided | None = None
+    open_because: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,6 @@ def _draft(
         result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng, overlap=shared)
     refused = (
         stopped
-        or (BY_DECIDE if plan.stop == UNTIL_DECIDED else "")
         or ("" if result else untestable(result, unpaired=plan.unpaired))
         or refusal_of_seeds(plan, ledger, set(a), set(b))
         or untestable(result)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from analysis.formatting import Scale, count, p_equals, show_alpha, show_coverage, show_hours, show_p
 from analysis.results.comparisons import Evidence
 from analysis.results.feasibility import Feasibility
+from analysis.results.seeds.words import CORRECTION_NAMES as CORRECTION_NAMES
+from analysis.results.seeds.words import finding
 from analysis.results.verdicts import BETTER, EQUIVALENT, FRAGILE_BELOW, NONE, UNCLEAR, WORSE
 from analysis.stats.comparison import Comparison
-from analysis.study.plan import EXPLORATORY, PER_BLOCK, Plan
-
-CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini–Hochberg"}
+from analysis.study.plan import EXPLORATORY, PER_BLOCK, UNTIL_DECIDED, Plan
 
 
 def sentence(plan: Plan, evidence: Evidence, scale: Scale) -> str:
@@ -18,7 +18,8 @@ def sentence(plan: Plan, evidence: Evidence, scale: Scale) -> str:
         return f"{evidence.treatment} and {evidence.family.baseline} cannot be compared: {evidence.verdict.reason}."
     if evidence.verdict.word == NONE:
         return " ".join(filter(None, (_none(evidence, evidence.result, scale), _collapse(evidence, scale))))
-    lead = _LEADS.get(evidence.verdict.word, _inconclusive)(plan, evidence, evidence.result, scale)
+    lead_of = finding if plan.stop == UNTIL_DECIDED else _LEADS.get(evidence.verdict.word, _inconclusive)
+    lead = lead_of(plan, evidence, evidence.result, scale)
     limits = [_collapse(evidence, scale), _fragile(evidence.result), _floor(plan, evidence)]
     parts = [lead, *limits, _scope(plan, evidence.result)]
     if evidence.role == EXPLORATORY:
@@ -170,6 +171,8 @@ _LEADS = {BETTER: _decided, WORSE: _decided, EQUIVALENT: _equivalent}
 def feasibility_line(plan: Plan, e: Evidence, scale: Scale) -> str:
     """What the comparison can show: smallest p, detectable effect, seeds for the declared effect and their cost."""
     can, result = e.feasibility, e.result
+    if plan.stop == UNTIL_DECIDED:
+        return "Seeds are run until it is decided, so nothing is planned from them."
     if can is None or result is None:
         return "Too few seeds to say what could be detected."
     if e.collapsed:

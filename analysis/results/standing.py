@@ -10,7 +10,7 @@ from typing import Any
 from analysis.formatting import count, listing, show_alpha_percent
 from analysis.results.guards import COPIED, Collapse, collapsed_seeds
 from analysis.study.ledger import Ledger
-from analysis.study.plan import PER_BLOCK, Plan
+from analysis.study.plan import PER_BLOCK, UNTIL_DECIDED, Plan
 from analysis.study.plan_checks import faults_of_0_1
 from silhouette.registry import sources_in
 
@@ -21,6 +21,8 @@ MARGIN_0_1 = 0.002
 EXTENDED, MIXED_CODE = "extended after looking", "mixed code"
 CROSSED = "crossed sources of chance"
 """The reason where runs share levels of a source, so that they are no independent repetitions."""
+BY_SEQUENCE = "seeds are run until it is decided, so only the declared comparisons have verdicts"
+"""Why a test for a fixed number of seeds gives no verdict where that number depends on the results."""
 NOT_NOTED = "none"
 """Stands for the digest of code that a record does not note."""
 UNEQUAL_SEEDS = "the arms have different seeds"
@@ -79,6 +81,8 @@ def refusal_of_seeds(plan: Plan, ledger: Ledger, ours: set[int], theirs: set[int
     A verdict needs all planned seeds, or those of a declared look, in both arms. A plain table has no plan: there the
     arms must have the same seeds, unless they were declared unpaired.
     """
+    if plan.stop == UNTIL_DECIDED:
+        return BY_SEQUENCE
     if ours != theirs and not (plan.unpaired and plan.from_table):
         return UNEQUAL_SEEDS
     if plan.from_table or at_look(plan, ours):
@@ -134,6 +138,8 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
     short = [r for r in refusals if r == UNEQUAL_SEEDS or r.startswith("interim") or r.endswith(FAILED_SEEDS)]
     if short and not plan.from_table:
         yield _short_of_seeds(plan, ledger, len(short), len(refusals))
+    if plan.stop == UNTIL_DECIDED and ledger.missing:
+        yield Notice("undecided", "not all decided yet", _UNDECIDED_TEXT)
     if plan.from_table and (absent := ledger.planned - ledger.complete):
         yield Notice("missing_values", "values are missing", _missing_text(ledger, absent))
     if alone := _arms_without_baseline(plan):
@@ -147,6 +153,12 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
     blocks = {plan.block_of(family) for family in plan.families}
     if plan.error_rate == PER_BLOCK and len(blocks) > 1:
         yield Notice("error_rate_per_block", "error rate per block", _block_text(plan, len(blocks)))
+
+
+_UNDECIDED_TEXT = (
+    "Not all is decided yet: seeds are run until every comparison is decided. The verdicts that are given hold, "
+    "whenever and however often somebody looks, and further seeds do not change them."
+)
 
 
 def _undeclared(plan: Plan) -> list[Mapping[str, Any]]:

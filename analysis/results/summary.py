@@ -63,6 +63,7 @@ def summarise(plan: Plan, ledger: Ledger, evidence: Sequence[Evidence], scale: S
         "error_rate": plan.error_rate,
         "sesoi": plan.sesoi,
         "seeds": list(plan.seeds),
+        "stop": plan.stop,
         "phase": plan.phase,
         "unpaired": plan.unpaired,
         "from_table": plan.from_table,

@@ -75,10 +75,11 @@ def decide(comparison: Comparison, corrected: Corrected, *, better: int, margin:
         return Verdict(INCONCLUSIVE)
     gain = better * comparison.difference
     joint = comparison.interval(1 - corrected.alpha / corrected.m)
-    return Verdict(BETTER if gain > 0 else WORSE, _size(joint, margin))
+    return Verdict(BETTER if gain > 0 else WORSE, size_of(joint, margin))
 
 
-def _size(joint: Interval | None, margin: float | None) -> str:
+def size_of(joint: Interval | None, margin: float | None) -> str:
+    """Whether a difference lies beyond the margin, by the interval for all comparisons together; empty without one."""
     if margin is None or joint is None:
         return ""
     return BEYOND if joint.low > margin or joint.high < -margin else UNCLEAR

@@ -12,6 +12,9 @@ from analysis.study.plan import Plan
 from analysis.study.records import Record, parsed_config
 from silhouette.config import as_version_0_2, with_defaults
 
+AHEAD = "ran ahead of a decision; no comparison of the arm needed this seed"
+"""Why the record of a study that stops when it is decided is not used."""
+
 
 @dataclass(frozen=True)
 class ArmLedger:
@@ -120,6 +123,8 @@ def _reason_not_planned(plan: Plan, record: Record) -> str:
         return "arm is not in the plan"
     if record.seed not in _seed_set(plan.seeds):
         return "seed is not in the plan"
+    if plan.stop and record.seed not in _seed_set(plan.seeds_of(record.arm)):
+        return AHEAD
     config = plan.arm[record.arm].config
     if config and record.config and not _same_config(plan, config, record):
         return "another configuration than the plan's"

@@ -121,7 +121,8 @@ class Plan:
         extended: Seeds that were added later.
         new_splits: Whether each seed draws a test split of its own.
         from_table: Whether it was made from a plain table, which tells nothing of how the runs were made.
-        own_seeds: The seeds of each arm, where the arms of an unpaired table have different ones.
+        own_seeds: The seeds of each arm, where the arms of an unpaired table have different ones, or where a study
+            stops when it is decided: those that the arm needs.
         from_0_1: Whether version 0.1 wrote it, so that it was declared under other rules.
         candidates: Settings that the search tried in each arm; 0 where nothing was tuned.
         sampler: How it proposed them: `tpe`, `random`, `qmc` or `gp`; empty where nothing was tuned.

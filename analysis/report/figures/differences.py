@@ -13,6 +13,7 @@ from analysis.report.figures.axes import Panel, margin_band, pages, suffix, unit
 from analysis.report.figures.dots import Dot, dot_rows
 from analysis.results.document import ComparisonData, Document, scale_of
 from analysis.results.verdicts import INCONCLUSIVE, NONE
+from analysis.study.plan import UNTIL_DECIDED
 
 
 def difference_figures(data: Document) -> list[Figure]:
@@ -36,12 +37,12 @@ def _difference_figure(data: Document, page: Sequence[Panel[ComparisonData]], i:
 
 def difference_dot(data: Document, row: ComparisonData) -> Dot:
     """A comparison as a row of the forest."""
-    scale = scale_of(data)
+    scale, sequential = scale_of(data), data["stop"] == UNTIL_DECIDED
     return Dot(
         label=method_of(data, row["treatment"]),
         estimate=scale.on_axis(row["difference"]),
-        low=scale.on_axis(row["ci_low"]),
-        high=scale.on_axis(row["ci_high"]),
+        low=scale.on_axis(row["ci_verdict_low"] if sequential else row["ci_low"]),
+        high=scale.on_axis(row["ci_verdict_high"] if sequential else row["ci_high"]),
         colour=colour_of(data, row["treatment"]),
         points=tuple(scale.factor * v for v in row["differences"].values()),
     )
@@ -53,9 +54,11 @@ def _difference_caption(data: Document, scale: Scale) -> str:
     if data["sesoi"]:
         band = f" Shaded: the declared margin of ±{scale.value(data['sesoi'])}{scale.unit_after}."
     kind = "Differences" if data["unpaired"] else "Paired differences"
+    bar = f"its {level} t-interval, not corrected for the number of comparisons"
+    bar = "its confidence sequence after correction" if data["stop"] == UNTIL_DECIDED else bar
     return (
-        f"{kind} from the baseline of each family: diamond and bar are the mean and its {level} t-interval, not "
-        f"corrected for the number of comparisons; the table has the interval of each verdict."
+        f"{kind} from the baseline of each family: diamond and bar are the mean and {bar}; the table has the "
+        "interval of each verdict."
         f"{'' if data['unpaired'] else f' One dot is one seed ({pair_counts(data)}).'} {scope_line(data)}{band}"
     )
 

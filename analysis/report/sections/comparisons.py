@@ -22,6 +22,7 @@ from analysis.report.elements import Cell, Section, Table
 from analysis.report.figures.differences import difference_figures
 from analysis.report.figures.slopes import slope_figure
 from analysis.results.document import ComparisonData, DetailData, Document, scale_of
+from analysis.study.plan import UNTIL_DECIDED
 
 PLACE = 50
 
@@ -33,9 +34,16 @@ def section(data: Document) -> Section:
     return Section(
         "comparisons",
         "Pairwise evidence",
-        tables=(comparisons_table(data), _feasibility(data), *([] if data["unpaired"] else [effects_table(data)])),
+        tables=(comparisons_table(data), *_further_tables(data)),
         figures=(*difference_figures(data)[1:], *slope_figure(data)),  # the first one stands at the top
     )
+
+
+def _further_tables(data: Document) -> list[Table]:
+    """What holds for a fixed number of seeds only."""
+    if data["stop"] == UNTIL_DECIDED:
+        return []
+    return [_feasibility(data), *([] if data["unpaired"] else [effects_table(data)])]
 
 
 def _feasibility(data: Document) -> Table:
@@ -69,7 +77,9 @@ def comparisons_table(data: Document) -> Table:
         "p adjusted", "d_z", "verdict",
     )  # fmt: skip
     rows = [_comparison_row(data, scale, c) for c in data["comparisons"]]
-    kept = [i for i, name in enumerate(header) if not (data["unpaired"] and name in _OF_PAIRS)]
+    left_out = list(_OF_PAIRS if data["unpaired"] or data["stop"] == UNTIL_DECIDED else ())
+    left_out += [f"{level} CI, not corrected", "p (t)"] if data["stop"] == UNTIL_DECIDED else []
+    kept = [i for i, name in enumerate(header) if name not in left_out]
     shown = tuple(tuple(row[i] for i in kept) for row in rows)
     numeric = frozenset(range(3, len(kept) - 1))
     return Table("comparisons", _comparisons_caption(data), tuple(header[i] for i in kept), shown, numeric)
@@ -93,7 +103,7 @@ def _comparisons_caption(data: Document) -> str:
 
 
 def _exact_tests(data: Document) -> str:
-    if data["unpaired"]:
+    if data["unpaired"] or data["stop"] == UNTIL_DECIDED:
         return ""
     shown = "decide nothing: they assume independent splits" if _resplits(data) else "are shown for comparison"
     return f" The exact tests {shown}."

@@ -120,6 +120,11 @@ def _budget(data: Document) -> str:
     return "full budget" if SCOPE_SPLITS in data["scope"] else "full budget, test data read once"
 
 
+def _size(data: Document) -> str:
+    most = "at most " if data["stop"] else ""
+    return f"{count(len(data['arms']), 'arm')} × {most}{count(len(data['seeds']), 'seed')}"
+
+
 def _flow(data: Document) -> Figure:
     """From planned to analysed, as a trial's flow diagram."""
     found = data["ledger"]
@@ -127,7 +132,7 @@ def _flow(data: Document) -> Figure:
     analysed = sum(c["n"] for c in data["comparisons"])
     compared = count(analysed, "pair of seeds", "pairs of seeds") if analysed else "none declared"
     boxes = [
-        (f"{found['planned']} planned", f"{count(len(data['arms']), 'arm')} × {count(len(data['seeds']), 'seed')}"),
+        (f"{found['planned']} planned", _size(data)),
         (f"{found['complete']} complete", _budget(data)),
         (count(len(data["comparisons"]), "comparison"), compared),
     ]

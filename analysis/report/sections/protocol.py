@@ -9,6 +9,7 @@ from analysis.formatting import count, listing, show_alpha, show_level
 from analysis.report.cells import rates_line, table
 from analysis.report.elements import Cell, Section
 from analysis.report.sections.frozen_plan import looks_text
+from analysis.report.sections.until_decided import stop_text
 from analysis.results.document import Document, FactorData, FamilyData, ValidationData, scale_of
 from analysis.results.sentences import CORRECTION_NAMES
 from search_spaces.terms import objective_label
@@ -58,6 +59,7 @@ def _declared(data: Document) -> Iterable[tuple[str, str]]:
     yield "level", f"α = {show_alpha(data['alpha'])}, two-sided"
     yield "error rate", rates_line(data)
     yield "looks", looks_text(data)
+    yield "stop", stop_text(data)
     margin = f"{scale.value(data['sesoi'])}{scale.unit_after}" if data["sesoi"] else "none declared"
     yield "smallest effect that matters", margin
     yield from ((f"family {f['family']}", _family(f)) for f in data["families"])
@@ -100,7 +102,8 @@ def _validation(data: Document, found: ValidationData) -> str:
 
 
 def _seeds(data: Document) -> str:
-    shown = f"{count(len(data['seeds']), 'seed')} ({listing(data['seeds'], 12)})"
+    most = "at most " if data["stop"] else ""
+    shown = f"{most}{count(len(data['seeds']), 'seed')} ({listing(data['seeds'], 12)})"
     return shown if data["from_table"] else f"{shown}, the same in every arm"
 
 

@@ -74,11 +74,13 @@ from analysis.results.document.summary import (
     ValidationData,
     scale_of,
 )
+from analysis.results.document.until_decided import AheadData, SequenceData, UntilDecidedData
 
 __all__ = [
     "REPORT_VERSION",
     "AcrossData",
     "AcrossPairData",
+    "AheadData",
     "AnswerData",
     "ArmCurveData",
     "ArmData",
@@ -131,6 +133,7 @@ __all__ = [
     "SearchSpaceData",
     "SeedCountsData",
     "SensitivityData",
+    "SequenceData",
     "SharesData",
     "SourceData",
     "Summary",
@@ -138,6 +141,7 @@ __all__ = [
     "TestData",
     "ThresholdsData",
     "TuningData",
+    "UntilDecidedData",
     "ValidationData",
     "WinnerData",
     "scale_of",
@@ -148,6 +152,7 @@ __all__ = [
 class Document(Summary):
     """The whole document; a part for which a study has no data is empty or null."""
 
+    until_decided: UntilDecidedData | None
     across: list[AcrossData]
     best: list[BestData]
     sensitivity: SensitivityData

@@ -300,6 +300,7 @@ class Summary(TypedDict):
     error_rate: str
     sesoi: float | None
     seeds: list[int]
+    stop: str
     phase: str
     unpaired: bool
     from_table: bool

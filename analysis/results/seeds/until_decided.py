@@ -197,7 +197,7 @@ def _decision(plan: Plan, f: Followed, decided: Decided | None) -> SeedDecision:
         decided_at=decided.at if decided else 0,
         evidence_at=decided.evidence_at if decided else 0,
         seeds=decided.seeds if decided else len(f.keys),
-        difference=float(f.path.mean[_last(f, decided) - 1]) if f.path is not None else None,
+        difference=float(f.path.mean[last_seed(f, decided) - 1]) if f.path is not None else None,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         level=interval.level if interval else None,
@@ -208,7 +208,7 @@ def _decision(plan: Plan, f: Followed, decided: Decided | None) -> SeedDecision:
     )
 
 
-def _last(f: Followed, decided: Decided | None) -> int:
+def last_seed(f: Followed, decided: Decided | None) -> int:
     """The number of seeds that difference and interval describe: those that decided, or all."""
     if decided is None:
         return len(f.keys)
@@ -232,4 +232,4 @@ def sequence_interval(f: Followed, decided: Decided) -> Interval | None:
     if f.path is None:
         return None
     level = decided.level_equivalence if decided.kind == EQUIVALENT else decided.level
-    return f.path.interval(_last(f, decided), 1 - level)
+    return f.path.interval(last_seed(f, decided), 1 - level)

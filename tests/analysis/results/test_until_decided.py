@@ -7,9 +7,11 @@ import pytest
 
 from analysis import decide
 from analysis.errors import ReportError
-from analysis.results.analyse import summary_of
-from analysis.results.comparisons import BY_DECIDE
-from analysis.results.seeds.until_decided import OVERLAPPING
+from analysis.report.page import make_page
+from analysis.report.writers.markdown import render
+from analysis.results.analyse import analyse, summary_of
+from analysis.results.seeds.until_decided import OVERLAPPING, seeds_wanted
+from analysis.study.ledger import AHEAD
 from tests.analysis.rates.reports import family, records, study
 
 GAPS = {"win": 1.2, "loss": -1.2, "same": 0.0}
@@ -147,6 +149,104 @@ def test_fewer_seeds_than_can_decide_are_refused():
         plan(5)
 
 
-def test_the_report_of_such_a_study_gives_no_verdict_by_the_test_for_a_fixed_number():
-    found = summary_of(plan(), ROWS)["comparisons"]
-    assert {(c["verdict"], c["reason"]) for c in found} == {("no verdict", BY_DECIDE)}
+def test_each_arm_needs_the_seeds_of_its_comparisons_and_the_baseline_the_most_of_all():
+    found = decide(plan(), until(12))
+    at = {c.treatment: c.decided_at for c in found.comparisons}
+    assert seeds_wanted(plan(), found) == {"base": SEEDS, "win": at["win"], "loss": at["loss"], "same": SEEDS}
+    ended = decide(plan(sesoi=0.004), ROWS)
+    assert max(c.decided_at for c in ended.comparisons) == seeds_wanted(plan(), ended)["base"] < SEEDS
+
+
+def test_a_seed_that_diverged_was_needed_and_later_ones_are_not():
+    rows = [replace(r, status="diverged", metrics={}) if (r.arm, r.seed) == ("same", 8) else r for r in ROWS]
+    assert seeds_wanted(plan(), decide(plan(), rows))["same"] == 9
+
+
+def test_the_report_has_the_same_verdicts_and_intervals():
+    rows = until(12)
+    found = by_name(decide(plan(), rows))
+    for c in summary_of(plan(), rows)["comparisons"]:
+        one = found[c["treatment"]]
+        assert (c["verdict"], c["n"], c["reason"]) == (one.verdict, one.evidence_at or one.seeds, "")
+        assert c["difference"] == pytest.approx(one.difference, rel=1e-12)
+        assert (c["ci_verdict_low"], c["ci_verdict_high"]) == (one.low, one.high)
+        assert c["p_adjusted"] == one.p_adjusted
+
+
+def test_the_sentences_say_when_it_was_decided_and_of_how_many_seeds():
+    win, loss, same = (c["sentence"] for c in summary_of(plan(), until(12))["comparisons"])
+    at = by_name(decide(plan(), until(12)))["win"].decided_at
+    assert win.startswith("win is above base by 1.")
+    assert "confidence sequence +0." in win
+    assert f"decided after {at} of at most 30 seeds" in win
+    assert "anytime-valid p = " in win
+    assert "Holm over 3 comparisons" in win
+    assert loss.startswith("loss is below base by 1.")
+    assert same.startswith("Between same and base nothing is decided after 12 of at most 30 seeds (")
+    assert "Further seeds may decide it." in same
+    assert "paired t" not in win + loss + same
+
+
+def test_records_that_ran_ahead_change_no_number_and_are_named():
+    early = until(12)
+    at = by_name(decide(plan(), early))["win"].decided_at
+    wanted = seeds_wanted(plan(), decide(plan(), early))
+    exact = [r for r in early if r.seed < wanted[r.arm]]
+    ahead, clean = (summary_of(plan(), rows, ["until_decided"]) for rows in (early, exact))
+    for key in ("arms", "comparisons"):
+        assert ahead[key] == clean[key]
+    assert {e["reason"] for e in ahead["ledger"]["exclusions"]} == {AHEAD}
+    named = {a["arm"]: a["seeds"] for a in ahead["until_decided"]["ahead"]}
+    assert named["win"] == list(range(at, 12))
+    assert clean["until_decided"]["ahead"] == []
+
+
+def test_what_was_saved_is_counted_against_the_largest_number_in_every_arm():
+    wanted = seeds_wanted(plan(), decide(plan(), ROWS))
+    rows = [replace(r, seconds=2.0) for r in ROWS if r.seed < wanted[r.arm]]
+    found = summary_of(plan(), rows, ["until_decided"])["until_decided"]
+    assert found["trials"] == len(rows) == sum(wanted.values())
+    assert found["trials_at_most"] == 4 * SEEDS
+    assert found["seconds"] == 2.0 * len(rows)
+    assert found["seconds_saved"] == 2.0 * (4 * SEEDS - len(rows))
+    assert found["first"] == 6
+
+
+def test_the_sequence_of_the_figure_excludes_zero_at_the_decision_and_at_no_seed_before():
+    for one in summary_of(plan(), ROWS, ["until_decided"])["until_decided"]["comparisons"]:
+        known = [(low, high) for low, high in zip(one["low"], one["high"], strict=True) if low is not None]
+        outside = [low > 0 or high < 0 for low, high in known]
+        assert any(outside) == (one["verdict"] in ("better", "worse"))
+        if any(outside):
+            assert outside.index(True) == len(outside) - 1
+            assert len(one["low"]) == one["decided_at"]
+
+
+def test_an_unfinished_study_says_that_its_verdicts_stand_and_a_finished_one_says_nothing():
+    notices = [[n["key"] for n in summary_of(plan(), rows)["notices"]] for rows in (until(12), ROWS)]
+    assert notices == [["undecided"], []]
+
+
+def test_an_ablation_family_is_exploratory_until_a_primary_comparison_is_won():
+    two = [family("p", "base", ["same"]), family("a", "base", ["win"], role="ablation")]
+    roles = [c["role"] for c in summary_of(study(two, SEEDS, stop="decided"), ROWS)["comparisons"]]
+    assert roles == ["primary", "exploratory"]
+    two = [family("p", "base", ["win"]), family("a", "base", ["loss"], role="ablation")]
+    roles = [c["role"] for c in summary_of(study(two, SEEDS, stop="decided"), ROWS)["comparisons"]]
+    assert roles == ["primary", "ablation"]
+
+
+def test_nothing_that_holds_for_a_fixed_number_of_seeds_is_on_the_page():
+    page = make_page(analyse(plan(sesoi=0.001), ROWS))
+    shown = "\n".join(render(page).splitlines())
+    for word in (
+        "sign-flip",
+        "(Wilcoxon)",
+        "80 % power",
+        "extended after looking",
+        "interim",
+        "t-interval, not corrected",
+    ):
+        assert word not in shown
+    assert "Seeds until it was decided" in shown
+    assert "stopping saved" in shown
