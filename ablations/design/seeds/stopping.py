@@ -12,7 +12,7 @@ from ablations.design.arms import Arm
 from ablations.design.families import Family
 from ablations.design.seeds.rules import first_seeds
 from ablations.errors import StudyError
-from silhouette.config import crossed_sources, draws_test_split
+from silhouette.config import draws_test_split
 
 UNTIL_DECIDED = "decided"
 """Value of `stop` in a study that runs seeds until each comparison is decided."""
@@ -117,12 +117,6 @@ def check_decidable(study: Stopping) -> None:
             f"stop: each seed of arm {moving!r} draws a test split of its own, so no number of seeds decides anything; "
             "set another vary, or leave stop out"
         )
-    crossing = next((arm.label for arm in study.start_arms if _crosses(arm)), None)
-    if crossing is not None:
-        raise StudyError(
-            f"stop: arm {crossing!r} crosses sources of chance, so its seeds are not independent and decide nothing; "
-            "set another vary, or leave stop out"
-        )
     together, least = corrected_together(study), first_to_decide(study)
     if len(study.seeds) < least:
         raise StudyError(
@@ -131,11 +125,6 @@ def check_decidable(study: Stopping) -> None:
             if together > 1
             else f"max_seeds: a comparison can be decided by {least} seeds or more, got {len(study.seeds)}"
         )
-
-
-def _crosses(arm: Arm) -> bool:
-    vary = getattr(arm.config, "vary", None)
-    return isinstance(vary, str) and bool(crossed_sources(vary))
 
 
 def first_to_decide(study: Stopping) -> int:
