@@ -8,7 +8,7 @@ from ablations.cli.decided import stop_line
 from ablations.design.seeds.rules import MIN_SEEDS
 from ablations.design.study import Study
 from ablations.formatting import counted
-from silhouette.config import TrialConfig
+from silhouette.config import TrialConfig, crossed_sources
 
 POWER = 0.8
 """Probability with which the difference that is printed is found."""
@@ -25,6 +25,8 @@ def seed_line(study: Study) -> str:
     seeds, (role, comparisons) = len(study.seeds), correction(study)
     if not comparisons:
         return ""
+    if crosses_sources(study):
+        return f"{counted(seeds, 'run')} of each arm cross sources of chance: variances of the sources, but no verdict"
     if seeds < MIN_SEEDS:
         return f"{counted(seeds, 'seed')}: below {MIN_SEEDS} seeds there is no verdict"
     from analysis.stats.power import detectable_shift
@@ -38,6 +40,12 @@ def seed_line(study: Study) -> str:
         f"{seeds} seeds find {at_best}a difference of {found:.2f} SD of the paired differences "
         f"with {100 * POWER:g} % power, at level {step} ({counted(comparisons, f'{role} comparison')})"
     )
+
+
+def crosses_sources(study: Study) -> bool:
+    """Whether the runs of an arm share levels of a source of chance, so that they are no independent seeds."""
+    values = (getattr(arm.config, "vary", None) for arm in study.arms)
+    return any(isinstance(vary, str) and crossed_sources(vary) for vary in values)
 
 
 def shared_samples(study: Study) -> float:

@@ -49,8 +49,12 @@ class Crossed:
     df: float
 
     def interval(self, level: float = 0.95) -> Interval:
-        """The t-interval for new seeds and new test samples."""
-        half = t_quantile(level, self.df) * self.error
+        """The t-interval for new seeds and new test samples, never narrower than that for new seeds alone.
+
+        The samples add degrees of freedom, so with few seeds the larger standard error could give the smaller interval.
+        """
+        seeds = t_quantile(level, self.seeds - 1) * self.error_seeds
+        half = max(t_quantile(level, self.df) * self.error, seeds)
         return Interval(self.estimate, self.estimate - half, self.estimate + half, level, "crossed seeds and samples")
 
 

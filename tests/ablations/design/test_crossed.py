@@ -3,6 +3,7 @@
 import pytest
 
 from ablations import Study, StudyError, Tuning, crossed, load_study
+from ablations.cli.detectable import seed_line
 from ablations.design.study import make_study
 from silhouette.config import ConfigError, TrialConfig, make_config, trial_id
 
@@ -20,6 +21,12 @@ def test_a_crossed_study_has_a_trial_for_each_combination_and_each_moves_its_own
     seeds = [trial.arm.config.source_seeds(trial.seed) for trial in study.trials() if trial.arm.baseline]
     assert {(s["init"], s["order"]) for s in seeds} == {(i, o) for i in range(3) for o in range(2)}
     assert {s["split"] for s in seeds} == {0}
+
+
+def test_the_plan_says_that_crossed_runs_give_variances_and_no_verdict():
+    line = seed_line(make_study({**TWO, "seeds": crossed(3, 3)}))
+    assert line == "9 runs of each arm cross sources of chance: variances of the sources, but no verdict"
+    assert "SD of the paired differences" in seed_line(make_study({**TWO, "fixed": {}, "seeds": range(9)}))
 
 
 @pytest.mark.parametrize("seeds", [range(10), (0, 1, 100), (0, 1), (0, 1, 10000, 10001), (*crossed(2, 2), 200)])

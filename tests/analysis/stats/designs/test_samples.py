@@ -84,3 +84,15 @@ def test_the_bound_is_reached_where_the_errors_never_coincide(a, b):
     assert sample_error_bound(first.mean(), second.mean(), samples) == pytest.approx(gaps.std() / math.sqrt(samples))
     mixed = right(1, samples, a)[0].astype(float) - right(1, samples, b)[0]
     assert mixed.std() <= math.sqrt(samples) * sample_error_bound(a, b, samples) * 1.1
+
+
+def test_the_interval_for_both_is_never_narrower_than_that_for_seeds():
+    rng, narrower = np.random.default_rng(6), 0
+    for _ in range(200):
+        a, b = rng.random((4, 300)) < rng.normal(0.7, 0.03, (2, 4))[:, :, None].repeat(300, 2)
+        if found := crossed_difference(a, b):
+            interval = found.interval()
+            seeds = stats.t.isf(0.025, 3) * found.error_seeds
+            assert interval.high - interval.estimate >= seeds - 1e-12
+            narrower += stats.t.isf(0.025, found.df) * found.error < seeds
+    assert narrower > 0
