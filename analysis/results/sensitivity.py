@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from analysis.formatting import show_level
-from analysis.results.comparisons import BY_DECIDE
 from analysis.results.guards import refusal_of_copies
 from analysis.results.standing import refusal_of_seeds, refusal_of_study
 from analysis.stats.description import describe, mean_interval
@@ -18,7 +17,7 @@ from analysis.stats.paired_t import PairedTest, paired_test
 from analysis.stats.plateau import MIN_SEEDS, BestBounds, compare_with_best, level_order
 from analysis.stats.types import SCOPE_SEEDS, Floats, Interval
 from analysis.study.ledger import Ledger
-from analysis.study.plan import FIELD, UNTIL_DECIDED, Arm, Factor, Plan
+from analysis.study.plan import FIELD, Arm, Factor, Plan
 from analysis.study.resplits import overlap_of, resplits_of
 
 MAX_LEVELS = 24  # more levels are an irregular sample, not a grid
@@ -191,7 +190,6 @@ def bounds_of(
     splits = resplits_of(plan, ledger, arms, seeds)
     reason = (
         refusal_of_study(plan, ledger)
-        or (BY_DECIDE if plan.stop == UNTIL_DECIDED else "")
         or _refusal_of_seeds(plan, ledger, arms)
         or refusal_of_copies(plan, ledger, arms)
         or splits.refusal

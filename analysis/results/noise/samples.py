@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.comparisons import BY_DECIDE, Evidence
+from analysis.results.comparisons import Evidence
+from analysis.results.standing import BY_SEQUENCE
 from analysis.stats.description import mean_interval
 from analysis.stats.designs.samples import (
     SCOPE_SAMPLES,
@@ -162,7 +163,7 @@ def _refusal(ledger: Ledger, pair: _Pair) -> str:
     """Why the test samples of both arms are not the same ones, or an empty text."""
     arms = (pair.evidence.treatment, pair.evidence.family.baseline)
     splits = resplits_of(pair.plan, ledger, arms, pair.seeds)
-    adaptive = BY_DECIDE if pair.plan.stop == UNTIL_DECIDED else ""
+    adaptive = BY_SEQUENCE if pair.plan.stop == UNTIL_DECIDED else ""
     return adaptive or splits.refusal or (MOVING if splits.moving else "")
 
 
