@@ -59,7 +59,7 @@ def plan(given: Namespace) -> int:
     study = read_study(given)
     if not study.experiment:
         check_own_data(study.start_arms, here=False)
-        check_own_code(study.start_arms, here=False)
+        check_own_code(study.start_arms, study.tuning, here=False)
     store = open_store(given, study.name)
     study = load_selection(study, store)
     check_plan(study, store)

@@ -18,13 +18,14 @@ from ablations.design.experiments import config_model
 from ablations.design.families import Family, Role, check_families
 from ablations.design.measures import check_margin, check_metric, measure_of, own_metrics, search_direction
 from ablations.design.models import Declared, as_list
+from ablations.design.plugins import check_imports, own_names
 from ablations.design.seeds.crossed import check_crossed
 from ablations.design.seeds.rules import MAX_COUNT, check_looks, check_seeds
 from ablations.design.seeds.stopping import check_decidable, check_stop, up_to_the_maximum
 from ablations.design.tuning import Space, Tuning, make_space, searched
 from ablations.errors import StudyError
 from search_spaces import RECIPES, factor_named
-from silhouette.config import TrialConfig, first_line, parse_value, trial_id
+from silhouette.config import TrialConfig, first_line, is_option, parse_value, trial_id
 from silhouette.metrics import Metric, validation_metric
 from silhouette.results import check_name
 from silhouette.schema import MAX_TEST_BITS
@@ -280,6 +281,8 @@ class Study(Declared):
                 check_batches(arm, {})
             check_effects(self._expansion, self.start_arms, self.fixed, None)
             return
+        if any(map(is_option, self.tuning.nuisance)):  # these are checked by signatures
+            check_imports(self.start_arms, self.tuning)
         given = {**dict.fromkeys(self.factors, "factors"), **dict.fromkeys(self.fixed, "fixed")}
         self.search_direction  # noqa: B018 - raises if nothing says what is better
         check_validation(self.tuning, self.start_arms, self._compared)
@@ -332,10 +335,10 @@ class Study(Declared):
     def _confirmed(self, arm: Arm) -> Arm:
         return confirmed(arm, self.tuning, self.winners.get(arm.label, {})) if self.tuning else arm
 
-    @property
+    @cached_property
     def plugins(self) -> tuple[str, ...]:
-        """Names of everything of a person's own that its trials use, each once."""
-        names = (name for arm in self.start_arms for name in getattr(arm.config, "plugins", ()))
+        """Names of everything of a person's own that its trials can use, under any value of the search, each once."""
+        names = own_names(self.start_arms, self.tuning)
         return tuple(dict.fromkeys((*([self.experiment] if self.experiment else []), *names)))
 
     @property

@@ -244,6 +244,19 @@ class Space:
         return active_fields(make_search(self.start, self.given, self.domains), frozenset(options))
 
     @property
+    def reached(self) -> tuple[BaseModel, ...]:
+        """Configs that have each choice and each end of an interval, as far as one was found, alone and by twos.
+
+        A choice may give a setting its effect, such as an encoder its options.
+        """
+        starts = (self.start, *self._reached_from(self.start))
+        return (*starts, *(config for start in dict.fromkeys(starts) for config in self._reached_from(start)))
+
+    def _reached_from(self, start: BaseModel) -> tuple[BaseModel, ...]:
+        found = reached(make_search(start, self.given, self.domains))
+        return tuple(r.config for r in found if r.config is not None)
+
+    @property
     def never(self) -> dict[tuple[str, Any], str]:
         """Choices that cannot be proposed, by name and value, each with the reason."""
         found = reached(make_search(self.start, self.given, self.domains))

@@ -20,7 +20,7 @@ def plugins(study: Study, *, here: bool) -> Iterator[Finding]:
     Raises:
         silhouette.errors.InputError: One line for the first fault.
     """
-    check_own_code(study.start_arms, here=here)
+    check_own_code(study.start_arms, study.tuning, here=here)
     for name, plugin in plugins_of(study.plugins).items():
         yield Finding("ok", "plugin", f"{name}: {plugin['version'] or 'no version'}, source {plugin['source_sha256']}")
     if not study.plugins:

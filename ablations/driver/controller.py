@@ -126,7 +126,7 @@ class SearchController:
         config, experiment = self.searches[arm].space.config(candidate.values), self.context.experiment
         trials = [TrialSpec(trial_id(config, seed, "tune", experiment), seed) for seed in self.seeds]
         own = candidate_id(arm, config, self.seeds, experiment)
-        return candidate_spec(own, arm, candidate, config.model_dump(mode="json"), trials)
+        return candidate_spec(own, arm, candidate, config, trials)
 
     def _note_open(self) -> None:
         """Write the open candidates for the next driver. If this fails, the next driver proposes them again."""

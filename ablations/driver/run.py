@@ -114,7 +114,7 @@ def _check_data(study: Study, store: Store, options: RunOptions) -> None:
         return
     if read_study_state(study, store).to_run:
         check_own_data(study.start_arms, here=options.address is None)
-        check_own_code(study.start_arms, here=options.address is None)
+        check_own_code(study.start_arms, study.tuning, here=options.address is None)
 
 
 def _run_phases(

@@ -146,7 +146,7 @@ def _tuned(study: Study, record: dict[str, Any]) -> tuple[Arm, SeedGroupSpec]:
     if arm is None or config is None or trial_id(config, own.seed, "tune", study.experiment) != own.trial_id:
         raise _not_of_this_study(study, record)
     candidate = Candidate(record["tune_number"], values, tuple(record["tune_known"] or ()))
-    return arm, candidate_spec(own.trial_id, arm.label, candidate, config.model_dump(mode="json"), [own])
+    return arm, candidate_spec(own.trial_id, arm.label, candidate, config, [own])
 
 
 def _candidate_config(study: Study, arm: Arm, values: Mapping[str, Any]) -> BaseModel | None:

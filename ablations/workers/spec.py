@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
+
 from ablations.design.arms import Arm, Trial
 from ablations.search.candidates import Candidate, CandidateColumns, columns_of
 from ablations.state.lock import DriverIdentity
@@ -83,11 +85,13 @@ class CandidateSpec:
         number: Its place in the order of the arm's proposals.
         config: What it trains.
         columns: The columns of a record that say which candidate of its arm it belongs to.
+        plugins: Names of a person's own in its config.
     """
 
     number: int
     config: Mapping[str, Any]
     columns: CandidateColumns
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class SeedGroupSpec:
     def plugins(self, context: RunContext) -> tuple[str, ...]:
         """Return the names of a person's own that its trials use."""
         own = (context.experiment,) if context.experiment else ()
-        return (*own, *context.arms[self.arm].plugins)
+        return (*own, *(self.candidate or context.arms[self.arm]).plugins)
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def confirm_spec(trial: Trial) -> SeedGroupSpec:
 
 
 def candidate_spec(
-    group_id: str, arm: str, candidate: Candidate, config: Mapping[str, Any], trials: Iterable[TrialSpec]
+    group_id: str, arm: str, candidate: Candidate, config: BaseModel, trials: Iterable[TrialSpec]
 ) -> SeedGroupSpec:
     """The seed group of a candidate.
 
@@ -169,5 +173,6 @@ def candidate_spec(
         config: What it trains.
         trials: One for each tuning seed.
     """
-    own = CandidateSpec(candidate.number, config, columns_of(candidate))
+    plugins = getattr(config, "plugins", ())
+    own = CandidateSpec(candidate.number, config.model_dump(mode="json"), columns_of(candidate), plugins)
     return SeedGroupSpec(group_id, arm, "tune", tuple(trials), own)

@@ -5,11 +5,17 @@ import pytest
 from ablations.cli.parser import main
 from ablations.design.loading import change_study
 from ablations.design.plans.describe import describe_study
+from ablations.design.reachable import active_fields, reached
 from ablations.design.study import make_study
 from ablations.design.tuning import make_space
+from ablations.driver.controller import make_controller
 from ablations.errors import StudyError
-from search_spaces import Interval
-from tests.helpers.plugin import NAME, write_plugin
+from ablations.search.candidates import Candidate
+from ablations.search.selection import with_winners
+from ablations.workers.spec import RunContext, arm_specs
+from search_spaces import Choice, Interval
+from silhouette.results import Store
+from tests.helpers.plugin import NAME, SOURCES, write_plugin
 
 ENCODER, LOSS, METRIC = f"{NAME}.nets:tiny", f"{NAME}.losses:arc", f"{NAME}.metrics:spread"
 STUDY = f"""
@@ -28,6 +34,8 @@ STUDY = Study(
 @pytest.fixture(autouse=True)
 def plugin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    reached.cache_clear()  # the package of another test has the same names
+    active_fields.cache_clear()
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     (tmp_path / "deep.py").write_text(STUDY)
     return write_plugin(tmp_path / "site")
@@ -111,6 +119,71 @@ def test_options_can_be_tuned():
     assert space.config({"encoder.depth": 2}).options == {}
     with pytest.raises(StudyError, match=r"encoder.depth needs an Interval or a Choice"):
         study(factors=one.factors, baseline=one.baseline, tuning=tuning | {"nuisance": {"encoder.depth": None}})
+
+
+def tuned(encoders, **more):
+    nuisance = {"encoder": Choice(encoders), "encoder.depth": Interval(1, 6, integer=True), **more}
+    tuning = {"nuisance": nuisance, "settings": 2, "grace": 1}
+    factors = {"objective": ("ce", f"ce + {LOSS}")}
+    return study(factors=factors, baseline={"objective": "ce"}, tuning=tuning, fixed={"epochs": 2})
+
+
+def test_what_a_search_can_use_is_a_plugin_of_the_study_and_of_the_trials_that_use_it(tmp_path):
+    one = tuned(("mlp", ENCODER))
+    assert one.plugins == (ENCODER, LOSS)
+    assert describe_study(one)["plugins"] == [ENCODER, LOSS]
+    controller = make_controller(one, Store(str(tmp_path / "results"), "study"), RunContext("results", "study"))
+    plugins = {
+        (arm.label, name): controller._spec(arm.label, Candidate(0, values)).plugins(controller.context)
+        for arm in one.start_arms
+        for name in ("mlp", ENCODER)
+        if (values := {"encoder": name, "encoder.depth": 3})
+    }
+    (plain, other) = (arm.label for arm in one.start_arms)
+    assert plugins == {
+        (plain, "mlp"): (), (plain, ENCODER): (ENCODER,), (other, "mlp"): (LOSS,), (other, ENCODER): (ENCODER, LOSS)
+    }  # fmt: skip
+    winners = {plain: {"encoder": ENCODER, "encoder.depth": 3}, other: {"encoder": "mlp", "encoder.depth": 3}}
+    confirmed = arm_specs(with_winners(one, winners).arms)
+    assert [confirmed[label].plugins for label in (plain, other)] == [(ENCODER,), (LOSS,)]
+
+
+SEARCHED = """
+from ablations import Study, Tuning
+from search_spaces import Choice, Interval
+
+STUDY = Study(
+    question="Does the silhouette help?",
+    factors={"lambda_sil": (0.0, 0.2)},
+    baseline={"lambda_sil": 0.0},
+    fixed={"epochs": 2},
+    tuning=Tuning(
+        nuisance={"encoder": Choice(("mlp", "ENCODER")), "encoder.depth": Interval(1, 6, integer=True), "lr": None},
+        settings=2,
+        grace=1,
+    ),
+)
+"""
+DEEP = SOURCES["nets.py"].replace("channels,", "assert depth < 5, 'too deep'; channels,")
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("encoder", "nets", "line"),
+    [
+        ("nowhere.nets:tiny", None, "encoder: nowhere.nets:tiny: cannot be imported (No module named 'nowhere')"),
+        (ENCODER, "import absent_library", f"encoder: {ENCODER}: cannot be imported (No module named 'absent_"),
+        (ENCODER, DEEP, f"encoder: {ENCODER} fails (AssertionError: too deep)"),
+    ],
+)
+def test_what_only_a_search_would_use_is_checked_before_anything_trains(plugin, capsys, command, encoder, nets, line):
+    (plugin.parent.parent / "searched.py").write_text(SEARCHED.replace("ENCODER", encoder))
+    if nets is not None:
+        write_plugin(plugin.parent, nets=nets)
+    assert main([command, "searched.py"]) == 2
+    said = capsys.readouterr().err
+    assert line in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
