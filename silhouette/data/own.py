@@ -53,8 +53,32 @@ def find(name: str, size: int | None) -> tuple[str, Callable[[], Source]] | None
     if own is None:
         return None
     reader, path = READERS[own[0]], Path(own[1])
-    side = size or FORMS[own[0]].size or (reader.side(path) if reader.side else 0)
+    side = _side(own[0], path, size)
     return f"{reader.key(path)}-{side}", partial(reader.source, path, side)
+
+
+def own_shape(name: str, size: int | None) -> tuple[int, int, int] | None:
+    """Return (C, H, W) of the images of a person's own data, of which none is read; None if they are not here.
+
+    Args:
+        name: A checked name of a dataset.
+        size: Side of the images in pixels; None for their own.
+
+    Raises:
+        InputError: If they are damaged.
+    """
+    form, path = own_data(name) or ("", "")
+    try:
+        if not form or not Path(path).exists():
+            return None
+        return READERS[form].source(Path(path), _side(form, Path(path), size)).shape[1:]
+    except OSError:
+        return None
+
+
+def _side(form: str, path: Path, size: int | None) -> int:
+    reader = READERS[form]
+    return size or FORMS[form].size or (reader.side(path) if reader.side else 0)
 
 
 def count_own_classes(name: str) -> int | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from silhouette.config import TrialConfig, options_under, parts_in
 from silhouette.data.cache import Source
 from silhouette.data.functions import source_of
+from silhouette.data.own import own_shape
 from silhouette.data.splits import check_test_settings
 from silhouette.errors import InputError
 from silhouette.metric_functions import check_functions
@@ -71,6 +72,8 @@ def _in_shape(config: TrialConfig, source: Source | None) -> tuple[int, int, int
     """(C, H, W) of an image as far as it is known: three channels and 32 pixels stand for what only the data know."""
     if source is not None:
         return source.shape[1:]
+    if (shape := own_shape(config.dataset, config.size)) is not None:
+        return shape
     side = config.size or 32
     return dataset_entry(config.dataset).channels or 3, side, side
 

@@ -8,6 +8,7 @@ from silhouette.data import splits
 from silhouette.errors import InputError
 from silhouette.training.plugin_checks import check_plugins
 from silhouette.training.run import Training
+from tests.helpers.own_data import arrays_of, save
 from tests.helpers.plugin import NAME, SOURCES, write_plugin
 
 OWN = {"encoder": f"{NAME}.nets:tiny", "dataset": f"{NAME}.data:stripes", "objective": f"ce + 0.5*{NAME}.losses:arc"}
@@ -180,6 +181,19 @@ def test_images_of_another_number_than_the_labels_are_refused_when_they_are_deco
     check_plugins(config_of(), here=True)
     with pytest.raises(InputError, match="must return 6 images, one for each label, got 5"):
         splits.load(config_of())
+
+
+@pytest.mark.parametrize(("shape", "found"), [((14, 14), (1, 14, 14)), ((12, 12, 3), (3, 12, 12))])
+def test_an_encoder_is_checked_with_images_as_the_file_has_them(plugin, tmp_path, shape, found):
+    name = save(tmp_path / "own.npz", arrays_of(shape=shape))
+    write_plugin(plugin.parent, nets=SOURCES["nets.py"].replace("channels,", f"assert in_shape == {found}; channels,"))
+    check_plugins(make_config({"encoder": OWN["encoder"], "dataset": name}), here=True)
+    write_plugin(plugin.parent, nets="from torch import nn\ndef tiny(in_shape): return nn.Conv2d(5, 2, 1), 2")
+    with pytest.raises(InputError, match=r"^encoder: .* fails \(RuntimeError: .*channels"):
+        check_plugins(make_config({"encoder": OWN["encoder"], "dataset": name}), here=True)
+    absent = make_config({"encoder": OWN["encoder"], "dataset": "npz:/nowhere/own.npz"})
+    write_plugin(plugin.parent)
+    check_plugins(absent, here=False)  # the file is on the nodes
 
 
 def test_data_that_are_on_the_nodes_only_do_not_stop_the_driver(plugin):
