@@ -45,7 +45,7 @@ def test_it_ends_when_all_is_decided_long_before_the_maximum(tmp_path):
         assert max(run.seeds().values()) == max(at for _, at in decided(run).values()) < 12
 
 
-@pytest.mark.parametrize("killed_after", [1, 23, 24, 25, 40])
+@pytest.mark.parametrize("killed_after", [1, 24, 40])
 def test_killed_and_resumed_it_has_the_same_decisions_and_records(tmp_path, undisturbed, killed_after):
     with Run(tmp_path) as run:
         assert not run.train(steps=killed_after)
@@ -61,7 +61,7 @@ def test_a_finished_study_begins_nothing(undisturbed):
         assert again.begun == []
 
 
-@pytest.mark.parametrize("workers", [3, 7, 50])
+@pytest.mark.parametrize("workers", [3, 50])
 def test_many_workers_run_one_seed_ahead_and_decide_the_same(tmp_path, undisturbed, workers):
     with Run(tmp_path) as run:
         assert run.train(workers)
