@@ -14,7 +14,6 @@ from silhouette.data.corruptions import SEVERITIES, STRENGTHS
 from silhouette.geometry.measure import Sample, measure
 from silhouette.geometry.tiles import class_means
 from silhouette.metric_functions import functions_of, measure_all
-from silhouette.schema import TEST_BITS
 from silhouette.training.evaluation import Outputs
 
 CURVE_KEYS = (
@@ -48,7 +47,8 @@ TEST_KEYS = (
     "test_corruptions",
     "class_correct",
     "class_total",
-    *TEST_BITS,
+    "correct_bits",
+    "correct_samples",
 )
 
 
