@@ -19,7 +19,7 @@ from ablations.finding import PROBE, Finding
 from ablations.formatting import counted
 from ablations.state.admission import mismatch
 from ablations.state.lock import DriverIdentity, DriverLock
-from ablations.state.provenance import plugin_sources, source_digest, versions
+from ablations.state.provenance import plugin_sources, plugin_versions, source_digest, versions
 from silhouette.results import Store
 
 SKEW_SECONDS = 20.0
@@ -52,7 +52,8 @@ def cluster(address: str, results: str, own: Sequence[str] = ()) -> Iterator[Fin
         yield from find_problems()
         store = Store(results, PROBE)
         with DriverLock(store, "ablate doctor") as lock:
-            driver: DriverIdentity = {**lock.holder, "plugins": plugin_sources(own)}
+            plugins, known = plugin_sources(own), plugin_versions(own)
+            driver: DriverIdentity = {**lock.holder, "plugins": plugins, "plugin_versions": known}
             answers = nodes.ask(found, report, store.uri, store.study, driver)
         for node in found:
             yield from _judge(node, answers[node.id])

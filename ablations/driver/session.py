@@ -21,7 +21,7 @@ from ablations.driver.options import RunOptions, threads_of, trial_resources
 from ablations.errors import StudyError
 from ablations.state.compaction import END_SECONDS, compacting
 from ablations.state.lock import DriverIdentity, DriverLock
-from ablations.state.provenance import git_state, plugin_sources, source_digest
+from ablations.state.provenance import git_state, plugin_sources, plugin_versions, source_digest
 from ablations.state.sharing import SharedLock
 from ablations.tracking.mirror import CLOSE_SECONDS, Mirror
 from ablations.tracking.mlflow_runs import MlflowRuns, tracking_uri
@@ -105,7 +105,8 @@ class RunSession:
         )
 
     def _identity(self) -> DriverIdentity:
-        return {**self.lock.holder, "sources": source_digest(), "plugins": plugin_sources(self.plugins)}
+        plugins, versions = plugin_sources(self.plugins), plugin_versions(self.plugins)
+        return {**self.lock.holder, "sources": source_digest(), "plugins": plugins, "plugin_versions": versions}
 
     def run(
         self,

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 
 from ablations.errors import StudyError, first_line
 from ablations.state.lock import FILE, DriverIdentity
-from ablations.state.provenance import plugin_sources, source_digest
+from ablations.state.provenance import source_digest
 from silhouette.errors import InputError, without_secret
+from silhouette.registry import load, place_of, plugins_of
 from silhouette.results import Store
 
 DOCTOR = "`ablate doctor --address auto` compares the nodes"
 ADVICE = "give a folder that every node mounts at the same path, or s3://bucket/prefix"
 PAUSES = (1.0, 2.0, 5.0)
 """Seconds before each retry of a store that does not answer. The driver needs the verdict of a node within 15 s."""
-_CODE = ("sources", "plugins")
+_CODE = ("sources", "plugins", "plugin_versions")
 """Parts of a driver's identity that are no part of its lock file."""
 LATE_PAUSES = (1.0, 5.0, 15.0, 30.0)
 """The same for a node that joins a running study. A verdict against it ends the study, so it waits longer."""
@@ -41,20 +42,33 @@ def mismatch(uri: str, study: str, driver: DriverIdentity, pauses: Sequence[floa
     if sources not in (None, source_digest()):
         advice = f"sync the checkout, or submit with --working-dir; {DOCTOR}"
         return "--address", f"runs sources {source_digest()} of this project, the driver {sources}; {advice}"
+    versions = driver.get("plugin_versions") or {}
     for name, wanted in (driver.get("plugins") or {}).items():
-        if line := _plugin_mismatch(name, wanted):
+        if line := _plugin_mismatch(name, wanted, versions.get(name)):
             return "--address", line
     reason = _lock_file_mismatch_with_retries(uri, study, driver, pauses)
     return None if reason is None else ("--results", without_secret(f"does not see {uri} ({reason}); {ADVICE}"))
 
 
-def _plugin_mismatch(name: str, wanted: str | None) -> str | None:
-    """What is wrong on this node with a plugin of the driver's study; None if nothing is."""
+def _plugin_mismatch(name: str, wanted: str | None, version: str | None) -> str | None:
+    """What is wrong on this node with a plugin of the driver's study, which is imported; None if nothing is.
+
+    A plugin without a version, or without Python sources, is compared by the rest.
+    """
     advice = "install the same version on every node, or submit with --working-dir"
-    found = plugin_sources([name])[name]
-    if found is None:
+    found = plugins_of([name])[name]
+    source = found["source_sha256"]
+    if source is None and wanted is not None:
         return f"cannot import {name}; {advice}"
-    return None if found == wanted else f"has source {found} of {name}, the driver {wanted}; {advice}"
+    if source != wanted:
+        return f"has source {source} of {name}, the driver {wanted}; {advice}"
+    if None not in (version, found["version"]) and version != found["version"]:
+        return f"has version {found['version']} of {name}, the driver {version}; {advice}"
+    try:
+        load(place_of(name))
+    except ValueError as error:
+        return f"cannot use {error}; {advice}"
+    return None
 
 
 def require_admission(uri: str, study: str, driver: DriverIdentity | None) -> None:

@@ -34,6 +34,7 @@ class DriverIdentity(TypedDict):
         started_at: When it started.
         sources: Digest of its code; a node must have the same.
         plugins: Digest of each plugin of its study, by name; a node must have the same.
+        plugin_versions: Version of each, None where it has none; a node that knows one must have the same.
     """
 
     host: str
@@ -41,6 +42,7 @@ class DriverIdentity(TypedDict):
     started_at: str
     sources: NotRequired[str]
     plugins: NotRequired[dict[str, str | None]]
+    plugin_versions: NotRequired[dict[str, str | None]]
 
 
 class DriverLock:

@@ -99,6 +99,11 @@ def plugin_sources(names: Iterable[str]) -> dict[str, str | None]:
     return {name: plugin["source_sha256"] for name, plugin in plugins_of(names).items()}
 
 
+def plugin_versions(names: Iterable[str]) -> dict[str, str | None]:
+    """Installed version of each plugin on this machine; None for one that was not installed."""
+    return {name: plugin["version"] for name, plugin in plugins_of(names).items()}
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     if not (root / ".git").exists():  # an installed copy below somebody else's checkout is not ours
         return None

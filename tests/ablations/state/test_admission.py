@@ -1,6 +1,7 @@
 """Admission of a node: it must see the driver's lock file and run the driver's code."""
 
 import os
+from importlib.metadata import version
 
 import pytest
 
@@ -73,3 +74,25 @@ def test_a_node_needs_the_plugins_of_the_driver_with_the_same_source(tmp_path, m
             "--address",
             f"has source {found[name]} of {name}, the driver {'0' * 12}",
         )
+
+
+def test_a_node_must_import_the_plugins_in_the_version_of_the_driver(tmp_path, monkeypatch):
+    name, store = f"{plugin.NAME}.nets:tiny", Store(str(tmp_path / "results"), "s")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugin.write_plugin(tmp_path, nets="import not_there")
+    with DriverLock(store, "ablate run s") as lock:
+
+        def answer(plugins, versions):
+            return admission.mismatch(store.uri, "s", {**lock.holder, "plugins": plugins, "plugin_versions": versions})
+
+        option, detail = answer(plugin_sources([name]), {name: None})
+        assert (option, detail.partition(";")[0]) == (
+            "--address",
+            f"cannot use {name}: cannot be imported (No module named 'not_there')",
+        )
+        numpy = plugin_sources(["numpy:ptp"])
+        assert answer(numpy, {"numpy:ptp": None}) is None
+        assert answer(numpy, {"numpy:ptp": version("numpy")}) is None
+        assert f"has version {version('numpy')} of numpy:ptp, the driver 0.1" in answer(numpy, {"numpy:ptp": "0.1"})[1]
+        assert answer({"math:sqrt": None}, {}) is None  # compiled: there is no source to compare
+        assert "cannot use nowhere:x: cannot be imported" in answer({"nowhere:x": None}, {})[1]
