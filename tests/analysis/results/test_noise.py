@@ -172,6 +172,12 @@ def test_bits_that_cannot_be_compared_are_named(change, reason):
     assert row["ci_low"] is None
 
 
+def test_a_number_of_seeds_that_depends_on_the_results_is_refused_in_words():
+    (row,) = sample_study(right(), stop="decided")["samples"]
+    assert row["reason"].startswith("seeds are run until it is decided")
+    assert row["ci_low"] is None
+
+
 def test_another_metric_than_accuracy_has_no_noise_of_samples():
     assert sample_study(right(), metric="test_macro_top1")["samples"] == []
 
