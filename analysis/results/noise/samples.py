@@ -138,11 +138,13 @@ def _pair(plan: Plan, ledger: Ledger, evidence: Evidence) -> _Pair:
 
 
 def _row(ledger: Ledger, pair: _Pair) -> SampleNoise | None:
-    """None where the metric is no share of test samples."""
+    """None where the metric is no share of test samples, or the records say nothing of these."""
     bits = [_right(record) for record in pair.records]
     known = [(record, right) for record, right in zip(pair.records, bits, strict=True) if right is not None]
     fits = [abs(record.metrics[pair.plan.metric] - right.mean()) <= ROUNDING for record, right in known]
     if pair.plan.metric != ACCURACY and not (any(fits) and len(known) == len(bits)):
+        return None
+    if not known and _number_of_samples(pair.records) is None:
         return None
     reason = _refusal(ledger, pair) or _fault_of_bits(pair, known, fits)
     if reason:

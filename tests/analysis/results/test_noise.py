@@ -157,6 +157,14 @@ def test_records_without_bits_give_the_binomial_bound():
     assert "at most" in markdown.render(make_page(data))
 
 
+def test_records_that_say_nothing_of_their_test_samples_have_no_section():
+    nothing = ("correct_bits", "correct_samples", "class_total")
+    bare = lambda arm, seed, row: {k: v for k, v in row.items() if k not in nothing}  # noqa: E731
+    data = sample_study(right(), bare)
+    assert data["samples"] == []
+    assert "Noise of the test samples" not in markdown.render(make_page(data))
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
