@@ -5,6 +5,7 @@ import pytest
 from ablations.cli.parser import main
 from ablations.design.loading import change_study
 from ablations.design.plans.describe import describe_study
+from ablations.design.plugins import check_own_code
 from ablations.design.reachable import active_fields, reached
 from ablations.design.study import make_study
 from ablations.design.tuning import make_space
@@ -14,6 +15,7 @@ from ablations.search.candidates import Candidate
 from ablations.search.selection import with_winners
 from ablations.workers.spec import RunContext, arm_specs
 from search_spaces import Choice, Interval
+from silhouette.errors import InputError
 from silhouette.results import Store
 from tests.helpers.plugin import NAME, SOURCES, write_plugin
 
@@ -220,3 +222,14 @@ def test_a_fault_ends_plan_and_run_with_one_line(plugin, capsys, command, source
 def test_a_plan_without_a_fault_runs_nothing(capsys):
     assert main(["plan", "deep.py"]) == 0
     assert "depth=4" in capsys.readouterr().out
+
+
+def test_a_loss_is_called_with_every_number_of_classes(plugin):
+    few = "    assert num_classes < 200, 'too many'\n    assert class_counts is None"
+    losses = SOURCES["losses.py"].replace("    assert class_counts is None", few)
+    write_plugin(plugin.parent, losses=losses)
+    fixed = {"dataset": "synthetic", "objective": f"ce + {LOSS}"}
+    one = study(factors={"synthetic_classes": (3, 200)}, baseline={"synthetic_classes": 3}, fixed=fixed)
+    check_own_code(one.start_arms[:1], None, here=True)
+    with pytest.raises(InputError, match=rf"^objective: {LOSS} fails \(AssertionError: too many\)"):
+        check_own_code(one.start_arms, None, here=True)
