@@ -220,6 +220,11 @@ class Store:
         """The record of a finished trial, which never runs again; None if there is none, or it is damaged."""
         return _finished(self.read_bytes("trials", f"{trial_id}.parquet"))
 
+    def failed_record(self, trial_id: str) -> dict[str, Any] | None:
+        """The record of a trial that failed, which the next run of it replaces; None if there is none."""
+        row = _row(self.read_bytes("trials", f"{trial_id}.parquet"))
+        return row if row is not None and row["status"] == FAILED else None
+
     def trial_ids(self) -> set[str]:
         """Ids of all trials that have a file in `trials/`, readable or not."""
         names = self.names("trials")
@@ -315,8 +320,14 @@ def _to_parquet(table: pa.Table) -> bytes:
 
 def _finished(data: bytes | None) -> dict[str, Any] | None:
     """The one row of a record's file, if its trial has finished."""
+    row = _row(data)
+    return row if row is not None and row["status"] in FINISHED else None
+
+
+def _row(data: bytes | None) -> dict[str, Any] | None:
+    """The one row of a record's file; None where it is absent or damaged."""
     rows = _read(data, SCHEMA.names).to_pylist(maps_as_pydicts="strict")
-    return dict(rows[0]) if rows and rows[0]["status"] in FINISHED else None
+    return dict(rows[0]) if rows else None
 
 
 def _read(data: bytes | None, columns: list[str]) -> pa.Table:

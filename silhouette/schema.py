@@ -97,6 +97,7 @@ SCHEMA = pa.schema(
         ("curve", pa.list_(_CURVE)),
         ("started_at", pa.string()),
         ("seconds", pa.float64()),
+        ("earlier_seconds", pa.float64()),
         ("images_per_second", pa.float64()),
         ("peak_memory", pa.int64()),
         ("parameters", pa.int64()),
@@ -109,6 +110,9 @@ SCHEMA = pa.schema(
         ("device", pa.string()),
         ("threads", pa.int32()),
         ("host", pa.string()),
+        ("machine", pa.string()),
+        ("machine_share", pa.float64()),
+        ("gpus", pa.float64()),
         ("versions", pa.string()),
         ("git_commit", pa.string()),
         ("git_dirty", pa.bool_()),
@@ -123,6 +127,9 @@ SCHEMA = pa.schema(
 values (JSON), the places of the settings whose outcome was known when it was proposed, and its ASHA bracket.
 `source_sha256` is the digest of this project's code on the node that trained the trial, as `ablate doctor` prints it;
 `plugins` is null unless the trial used code of a person's own: JSON of name -> `version` and `source_sha256` of each;
+`earlier_seconds` is the time of runs of the same trial that failed before this one; null without any. `machine` is the
+type of the machine by the labels of its Ray node, `machine_share` what the trial took of its CPUs or GPUs (the larger
+share), `gpus` its GPUs: what it cost is counted from them. All four are null in records of versions before 0.3.
 `test_pool_sha256` is that of the sorted indices of the test samples. Both are null in records of version 0.1.
 `correct_bits` says which test samples were right: one bit each in the order of their indices, the first one the highest
 bit of the first byte (`silhouette.bits`); `correct_samples` is their number. Both are null in records of version 0.1,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -123,6 +125,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
     ) -> None:
         self.source, self.store, self.display, self.mirror, self.begun = source, store, display, mirror, begun
         self.open: dict[str, SeedGroupSpec] = {}
+        self._began: dict[str, tuple[str, float]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore, which is not used."""
@@ -132,6 +135,7 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         """Called when a group gets its worker."""
         spec = spec_of(trial)
         self.open[spec.id] = spec
+        self._began.setdefault(spec.id, (datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()))
         self.begun |= {own.trial_id: (self.source.context, spec, own) for own in spec.trials}
         self._show(spec, Report("running", {own.trial_id: [] for own in spec.trials}))
 
@@ -188,10 +192,15 @@ class ReportCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         context, records = self.source.context, []
         with suppress(OSError):  # such as a full disk; the trial then counts as missing, and runs again
             for trial in spec.trials:
-                record = failed_record(context, spec, trial, error, epochs_reached=0)
+                record = failed_record(context, spec, trial, error, epochs_reached=0) | self._time_lost(spec)
                 if self.store.write_failure(record):
                     records.append(record)
         return records
+
+    def _time_lost(self, spec: SeedGroupSpec) -> dict[str, Any]:
+        """When a group began, and the seconds since then for each of its trials: no worker could say them."""
+        started_at, began = self._began.get(spec.id, (None, time.monotonic()))
+        return {"started_at": started_at, "seconds": (time.monotonic() - began) / len(spec.trials)}
 
     def _show(self, spec: SeedGroupSpec, report: Report) -> None:
         if report.ended:

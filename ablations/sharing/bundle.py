@@ -219,7 +219,7 @@ def _check_no_credentials(files: Mapping[str, bytes], records: pa.Table) -> None
 
 
 def _credentials(files: Mapping[str, bytes], records: pa.Table) -> Iterator[tuple[str, str]]:
-    for column in ("config", "error", "versions", "host", "device"):
+    for column in ("config", "error", "versions", "host", "machine", "device"):
         for trial, text in zip(records["trial_id"].to_pylist(), records[column].to_pylist(), strict=True):
             if text and CREDENTIAL.search(text.encode()):
                 yield "records", f"{column} of trial {trial}"

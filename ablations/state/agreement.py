@@ -14,9 +14,19 @@ IDENTITY = (
     "tune_number", "tune_values", "tune_known", "tune_bracket",
 )  # fmt: skip
 """Columns that say which trial it is, and how the search came to it."""
-TIMES = ("started_at", "seconds", "images_per_second", "peak_memory")
-"""Columns, and keys of a curve, that two runs of one trial never share."""
-ENVIRONMENT = ("host", "device", "threads", "versions", "plugins", "source_sha256", "git_commit", "git_dirty")
+TIMES = ("started_at", "seconds", "earlier_seconds", "images_per_second", "peak_memory", "machine_share", "gpus")
+"""Columns, and keys of a curve, that say what a run took: two runs of one trial seldom share them."""
+ENVIRONMENT = (
+    "host",
+    "machine",
+    "device",
+    "threads",
+    "versions",
+    "plugins",
+    "source_sha256",
+    "git_commit",
+    "git_dirty",
+)
 """Columns that say which machine and which code trained the trial."""
 DECIDED = tuple(name for name in SCHEMA.names if name not in (*IDENTITY, *TIMES, *ENVIRONMENT))
 """Columns that training decides: the same config, seed, code, machine and thread count give the same values."""

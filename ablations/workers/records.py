@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ablations.search.candidates import group_status, mean_curve
@@ -56,6 +57,15 @@ def shown_columns(context: RunContext, group: SeedGroupSpec, trial: TrialSpec) -
         "config": group.config(context),
         "tune_number": group.candidate.number if group.candidate else None,
     }
+
+
+def lost_seconds(store: Store, trial_id: str) -> float | None:
+    """Seconds of earlier runs of a trial that failed, which its next record replaces; None without any."""
+    with suppress(OSError):  # a store that does not answer: the record counts more than what it replaces
+        before = store.failed_record(trial_id)
+        if before is not None:
+            return (before["seconds"] or 0.0) + (before["earlier_seconds"] or 0.0)
+    return None
 
 
 def write_record(store: Store, record: Mapping[str, Any]) -> None:

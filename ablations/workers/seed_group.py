@@ -11,12 +11,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from ablations.cluster.place import Place
 from ablations.state.checkpoints import Checkpoints
 from ablations.state.provenance import host_columns, plugin_sources, source_digest
 from ablations.workers.experiment import Experiment, experiment_for, load_experiment
 from ablations.workers.keeping import keep_trial, write_record_first
 from ablations.workers.outcomes import check_status, fault_of_rows, numbered, outcome_of
-from ablations.workers.records import ended_report, failed_record, group_means, identity
+from ablations.workers.records import ended_report, failed_record, group_means, identity, lost_seconds
 from ablations.workers.spec import Report, Rows, RunContext, SeedGroupSpec, TrialSpec
 from silhouette.config import make_config
 from silhouette.results import Store
@@ -33,19 +34,20 @@ class SeedGroup:
     Args:
         context: What all groups of the phase share.
         spec: The group.
+        place: Where it runs.
 
     Attributes:
         status: `running` until the records are written, then the worst status of them.
         trainings: One experiment for each seed, while the group trains.
     """
 
-    def __init__(self, context: RunContext, spec: SeedGroupSpec) -> None:
-        self.context, self.spec = context, spec
+    def __init__(self, context: RunContext, spec: SeedGroupSpec, place: Place = Place()) -> None:  # noqa: B008
+        self.context, self.spec, self.place = context, spec, place
         self.store = Store(context.results, context.study)
         self.checkpoints = Checkpoints(self.store, spec.id, context.checkpoint_seconds)
         self.status = "running"
         self.trainings: list[Experiment] = []
-        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._earlier_seconds, self._start = 0.0, time.perf_counter()
         self._reported = 0
         self._retried = False
@@ -221,6 +223,8 @@ class SeedGroup:
             **identity(self.context, self.spec, trial),
             "started_at": self._started_at,
             "seconds": self._seconds() / len(self.spec.trials),  # the seeds took turns
+            "earlier_seconds": lost_seconds(self.store, trial.trial_id),
+            **self.place._asdict(),
             **host_columns(self._plugins),
             **outcome,
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 from ray import tune
 
+from ablations.cluster.place import own_place
 from ablations.state.admission import require_admission
 from ablations.state.provenance import source_digest
 from ablations.workers.seed_group import SeedGroup
@@ -25,11 +26,11 @@ class SeedGroupTrainable(tune.Trainable):  # type: ignore[misc]  # Ray ships no 
         source_digest()  # of the files that this worker has just imported; they may change while it trains
         require_admission(context.results, context.study, context.driver)
         self.context = context
-        self.group = SeedGroup(context, config[SPEC])
+        self.group = SeedGroup(context, config[SPEC], own_place())
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next group. An experiment resets every random state and flag itself."""
-        self.group = SeedGroup(self.context, new_config[SPEC])
+        self.group = SeedGroup(self.context, new_config[SPEC], own_place())
         return True
 
     def step(self) -> dict[str, Any]:

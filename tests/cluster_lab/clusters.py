@@ -14,7 +14,18 @@ from silhouette.results import SCHEMA, Store
 from tests.cluster_lab.virtual_hosts import CHECKOUT, Host
 
 BELOW = "Nothing below needs a change"
-CIRCUMSTANCES = ("started_at", "seconds", "images_per_second", "peak_memory", "host", "git_commit", "git_dirty")
+CIRCUMSTANCES = (
+    "started_at",
+    "seconds",
+    "images_per_second",
+    "peak_memory",
+    "host",
+    "machine",
+    "machine_share",
+    "earlier_seconds",
+    "git_commit",
+    "git_dirty",
+)
 """Columns with times, places and speeds, which differ between equal runs."""
 BALANCED = ("--set", "imbalance=none", "--set", "imbalance_factor=1")
 STUDY = ("demo", *BALANCED, "--set", "lambda_sil=0,1", "--seeds", "3", "--epochs", "40")

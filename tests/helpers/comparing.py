@@ -1,6 +1,15 @@
 """What two runs of the same trial must have in common."""
 
-TIMES = ("started_at", "seconds", "images_per_second", "peak_memory", "host")
+TIMES = (
+    "started_at",
+    "seconds",
+    "earlier_seconds",
+    "images_per_second",
+    "peak_memory",
+    "host",
+    "machine",
+    "machine_share",
+)
 """Columns, and keys of a curve, that may differ."""
 
 
