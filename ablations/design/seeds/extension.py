@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from silhouette.results import Store
 
-NOTES = ("extended", "frozen")
+NOTES = ("extended", "frozen", "budget")
 """Keys of `study.json` that record what happened to a study; a larger plan keeps them."""
 
 
@@ -32,7 +32,7 @@ def extension_notes(stored: Mapping[str, Any] | None, new: Mapping[str, Any], st
 
 def extension(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
     """The note on seeds that `new` adds to a stored plan whose results could be seen; None if it adds none."""
-    if stored is None or set(new["seeds"]) <= set(stored["seeds"]) or not _has_results(store):
+    if stored is None or set(new["seeds"]) <= set(stored["seeds"]) or not has_results(store):
         return None
     if new.get("stop") and new["stop"] == stored.get("stop"):
         return None  # a larger maximum of seeds: this test holds its level at any number of them
@@ -43,6 +43,7 @@ def extension(stored: Mapping[str, Any] | None, new: Mapping[str, Any], store: S
     return {"from": before, "to": after, "at": now, "declared": declared}
 
 
-def _has_results(store: Store) -> bool:
+def has_results(store: Store) -> bool:
+    """Return True if a complete record of the confirm phase is there, so that results could be seen."""
     table = store.load(("phase", "status"))
     return bool(pc.any(pc.and_(pc.equal(table["phase"], "confirm"), pc.equal(table["status"], "complete"))).as_py())
