@@ -220,10 +220,9 @@ class Store:
         """The record of a finished trial, which never runs again; None if there is none, or it is damaged."""
         return _finished(self.read_bytes("trials", f"{trial_id}.parquet"))
 
-    def failed_record(self, trial_id: str) -> dict[str, Any] | None:
-        """The record of a trial that failed, which the next run of it replaces; None if there is none."""
-        row = _row(self.read_bytes("trials", f"{trial_id}.parquet"))
-        return row if row is not None and row["status"] == FAILED else None
+    def record(self, trial_id: str) -> dict[str, Any] | None:
+        """The record of a trial, also of one that failed; None if there is none, or it is damaged."""
+        return _row(self.read_bytes("trials", f"{trial_id}.parquet"))
 
     def trial_ids(self) -> set[str]:
         """Ids of all trials that have a file in `trials/`, readable or not."""

@@ -12,6 +12,7 @@ from ablations.search.candidates import group_status, mean_curve
 from ablations.state.provenance import host_columns
 from ablations.workers.spec import Report, Rows, RunContext, SeedGroupSpec, TrialSpec
 from silhouette.results import Store
+from silhouette.schema import FAILED
 
 PAUSES = (1.0, 5.0)
 """Seconds before each retry of a record that could not be written (a full disk, a store that does not answer)."""
@@ -62,8 +63,8 @@ def shown_columns(context: RunContext, group: SeedGroupSpec, trial: TrialSpec) -
 def lost_seconds(store: Store, trial_id: str) -> float | None:
     """Seconds of earlier runs of a trial that failed, which its next record replaces; None without any."""
     with suppress(OSError):  # a store that does not answer: the record counts more than what it replaces
-        before = store.failed_record(trial_id)
-        if before is not None:
+        before = store.record(trial_id)
+        if before is not None and before["status"] == FAILED:
             return (before["seconds"] or 0.0) + (before["earlier_seconds"] or 0.0)
     return None
 
