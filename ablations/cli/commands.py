@@ -146,6 +146,10 @@ def run(given: Namespace) -> int:
         checkpoint_seconds=given.checkpoint_seconds,
         only=given.only,
         shared=given.shared,
+        max_hours=given.max_hours,
+        max_gpu_hours=given.max_gpu_hours,
+        max_cost=given.max_cost,
+        prices=given.prices,
         command=without_secret(shlex.join(["ablate", *given.given])),
     )
     options.check()  # before anything is printed

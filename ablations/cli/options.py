@@ -136,6 +136,15 @@ def run_options(parser: argparse.ArgumentParser) -> None:
     mlflow_option(parser)
 
 
+def budget_options(parser: argparse.ArgumentParser) -> None:
+    """What a study may use in all its runs."""
+    budget = parser.add_argument_group("budget, over all runs of the study; what does not fit is dropped seed by seed")
+    budget.add_argument("--max-hours", type=float, metavar="H", help="hours in which trials run")
+    budget.add_argument("--max-gpu-hours", type=float, metavar="H", help="GPU-hours of all trials")
+    budget.add_argument("--max-cost", type=float, metavar="X", help="what the machines cost; needs --prices")
+    budget.add_argument("--prices", metavar="FILE", help="YAML with the price of an hour of each type of machine")
+
+
 def cluster_options(parser: argparse.ArgumentParser) -> None:
     """The cluster to run on."""
     parser.add_argument("--address", metavar="A", help="Ray cluster to join (auto: the one on this machine)")

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from ablations.cli.cluster import cluster_commands
 from ablations.cli.options import (
+    budget_options,
     cluster_options,
     data_option,
     doctor_options,
@@ -136,7 +137,15 @@ def _parser() -> argparse.ArgumentParser:
         study_options,
         trial_options,
     )
-    add("run", "commands.run", "run every trial that has no record", study_options, trial_options, run_options)
+    add(
+        "run",
+        "commands.run",
+        "run every trial that has no record",
+        study_options,
+        trial_options,
+        run_options,
+        budget_options,
+    )
     add("status", "results.status", "the status of every trial, by arm and seed", study_options)
     add(
         "report",

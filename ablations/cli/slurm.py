@@ -104,6 +104,10 @@ def _check(given: Namespace, settings: SlurmSettings, location: ResultsLocation)
         address="auto",
         jobs=run.jobs,
         checkpoint_seconds=run.checkpoint_seconds,
+        max_hours=run.max_hours,
+        max_gpu_hours=run.max_gpu_hours,
+        max_cost=run.max_cost,
+        prices=run.prices,
     ).check()
     check(settings, TrialNeeds(run.cpus_per_trial, run.gpus_per_trial, run.checkpoint_seconds), location)
 

@@ -109,7 +109,7 @@ class BudgetGate:
         return False
 
     def _may_begin_block(self, seed: int) -> bool:
-        open_seeds = [s for s in self.blocks if s not in self.begun and s not in self.dropped and self._wanted(s)]
+        open_seeds = [s for s in self.blocks if s not in self.begun and s not in self.dropped and self.wanted(s)]
         if seed in self.dropped or (open_seeds and seed != open_seeds[0]):
             return False
         if self.clock() - self._asked_at < ASK_SECONDS:
@@ -122,7 +122,7 @@ class BudgetGate:
                 self._asked_at = self.clock()
                 return False
             return self._begin_or_drop(seed, open_seeds, self._over({}))
-        block = {spec.id: self._expected(spec) for spec in self._wanted(seed)}
+        block = {spec.id: self._expected(spec) for spec in self.wanted(seed)}
         return self._begin_or_drop(seed, open_seeds, self._over(block))
 
     def _begin_or_drop(self, seed: int, open_seeds: Sequence[int], over: tuple[str, float] | None) -> bool:
@@ -140,7 +140,7 @@ class BudgetGate:
         committed = [
             Running(self._expected(spec), self._began.get(spec.id, now) if spec.id in self.live else now)
             for s in self.begun
-            for spec in self._wanted(s)
+            for spec in self.wanted(s)
         ]
         new = [amounts for amounts in block.values() if amounts is not None]
         for unit, limit in self.budget.limits.items():
@@ -155,15 +155,19 @@ class BudgetGate:
                 return unit, adds
         return None
 
-    def _wanted(self, seed: int) -> list[SeedGroupSpec]:
+    def wanted(self, seed: int) -> list[SeedGroupSpec]:
         """The trials of a block that no record ends and no other gate has closed."""
         return [spec for spec in self.blocks[seed].values() if all(gate.needs(spec) for gate in self.others)]
+
+    def is_cut(self, seed: int) -> bool:
+        """Whether a trial of a dropped block has no record at all; one that failed has been run."""
+        return any(spec.id not in self.spending.uses for spec in self.wanted(seed))
 
     def _expected(self, spec: SeedGroupSpec) -> Amounts | None:
         return self.spending.expected(spec.arm, self.epochs.get(spec.id))
 
     def _unknown(self, seed: int) -> bool:
-        return any(self._expected(spec) is None for spec in self._wanted(seed))
+        return any(self._expected(spec) is None for spec in self.wanted(seed))
 
     def line(self, bought: int, planned: int) -> str:
         """Say in one line that the budget has ended the study."""

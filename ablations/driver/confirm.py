@@ -11,13 +11,15 @@ from ablations.cluster.resources import ConcurrencyLimit, TrialResources
 from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.arms import Trial
 from ablations.design.study import Study
+from ablations.driver.budget_gate import BudgetGate
+from ablations.driver.budgets import check_nodes_priced, make_budget_gate, note_dropped, slots_of
 from ablations.driver.gates import Gate
 from ablations.driver.interrupts import is_interrupted
 from ablations.driver.options import RunOptions
 from ablations.driver.seed_gate import make_seed_gate
 from ablations.driver.session import RunSession
 from ablations.formatting import counted
-from ablations.state.pending import StudyState, read_study_state
+from ablations.state.pending import StudyState, read_study_state, within_budget
 from ablations.workers.spec import Report, RunContext, SeedGroupSpec, arm_specs, confirm_spec
 
 WAIT_SECONDS = 0.2
@@ -130,25 +132,36 @@ def confirm(study: Study, session: RunSession, only: str | None = None, run: Run
         run: Runs them; None for the session itself.
     """
     store = session.store
-    state = read_study_state(study, store)
+    state = within_budget(read_study_state(study, store), store)
     gate = make_seed_gate(study, session, state) if study.stop and only is None else None
     if gate is not None:
         state = state.needed(gate.decisions.wanted, study.seeds)
     to_run = [trial for trial in state.to_run if only in (None, trial.trial_id)]
     _announce(study, state, session)
     if to_run:
-        metric, gates = study.watched, [gate] if gate is not None else []
-        table = StatusTable(state.wanted, state.status, state.values(metric, store), metric, at_most=bool(gates))
+        metric, gates = study.watched, list[Gate]([gate] if gate is not None else [])
+        budget = make_budget_gate(session.budget, store, to_run, gates) if session.budget is not None else None
+        table = StatusTable(state.wanted, state.status, state.values(metric, store), metric, at_most=gate is not None)
         if gate is not None:
             gate.changed = lambda found: table.narrow(found.wanted, study.seeds)
-        trials = make_confirm_trials(to_run, session.context(), gates)
-        (run or session.run)(trials, table, partial(_limit, session.options, bool(gates)))
+        trials = make_confirm_trials(to_run, session.context(), [*gates, budget] if budget else gates)
+        if budget is not None:
+            budget.live = trials.live
+        if trials.left:
+            (run or session.run)(trials, table, partial(_limit, session.options, bool(gates), budget))
+        if budget is not None:
+            note_dropped(budget, study, store, session.print)
 
 
-def _limit(options: RunOptions, gated: bool, resources: TrialResources) -> Callable[[], int] | None:
+def _limit(
+    options: RunOptions, gated: bool, budget: BudgetGate | None, resources: TrialResources
+) -> Callable[[], int] | None:
     """How many trials may run or wait at once. Where gates decide which are needed, none waits for long."""
     jobs = options.jobs
-    if not gated:
+    if budget is not None:
+        budget.slots = slots_of(resources, jobs)
+        check_nodes_priced(budget.budget, options)
+    if not gated and budget is None:
         return None if jobs is None or not options.address else lambda: jobs  # a local Ray has the CPUs for no more
     limit = ConcurrencyLimit(resources, grows=options.address is not None)
     return limit if jobs is None else lambda: min(limit(), jobs)

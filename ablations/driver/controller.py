@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +35,7 @@ class SearchController:
         stopping: Epochs at which the search has stopped groups whose records are not yet written, by id.
         given_up: Ids of the groups on which Tune has given up once.
         aside: Candidates that stay noted as open while this run trains only another one; None where it trains all.
+        may_begin: Whether the budget allows one more candidate of an arm beside so many that run.
     """
 
     searches: Mapping[str, ArmSearch]
@@ -46,6 +47,7 @@ class SearchController:
     stopping: dict[str, int] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
     aside: list[tuple[str, Candidate]] | None = None
+    may_begin: Callable[[str, int], bool] = lambda arm, running: True
 
     @property
     def left(self) -> int:
@@ -65,10 +67,12 @@ class SearchController:
         """Return the next candidate to train, from the arm that has had the fewest; None where none is left."""
         if not self.left:
             return None
+        arm = self.waiting[0][0] if self.waiting else min(self.searches, key=lambda own: -self.searches[own].left)
+        if not self.may_begin(arm, len(self.open)):
+            return None
         if self.waiting:
             arm, candidate = self.waiting.pop(0)
         else:
-            arm = min(self.searches, key=lambda label: -self.searches[label].left)
             candidate = self.searches[arm].propose()
         spec = self._spec(arm, candidate)
         self.open[arm, candidate.number] = spec

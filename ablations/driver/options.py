@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ablations.cluster.nodes import alive
 from ablations.cluster.resources import TrialResources, largest_node, usable_cpus
+from ablations.design.budgets.limits import Budget, make_budget
 from ablations.errors import StudyError
 from ablations.formatting import counted
 from silhouette.location import ResultsLocation
@@ -38,6 +40,10 @@ class RunOptions:
         only: Id of the one trial to run; None runs all that have no record.
         shared: Share the study with other drivers that say so too; each takes the trials that no other has.
         checkpoint_seconds: Least time between two checkpoints of a trial; what a fault may cost it.
+        max_hours: Hours in which trials of the study may run, in all its runs together; None sets no limit.
+        max_gpu_hours: GPU-hours of all its trials together.
+        max_cost: What its machines may cost, in the currency of `prices`.
+        prices: YAML file with the price of an hour of each type of machine; needed by `max_cost`.
         command: The command line, for the resume line and the provenance; empty where Python calls `run_study`.
     """
 
@@ -53,6 +59,10 @@ class RunOptions:
     only: str | None = None
     shared: bool = False
     checkpoint_seconds: float = 30.0
+    max_hours: float | None = None
+    max_gpu_hours: float | None = None
+    max_cost: float | None = None
+    prices: str | None = None
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -73,6 +83,15 @@ class RunOptions:
         """
         return self.command or "call run_study again with the same study"
 
+    @cached_property
+    def budget(self) -> Budget | None:
+        """The limits of the study over all its runs; None keeps those that its plan declares.
+
+        Raises:
+            StudyError: One line for the first fault.
+        """
+        return make_budget(self.max_hours, self.max_gpu_hours, self.max_cost, self.prices)
+
     def check(self) -> None:
         """Refuse resources that no machine has.
 
@@ -92,6 +111,8 @@ class RunOptions:
             raise StudyError(f"--shared: {detail}, got {self.address or self._location}")
         if self.shared and self.only is not None:
             raise StudyError(f"--shared: one trial needs no sharing; drop one of the two, got --only {self.only}")
+        if self.budget is not None and self.only is not None:
+            raise StudyError(f"--only: one trial is run without a budget; drop one of the two, got {self.budget}")
         if self.labels and self.address is None:
             raise StudyError(f"--label: requires --address (a local Ray has no node labels), got {self._label_text()}")
         for pair in self.labels.items():

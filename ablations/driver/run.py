@@ -11,11 +11,14 @@ from typing import Any
 from ablations.cluster.session import HEAD_RETURN_SECONDS, check_head, in_batch_job
 from ablations.console.live import print_error, print_lines
 from ablations.console.status import failures
+from ablations.design.budgets.declared import declare_budget
+from ablations.design.budgets.limits import Budget
 from ablations.design.data_use import check_own_data, own_datasets
 from ablations.design.plan import adopt_plan, check_plan
 from ablations.design.plugins import check_own_code
 from ablations.design.processes import on_gpus
 from ablations.design.study import Study
+from ablations.driver.budgets import check_budget
 from ablations.driver.confirm import confirm
 from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, interruptible, raise_if_interrupted
 from ablations.driver.only import only_exit_code, run_only
@@ -34,7 +37,7 @@ from ablations.state.compaction import MAX_UNCOMPACTED
 from ablations.state.decisions import Decisions, note_decisions
 from ablations.state.lock import FILE as DRIVER
 from ablations.state.lock import DriverLock, living_sharers
-from ablations.state.pending import StudyState, read_study_state
+from ablations.state.pending import StudyState, read_study_state, within_budget
 from ablations.state.provenance import git_state, versions
 from ablations.state.sharing import SharedLock, sweep_claims
 from ablations.workers.experiment import check_keep, load_experiment
@@ -58,7 +61,7 @@ class Confirmed:
 
     def state(self, store: Store) -> StudyState:
         """Return the trials that it needs, with their records."""
-        found = read_study_state(self.study, store)
+        found = within_budget(read_study_state(self.study, store), store)
         return found if self.decisions is None else found.needed(self.decisions.wanted, self.study.seeds)
 
 
@@ -84,12 +87,13 @@ def run_study(study: Study, options: RunOptions) -> int:
     study = load_selection(study, store)
     check_plan(study, store)
     check_additions(study, store, mixed_code=options.allow_mixed_code, extend=options.extend)
+    budget = check_budget(options, store)
     _check_data(study, store, options)
     last_act = partial(_last_act, store, options)
     try:
         driver = _driver(store, options)
         with driver as lock, interruptible(deadline, _announce_end, last_act):
-            confirmed = _run_phases(study, store, options, lock, deadline)
+            confirmed = _run_phases(study, store, options, lock, deadline, budget)
             _compact(store)
     except Interrupted as interruption:
         _print_resume(options, interruption)
@@ -118,11 +122,16 @@ def _check_data(study: Study, store: Store, options: RunOptions) -> None:
 
 
 def _run_phases(
-    study: Study, store: Store, options: RunOptions, lock: DriverLock | SharedLock, deadline: Deadline
+    study: Study,
+    store: Store,
+    options: RunOptions,
+    lock: DriverLock | SharedLock,
+    deadline: Deadline,
+    budget: Budget | None,
 ) -> Confirmed | None:
     """Run both phases, or one trial alone; returns the study as it was confirmed, None where it was not."""
-    description = adopt_plan(study, store, _provenance(options))
-    with RunSession(study, store, options, lock, description, deadline) as session:
+    description = declare_budget(options.budget, adopt_plan(study, store, _provenance(options)), store)
+    with RunSession(study, store, options, lock, description, deadline, budget) as session:
         if options.only is not None:
             run_only(study, session, options.only)
             return None

@@ -13,6 +13,7 @@ from ablations.cluster.resources import TrialResources, usable_cpus
 from ablations.cluster.session import ray_session
 from ablations.console.live import LiveDisplay, print_error, print_lines
 from ablations.console.status import StatusTable
+from ablations.design.budgets.limits import Budget
 from ablations.design.processes import processes
 from ablations.design.study import TRAINING, Study
 from ablations.driver.decider import Decider
@@ -52,6 +53,7 @@ class RunSession:
         lock: Held by this driver; it publishes which trials run.
         description: Content of `study.json`.
         deadline: When the run must end.
+        budget: What the study may use in all its runs.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class RunSession:
         lock: DriverLock | SharedLock,
         description: Mapping[str, Any],
         deadline: Deadline,
+        budget: Budget | None = None,
     ) -> None:
         self.experiment, self.keep, self.metric = study.experiment, study.keep, study.metric
         self.max_test_bits = study.max_test_bits
         self.plugins, self.processes = study.plugins, processes(study)
         self.store, self.options, self.lock, self.deadline = store, options, lock, deadline
         self.runs = MlflowRuns(tracking_uri(options.results, options.mlflow), store, description)
+        self.budget = budget
         self.begun: dict[str, BegunTrial] = {}
         self.display: LiveDisplay | None = None
         self._decider: Decider | None = None

@@ -11,10 +11,11 @@ from typing import Any
 from ablations.cluster.resources import ConcurrencyLimit, TrialResources
 from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.study import Study
+from ablations.driver.budget_gate import BudgetGate
 from ablations.driver.confirm import ConfirmTrials, confirm
 from ablations.driver.interrupts import is_interrupted, raise_if_interrupted
 from ablations.driver.session import RunSession
-from ablations.state.claims import ENDED, FREE, Claims
+from ablations.state.claims import ENDED, FREE, HELD, Claims
 from ablations.workers.spec import SeedGroupSpec
 from silhouette.results import Store
 
@@ -121,7 +122,7 @@ def confirm_shared(study: Study, session: RunSession, claims: Claims) -> None:
         claims: This driver's claims.
     """
 
-    def run(trials: ConfirmTrials, table: StatusTable, _limit: Limit) -> None:
+    def run(trials: ConfirmTrials, table: StatusTable, limit: Limit) -> None:
         def ended_elsewhere(record: dict[str, Any]) -> None:
             table.update(TrialUpdate(record["trial_id"], record))
 
@@ -129,7 +130,10 @@ def confirm_shared(study: Study, session: RunSession, claims: Claims) -> None:
             trials.context, trials.waiting, gates=trials.gates, claims=claims, store=session.store,
             ended_elsewhere=ended_elsewhere,
         )  # fmt: skip
-        run_shared(own, lambda: session.run(own, table, as_many_as_run), session.print)
+        for gate in own.gates:
+            if isinstance(gate, BudgetGate):
+                gate.live, gate.held = own.live, lambda key: claims.state(key) == HELD and key not in claims.mine
+        run_shared(own, lambda: session.run(own, table, lambda own: limit(own) or as_many_as_run(own)), session.print)
 
     confirm(study, session, run=run)
 

@@ -10,6 +10,7 @@ from ablations.console.candidates import candidate_table
 from ablations.console.live import print_error
 from ablations.design.plan import note_winners
 from ablations.design.study import Study
+from ablations.driver.budgets import may_begin_candidate
 from ablations.driver.controller import SearchController, make_controller
 from ablations.driver.options import RunOptions
 from ablations.driver.session import RunSession
@@ -32,6 +33,8 @@ def tune_and_freeze(study: Study, session: RunSession, description: Mapping[str,
     store = session.store
     if store.read_json(FILE) is None:
         controller = make_controller(study, store, session.context())
+        if study.tuning is not None:
+            controller.may_begin = may_begin_candidate(session.budget, store, len(study.tuning.seeds))
         _announce(study, controller, session)
         if controller.left:
             run_candidates(study, controller, session)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ablations.design.budgets.declared import ended_seeds
 from ablations.design.seeds.stopping import UNTIL_DECIDED
 from ablations.formatting import counted
 from silhouette.location import StoreError
@@ -96,4 +97,6 @@ def wanted_seeds(plan: Mapping[str, Any], store: Store) -> Mapping[str, list[int
         with suppress(OSError, StoreError):
             noted = store.read_json(FILE)
     known = noted["wanted"] if isinstance(noted, dict) and noted.get("seeds") == seeds else {}
+    bought = ended_seeds(plan)
+    seeds = seeds if bought is None else [seed for seed in seeds if seed in bought]
     return {arm["arm"]: seeds[: known.get(arm["arm"], len(seeds))] for arm in plan["arms"]}

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ablations.design.arms import Trial
+from ablations.design.budgets.declared import ended_seeds
 from ablations.design.plans.fit import FILE
 from ablations.design.seeds.stopping import UNTIL_DECIDED
 from ablations.design.study import Study
@@ -120,6 +121,12 @@ def has_complete_plan(store: Store) -> bool:
     rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
     ended = {(arm, seed) for arm, seed, phase, status in rows if phase == "confirm" and status in FINISHED}
     return bool(planned) and planned <= ended
+
+
+def within_budget(state: StudyState, store: Store) -> StudyState:
+    """The same without the trials of seeds that a budget has dropped."""
+    seeds = ended_seeds(store.read_json(FILE))
+    return state if seeds is None else replace(state, wanted=[t for t in state.wanted if t.seed in set(seeds)])
 
 
 def planned_trials(store: Store) -> set[tuple[str, int]]:

@@ -148,6 +148,8 @@ def _notices(plan: Plan, ledger: Ledger, refusals: Sequence[str], changed: Seque
         yield Notice("copied_seeds", f"{COPIED}: no verdict", _copied_text(copies, len(refusals)))
     if collapsed := [c for arm in plan.arms for c in collapsed_seeds(plan, ledger, arm.label)]:
         yield Notice("collapsed", "a collapsed seed", _collapsed_text(collapsed))
+    if plan.dropped_seeds:
+        yield _budget_notice(plan)
     if plan.from_0_1:
         yield Notice("old_rules", f"computed under the rules of version {RULES}", _old_text(plan, changed))
     blocks = {plan.block_of(family) for family in plan.families}
@@ -257,6 +259,24 @@ def _collapsed_text(collapsed: Sequence[Collapse]) -> str:
         f"Collapsed: {names}, far on the worse side of every other seed of the arm. No seed is dropped. With such a "
         "run the t-test does not hold its level, and means and SDs describe no typical seed: look at every seed."
     )
+
+
+def _budget_notice(plan: Plan) -> Notice:
+    """The notice of a study that its budget ended; where the budget came late, its seeds are no plan."""
+    ended = plan.budget["ended"]
+    unit = str(ended["by"]).replace("_", " ")
+    paid, used, limit = len(ended["seeds"]), ended["spent"][ended["by"]], plan.budget["limits"][ended["by"]]
+    said = (
+        f"The budget ended this study, not the evidence: {paid} of {count(paid + len(plan.dropped_seeds), 'seed')} "
+        f"were run in all arms, within {limit:.4g} {unit} ({used:.3g} used)."
+    )
+    if plan.stop:
+        return Notice("budget", "ended by the budget", f"{said} Comparisons that are not decided stay open.")
+    if plan.budget.get("declared"):
+        why = "The budget was declared before results could be seen, and what fits it depends on time, not on results."
+        return Notice("budget", "ended by the budget", f"{said} {why} So these seeds are a plan of their own.")
+    why = "The budget was given or lowered after results could be seen, so the number of seeds may depend on them."
+    return Notice("budget", "ended by a late budget: no verdict", f"{said} {why} No verdict is given.")
 
 
 def _old_text(plan: Plan, changed: Sequence[str]) -> str:

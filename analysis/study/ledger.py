@@ -122,7 +122,7 @@ def _reason_not_planned(plan: Plan, record: Record) -> str:
     if record.arm not in plan.arm:
         return "arm is not in the plan"
     if record.seed not in _seed_set(plan.seeds):
-        return "seed is not in the plan"
+        return "seed dropped by the budget" if record.seed in plan.dropped_seeds else "seed is not in the plan"
     if plan.stop and record.seed not in _seed_set(plan.seeds_of(record.arm)):
         return AHEAD
     config = plan.arm[record.arm].config

@@ -137,6 +137,8 @@ class Plan:
         metric_label: Name of the metric for people, where the study gives it one.
         unit: Unit of a metric that is not ours; `%` for fractions, which are shown in percent.
         own_config: Whether the settings are fields of a config of a person's own.
+        budget: `limits`, `declared` and `ended` of the budget that has ended the study; empty where none has.
+        dropped_seeds: Declared seeds that the budget could not pay for.
     """
 
     study: str
@@ -175,6 +177,8 @@ class Plan:
     metric_label: str = ""
     unit: str = ""
     own_config: bool = False
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    dropped_seeds: tuple[int, ...] = ()
 
     def whole(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A config with the defaults of fields that came later; one of a person's own as it is."""

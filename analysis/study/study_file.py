@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.errors import ReportError
 from analysis.stats.sequential import nominal_level
+from analysis.study.budget import bought
 from analysis.study.plan import Arm, Factor, Family, Plan, Validation
 from analysis.study.plan_checks import check_plan
 from silhouette.config import is_of_version_0_1, with_defaults
@@ -72,7 +73,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         **{k: _object(raw, k) for k in _OBJECTS if raw.get(k) is not None},
     )
     check_plan(plan)
-    return replace(plan, alpha=nominal_level(alpha, looks))
+    return bought(replace(plan, alpha=nominal_level(alpha, looks)), raw.get("budget"))
 
 
 _OPTIONAL = (

@@ -86,7 +86,7 @@ def test_while_others_hold_the_rest_a_queue_with_running_trials_waits(phase):
 
 def test_a_driver_claims_no_more_trials_than_it_can_run(phase, monkeypatch):
     session = SimpleNamespace(
-        store=phase.store, print=lambda *_: None, options=RunOptions(results=str(phase.folder)),
+        store=phase.store, print=lambda *_: None, options=RunOptions(results=str(phase.folder)), budget=None,
         context=lambda: phase.source.context,
     )  # fmt: skip
     asked = []
