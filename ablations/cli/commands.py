@@ -40,9 +40,11 @@ def _print_spaces() -> None:
 def plan(given: Namespace) -> int:
     """Print what a study plans, what is finished and what is left; runs nothing."""
     from ablations import RunOptions
+    from ablations.cli.buying import budget_lines
     from ablations.cli.decided import decided_lines, decisions_now
     from ablations.cli.detectable import seed_line
     from ablations.console.candidates import tune_line, tune_pace, tune_seconds
+    from ablations.design.budgets.limits import make_budget
     from ablations.design.data_use import check_own_data
     from ablations.design.never import never_lines
     from ablations.design.plan import check_plan
@@ -56,6 +58,7 @@ def plan(given: Namespace) -> int:
     from ablations.state.pending import read_study_state
 
     RunOptions(results=given.results, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial, jobs=given.jobs).check()
+    budget = make_budget(given.max_hours, given.max_gpu_hours, given.max_cost, given.prices, planned=True)
     study = read_study(given)
     if not study.experiment:
         check_own_data(study.start_arms, here=False)
@@ -85,6 +88,8 @@ def plan(given: Namespace) -> int:
     if seconds is not None:
         seconds += tune_seconds(study, store, state.pace)
     print(_expectation(given, seconds, state.gpu, processes(study), most))
+    for line in budget_lines(given, budget, study, store, state):
+        print(line)
     return 0
 
 

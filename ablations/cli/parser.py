@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         "arms, trials planned, finished and to run; runs nothing",
         study_options,
         trial_options,
+        budget_options,
     )
     add(
         "run",

@@ -56,6 +56,8 @@ def purchases(
     most_datasets: int,
     alpha: float = 0.05,
     power: float = 0.8,
+    together: bool = True,
+    overlap: float = 0.0,
 ) -> tuple[Purchase, ...]:  # fmt: skip
     """Every number of data sets that the budget allows with three seeds or more, each with as many seeds as fit.
 
@@ -69,18 +71,25 @@ def purchases(
         most_datasets: Data sets that there are.
         alpha: Level of the family over all treatments and data sets.
         power: Probability with which a difference is to be found.
+        together: Whether all data sets share one level; else each has one of its own.
+        overlap: Test samples over training samples where every seed draws its own test samples, else 0: the variance of
+            a mean over n seeds is then 1/n and this times that of one (Nadeau and Bengio, 2003).
     """
     found = []
     for d in range(1, most_datasets + 1):
         block = cost * (treatments + 1) * d
         seeds = math.floor(budget / block * (1 + 1e-12))
         if seeds >= MIN_SEEDS:
-            found.append(_purchase(d, seeds, seeds * block, sd, treatments, alpha, power))
+            own = sd * math.sqrt(1 + seeds * overlap)
+            level = alpha * (1 if together else d)
+            found.append(_purchase(d, seeds, seeds * block, own, treatments, (level, alpha), power))
     return tuple(found)
 
 
-def _purchase(d: int, n: int, cost: float, sd: float, treatments: int, alpha: float, power: float) -> Purchase:
-    each, over = alpha / (treatments * d), alpha / treatments
+def _purchase(
+    d: int, n: int, cost: float, sd: float, treatments: int, alphas: tuple[float, float], power: float
+) -> Purchase:
+    each, over = alphas[0] / (treatments * d), alphas[1] / treatments
     average = detectable_shift((n - 1) * d, over, power) * sd / math.sqrt(n * d)
     return Purchase(
         d, n, cost, detectable(n, each, power) * sd, average, equivalence_margin(n, each, power) * sd
