@@ -129,7 +129,7 @@ values (JSON), the places of the settings whose outcome was known when it was pr
 `plugins` is null unless the trial used code of a person's own: JSON of name -> `version` and `source_sha256` of each;
 `earlier_seconds` is the time of runs of the same trial that failed before this one; null without any. `machine` is the
 type of the machine by the labels of its Ray node, `machine_share` what the trial took of its CPUs or GPUs (the larger
-share), `gpus` its GPUs: what it cost is counted from them. All four are null in records of versions before 0.3.
+share), `gpus` its GPUs: what it cost is counted from them. All four are null in records of earlier versions.
 `test_pool_sha256` is that of the sorted indices of the test samples. Both are null in records of version 0.1.
 `correct_bits` says which test samples were right: one bit each in the order of their indices, the first one the highest
 bit of the first byte (`silhouette.bits`); `correct_samples` is their number. Both are null in records of version 0.1,

@@ -101,6 +101,7 @@ def status(given: Namespace) -> int:
 
 def _stored_state(given: Namespace) -> tuple[Study, StudyState, Store, list[str]]:
     """The study as the report will see it, the state of its trials, its store, and what a reader should know."""
+    from ablations.design.budgets.declared import ended_line
     from ablations.design.plan import as_stored
     from ablations.search.selection import load_selection
     from ablations.state.pending import read_study_state
@@ -112,6 +113,7 @@ def _stored_state(given: Namespace) -> tuple[Study, StudyState, Store, list[str]
     else:
         stored, notes = as_stored(study, store)
         study = stored if given.seeds is None and given.max_seeds is None else study
+        notes += filter(None, [ended_line(store)])
     study = load_selection(study, store)
     return study, read_study_state(study, store), store, notes
 

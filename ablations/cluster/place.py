@@ -56,6 +56,8 @@ def own_place() -> Place:
     with suppress(Exception):  # no trial is lost because its cost is not known
         import ray
 
+        if not ray.is_initialized():  # most calls of Ray would start one
+            return Place()
         here = own()
         node = next(node for node in alive() if node.id == here)
         return place_of(ray.get_runtime_context().get_assigned_resources(), node)

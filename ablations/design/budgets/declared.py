@@ -112,3 +112,14 @@ def _only_raised(before: Budget, now: Budget) -> bool:
     """Whether no limit is smaller or new, at the same prices."""
     lowered = any(limit < before.limits.get(unit, float("inf")) for unit, limit in now.limits.items())
     return not lowered and now.prices == before.prices
+
+
+def ended_line(store: Store) -> str:
+    """That the budget has ended the study, in one line; empty if it has not."""
+    stored = store.read_json(FILE)
+    seeds, budget = ended_seeds(stored), stored_budget(_note(stored))
+    if seeds is None or budget is None:
+        return ""
+    return (
+        f"the budget of {budget} ended the study after {len(seeds)} of {len(stored['seeds'])} seeds, not the evidence"
+    )
