@@ -14,6 +14,7 @@ from ablations.cluster.resources import usable_cpus
 from ablations.design.budgets.limits import Amounts, Budget
 from ablations.state.pending import has_complete_plan, slots
 from ablations.state.spending import HOUR, check_priced, read_spending
+from silhouette.errors import InputError
 from silhouette.results import Store
 
 if TYPE_CHECKING:
@@ -194,18 +195,17 @@ def _meaning(study: Study, spread: Spread) -> Iterator[str]:
 
 def source_lines(store: Store) -> Iterator[str]:
     """What crossed studies in the same results location say about sources of chance: which may be fixed."""
-    from analysis.errors import ReportError
     from analysis.results.analyse import load
     from analysis.results.noise.crossed import crossed_arms
     from analysis.study.ledger import make_ledger
 
     for name in (store.study, *store.siblings()):
         own = Store(store.location, name)
-        if not has_complete_plan(own):
-            continue
         try:
+            if not has_complete_plan(own):
+                continue
             plan, records = load(own)
-        except ReportError:
+        except InputError:  # a damaged study beside this one: its own commands say so
             continue
         for arm in crossed_arms(plan, make_ledger(plan, records)):
             sources = [c for c in arm.components if len(c.sources) == 1]

@@ -11,8 +11,8 @@ from ablations.cluster.resources import ConcurrencyLimit, TrialResources
 from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.arms import Trial
 from ablations.design.study import Study
-from ablations.driver.budget_gate import BudgetGate
-from ablations.driver.budgets import check_nodes_priced, make_budget_gate, note_dropped, slots_of
+from ablations.driver.budget.gate import BudgetGate
+from ablations.driver.budget.hold import check_nodes_priced, make_budget_gate, note_dropped, slots_of
 from ablations.driver.gates import Gate
 from ablations.driver.interrupts import is_interrupted
 from ablations.driver.options import RunOptions

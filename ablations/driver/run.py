@@ -18,7 +18,7 @@ from ablations.design.plan import adopt_plan, check_plan
 from ablations.design.plugins import check_own_code
 from ablations.design.processes import on_gpus
 from ablations.design.study import Study
-from ablations.driver.budgets import check_budget
+from ablations.driver.budget.hold import check_budget
 from ablations.driver.confirm import confirm
 from ablations.driver.interrupts import GRACE_SECONDS, Deadline, Interrupted, interruptible, raise_if_interrupted
 from ablations.driver.only import only_exit_code, run_only

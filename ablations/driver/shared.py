@@ -11,7 +11,7 @@ from typing import Any
 from ablations.cluster.resources import ConcurrencyLimit, TrialResources
 from ablations.console.status import StatusTable, TrialUpdate
 from ablations.design.study import Study
-from ablations.driver.budget_gate import BudgetGate
+from ablations.driver.budget.gate import BudgetGate
 from ablations.driver.confirm import ConfirmTrials, confirm
 from ablations.driver.interrupts import is_interrupted, raise_if_interrupted
 from ablations.driver.session import RunSession

@@ -10,7 +10,7 @@ from ablations.console.candidates import candidate_table
 from ablations.console.live import print_error
 from ablations.design.plan import note_winners
 from ablations.design.study import Study
-from ablations.driver.budgets import may_begin_candidate
+from ablations.driver.budget.hold import may_begin_candidate
 from ablations.driver.controller import SearchController, make_controller
 from ablations.driver.options import RunOptions
 from ablations.driver.session import RunSession

@@ -4,8 +4,8 @@ import pytest
 
 from ablations.design.budgets.limits import Budget
 from ablations.design.budgets.prices import Prices
-from ablations.driver.budget_gate import BudgetGate
-from ablations.driver.budgets import may_begin_candidate
+from ablations.driver.budget.gate import BudgetGate
+from ablations.driver.budget.hold import may_begin_candidate
 from ablations.driver.confirm import make_confirm_trials
 from ablations.errors import StudyError
 from ablations.state.pending import read_study_state

@@ -12,7 +12,7 @@ from ablations.design.arms import Trial
 from ablations.design.budgets.declared import budget_of_store, note_end, raised_seeds
 from ablations.design.budgets.limits import Budget
 from ablations.design.study import Study
-from ablations.driver.budget_gate import BudgetGate
+from ablations.driver.budget.gate import BudgetGate
 from ablations.driver.gates import Gate
 from ablations.driver.options import RunOptions
 from ablations.errors import StudyError
