@@ -213,10 +213,11 @@ def _rerun(given: Namespace, folder: Path, manifest: Manifest) -> bool:
     from ablations.cli.trials import verification_lines
     from ablations.driver.verify import verify_trial
     from ablations.sharing.bundle import RESULTS
-    from silhouette.results import Store
+    from silhouette.results import FINISHED, Store
 
     store = Store(str(folder / RESULTS), manifest.study)
-    if store.finished_record(given.rerun) is None:
+    rows = store.load(["trial_id", "status"]).to_pylist()
+    if not any(row["trial_id"] == given.rerun and row["status"] in FINISHED for row in rows):
         raise StudyError(f"--rerun: must be a trial_id with a finished record in {given.file}, got {given.rerun!r}")
     try:
         found = verify_trial(_study_to_run(given, folder, manifest), store, given.rerun)
