@@ -9,6 +9,7 @@ import numpy as np
 
 from silhouette.data.cache import Source
 from silhouette.data.images import is_grey, read_square
+from silhouette.data.reader import Reader
 from silhouette.errors import InputError
 
 _IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
@@ -75,3 +76,6 @@ def _roots(root: Path) -> list[Path]:
     """Return `train` and `test`, where a folder has both, else the folder itself."""
     parts = [root / "train", root / "test"]
     return parts if all(part.is_dir() for part in parts) else [root]
+
+
+READER = Reader(folder_key, image_folder, count_subfolders, has_test)

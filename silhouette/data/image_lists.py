@@ -16,6 +16,7 @@ import numpy as np
 from silhouette.data.cache import Source
 from silhouette.data.images import is_grey, read_square
 from silhouette.data.labels import Labels, count_labels
+from silhouette.data.reader import Reader
 from silhouette.errors import InputError
 
 MAX_DIGITS = 9
@@ -148,3 +149,6 @@ def _count(parts: list[Listed]) -> int:
     train, test = parts[0], parts[1] if len(parts) == 2 else None
     none = np.zeros(0, np.int64)
     return count_labels(train.labels, test.labels if test else none, str(train.file), str(test.file) if test else "")
+
+
+READER = Reader(list_key, image_list, count_classes, has_test)

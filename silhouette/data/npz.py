@@ -23,6 +23,7 @@ from numpy.lib import format as npy
 from silhouette.data.cache import Source, sha256_of
 from silhouette.data.images import Image, square
 from silhouette.data.labels import Labels, count_labels
+from silhouette.data.reader import Reader
 from silhouette.errors import InputError
 
 PARTS = ("train", "val", "test")
@@ -171,3 +172,6 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _fault(path: Path, what: str) -> InputError:
     return InputError(f"dataset: {path}: {what}")
+
+
+READER = Reader(npz_key, npz, count_classes, has_test, own_side)

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from silhouette.data import folders, image_lists, npz
 from silhouette.data.cache import Source
-from silhouette.registry import FORMS, own_data
+from silhouette.data.reader import Reader
+from silhouette.registry import FORMS, load, own_data
 
 
-@dataclass(frozen=True)
-class Reader:
-    """How one form is read.
-
-    Attributes:
-        key: Path -> name of the entry in the cache, another one whenever the data have changed.
-        source: (path, side in pixels) -> the dataset.
-        classes: Path -> number of classes, or None if it cannot be told; quick, since plans ask for it.
-        has_test: Path -> whether the data have test samples of their own; as quick.
-        side: Path -> side of the images in pixels, asked where `silhouette.registry.FORMS` has none.
-    """
-
-    key: Callable[[Path], str]
-    source: Callable[[Path, int], Source]
-    classes: Callable[[Path], int | None]
-    has_test: Callable[[Path], bool]
-    side: Callable[[Path], int] | None = None
-
-
-READERS = {
-    "image_folder": Reader(folders.folder_key, folders.image_folder, folders.count_subfolders, folders.has_test),
-    "image_list": Reader(image_lists.list_key, image_lists.image_list, image_lists.count_classes, image_lists.has_test),
-    "npz": Reader(npz.npz_key, npz.npz, npz.count_classes, npz.has_test, npz.own_side),
-}
-"""Reader of each form in `silhouette.registry.FORMS`."""
+def _reader(form: str) -> Reader:
+    """The reader of a form, which its module has; the table of forms names it."""
+    found: Reader = load(FORMS[form].where)
+    return found
 
 
 def find(name: str, size: int | None) -> tuple[str, Callable[[], Source]] | None:
@@ -52,7 +30,7 @@ def find(name: str, size: int | None) -> tuple[str, Callable[[], Source]] | None
     own = own_data(name)
     if own is None:
         return None
-    reader, path = READERS[own[0]], Path(own[1])
+    reader, path = _reader(own[0]), Path(own[1])
     side = _side(own[0], path, size)
     return f"{reader.key(path)}-{side}", partial(reader.source, path, side)
 
@@ -71,13 +49,13 @@ def own_shape(name: str, size: int | None) -> tuple[int, int, int] | None:
     try:
         if not form or not Path(path).exists():
             return None
-        return READERS[form].source(Path(path), _side(form, Path(path), size)).shape[1:]
+        return _reader(form).source(Path(path), _side(form, Path(path), size)).shape[1:]
     except OSError:
         return None
 
 
 def _side(form: str, path: Path, size: int | None) -> int:
-    reader = READERS[form]
+    reader = _reader(form)
     return size or FORMS[form].size or (reader.side(path) if reader.side else 0)
 
 
@@ -89,7 +67,7 @@ def count_own_classes(name: str) -> int | None:
     """
     form, path = own_data(name) or ("", "")
     try:
-        return READERS[form].classes(Path(path)) if Path(path).exists() else None
+        return _reader(form).classes(Path(path)) if Path(path).exists() else None
     except OSError:
         return None
 
@@ -97,7 +75,7 @@ def count_own_classes(name: str) -> int | None:
 def has_own_test(name: str) -> bool:
     """Return True if a person's own data are on this machine and have test samples of their own."""
     form, path = own_data(name) or ("", "")
-    return Path(path).exists() and READERS[form].has_test(Path(path)) if form else False
+    return Path(path).exists() and _reader(form).has_test(Path(path)) if form else False
 
 
 def check_own(name: str, *, here: bool) -> None:
@@ -114,4 +92,4 @@ def check_own(name: str, *, here: bool) -> None:
     if own is not None:
         count_own_classes(name)
         if here:
-            READERS[own[0]].key(Path(own[1]))
+            _reader(own[0]).key(Path(own[1]))

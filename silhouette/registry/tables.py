@@ -12,7 +12,8 @@ class Dataset:
     """Facts about a dataset.
 
     Attributes:
-        where: `module:function` that is called as `function(image_size, **arguments) -> Source`; empty for a form.
+        where: `module:function` that is called as `function(image_size, **arguments) -> Source`; of a form its
+            `silhouette.data.reader.Reader`.
         classes: Number of classes; None if only the data or the config decide it.
         size: Side of the square images in pixels: their own, or the usual one if images differ in size; None if only
             the data decide it.
@@ -63,14 +64,11 @@ DATASETS = {
 }
 
 FORMS = {
-    "image_folder": Dataset("", None, 224, None, official_test=False),
-    "image_list": Dataset("", None, 224, None, official_test=False),
-    "npz": Dataset("", None, None, None, official_test=False),
+    "image_folder": Dataset("silhouette.data.folders:READER", None, 224, None, official_test=False),
+    "image_list": Dataset("silhouette.data.image_lists:READER", None, 224, None, official_test=False),
+    "npz": Dataset("silhouette.data.npz:READER", None, None, None, official_test=False),
 }
-"""Forms of a person's own data, `FORM:/absolute/path`, and what is known of them before the files are read.
-
-`silhouette.data.own` has the reader of each.
-"""
+"""Forms of a person's own data, `FORM:/absolute/path`, and what is known of them before the files are read."""
 
 OWN_DATASET = Dataset("", None, None, None, official_test=False)
 """What is known of a data set that a person's own function returns, before it is called."""

@@ -4,14 +4,16 @@ import pytest
 
 from silhouette.config import ConfigError, make_config
 from silhouette.data import own
-from silhouette.registry import FORMS, check_dataset
+from silhouette.data.reader import Reader
+from silhouette.registry import FORMS, check_dataset, load
 from tests.helpers.own_data import arrays_of, save, write_list
 
 
 def test_every_form_has_a_reader_and_its_names_one_spelling():
-    assert set(own.READERS) == set(FORMS)
+    readers = {form: load(entry.where) for form, entry in FORMS.items()}
+    assert all(isinstance(reader, Reader) for reader in readers.values())
     assert check_dataset("npz:/a/./b//x.npz") == "npz:/a/b/x.npz"
-    assert all((own.READERS[form].side is None) == bool(entry.size) for form, entry in FORMS.items())
+    assert all((readers[form].side is None) == bool(entry.size) for form, entry in FORMS.items())
 
 
 @pytest.mark.parametrize("name", ["npz:x.npz", "npz:", "image_list:~/train.txt", "npz:/a\0b", "npy:/x.npy", "npz"])
