@@ -14,20 +14,16 @@ class Settings(BaseModel, frozen=True):  # what a study can vary: its fields, wi
 
 class Digits:
     Config = Settings
+    done = property(lambda self: self.status != "running")
 
     def __init__(self, config, seed, *, threads=1):
         self.config, self.seed = config, seed
         self.epoch, self.status, self.curve = 0, "running", []
-        images, labels = load_digits(return_X_y=True)
-        order = np.random.default_rng(0).permutation(len(labels))  # the test samples are the same for every seed
+        images, self.y = load_digits(return_X_y=True)
+        order = np.random.default_rng(0).permutation(len(self.y))  # the test samples are the same for every seed
         self.test, rest = order[:500], np.random.default_rng(seed).permutation(order[500:])
-        self.val, self.train = rest[:300], rest[300:]  # the seed draws validation data and the order of training
-        self.x, self.y = images / 16, labels
+        self.x, self.val, self.train = images / 16, rest[:300], rest[300:]  # the seed draws them, and their order
         self.model = SGDClassifier(loss="log_loss", penalty=config.penalty, alpha=config.alpha, random_state=seed)
-
-    @property
-    def done(self):
-        return self.status != "running"
 
     def step(self):  # one epoch: returns its row of the curve
         batch = np.random.default_rng((self.seed, self.epoch)).permutation(self.train)
