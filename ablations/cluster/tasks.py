@@ -17,7 +17,10 @@ WAITING = 2
 def run_tasks(
     function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], resources: TrialResources
 ) -> Iterator[tuple[int, Any]]:
-    """Call a function once for each tuple of arguments; those that have not begun are cancelled if the caller stops.
+    """Call a function once for each tuple of arguments.
+
+    Where the caller stops before the end, calls go on until its Ray session ends. They are not cancelled: Ray aborts a
+    driver if a call is cancelled while it begins.
 
     Args:
         function: A function of this project. Ray sends it by name.
@@ -34,17 +37,13 @@ def run_tasks(
     remote = ray.remote(_attempt).options(**options, **labels)
     left, running = iter(enumerate(calls)), dict[Any, int]()
     at_once = WAITING * max(1, resources.fits())
-    try:
-        while True:
-            while len(running) < at_once and (call := next(left, None)) is not None:
-                running[remote.remote(function, call[1])] = call[0]
-            if not running:
-                return
-            for reference in ray.wait(list(running))[0]:
-                yield running.pop(reference), _result(reference)
-    finally:
-        for reference in running:
-            ray.cancel(reference)
+    while True:
+        while len(running) < at_once and (call := next(left, None)) is not None:
+            running[remote.remote(function, call[1])] = call[0]
+        if not running:
+            return
+        for reference in ray.wait(list(running))[0]:
+            yield running.pop(reference), _result(reference)
 
 
 def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
