@@ -6,8 +6,8 @@ from analysis.formatting import Scale, count, p_equals, show_alpha, show_coverag
 from analysis.results.comparisons import Evidence
 from analysis.results.feasibility import Feasibility
 from analysis.results.seeds.words import CORRECTION_NAMES as CORRECTION_NAMES
-from analysis.results.seeds.words import finding
-from analysis.results.verdicts import BETTER, EQUIVALENT, FRAGILE_BELOW, NONE, UNCLEAR, WORSE
+from analysis.results.seeds.words import apart, finding
+from analysis.results.verdicts import BETTER, EQUIVALENT, FRAGILE_BELOW, NONE, WORSE
 from analysis.stats.comparison import Comparison
 from analysis.study.plan import EXPLORATORY, PER_BLOCK, UNTIL_DECIDED, Plan
 
@@ -28,21 +28,8 @@ def sentence(plan: Plan, evidence: Evidence, scale: Scale) -> str:
 
 
 def _decided(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
-    verb = "is above" if result.difference > 0 else "is below"
-    return (
-        f"{e.treatment} {verb} {e.family.baseline} by {scale.value(abs(result.difference))}{scale.unit_after} "
-        f"({_interval(e, scale)}; {_wins(result)}{_tests(plan, e, result)}).{_size(plan, e, scale)}"
-    )
-
-
-def _size(plan: Plan, e: Evidence, scale: Scale) -> str:
-    if plan.sesoi is None or not e.verdict.size:
-        return ""
-    effect = f"the declared {scale.value(plan.sesoi)}{scale.unit_after}"
-    if e.verdict.size == UNCLEAR:
-        return f" Whether it exceeds {effect} is unclear."
-    together = f", which holds for all {e.m} comparisons together," if e.m > 1 else ""
-    return f" The interval{together} lies beyond {effect}."
+    evidence = f"{_interval(e, scale)}; {_wins(result)}{_tests(plan, e, result)}"
+    return apart(plan, e, result, scale, evidence, "interval")
 
 
 def _equivalent(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:

@@ -162,6 +162,11 @@ class Decided:
     level: float
     level_equivalence: float
 
+    @property
+    def level_of_decision(self) -> float:
+        """Level at which that was tested which was decided; while nothing is, the level of the difference."""
+        return self.level_equivalence if self.kind == EQUIVALENT else self.level
+
 
 def decide_family(
     paths: Sequence[Anytime], alpha: float = 0.05, correction: str = "holm", untestable: int = 0

@@ -23,6 +23,7 @@ from analysis.results.verdicts import BETTER, BEYOND, NONE, WORSE, Verdict, size
 from analysis.stats.anytime import Decided
 from analysis.stats.comparison import compare_paired
 from analysis.stats.pairing import pair
+from analysis.stats.types import Interval
 from analysis.study.ledger import Ledger
 from analysis.study.plan import EXPLORATORY, UNTIL_DECIDED, Family, Plan
 from analysis.study.records import Record
@@ -67,9 +68,14 @@ def _verdict(plan: Plan, f: Followed, decided: Decided | None, m: int) -> Verdic
     if f.refused:
         return Verdict(NONE, reason=f.refused)
     word = verdict_word(plan, f, decided)
-    if word not in (BETTER, WORSE) or decided is None or f.path is None:
+    if word not in (BETTER, WORSE):
         return Verdict(word)
-    return Verdict(word, size_of(f.path.interval(last_seed(f, decided), 1 - plan.alpha / m), plan.sesoi))
+    return Verdict(word, size_of(_together(plan, f, decided, m), plan.sesoi))
+
+
+def _together(plan: Plan, f: Followed, decided: Decided | None, m: int) -> Interval | None:
+    """The confidence sequence at the level that holds for all m comparisons together; None without a seed."""
+    return f.path.interval(last_seed(f, decided), 1 - plan.alpha / m) if f.path is not None else None
 
 
 def _evidence(plan: Plan, ledger: Ledger, role: str, m: int, f: Followed, decided: Decided | None) -> Evidence:
@@ -80,8 +86,8 @@ def _evidence(plan: Plan, ledger: Ledger, role: str, m: int, f: Followed, decide
     rng = np.random.default_rng(0)  # of tests that no report of such a study shows
     result = compare_paired(pairs, margin=plan.sesoi, alpha=plan.alpha, better=plan.better, rng=rng) if used else None
     interval = sequence_interval(f, decided) if decided and verdict.word != NONE else None
-    if verdict.size == BEYOND and f.path is not None:
-        interval = f.path.interval(last_seed(f, decided), 1 - plan.alpha / m)
+    if verdict.size == BEYOND:
+        interval = _together(plan, f, decided, m)
     return Evidence(
         family=f.family,
         role=role,
@@ -92,7 +98,7 @@ def _evidence(plan: Plan, ledger: Ledger, role: str, m: int, f: Followed, decide
         p_adjusted=decided.p if decided else None,
         p_equivalence=decided.p_equivalence if decided else None,
         p_max_t=None,
-        ci_adjusted=f.path.interval(last_seed(f, decided), 1 - plan.alpha / m) if f.path is not None else None,
+        ci_adjusted=_together(plan, f, decided, m),
         ci_verdict=interval if interval and math.isfinite(interval.low) else None,
         feasibility=None,
         collapsed=tuple(c for arm in arms for c in collapsed_seeds(plan, ledger, arm)),

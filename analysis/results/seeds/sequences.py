@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from analysis.results.seeds.until_decided import Followed, judge_seeds, verdict_word
-from analysis.results.verdicts import EQUIVALENT, NONE
 from analysis.stats.anytime import Decided, first_deciding
 from analysis.study.ledger import AHEAD, Ledger
 from analysis.study.plan import UNTIL_DECIDED, Plan
@@ -105,14 +104,14 @@ def sequences(plan: Plan, ledger: Ledger) -> UntilDecided | None:
 
 
 def _sequence(plan: Plan, f: Followed, decided: Decided | None) -> Sequence:
-    word, path = NONE if f.refused else verdict_word(plan, f, decided), f.path
-    level, n = _level(word, decided), decided.seeds if decided else 0
+    path = f.path
+    level, n = (decided.level_of_decision, decided.seeds) if decided else (None, 0)
     intervals = [path.interval(i, 1 - level) for i in range(1, n + 1)] if path is not None and level is not None else []
     return Sequence(
         family=f.family.name,
         treatment=f.treatment,
         baseline=f.family.baseline,
-        verdict=word,
+        verdict=verdict_word(plan, f, decided),
         decided_at=decided.at if decided else 0,
         evidence_at=decided.evidence_at if decided else 0,
         level=None if level is None else 1 - level,
@@ -121,13 +120,6 @@ def _sequence(plan: Plan, f: Followed, decided: Decided | None) -> Sequence:
         high=tuple(i.high if i else None for i in intervals),
         blocked=f.refused or f.blocked,
     )
-
-
-def _level(word: str, decided: Decided | None) -> float | None:
-    """The level at which the correction tested the comparison."""
-    if decided is None:
-        return None
-    return decided.level_equivalence if word == EQUIVALENT else decided.level
 
 
 def _ahead(ledger: Ledger) -> tuple[Ahead, ...]:

@@ -188,12 +188,11 @@ def _blocked(plan: Plan, ledger: Ledger, arms: tuple[str, str], used: int) -> st
 def _decision(plan: Plan, f: Followed, decided: Decided | None) -> SeedDecision:
     settled = decided is not None and bool(decided.kind)
     interval = None if decided is None else sequence_interval(f, decided)
-    word = NONE if f.refused else verdict_word(plan, f, decided)
     return SeedDecision(
         family=f.family.name,
         treatment=f.treatment,
         baseline=f.family.baseline,
-        verdict=word,
+        verdict=verdict_word(plan, f, decided),
         decided_at=decided.at if decided else 0,
         evidence_at=decided.evidence_at if decided else 0,
         seeds=decided.seeds if decided else len(f.keys),
@@ -216,7 +215,9 @@ def last_seed(f: Followed, decided: Decided | None) -> int:
 
 
 def verdict_word(plan: Plan, f: Followed, decided: Decided | None) -> str:
-    """The word of a comparison that is not refused."""
+    """The word of a comparison."""
+    if f.refused:
+        return NONE
     if decided is None or f.path is None or not decided.kind:
         return INCONCLUSIVE
     if decided.kind != DIFFERENT:
@@ -231,5 +232,4 @@ def sequence_interval(f: Followed, decided: Decided) -> Interval | None:
     """
     if f.path is None:
         return None
-    level = decided.level_equivalence if decided.kind == EQUIVALENT else decided.level
-    return f.path.interval(last_seed(f, decided), 1 - level)
+    return f.path.interval(last_seed(f, decided), 1 - decided.level_of_decision)

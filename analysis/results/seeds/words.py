@@ -21,10 +21,15 @@ def finding(plan: Plan, e: Evidence, result: Comparison, scale: Scale) -> str:
             f"{e.treatment} and {e.family.baseline} differ by {scale.signed(result.difference)}{scale.unit_after} "
             f"({evidence}), inside the declared margin of ±{scale.value(plan.sesoi)}{scale.unit_after}."
         )
+    return apart(plan, e, result, scale, evidence, "sequence")
+
+
+def apart(plan: Plan, e: Evidence, result: Comparison, scale: Scale, evidence: str, interval: str) -> str:
+    """A difference that is decided, with its evidence in parentheses, and whether its interval passes the margin."""
     verb = "is above" if result.difference > 0 else "is below"
     return (
         f"{e.treatment} {verb} {e.family.baseline} by {scale.value(abs(result.difference))}{scale.unit_after} "
-        f"({evidence}).{_size(plan, e, scale)}"
+        f"({evidence}).{_size(plan, e, scale, interval)}"
     )
 
 
@@ -61,11 +66,11 @@ def _p(plan: Plan, e: Evidence) -> str:
     return f"anytime-valid {p}, {CORRECTION_NAMES[e.family.correction]} over {e.m} comparisons{where}"
 
 
-def _size(plan: Plan, e: Evidence, scale: Scale) -> str:
+def _size(plan: Plan, e: Evidence, scale: Scale, interval: str) -> str:
     if plan.sesoi is None or not e.verdict.size:
         return ""
     effect = f"the declared {scale.value(plan.sesoi)}{scale.unit_after}"
     if e.verdict.size == UNCLEAR:
         return f" Whether it exceeds {effect} is unclear."
     together = f", which holds for all {e.m} comparisons together," if e.m > 1 else ""
-    return f" The sequence{together} lies beyond {effect}."
+    return f" The {interval}{together} lies beyond {effect}."
