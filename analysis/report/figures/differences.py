@@ -16,15 +16,20 @@ from analysis.results.verdicts import INCONCLUSIVE, NONE
 from analysis.study.plan import UNTIL_DECIDED
 
 
-def difference_figures(data: Document) -> list[Figure]:
-    """Forest of the paired differences with every seed, one panel per family; decided comparisons come first."""
+def difference_figures(data: Document, which: slice) -> list[Figure]:
+    """Forest of the paired differences with every seed, one panel per family; decided comparisons come first.
+
+    Args:
+        data: The document.
+        which: Pages to draw, of as many as the comparisons need.
+    """
     found = sorted(data["comparisons"], key=lambda c: c["verdict"] in (INCONCLUSIVE, NONE))
     shown = [c for c in found if c["difference"] is not None]
     names = list(dict.fromkeys(c["family"] for c in shown))
     groups: list[list[Panel[ComparisonData]]] = pages(
         [(name, [c for c in shown if c["family"] == name]) for name in names]
     )
-    return [_difference_figure(data, page, i, len(groups)) for i, page in enumerate(groups)]
+    return [_difference_figure(data, groups[i], i, len(groups)) for i in range(len(groups))[which]]
 
 
 def _difference_figure(data: Document, page: Sequence[Panel[ComparisonData]], i: int, of: int) -> Figure:

@@ -21,6 +21,7 @@ from analysis.report.cells import (
 from analysis.report.elements import Cell, Section, Table
 from analysis.report.figures.differences import difference_figures
 from analysis.report.figures.slopes import slope_figure
+from analysis.report.sections.first import PAGES
 from analysis.results.document import ComparisonData, DetailData, Document, scale_of
 from analysis.study.plan import UNTIL_DECIDED
 
@@ -35,7 +36,7 @@ def section(data: Document) -> Section:
         "comparisons",
         "Pairwise evidence",
         tables=(comparisons_table(data), *_further_tables(data)),
-        figures=(*difference_figures(data)[1:], *slope_figure(data)),  # the first one stands at the top
+        figures=(*difference_figures(data, slice(PAGES, None)), *slope_figure(data)),
     )
 
 

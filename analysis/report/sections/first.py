@@ -12,10 +12,15 @@ from analysis.report.sections.results import results_table
 from analysis.results.document import ComparisonData, Document, scale_of
 from analysis.results.verdicts import INCONCLUSIVE, NONE
 
+PAGES = 1
+"""Pages of the forest that stand at the top; the others stand in the section on pairwise evidence."""
+
 
 def section(data: Document) -> Section:
     """Every arm with its verdict, and the paired differences; further pages of these are in their section."""
-    return Section("answer", "Answer", tables=(results_table(data),), figures=tuple(difference_figures(data)[:1]))
+    return Section(
+        "answer", "Answer", tables=(results_table(data),), figures=tuple(difference_figures(data, slice(PAGES)))
+    )
 
 
 def by_weight(comparisons: Sequence[ComparisonData]) -> list[ComparisonData]:
