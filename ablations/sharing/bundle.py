@@ -19,13 +19,12 @@ from ablations.errors import StudyError
 from ablations.formatting import counted
 from ablations.sharing.crate import About, crate_metadata, readme, zenodo_metadata
 from ablations.sharing.environment import data_hashes, environment, report_makers
-from ablations.sharing.study_sources import DISTRIBUTION, plugin_files, plugin_names, study_files
+from ablations.sharing.study_sources import DISTRIBUTION, plugin_files, plugin_names, recorded_sources, study_files
 from ablations.state.lock import living_driver
 from ablations.state.pending import has_complete_plan, planned_trials
 from ablations.state.provenance import plugin_sources
 from silhouette.evaluated import FILE as EVALUATED
-from silhouette.evaluated import read_evaluations
-from silhouette.registry.plugins import sources_in
+from silhouette.evaluated import Evaluation, read_evaluations
 from silhouette.results import FINISHED, Store
 
 ReportFiles = Callable[[Store], Iterable[tuple[str, bytes]]]
@@ -115,7 +114,8 @@ def make_bundle(store: Store, source: StudySource, report: ReportFiles) -> Bundl
     """
     plan, records = _checked(store)
     files = {**_results(store, records, report), **_sources(source)}
-    names = plugin_names(plan, records, [one.function for one in read_evaluations(store)])
+    evaluations = read_evaluations(store)
+    names = plugin_names(plan, records, [one.function for one in evaluations])
     plugins, left_out = plugin_files(names, None if source.built_in else source.path.resolve().parent)
     files |= {f"plugins/{name}": path.read_bytes() for name, path in plugins.items()}
     files["environment.json"] = _json(environment(records, left_out))
@@ -124,7 +124,7 @@ def make_bundle(store: Store, source: StudySource, report: ReportFiles) -> Bundl
     notes = (
         *filter(None, [source.note]),
         *(f"the source of {name} is not in the bundle: {why}" for name, why in left_out.items()),
-        *(f"the source of {name} has changed since its records were made" for name in _changed(store, records)),
+        *(f"the source of {name} has changed since its records were made" for name in _changed(records, evaluations)),
     )
     parts = [name.partition("/")[0] for name in files]
     files["README.md"] = readme(about, parts, notes).encode()
@@ -135,13 +135,10 @@ def make_bundle(store: Store, source: StudySource, report: ReportFiles) -> Bundl
     return Bundle(store.study, files, about.interim, notes)
 
 
-def _changed(store: Store, records: pa.Table) -> list[str]:
+def _changed(records: pa.Table, evaluations: Iterable[Evaluation]) -> list[str]:
     """What of a person's own is here with another source than in the records, or as values were measured with it."""
-    found: dict[str, set[str | None]] = {}
-    for text, status in zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True):
-        for name, digest in sources_in(text).items() if status in FINISHED else ():
-            found.setdefault(name, set()).add(digest)
-    for one in read_evaluations(store):
+    found = recorded_sources(records)
+    for one in evaluations:
         found.setdefault(one.function, set()).add(one.source_sha256)
     here = plugin_sources(found)
     return sorted(name for name, digests in found.items() if here[name] and digests - {here[name]})

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from ablations.errors import StudyError
 from ablations.sharing.merged_plan import MergedPlan, merge_plans
+from ablations.sharing.study_sources import recorded_sources
 from ablations.state.agreement import Difference, differences
 from ablations.state.kept import FOLDER as KEPT
 from ablations.state.lock import DriverLock
 from silhouette.evaluated import Evaluation, read_evaluations, write_evaluations
 from silhouette.location import ResultsLocation
-from silhouette.registry import sources_in
 from silhouette.results import FINISHED, Store
 
 ORDER = [("arm", "ascending"), ("seed", "ascending"), ("trial_id", "ascending")]
@@ -208,14 +208,9 @@ def _check_code(name: str, tables: Sequence[pa.Table], records: pa.Table) -> Non
 
 def _codes(table: pa.Table) -> dict[str, set[str | None]]:
     """Source digests of the finished records: of this project's code, and of each plugin."""
-    columns = (table[column].to_pylist() for column in ("status", "source_sha256", "plugins"))
-    found: dict[str, set[str | None]] = {"code": set()}
-    for status, code, plugins in zip(*columns, strict=True):
-        if status in FINISHED:
-            found["code"].add(code)
-            for plugin, digest in sources_in(plugins).items():
-                found.setdefault(f"sources of {plugin}", set()).add(digest)
-    return found
+    rows = zip(table["status"].to_pylist(), table["source_sha256"].to_pylist(), strict=True)
+    plugins = {f"sources of {plugin}": digests for plugin, digests in recorded_sources(table).items()}
+    return {"code": {code for status, code in rows if status in FINISHED}, **plugins}
 
 
 def write_merge(merged: MergedStudy, command: str) -> None:

@@ -35,6 +35,15 @@ def study_files(path: Path) -> dict[str, Path]:
     return {file.relative_to(folder).as_posix(): file for file in with_imports([path.resolve()], folder)}
 
 
+def recorded_sources(records: pa.Table) -> dict[str, set[str | None]]:
+    """The source digests of each plugin in finished records; more than one where its source has changed in between."""
+    found: dict[str, set[str | None]] = {}
+    for text, status in zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True):
+        for name, digest in sources_in(text).items() if status in FINISHED else ():
+            found.setdefault(name, set()).add(digest)
+    return found
+
+
 def plugin_names(plan: Mapping[str, Any], records: pa.Table, functions: Iterable[str] = ()) -> list[str]:
     """Top-level names of the packages that a study uses beside this project.
 
@@ -46,9 +55,7 @@ def plugin_names(plan: Mapping[str, Any], records: pa.Table, functions: Iterable
     named = map(place_of, (*functions, *(plan.get("plugins") or ())))
     texts = [*named, plan.get("experiment") or "", *_config_texts(plan)]
     names = {match[1] for text in texts for match in OWN_NAME.finditer(text)}
-    for text, status in zip(records["plugins"].to_pylist(), records["status"].to_pylist(), strict=True):
-        if status in FINISHED:
-            names |= {match[1] for name in sources_in(text) if (match := OWN_NAME.fullmatch(place_of(name)))}
+    names |= {match[1] for name in recorded_sources(records) if (match := OWN_NAME.fullmatch(place_of(name)))}
     return sorted(names - {*OURS})
 
 
