@@ -13,7 +13,7 @@ from ablations.cli.detectable import correction, shared_samples
 from ablations.cluster.resources import usable_cpus
 from ablations.design.budgets.limits import Amounts, Budget
 from ablations.state.pending import has_complete_plan, slots
-from ablations.state.spending import HOUR, check_priced, read_spending
+from ablations.state.spending import HOUR, check_priced, mean_amounts, read_spending
 from silhouette.errors import InputError
 from silhouette.results import Store
 
@@ -82,7 +82,7 @@ def run_amounts(study: Study, store: Store, budget: Budget, seconds: float | Non
     known = [spending.expected(arm.label, arm.budget) for arm in study.arms]
     found = [amounts for amounts in known if amounts is not None]
     if found:
-        return Amounts(*(sum(getattr(a, unit) for a in found) / len(found) for unit in ("hours", "gpu_hours", "cost")))
+        return mean_amounts(found, len(found))
     if seconds is None:
         return None
     hours, hourly = seconds / HOUR, 0.0
@@ -193,6 +193,13 @@ def _meaning(study: Study, spread: Spread) -> Iterator[str]:
         yield "  for a fixed number of seeds; with --until-decided a clear difference needs fewer, an unclear one more"
 
 
+def _crosses(store: Store) -> bool:
+    """Whether a study crosses sources, by its plan alone: its records are many."""
+    from analysis.study.study_file import read_plan
+
+    return store.read_bytes("study.json") is not None and any(arm.crossed for arm in read_plan(store).arms)
+
+
 def source_lines(store: Store) -> Iterator[str]:
     """What crossed studies in the same results location say about sources of chance: which may be fixed."""
     from analysis.results.analyse import load
@@ -202,7 +209,7 @@ def source_lines(store: Store) -> Iterator[str]:
     for name in (store.study, *store.siblings()):
         own = Store(store.location, name)
         try:
-            if not has_complete_plan(own):
+            if not _crosses(own) or not has_complete_plan(own):
                 continue
             plan, records = load(own)
         except InputError:  # a damaged study beside this one: its own commands say so

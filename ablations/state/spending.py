@@ -130,16 +130,20 @@ class Spending:
         confirmed = [use for use in self.uses.values() if use.phase == "confirm" and use.complete]
         found = [use for use in confirmed if use.arm == arm] or confirmed
         if found:
-            return _mean([use.own for use in found], len(found))
+            return mean_amounts([use.own for use in found], len(found))
         pace = [use for use in self.uses.values() if use.epochs]
         pace = [use for use in pace if use.arm == arm] or pace
-        return _mean([use.own for use in pace], sum(use.epochs for use in pace) / epochs) if pace and epochs else None
+        return (
+            mean_amounts([use.own for use in pace], sum(use.epochs for use in pace) / epochs)
+            if pace and epochs
+            else None
+        )
 
     def candidate(self, arm: str, seeds: int) -> Amounts | None:
         """What a candidate of the tune phase has taken on average, all its seeds; None while nothing is known."""
         tuned = [use for use in self.uses.values() if use.phase == "tune"]
         found = [use for use in tuned if use.arm == arm] or tuned
-        return _mean([use.own for use in found], len(found) / seeds) if found else None
+        return mean_amounts([use.own for use in found], len(found) / seeds) if found else None
 
 
 def read_spending(store: Store, prices: Prices | None) -> Spending:
@@ -167,7 +171,8 @@ def check_priced(prices: Prices, machines: Iterable[tuple[str | None, str | None
             )
 
 
-def _mean(amounts: Sequence[Amounts], number: float) -> Amounts:
+def mean_amounts(amounts: Sequence[Amounts], number: float) -> Amounts:
+    """The sum of some amounts over a number, which need not be how many they are, such as one of epochs."""
     return Amounts(*(sum(getattr(one, unit) for one in amounts) / number for unit in ("hours", "gpu_hours", "cost")))
 
 

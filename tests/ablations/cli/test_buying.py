@@ -4,10 +4,15 @@ import math
 
 import pytest
 
-from ablations.cli.buying import Spread, buying_lines
+from ablations import crossed
+from ablations.cli.buying import Spread, buying_lines, source_lines
 from ablations.design.budgets.limits import Amounts, Budget
+from ablations.design.plan import adopt_plan
+from ablations.design.study import make_study
 from analysis.stats.designs.budget import purchases
-from tests.helpers.engine import small_study
+from silhouette.results import Store
+from tests.helpers.engine import Phase, small_study
+from tests.helpers.pretend import PRETEND
 
 
 def lines(budget, each, spread=Spread()):  # noqa: B008
@@ -39,3 +44,26 @@ def test_test_samples_that_seeds_share_widen_everything():
     factor = math.sqrt(1 + 10 * 0.25)
     assert shared.detectable == pytest.approx(factor * plain.detectable)
     assert shared.equivalence == pytest.approx(factor * plain.equivalence)
+
+
+def test_a_crossed_study_beside_says_which_source_may_be_fixed(tmp_path, monkeypatch):
+    study = make_study(
+        {
+            "name": "s",
+            "question": "What moves the runs?",
+            "treatments": {"CE": {"lambda_sil": 0.0}, "CE+Sil": {"lambda_sil": 0.2}},
+            "fixed": {"epochs": 2, "vary": "init*order"},
+            "baseline": "CE",
+            "seeds": crossed(2, 3),
+            "experiment": PRETEND,
+        }
+    )
+    phase = Phase("confirm", str(tmp_path), study)
+    adopt_plan(study, phase.store, {})
+    phase.train()
+    adopt_plan(small_study("confirm").replaced(name="other"), Store(str(tmp_path), "other"), {})
+    loaded, load = [], Store.load
+    monkeypatch.setattr(Store, "load", lambda store, *columns: (loaded.append(store.study), load(store, *columns))[1])
+    said = list(source_lines(Store(str(tmp_path), "new")))
+    assert [line.partition(":")[0] for line in said] == [f"variance of one run in s, {a}" for a in ("CE", "CE+Sil")]
+    assert set(loaded) == {"s"}  # the records of other studies may be many
