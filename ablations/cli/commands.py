@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ablations.cli.results import next_command, open_store, read_study, study_name
@@ -13,7 +14,12 @@ from ablations.errors import StudyError
 
 if TYPE_CHECKING:
     from ablations.design.arms import Arm
+    from ablations.design.budgets.limits import Budget
+    from ablations.design.study import Study
+    from ablations.state.decisions import Decisions
+    from ablations.state.pending import StudyState
     from silhouette.data.cache import Arrays
+    from silhouette.results import Store
 
 
 def list_studies(given: Namespace) -> int:
@@ -40,21 +46,12 @@ def _print_spaces() -> None:
 def plan(given: Namespace) -> int:
     """Print what a study plans, what is finished and what is left; runs nothing."""
     from ablations import RunOptions
-    from ablations.cli.buying import budget_lines
-    from ablations.cli.decided import decided_lines, decisions_now
-    from ablations.cli.detectable import seed_line
-    from ablations.console.candidates import tune_line, tune_pace, tune_seconds
+    from ablations.cli.decided import decisions_now
     from ablations.design.budgets.limits import make_budget
     from ablations.design.data_use import check_own_data
-    from ablations.design.never import never_lines
     from ablations.design.plan import check_plan
     from ablations.design.plugins import check_own_code
-    from ablations.design.processes import processes
-    from ablations.design.recipes import recipe_lines
-    from ablations.formatting import counted
     from ablations.search.selection import load_selection
-    from ablations.state.additions import extension_line
-    from ablations.state.kept import kept_line
     from ablations.state.pending import read_study_state
 
     RunOptions(results=given.results, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial, jobs=given.jobs).check()
@@ -69,28 +66,57 @@ def plan(given: Namespace) -> int:
     state, decisions = read_study_state(study, store), decisions_now(study, store)
     if decisions is not None:
         state = state.needed(decisions.wanted, study.seeds)
-    print(f"{study.name}: {study.question}\n")
-    for line in recipe_lines(study):
+    lines = _plan_lines(study, store, state, decisions), _cost_lines(given, budget, study, store, state)
+    for line in chain(*lines):
         print(line)
+    return 0
+
+
+def _plan_lines(study: Study, store: Store, state: StudyState, decisions: Decisions | None) -> Iterator[str]:
+    """The arms, what of the study is finished, and what its seeds can show."""
+    from ablations.cli.decided import decided_lines
+    from ablations.cli.detectable import seed_line
+    from ablations.console.candidates import tune_line
+    from ablations.design.never import never_lines
+    from ablations.design.recipes import recipe_lines
+    from ablations.formatting import counted
+    from ablations.state.additions import extension_line
+    from ablations.state.kept import kept_line
+
+    yield f"{study.name}: {study.question}\n"
+    yield from recipe_lines(study)
     for arm in study.arms:
-        print(f"  {arm.label}{_loss_in_words(arm)}{'   (baseline)' if arm.baseline else ''}")
-    print("", *study.merges, *never_lines(study), *filter(None, [tune_line(study, store)]), sep="\n")
+        yield f"  {arm.label}{_loss_in_words(arm)}{'   (baseline)' if arm.baseline else ''}"
+    yield from ("", *map(str, study.merges), *never_lines(study), *filter(None, [tune_line(study, store)]))
     if line := extension_line(study, store):
-        print(f"note: {line}; `ablate run` needs --extend for it")
-    most = "at most " if study.stop else ""
-    print(f"{counted(len(study.arms), 'arm')} × {most}{counted(len(study.seeds), 'seed')} = {most}{state.summary()}")
-    for line in (*filter(None, [seed_line(study)]), *(decided_lines(decisions) if decisions else ())):
-        print(line)
-    if line := kept_line(store, {i for i, status in state.status.items() if status == "complete"}, study.keep):
-        print(line)
+        yield f"note: {line}; `ablate run` needs --extend for it"
+    most = _most(study)
+    yield f"{counted(len(study.arms), 'arm')} × {most}{counted(len(study.seeds), 'seed')} = {most}{state.summary()}"
+    yield from filter(None, [seed_line(study)])
+    yield from decided_lines(decisions) if decisions else ()
+    complete = {trial_id for trial_id, status in state.status.items() if status == "complete"}
+    yield from filter(None, [kept_line(store, complete, study.keep)])
+
+
+def _cost_lines(
+    given: Namespace, budget: Budget | None, study: Study, store: Store, state: StudyState
+) -> Iterator[str]:
+    """The expected time, and what a budget buys."""
+    from ablations.cli.buying import budget_lines
+    from ablations.console.candidates import tune_pace, tune_seconds
+    from ablations.design.processes import processes
+
     state = state if state.pace else replace(state, pace=tune_pace(store))
     seconds = state.expected_seconds()
     if seconds is not None:
         seconds += tune_seconds(study, store, state.pace)
-    print(_expectation(given, seconds, state.gpu, processes(study), most))
-    for line in budget_lines(given, budget, study, store, state):
-        print(line)
-    return 0
+    yield _expectation(given, seconds, state.gpu, processes(study), _most(study))
+    yield from budget_lines(given, budget, study, store, state)
+
+
+def _most(study: Study) -> str:
+    """What stands before a number that is reached only if the seeds do not decide earlier."""
+    return "at most " if study.stop else ""
 
 
 def _loss_in_words(arm: Arm) -> str:

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ablations.cli.cluster import cluster_commands
 from ablations.cli.options import (
@@ -113,6 +113,76 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {without_secret(message)}; `{self.prog} --help` shows the usage\n")
 
 
+class Command(NamedTuple):
+    """A subcommand: its name, the function that it calls, one line for the help, and what adds its options."""
+
+    name: str
+    calls: str
+    summary: str
+    options: tuple[Callable[[argparse.ArgumentParser], None], ...]
+    settings: dict[str, Any] = {}  # noqa: RUF012 - further arguments of its parser
+
+
+COMMANDS = (
+    Command("list", "commands.list_studies", "built-in studies, or with --spaces what may vary", (spaces_option,)),
+    Command("init", "commands.init", "write a study or cluster files to start from", (init_options,)),
+    Command(
+        "plan", "commands.plan", "arms, trials planned, finished and to run; runs nothing",
+        (study_options, trial_options, budget_options),
+    ),
+    Command(
+        "run", "commands.run", "run every trial that has no record",
+        (study_options, trial_options, run_options, budget_options),
+    ),
+    Command("status", "results.status", "the status of every trial, by arm and seed", (study_options,)),
+    Command(
+        "report", "results.report", "write the report of the finished trials, and print its verdicts",
+        (report_options, results_option),
+    ),
+    Command(
+        "evaluate", "trials.evaluate",
+        "measure a further metric on trials that kept weights or embeddings; reports call it exploratory",
+        (study_options, evaluate_options, trial_options, cluster_options),
+    ),
+    Command("data", "commands.data", "fetch and decode a data set ahead of time", (data_option,)),
+    Command(
+        "sync", "commands.sync", "rebuild the MLflow view from the records",
+        (name_option, results_option, mlflow_option),
+    ),
+    Command("ui", "commands.ui", "show the MLflow view on 127.0.0.1", (results_option, mlflow_option, port_option)),
+    Command(
+        "doctor", "commands.doctor", "check this machine, and a cluster; say what to do",
+        (results_option, doctor_options),
+    ),
+    Command(
+        "compact", "results.compact", "copy the records into one file, as each run does",
+        (name_option, results_option),
+    ),
+    Command(
+        "forget", "results.forget", "remove the records of trials, so that they run again",
+        (name_option, trial_ids_option, results_option),
+    ),
+    Command(
+        "slurm", "slurm.slurm", "run a study as a Slurm job: write its sbatch file and submit it", (slurm_options,),
+        {"epilog": "All other options are those of `ablate run`; STUDY comes first.", "allow_abbrev": False},
+    ),
+    Command(
+        "merge", "sharing.merge", "one set of records from those of several results locations", (merge_options,)
+    ),
+    Command(
+        "bundle", "sharing.bundle",
+        "one zip with everything behind a report: records, plan, sources, environment, metadata for an archive",
+        (study_options, bundle_options),
+    ),
+    Command(
+        "verify", "sharing.verify",
+        "check a bundle: every file, and the report, rebuilt byte for byte; runs no code of the bundle",
+        (verify_options,),
+    ),
+)  # fmt: skip
+"""The subcommands in the order of the help; `ablate cluster` has subcommands of its own."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ablate",
@@ -121,79 +191,11 @@ def _parser() -> argparse.ArgumentParser:
         "128 + signal number if interrupted (130: Ctrl-C).",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, command: str, summary: str, *options: Callable[[argparse.ArgumentParser], None]) -> None:
-        sub = commands.add_parser(name, help=summary, description=summary)
-        sub.set_defaults(command=command)
-        for option in options:
+    for one in COMMANDS:
+        sub = commands.add_parser(one.name, help=one.summary, description=one.summary, **one.settings)
+        sub.set_defaults(command=one.calls)
+        for option in one.options:
             option(sub)
-
-    add("list", "commands.list_studies", "built-in studies, or with --spaces what may vary", spaces_option)
-    add("init", "commands.init", "write a study or cluster files to start from", init_options)
-    add(
-        "plan",
-        "commands.plan",
-        "arms, trials planned, finished and to run; runs nothing",
-        study_options,
-        trial_options,
-        budget_options,
-    )
-    add(
-        "run",
-        "commands.run",
-        "run every trial that has no record",
-        study_options,
-        trial_options,
-        run_options,
-        budget_options,
-    )
-    add("status", "results.status", "the status of every trial, by arm and seed", study_options)
-    add(
-        "report",
-        "results.report",
-        "write the report of the finished trials, and print its verdicts",
-        report_options,
-        results_option,
-    )
-    add(
-        "evaluate",
-        "trials.evaluate",
-        "measure a further metric on trials that kept weights or embeddings; reports call it exploratory",
-        study_options,
-        evaluate_options,
-        trial_options,
-        cluster_options,
-    )
-    add("data", "commands.data", "fetch and decode a data set ahead of time", data_option)
-    add(
-        "sync",
-        "commands.sync",
-        "rebuild the MLflow view from the records",
-        name_option,
-        results_option,
-        mlflow_option,
-    )
-    add("ui", "commands.ui", "show the MLflow view on 127.0.0.1", results_option, mlflow_option, port_option)
-    add(
-        "doctor",
-        "commands.doctor",
-        "check this machine, and a cluster; say what to do",
-        results_option,
-        doctor_options,
-    )
-    add("compact", "results.compact", "copy the records into one file, as each run does", name_option, results_option)
-    summary = "remove the records of trials, so that they run again"
-    add("forget", "results.forget", summary, name_option, trial_ids_option, results_option)
-    summary = "run a study as a Slurm job: write its sbatch file and submit it"
-    epilog = "All other options are those of `ablate run`; STUDY comes first."
-    slurm = commands.add_parser("slurm", help=summary, description=summary, epilog=epilog, allow_abbrev=False)
-    slurm.set_defaults(command="slurm.slurm")
-    slurm_options(slurm)
-    add("merge", "sharing.merge", "one set of records from those of several results locations", merge_options)
-    summary = "one zip with everything behind a report: records, plan, sources, environment, metadata for an archive"
-    add("bundle", "sharing.bundle", summary, study_options, bundle_options)
-    summary = "check a bundle: every file, and the report, rebuilt byte for byte; runs no code of the bundle"
-    add("verify", "sharing.verify", summary, verify_options)
     cluster_commands(commands)
     return parser
 
